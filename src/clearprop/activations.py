@@ -1,0 +1,518 @@
+r"""Activations a = f(z) with their pullback: each is defined here, once.
+
+An activation turns the weighted sums z (n samples, u units) into activations a (n, u), and its *pullback* turns the
+error signal dJ/da into the sensitivity delta = dJ/dz, both (n, u). For an elementwise activation the pullback is
+error * f'(z); for one that mixes the units of a row (softmax, layer normalisation) it is the product with the
+transposed Jacobian of each row.
+
+The function and derivative of an activation may use its fields and the functions of `clearprop.mathematics` only.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from clearprop.errors import ArgumentError, suggest
+from clearprop.mathematics import (
+    Array,
+    absolute,
+    cos,
+    erfc,
+    exp,
+    expm1,
+    log_one_plus_exp,
+    logistic,
+    maximum,
+    minimum,
+    row_max,
+    row_mean,
+    row_sum,
+    sin,
+    sqrt,
+    where,
+)
+from clearprop.mathematics import tanh as hyperbolic_tangent
+
+
+@dataclass(frozen=True)
+class Activation(ABC):
+    """What turns weighted sums into activations, and error signals into sensitivities.
+
+    `name` is the string that stands for it; `initializer` names the spread of starting weights that suits it.
+    """
+
+    name: ClassVar[str] = ""
+    initializer: ClassVar[str] = "glorot_uniform"
+
+    def __call__(self, z: Array) -> Array:
+        """A = f(z), both (n, u)."""
+        return self.function(z)
+
+    @abstractmethod
+    def function(self, z: Array) -> Array:
+        """A = f(z), both (n, u)."""
+
+    @abstractmethod
+    def pullback(self, z: Array, a: Array, error: Array) -> Array:
+        """Delta = dJ/dz from error = dJ/da, where a = f(z); all (n, u)."""
+
+
+class Elementwise(Activation):
+    """An activation of each unit by itself, a = f(z), so that delta = error * f'(z).
+
+    To add your own, give the function and its derivative (which may use a = f(z)):
+
+    >>> import numpy as np
+    >>> import clearprop as cp
+    >>> class Square(cp.Elementwise):
+    ...     name = "square"
+    ...
+    ...     def function(self, z):
+    ...         return z * z
+    ...
+    ...     def derivative(self, z, a):
+    ...         return 2 * z
+    >>> square = Square()
+    >>> square(np.array([3.0])), square.pullback(np.array([3.0]), np.array([9.0]), np.array([1.0]))
+    (array([9.]), array([6.]))
+    """
+
+    @abstractmethod
+    def derivative(self, z: Array, a: Array) -> Array:
+        """f'(z), where a = f(z) is at hand."""
+
+    def pullback(self, z: Array, a: Array, error: Array) -> Array:
+        """Delta = error * f'(z)."""
+        # A derivative written with bare numbers is float64; delta keeps the precision of the network.
+        return error * self.derivative(z, a).astype(error.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Custom(Elementwise):
+    """An elementwise activation from two plain Python functions f(z) and f'(z, a).
+
+    >>> import numpy as np
+    >>> import clearprop as cp
+    >>> cube = cp.Custom("cube", lambda z: z**3, lambda z, a: 3 * z**2)
+    >>> cube(np.array([2.0]))
+    array([8.])
+    """
+
+    label: str
+    f: Callable[[Array], Array]
+    slope: Callable[[Array, Array], Array]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name given to it."""
+        return self.label
+
+    def function(self, z: Array) -> Array:
+        """f(z) as given."""
+        return self.f(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        """f'(z) as given."""
+        return self.slope(z, a)
+
+
+class Identity(Elementwise):
+    """a = z, f'(z) = 1: the output of linear regression.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.identity(np.array([-2.0, 2.0]))
+    array([-2.,  2.])
+    """
+
+    name = "identity"
+
+    def function(self, z: Array) -> Array:
+        return z
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return 0 * z + 1
+
+
+class Sigmoid(Elementwise):
+    """a = 1 / (1 + exp(-z)), f'(z) = a (1 - a): the probability of one of two classes.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.sigmoid(np.array([0.0, -1000.0]))
+    array([0.5, 0. ])
+    """
+
+    name = "sigmoid"
+
+    def function(self, z: Array) -> Array:
+        return logistic(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return a * (1 - a)
+
+
+class Tanh(Elementwise):
+    """a = tanh z, f'(z) = 1 - a^2.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.tanh(np.array([0.0, 20.0]))
+    array([0., 1.])
+    """
+
+    name = "tanh"
+
+    def function(self, z: Array) -> Array:
+        return hyperbolic_tangent(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return 1 - a * a
+
+
+class ReLU(Elementwise):
+    """a = max(z, 0), f'(z) = 1 where z > 0, else 0 (Nair and Hinton 2010).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.relu(np.array([-2.0, 2.0]))
+    array([0., 2.])
+    """
+
+    name = "relu"
+    initializer = "he_uniform"
+
+    def function(self, z: Array) -> Array:
+        return maximum(z, 0)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return where(z > 0, 1, 0)
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Elementwise):
+    """a = z where z > 0, else slope * z (Maas, Hannun and Ng 2013).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.LeakyReLU(slope=0.1)(np.array([-2.0, 2.0]))
+    array([-0.2,  2. ])
+    """
+
+    name = "leaky_relu"
+    initializer = "he_uniform"
+    slope: float = 0.01
+
+    def function(self, z: Array) -> Array:
+        return where(z > 0, z, self.slope * z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return where(z > 0, 1, self.slope)
+
+
+@dataclass(frozen=True)
+class ELU(Elementwise):
+    """a = z where z > 0, else alpha (exp(z) - 1) (Clevert, Unterthiner and Hochreiter 2016).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.elu(np.array([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+
+    name = "elu"
+    initializer = "he_uniform"
+    alpha: float = 1.0
+
+    def function(self, z: Array) -> Array:
+        return where(z > 0, z, self.alpha * expm1(minimum(z, 0)))
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return where(z > 0, 1, a + self.alpha)
+
+
+class SELU(Elementwise):
+    """a = 1.0507 z where z > 0, else 1.0507 * 1.6733 (exp(z) - 1) (Klambauer et al. 2017, self-normalizing).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.selu(np.array([-1000.0, 1.0])).round(4)
+    array([-1.7581,  1.0507])
+    """
+
+    name = "selu"
+    initializer = "lecun_normal"
+
+    def function(self, z: Array) -> Array:
+        return where(z > 0, 1.0507009873554805 * z, 1.7580993408473766 * expm1(minimum(z, 0)))
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return where(z > 0, 1.0507009873554805, a + 1.7580993408473766)
+
+
+class GELU(Elementwise):
+    """a = z P(Z <= z) for a standard normal Z, f'(z) = P(Z <= z) + z density(z) (Hendrycks and Gimpel 2016).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    """
+
+    name = "gelu"
+    initializer = "he_uniform"
+
+    def function(self, z: Array) -> Array:
+        return 0.5 * z * erfc(-math.sqrt(0.5) * z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        density = exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+        return 0.5 * erfc(-math.sqrt(0.5) * z) + z * density
+
+
+class SiLU(Elementwise):
+    """a = z sigmoid(z), also called swish (Elfwing, Uchibe and Doya 2018).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.silu(np.array([0.0, 1.0])).round(4)
+    array([0.    , 0.7311])
+    """
+
+    name = "silu"
+    initializer = "he_uniform"
+
+    def function(self, z: Array) -> Array:
+        return z * logistic(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        s = logistic(z)
+        return s * (1 + z * (1 - s))
+
+
+class Softplus(Elementwise):
+    """a = log(1 + exp(z)), f'(z) = sigmoid(z): a smooth, positive output.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.softplus(np.array([-1000.0, 0.0])).round(4)
+    array([0.    , 0.6931])
+    """
+
+    name = "softplus"
+    initializer = "he_uniform"
+
+    def function(self, z: Array) -> Array:
+        return log_one_plus_exp(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return logistic(z)
+
+
+class Softsign(Elementwise):
+    """a = z / (1 + |z|), f'(z) = 1 / (1 + |z|)^2 (Bergstra et al. 2009).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.softsign(np.array([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+
+    name = "softsign"
+
+    def function(self, z: Array) -> Array:
+        return z / (1 + absolute(z))
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return (1 - absolute(a)) * (1 - absolute(a))
+
+
+class Mish(Elementwise):
+    """a = z tanh(softplus(z)) (Misra 2019).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.mish(np.array([0.0, 1.0])).round(4)
+    array([0.    , 0.8651])
+    """
+
+    name = "mish"
+    initializer = "he_uniform"
+
+    def function(self, z: Array) -> Array:
+        return z * hyperbolic_tangent(log_one_plus_exp(z))
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        t = hyperbolic_tangent(log_one_plus_exp(z))
+        return t + z * (1 - t * t) * logistic(z)
+
+
+class HardSigmoid(Elementwise):
+    """a = z / 6 + 1/2 between 0 and 1, f'(z) = 1/6 where |z| < 3, else 0 (Courbariaux et al. 2015, slope 1/6).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.hard_sigmoid(np.array([-4.0, 0.0, 4.0]))
+    array([0. , 0.5, 1. ])
+    """
+
+    name = "hard_sigmoid"
+
+    def function(self, z: Array) -> Array:
+        return minimum(maximum(z / 6 + 0.5, 0), 1)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return where(absolute(z) < 3, 1 / 6, 0)
+
+
+class Gaussian(Elementwise):
+    """a = exp(-z^2), f'(z) = -2 z a: a radial basis, large only near z = 0.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.gaussian(np.array([0.0, 1.0])).round(4)
+    array([1.    , 0.3679])
+    """
+
+    name = "gaussian"
+
+    def function(self, z: Array) -> Array:
+        return exp(-z * z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return -2 * z * a
+
+
+class Sine(Elementwise):
+    """a = sin z, f'(z) = cos z: periodic (Sitzmann et al. 2020).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.sine(np.array([0.0, np.pi / 2]))
+    array([0., 1.])
+    """
+
+    name = "sine"
+
+    def function(self, z: Array) -> Array:
+        return sin(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return cos(z)
+
+
+class LogSigmoid(Elementwise):
+    """a = log sigmoid(z) = -log(1 + exp(-z)) without a step where exp overflows, f'(z) = 1 - exp(a).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.log_sigmoid(np.array([-1000.0, 0.0])).tolist()
+    [-1000.0, -0.6931471805599453]
+    """
+
+    name = "log_sigmoid"
+
+    def function(self, z: Array) -> Array:
+        return -log_one_plus_exp(-z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return -expm1(a)
+
+
+class Exponential(Elementwise):
+    """a = exp z, f'(z) = a: the positive output that belongs to Poisson counts.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.exponential(np.array([0.0, 1.0])).round(4)
+    array([1.    , 2.7183])
+    """
+
+    name = "exponential"
+
+    def function(self, z: Array) -> Array:
+        return exp(z)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return a
+
+
+class Softmax(Activation):
+    """a_i = exp(z_i) / sum_j exp(z_j) in each row: the probabilities of several classes.
+
+    delta_i = a_i (error_i - sum_j error_j a_j), the product with the transposed Jacobian diag(a) - a a^T.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.softmax(np.array([[0.0, 0.0], [1000.0, 0.0]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+
+    name = "softmax"
+
+    def function(self, z: Array) -> Array:
+        e = exp(z - row_max(z))  # the shift cancels in the quotient and keeps exp from overflowing
+        return e / row_sum(e)
+
+    def pullback(self, z: Array, a: Array, error: Array) -> Array:
+        return a * (error - row_sum(error * a))
+
+
+@dataclass(frozen=True)
+class LayerNormalization(Activation):
+    """a = (z - mean(z)) / s in each row, s = sqrt(var(z) + epsilon), without parameters (Ba, Kiros and Hinton 2016).
+
+    delta = (error - mean(error) - a mean(error a)) / s, with means over the row.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.layer_normalization(np.array([[1.0, 3.0]])).round(3)
+    array([[-1.,  1.]])
+    """
+
+    name = "layer_normalization"
+    epsilon: float = 1e-5
+
+    def function(self, z: Array) -> Array:
+        centred = z - row_mean(z)
+        return centred / sqrt(row_mean(centred * centred) + self.epsilon)
+
+    def pullback(self, z: Array, a: Array, error: Array) -> Array:
+        centred = z - row_mean(z)
+        s = sqrt(row_mean(centred * centred) + self.epsilon)
+        return (error - row_mean(error) - a * row_mean(error * a)) / s
+
+
+identity, sigmoid, tanh, relu = Identity(), Sigmoid(), Tanh(), ReLU()
+leaky_relu, elu, selu, gelu, silu = LeakyReLU(), ELU(), SELU(), GELU(), SiLU()
+softplus, softsign, mish, hard_sigmoid = Softplus(), Softsign(), Mish(), HardSigmoid()
+gaussian, sine, log_sigmoid, exponential = Gaussian(), Sine(), LogSigmoid(), Exponential()
+softmax, layer_normalization = Softmax(), LayerNormalization()
+
+#: Every activation that comes with the library, by the name that stands for it.
+ACTIVATIONS: dict[str, Activation] = {
+    a.name: a
+    for a in (
+        identity,
+        sigmoid,
+        tanh,
+        relu,
+        leaky_relu,
+        elu,
+        selu,
+        gelu,
+        silu,
+        softplus,
+        softsign,
+        mish,
+        hard_sigmoid,
+        gaussian,
+        sine,
+        log_sigmoid,
+        exponential,
+        softmax,
+        layer_normalization,
+    )
+}
+
+
+def as_activation(given: str | Activation, where: str = "activation") -> Activation:
+    """The activation that a name stands for; an activation stays as it is.
+
+    >>> as_activation("tanh") is tanh
+    True
+    """
+    if isinstance(given, Activation):
+        return given
+    if isinstance(given, str) and given in ACTIVATIONS:
+        return ACTIVATIONS[given]
+    raise ArgumentError(
+        f"{where}: {given!r} is no activation. {suggest(str(given), ACTIVATIONS)} "
+        "Your own is a cp.Custom(name, f, derivative) or a subclass of cp.Elementwise."
+    )

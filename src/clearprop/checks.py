@@ -1,0 +1,146 @@
+"""Checks of what a caller hands in, each answered by an error that says how to mend it."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from clearprop.errors import ArgumentError, DataError, ShapeError
+
+
+def check_number(
+    value: Any,
+    name: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+) -> float:
+    """`value` as a finite float within the open (`above`, `below`) or closed (`least`, `most`) bounds.
+
+    >>> check_number(0.1, "rate", above=0)
+    0.1
+    """
+    limits = [
+        f"{word} {limit:g}"
+        for word, limit in (("above", above), ("at least", least), ("below", below), ("at most", most))
+        if limit is not None
+    ]
+    expected = "a finite number" + (" " + " and ".join(limits) if limits else "")
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+        raise ArgumentError(f"{name}: expected {expected}, got {value!r}.")
+    number = float(value)
+    inside = (
+        math.isfinite(number)
+        and (above is None or number > above)
+        and (least is None or number >= least)
+        and (below is None or number < below)
+        and (most is None or number <= most)
+    )
+    if not inside:
+        raise ArgumentError(f"{name}: expected {expected}, got {value!r}.")
+    return number
+
+
+def check_integer(value: Any, name: str, *, least: int = 1) -> int:
+    """`value` as an int of at least `least`.
+
+    >>> check_integer(32, "batch_size")
+    32
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)) or value < least:
+        raise ArgumentError(f"{name}: expected a whole number of at least {least}, got {value!r}.")
+    return int(value)
+
+
+def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
+    """`value` if it is one of the choices.
+
+    >>> check_choice("mean", "reduction", ("mean", "sum"))
+    'mean'
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
+def check_array(values: Any, name: str, dtype: np.dtype) -> np.ndarray:
+    """`values` as an array of real numbers of `dtype`, without a copy where none is needed."""
+    try:
+        array = np.asarray(values)
+    except ValueError as reason:
+        raise ShapeError(f"{name}: expected a rectangular array of numbers, got rows that differ: {reason}.") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{name}: expected numbers, got values of type {array.dtype}. "
+            "Turn text and categories into numbers first, or give the table to clearprop.fit."
+        )
+    return np.asarray(array, dtype=dtype)
+
+
+def check_finite(array: np.ndarray, name: str) -> None:
+    """Raise a DataError that names the first row and column with NaN or infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=array.dtype)):
+            return
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad) == 0:  # large finite numbers whose sum overflows
+        return
+    first = bad[0]
+    place = f"row {first[0]}" + (f", column {first[1]}" if len(first) > 1 else "")
+    raise DataError(
+        f"{name}: {array[tuple(first)]} at {place} ({len(bad)} such value{'s' if len(bad) > 1 else ''} in all). "
+        "Expected finite numbers: remove these rows, or fill the values in."
+    )
+
+
+def check_inputs(X: Any, inputs: int, dtype: np.dtype, name: str = "X") -> np.ndarray:
+    """`X` as a finite matrix (n samples, `inputs`) with at least one row."""
+    array = check_array(X, name, dtype)
+    if array.ndim != 2:
+        hint = f" One sample is {name}.reshape(1, -1), one column {name}.reshape(-1, 1)." if array.ndim == 1 else ""
+        raise ShapeError(f"{name}: expected shape (n samples, {inputs} inputs), got {array.shape}.{hint}")
+    if array.shape[1] != inputs:
+        raise ShapeError(
+            f"{name}: expected {inputs} columns, one per input of the network, got {array.shape[1]} "
+            f"(shape {array.shape})."
+        )
+    if array.shape[0] == 0:
+        raise DataError(f"{name}: expected at least one row, got an empty table of shape {array.shape}.")
+    check_finite(array, name)
+    return array
+
+
+def check_sample_weight(weights: Any, samples: int, dtype: np.dtype) -> np.ndarray | None:
+    """Weights (n,), finite, not negative and not all zero; None stays None."""
+    if weights is None:
+        return None
+    array = check_array(weights, "sample_weight", dtype)
+    if array.shape != (samples,):
+        raise ShapeError(f"sample_weight: expected shape ({samples},), one weight per row of X, got {array.shape}.")
+    check_finite(array, "sample_weight")
+    if (array < 0).any():
+        row = int(np.argmax(array < 0))
+        raise DataError(f"sample_weight: expected weights of at least 0, got {array[row]} at row {row}.")
+    if not array.any():
+        raise DataError("sample_weight: expected at least one weight above 0, got only zeros.")
+    return array
+
+
+def check_dtype(dtype: Any) -> np.dtype:
+    """float32 or float64.
+
+    >>> check_dtype("float32")
+    dtype('float32')
+    """
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in (np.dtype("float32"), np.dtype("float64")):
+        raise ArgumentError(f"dtype: expected 'float32' or 'float64', got {dtype!r}.")
+    return found

@@ -1,0 +1,130 @@
+"""The textbook engine: gradient descent step by step, as the lecture has it, in array code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from clearprop.backprop import Backward
+from clearprop.objective import Objective
+from clearprop.optimizers import Optimizer
+from clearprop.parameters import Parameters
+from clearprop.penalties import Limits, Penalty
+from clearprop.randomness import dropout_mask
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run does, apart from the parameters: objective, rule of descent, penalties and limits."""
+
+    objective: Objective
+    optimizer: Optimizer
+    penalties: tuple[Penalty, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+    def penalty(self, params: Parameters) -> float:
+        """The penalties of the present weights."""
+        w = params.penalized
+        return float(sum(penalty.value_and_slope(w)[0].sum(dtype=np.float64) for penalty in self.penalties))
+
+    def add_penalty_slope(self, params: Parameters, gradients: Parameters) -> None:
+        """Add the slope of the penalties to the gradient."""
+        for penalty in self.penalties:
+            gradients.penalized[...] += penalty.value_and_slope(params.penalized)[1]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What an epoch tells: cost J (without penalty) as its steps saw it, and norms of the last step by layer."""
+
+    cost: float
+    gradient_norm: float
+    delta_norms: dict[str, float]
+    gradient_norms: dict[str, float]
+
+
+class TextbookEngine:
+    """Runs epochs of gradient descent on `params`, in place.
+
+    Its state (the optimizer's slots by name, and the number of steps done) can be read and set, so that a run can be
+    taken up again.
+    """
+
+    def __init__(self, training: Training, params: Parameters) -> None:
+        self.training, self.params = training, params
+        self.gradients = Parameters(params.net, np.zeros_like(params.flat))
+        self.slots = {
+            name: np.full_like(params.trainable, training.optimizer.first(name)) for name in training.optimizer.slots
+        }
+        self.steps = 0
+
+    def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
+        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+        objective = self.training.objective
+        total = weight = 0.0
+        back = Backward({}, {})
+        for batch in batches:
+            cost, back = self._step(epoch, batch, rate(self.steps))
+            share = 1.0 if objective.reduction == "sum" else self._weight(batch)
+            total, weight = total + cost * share, weight + share
+        cost = total if objective.reduction == "sum" or weight == 0 else total / weight
+        delta_norms = {name: _norm(delta) for name, delta in back.delta.items()}
+        return EpochResult(cost, _norm(self.gradients.trainable), delta_norms, self._gradient_norms())
+
+    def _weight(self, batch: np.ndarray) -> float:
+        weights = self.training.objective.sample_weight
+        return float(len(batch) if weights is None else weights[batch].sum())
+
+    def _step(self, epoch: int, batch: np.ndarray, rate: float) -> tuple[float, Backward]:
+        """Both sweeps over a batch, then the change of the parameters."""
+        training, params = self.training, self.params
+        masks = self._dropout_masks(epoch, batch)
+        cost, _, back = training.objective.sweep(params, self.gradients, batch, masks)
+        training.add_penalty_slope(params, self.gradients)
+        training.limits.clip(self.gradients.trainable)
+        self._update(rate)
+        return cost, back
+
+    def _update(self, rate: float) -> None:
+        self.steps += 1
+        optimizer, w = self.training.optimizer, self.params.trainable
+        change, *slots = optimizer.update(rate, self.steps, w, self.gradients.trainable, *self.slots.values())
+        if optimizer.weight_decay:
+            self.params.penalized[...] *= 1 - rate * optimizer.weight_decay
+        w += change
+        for name, slot in zip(self.slots, slots, strict=True):
+            self.slots[name][...] = slot
+        if self.training.limits.max_norm is not None:
+            self._bound_weights()
+
+    def _bound_weights(self) -> None:
+        for layer in self.params.net.layers:
+            for c in layer.connections:
+                if c.trainable:
+                    self.training.limits.bound(self.params[layer.name].W[c.source])
+
+    def _dropout_masks(self, epoch: int, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            layer.name: dropout_mask(
+                self.training.seed, epoch, place, batch, layer.units, layer.dropout, self.params.dtype
+            )
+            for place, layer in enumerate(self.params.net.layers)
+            if layer.dropout
+        }
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Norm of dJ/dW and dJ/db together, by layer."""
+        norms = {}
+        for layer in self.params.net.layers:
+            g = self.gradients[layer.name]
+            arrays = [*g.W.values()] + ([] if g.b is None else [g.b])
+            norms[layer.name] = reduce(np.hypot, [_norm(array) for array in arrays], 0.0)
+        return {name: float(norm) for name, norm in norms.items()}
+
+
+def _norm(array: np.ndarray) -> float:
+    return float(np.linalg.norm(array.astype(np.float64, copy=False)))

@@ -1,0 +1,52 @@
+"""The exceptions a user can meet: each says what, where, what was expected and got, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClearpropError(Exception):
+    """Base of every exception that clearprop raises on purpose."""
+
+
+class NetworkError(ClearpropError, ValueError):
+    """The wiring is impossible: a dangling source, a name used twice, a pattern of the wrong shape."""
+
+
+class ArgumentError(ClearpropError, ValueError):
+    """An argument has a value outside its range, such as a learning rate of zero."""
+
+
+class ShapeError(ClearpropError, ValueError):
+    """An array has a shape that does not fit the network or the other arrays."""
+
+
+class DataError(ClearpropError, ValueError):
+    """The numbers themselves cannot be used: NaN, infinity, no rows, an unknown label."""
+
+
+class TableError(DataError):
+    """A table cannot be read, or lacks a column, or a column cannot be encoded."""
+
+
+class ModelFileError(ClearpropError, ValueError):
+    """A model file is cut off, damaged, from a newer version, or not a model file."""
+
+
+class TrainingDiverged(ClearpropError, ArithmeticError):
+    """The cost or the parameters became NaN or infinite; the parameters are those before the epoch it happened in."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say what `name` may have meant, and what there is to choose from.
+
+    >>> suggest("incme", ["age", "income"])
+    'Did you mean "income"? There are: age, income.'
+    """
+    known = [str(k) for k in known]
+    folded = {k.casefold(): k for k in known}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
+    listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+    there_are = f"There are: {listed}." if known else "There are none."
+    return f'Did you mean "{folded[close[0]]}"? {there_are}' if close else there_are

@@ -1,0 +1,169 @@
+"""Initializers: how the starting weights of a dense connection are drawn.
+
+Each takes fan_in (units of the source), fan_out (units of the layer) and a random generator, and returns W (fan_in,
+fan_out) in float64. For a layer with several sources fan_in counts them all, so that z keeps its spread.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from clearprop.checks import check_choice, check_number
+from clearprop.errors import ArgumentError, suggest
+
+
+@dataclass(frozen=True)
+class Initializer(ABC):
+    """Draws starting weights of a shape from a generator, given the fan_in and fan_out of the layer."""
+
+    name: ClassVar[str] = ""
+
+    @abstractmethod
+    def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
+        """Starting weights of `shape` in float64."""
+
+
+@dataclass(frozen=True)
+class VarianceScaling(Initializer):
+    """Weights with mean 0 and variance scale / fan, fan being fan_in or the mean of fan_in and fan_out.
+
+    >>> import numpy as np, clearprop as cp
+    >>> W = cp.VarianceScaling(scale=1.0, fan="in").draw((100, 50), 100, 50, np.random.default_rng(0))
+    >>> bool(abs(W.var() - 1 / 100) < 1e-3)
+    True
+    """
+
+    name = "variance_scaling"
+    scale: float = 1.0
+    fan: str = "in"
+    distribution: str = "uniform"
+
+    def __post_init__(self) -> None:
+        check_number(self.scale, "VarianceScaling scale", above=0)
+        check_choice(self.fan, "VarianceScaling fan", ("in", "average"))
+        check_choice(self.distribution, "VarianceScaling distribution", ("uniform", "normal"))
+
+    def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
+        """Uniform in +-sqrt(3 variance) or normal, so that the variance is scale / fan."""
+        fan = fan_in if self.fan == "in" else (fan_in + fan_out) / 2
+        deviation = math.sqrt(self.scale / fan)
+        if self.distribution == "normal":
+            return generator.normal(0.0, deviation, shape)
+        return generator.uniform(-math.sqrt(3) * deviation, math.sqrt(3) * deviation, shape)
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """Weights uniform between low and high.
+
+    >>> import numpy as np, clearprop as cp
+    >>> W = cp.Uniform(-0.3, 0.3).draw((2, 3), 2, 3, np.random.default_rng(0))
+    >>> bool(np.abs(W).max() <= 0.3)
+    True
+    """
+
+    name = "uniform"
+    low: float = -0.5
+    high: float = 0.5
+
+    def __post_init__(self) -> None:
+        if check_number(self.low, "Uniform low") >= check_number(self.high, "Uniform high"):
+            raise ArgumentError(f"Uniform: expected low below high, got low={self.low}, high={self.high}.")
+
+    def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
+        """Uniform in [low, high)."""
+        return generator.uniform(self.low, self.high, shape)
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """Weights normal with the given mean and standard deviation.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Normal(deviation=0.1).draw((2, 3), 2, 3, np.random.default_rng(0)).shape
+    (2, 3)
+    """
+
+    name = "normal"
+    deviation: float = 0.1
+    mean: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number(self.deviation, "Normal deviation", least=0)
+        check_number(self.mean, "Normal mean")
+
+    def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
+        """Normal (mean, deviation^2)."""
+        return generator.normal(self.mean, self.deviation, shape)
+
+
+class Zeros(Initializer):
+    """All weights 0: fine without a hidden layer, a symmetry that never breaks with one.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Zeros().draw((1, 2), 1, 2, np.random.default_rng(0))
+    array([[0., 0.]])
+    """
+
+    name = "zeros"
+
+    def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
+        """Zeros."""
+        return np.zeros(shape)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """Weights with orthonormal rows or columns, times gain (Saxe, McClelland and Ganguli 2014).
+
+    >>> import numpy as np, clearprop as cp
+    >>> W = cp.Orthogonal().draw((3, 2), 3, 2, np.random.default_rng(0))
+    >>> np.allclose(W.T @ W, np.eye(2))
+    True
+    """
+
+    name = "orthogonal"
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number(self.gain, "Orthogonal gain", above=0)
+
+    def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
+        """Q of the QR decomposition of a normal matrix, its signs fixed so that Q is uniformly distributed."""
+        rows, columns = shape if len(shape) == 2 else (shape[0], 1)
+        q, r = np.linalg.qr(generator.normal(size=(max(rows, columns), min(rows, columns))))
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+#: Every initializer by the name that stands for it: Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998.
+INITIALIZERS: dict[str, Initializer] = {
+    "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),
+    "glorot_normal": VarianceScaling(1.0, "average", "normal"),
+    "he_uniform": VarianceScaling(2.0, "in", "uniform"),
+    "he_normal": VarianceScaling(2.0, "in", "normal"),
+    "lecun_uniform": VarianceScaling(1.0, "in", "uniform"),
+    "lecun_normal": VarianceScaling(1.0, "in", "normal"),
+    "orthogonal": Orthogonal(),
+    "uniform": Uniform(),
+    "normal": Normal(),
+    "zeros": Zeros(),
+}
+
+
+def as_initializer(given: str | Initializer, where: str = "initializer") -> Initializer:
+    """The initializer that a name stands for; an initializer stays as it is.
+
+    >>> as_initializer("zeros")
+    Zeros()
+    """
+    if isinstance(given, Initializer):
+        return given
+    if isinstance(given, str) and given in INITIALIZERS:
+        return INITIALIZERS[given]
+    raise ArgumentError(f"{where}: {given!r} is no initializer. {suggest(str(given), INITIALIZERS)}")

@@ -1,0 +1,404 @@
+r"""Losses: each gives its value and its error signal (or delta) in one call, from one place.
+
+A loss compares the output activations yhat (n samples, o units) with the targets y and returns the loss of each
+sample l (n,), summed over the outputs, together with the error signal dl/dyhat (n, o). Where a loss has a *partner*
+activation (softmax for cross-entropy, sigmoid for binary cross-entropy, exp for Poisson), value and delta = dl/dz are
+computed straight from the weighted sums z, in the short stable form that contains `yhat - y` and no logarithm of a
+rounded probability. Every other pair goes through the error signal and the activation's pullback.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from clearprop.activations import Activation, Exponential, Sigmoid, Softmax
+from clearprop.checks import check_array, check_choice, check_finite, check_number
+from clearprop.errors import ArgumentError, DataError, ShapeError, suggest
+from clearprop.mathematics import (
+    Array,
+    absolute,
+    exp,
+    log,
+    log_one_plus_exp,
+    row_max,
+    row_sum,
+    sign,
+    where,
+    xlogy,
+)
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """What a network is trained to make small.
+
+    `name` stands for it in model files; `partner` is the activation with which it has a short form.
+    """
+
+    name: ClassVar[str] = ""
+    partner: ClassVar[type[Activation] | None] = None
+
+    @abstractmethod
+    def value_and_error(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        """Loss of each sample (n,) and error signal dl/dyhat (n, o)."""
+
+    def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        """Loss of each sample (n,) and delta = dl/dz (n, o) from the weighted sums of the partner activation."""
+        raise NotImplementedError(f"{type(self).__name__} names a partner but gives no short form.")
+
+    def value_and_delta(self, activation: Activation, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        """Loss of each sample (n,) and delta = dl/dz (n, o), by the short form where there is one."""
+        if self.partner is not None and isinstance(activation, self.partner):
+            return self.short_form(z, yhat, y)
+        value, error = self.value_and_error(yhat, y)
+        return value, activation.pullback(z, yhat, error)
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        """The targets as a finite matrix (n, o); a vector (n,) is refused rather than broadcast."""
+        array = check_array(y, where, dtype)
+        if array.shape != (samples, units):
+            column = array.ndim == 1 and units == 1
+            hint = f" Give a column: {where}.reshape(-1, 1)." if column else ""
+            raise ShapeError(
+                f"{where}: expected shape ({samples}, {units}) (rows of X, output units), got {array.shape}.{hint}"
+            )
+        check_finite(array, where)
+        return array
+
+
+class PointwiseLoss(Loss):
+    """A loss that is a sum over the outputs of a function of one output and its target.
+
+    To add your own, give the value and its derivative by yhat together:
+
+    >>> import numpy as np
+    >>> import clearprop as cp
+    >>> class LogCosh(cp.PointwiseLoss):
+    ...     name = "log_cosh"
+    ...
+    ...     def value_and_slope(self, yhat, y):
+    ...         return np.log(np.cosh(yhat - y)), np.tanh(yhat - y)
+    >>> LogCosh().value_and_error(np.array([[1.0, 1.0]]), np.array([[1.0, 1.0]]))
+    (array([0.]), array([[0., 0.]]))
+    """
+
+    @abstractmethod
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        """l(yhat, y) and dl/dyhat of single outputs, both of the shape of yhat."""
+
+    def value_and_error(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        value, slope = self.value_and_slope(yhat, y)
+        return row_sum(value)[:, 0], slope
+
+
+@dataclass(frozen=True)
+class SquaredError(PointwiseLoss):
+    """l = factor * sum over outputs of (yhat - y)^2, factor 1/2 unless given otherwise.
+
+    Published examples differ in the factor, and in taking the mean over the outputs instead of the sum
+    (`outputs="mean"`), so both are parameters.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.SquaredError().value_and_error(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]))
+    (array([2.]), array([[2., 0.]]))
+    """
+
+    name = "squared_error"
+    factor: float = 0.5
+    outputs: str = "sum"
+
+    def __post_init__(self) -> None:
+        check_number(self.factor, "SquaredError factor", above=0)
+        check_choice(self.outputs, "SquaredError outputs", ("sum", "mean"))
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        factor = self.factor / yhat.shape[-1] if self.outputs == "mean" else self.factor
+        residual = yhat - y
+        return factor * residual * residual, 2 * factor * residual
+
+
+class AbsoluteError(PointwiseLoss):
+    """l = sum over outputs of |yhat - y|, which fits the median (Laplace); slope 0 where yhat = y.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.AbsoluteError().value_and_error(np.array([[3.0]]), np.array([[1.0]]))
+    (array([2.]), array([[1.]]))
+    """
+
+    name = "absolute_error"
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        residual = yhat - y
+        return absolute(residual), sign(residual)
+
+
+@dataclass(frozen=True)
+class Huber(PointwiseLoss):
+    """l = r^2 / 2 where |r| <= threshold, else threshold (|r| - threshold / 2), with r = yhat - y (Huber 1964).
+
+    The threshold has the unit of y.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Huber(threshold=1.0).value_and_error(np.array([[3.0]]), np.array([[0.0]]))
+    (array([2.5]), array([[1.]]))
+    """
+
+    name = "huber"
+    threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number(self.threshold, "Huber threshold", above=0)
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        r = yhat - y
+        small = absolute(r) <= self.threshold
+        linear = self.threshold * (absolute(r) - 0.5 * self.threshold)
+        return where(small, 0.5 * r * r, linear), where(small, r, self.threshold * sign(r))
+
+
+@dataclass(frozen=True)
+class Quantile(PointwiseLoss):
+    """l = q (y - yhat) where y > yhat, else (1 - q) (yhat - y): fits the q-quantile (Koenker and Bassett 1978).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Quantile(0.9).value_and_error(np.array([[1.0]]), np.array([[3.0]]))
+    (array([1.8]), array([[-0.9]]))
+    """
+
+    name = "quantile"
+    q: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_number(self.q, "Quantile q", above=0, below=1)
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        r = yhat - y
+        slope = where(r > 0, 1 - self.q, where(r < 0, -self.q, 0))
+        return slope * r, slope
+
+
+class Poisson(PointwiseLoss):
+    """l = yhat - y + y log(y / yhat), half the Poisson deviance; yhat is the expected count, above 0.
+
+    With the exponential output, delta = yhat - y and l = exp(z) - y + y (log y - z), which cannot overflow early.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Poisson().value_and_error(np.array([[2.0]]), np.array([[2.0]]))
+    (array([0.]), array([[0.]]))
+    """
+
+    name = "poisson"
+    partner = Exponential
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        return yhat - y + xlogy(y, y) - xlogy(y, yhat), 1 - where(y == 0, 0, y / yhat)
+
+    def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        return row_sum(exp(z) - y + xlogy(y, y) - y * z)[:, 0], yhat - y
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        return _check_at_least_zero(super().check_targets(y, samples, units, dtype, where), "Poisson", where)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(PointwiseLoss):
+    """l = -sum over outputs of y log yhat + (1 - y) log(1 - yhat): one or several yes-or-no targets (multi-label).
+
+    With the sigmoid output, l = log(1 + exp(z)) - y z and delta = yhat - y. Targets are probabilities in [0, 1];
+    label smoothing s replaces y by (1 - s) y + s / 2.
+
+    >>> import numpy as np, clearprop as cp
+    >>> z, y = np.array([[0.0], [-800.0]]), np.array([[1.0], [1.0]])
+    >>> cp.BinaryCrossEntropy().value_and_delta(cp.sigmoid, z, cp.sigmoid(z), y)
+    (array([6.93147181e-01, 8.00000000e+02]), array([[-0.5], [-1. ]]))
+    """
+
+    name = "binary_cross_entropy"
+    partner = Sigmoid
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number(self.label_smoothing, "BinaryCrossEntropy label_smoothing", least=0, below=1)
+
+    def _smooth(self, y: Array) -> Array:
+        return (1 - self.label_smoothing) * y + self.label_smoothing / 2
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        y = self._smooth(y)
+        value = -xlogy(y, yhat) - xlogy(1 - y, 1 - yhat)
+        return value, where(y == 1, 0, (1 - y) / (1 - yhat)) - where(y == 0, 0, y / yhat)
+
+    def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        y = self._smooth(y)
+        # log(1 + exp(z)) - y z, arranged so that large z of the right sign leaves no difference of large numbers
+        value = y * log_one_plus_exp(-z) + (1 - y) * log_one_plus_exp(z)
+        return row_sum(value)[:, 0], yhat - y
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        array = super().check_targets(y, samples, units, dtype, where)
+        outside = (array < 0) | (array > 1)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise DataError(
+                f"{where}: expected probabilities or labels from 0 to 1 for binary cross-entropy, "
+                f"got {array[row, column]:g} at row {row}, column {column}."
+            )
+        return array
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """l = -sum over classes of y_k log yhat_k, for class indices (n,), one-hot rows or probabilities (n, k).
+
+    With the softmax output, l = log sum_j exp(z_j) - sum_k y_k z_k and delta = yhat - y. Label smoothing s replaces y
+    by (1 - s) y + s / k for k classes (Szegedy et al. 2016).
+
+    >>> import numpy as np, clearprop as cp
+    >>> z = np.array([[0.0, 0.0], [800.0, 0.0]])
+    >>> cp.CrossEntropy().value_and_delta(cp.softmax, z, cp.softmax(z), np.array([0, 1]))
+    (array([6.93147181e-01, 8.00000000e+02]), array([[-0.5,  0.5], [ 1. , -1. ]]))
+    """
+
+    name = "cross_entropy"
+    partner = Softmax
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number(self.label_smoothing, "CrossEntropy label_smoothing", least=0, below=1)
+
+    def _rows(self, y: Array, like: Array) -> Array:
+        """Class indices as one-hot rows; then label smoothing."""
+        if y.ndim == 1:
+            indices, y = y, np.zeros_like(like)
+            y[np.arange(len(indices)), indices] = 1
+        if self.label_smoothing:
+            y = (1 - self.label_smoothing) * y + self.label_smoothing / like.shape[-1]
+        return y
+
+    def value_and_error(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        y = self._rows(y, yhat)
+        return -row_sum(xlogy(y, yhat))[:, 0], -where(y == 0, 0, y / yhat)
+
+    def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        y = self._rows(y, z)
+        shifted = z - row_max(z)
+        log_yhat = shifted - log(row_sum(exp(shifted)))
+        return -row_sum(where(y == 0, 0, y * log_yhat))[:, 0], yhat - y
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        array = np.asarray(y)
+        if units < 2:
+            raise ShapeError(
+                "CrossEntropy: expected an output layer with one unit per class, got a single unit. "
+                "For two classes use 2 softmax units, or one sigmoid unit with cp.BinaryCrossEntropy()."
+            )
+        if array.ndim == 2 and array.shape == (samples, units):
+            return _check_distributions(super().check_targets(array, samples, units, dtype, where), where)
+        if array.shape == (samples,) and array.dtype.kind in "iub":
+            return _check_class_indices(array, units, where)
+        if array.shape == (samples,) and array.dtype.kind == "f":
+            raise DataError(
+                f"{where}: expected class indices of an integer type, got {array.dtype}: {where}.astype(int)."
+            )
+        if array.dtype.kind not in "fiub":
+            raise DataError(
+                f"{where}: expected class indices from 0 to {units - 1}, got values of type {array.dtype}. "
+                f"Turn labels into indices: classes, {where} = np.unique({where}, return_inverse=True)."
+            )
+        hint = f" Give a vector: {where}.ravel()." if array.ndim == 2 and array.shape[1] == 1 else ""
+        raise ShapeError(
+            f"{where}: expected class indices ({samples},) or one row of class probabilities per sample "
+            f"({samples}, {units}), got shape {array.shape}.{hint}"
+        )
+
+
+def _check_at_least_zero(array: np.ndarray, loss: str, where: str) -> np.ndarray:
+    if (array < 0).any():
+        row, column = np.argwhere(array < 0)[0]
+        raise DataError(
+            f"{where}: expected values of at least 0 for {loss} loss, "
+            f"got {array[row, column]:g} at row {row}, column {column}."
+        )
+    return array
+
+
+def _check_class_indices(array: np.ndarray, units: int, where: str) -> np.ndarray:
+    outside = (array < 0) | (array >= units) if array.dtype.kind != "b" else np.zeros(len(array), bool)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise DataError(
+            f"{where}: expected class indices from 0 to {units - 1}, one per output unit, got {array[row]} at row {row}."
+        )
+    return array.astype(np.intp, copy=False)
+
+
+def _check_distributions(array: np.ndarray, where: str) -> np.ndarray:
+    wrong = (array < 0).any(axis=1) | (np.abs(array.sum(axis=1) - 1) > 1e-3)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{where}: expected class probabilities that are not negative and add up to 1, "
+            f"got {array[row].tolist()} at row {row}. Weigh samples with sample_weight instead."
+        )
+    return array
+
+
+@dataclass(frozen=True)
+class CustomLoss(PointwiseLoss):
+    """A loss from one plain Python function that returns value and slope of single outputs together.
+
+    >>> import numpy as np, clearprop as cp
+    >>> quartic = cp.CustomLoss("quartic", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))
+    >>> quartic.value_and_error(np.array([[2.0]]), np.array([[1.0]]))
+    (array([1.]), array([[4.]]))
+    """
+
+    label: str
+    function: Callable[[Array, Array], tuple[Array, Array]]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name given to it."""
+        return self.label
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        return self.function(yhat, y)
+
+
+#: Every loss that comes with the library, by the name that stands for it.
+LOSSES: dict[str, type[Loss]] = {
+    loss.name: loss
+    for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson, BinaryCrossEntropy, CrossEntropy)
+}
+
+
+def as_loss(given: str | Loss, where: str = "loss") -> Loss:
+    """The loss that a name stands for, with its defaults; a loss stays as it is.
+
+    >>> as_loss("squared_error")
+    SquaredError(factor=0.5, outputs='sum')
+    """
+    if isinstance(given, Loss):
+        return given
+    if isinstance(given, str) and given in LOSSES:
+        return LOSSES[given]()
+    hint = f" Write {given.__name__}() with parentheses." if isinstance(given, type) and issubclass(given, Loss) else ""
+    raise ArgumentError(f"{where}: {given!r} is no loss.{hint} {suggest(str(given), LOSSES)}")
+
+
+def usual_loss(activation: Activation) -> Loss:
+    """The loss that belongs to an output activation: its partner, or squared error.
+
+    >>> from clearprop.activations import softmax
+    >>> usual_loss(softmax)
+    CrossEntropy(label_smoothing=0.0)
+    """
+    for loss in LOSSES.values():
+        if loss.partner is not None and isinstance(activation, loss.partner):
+            return loss()
+    return SquaredError()

@@ -1,0 +1,301 @@
+"""Optimizers: each turns a gradient into a change of the parameters, and is defined here, once.
+
+An optimizer keeps named slots (arrays of the shape of the parameters, such as a velocity). Its `update` is elementwise:
+it takes the parameter w, its gradient g and its slots, with the rate of this step and the step's number t = 1, 2, ...,
+and returns the change of w and the new slots. The rate may be a number or a schedule from `clearprop.schedules`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from clearprop.checks import check_integer, check_number
+from clearprop.errors import ArgumentError, suggest
+from clearprop.mathematics import Array, maximum, minimum, sign, sqrt, where
+from clearprop.schedules import Schedule, as_schedule
+
+
+@dataclass(frozen=True)
+class Optimizer(ABC):
+    """A rule of gradient descent. The first argument is the learning rate, above 0, or a schedule."""
+
+    name: ClassVar[str] = ""
+    slots: ClassVar[tuple[str, ...]] = ()
+    rate: float | Schedule = 0.01
+
+    def __post_init__(self) -> None:
+        where_ = f"{type(self).__name__} rate"
+        if not isinstance(self.rate, Schedule):
+            check_number(self.rate, where_, above=0)
+        for field, value in vars(self).items():
+            if field in ("momentum", "decay_rate", "beta_1", "beta_2"):
+                check_number(value, f"{type(self).__name__} {field}", least=0, below=1)
+            elif field == "epsilon":
+                check_number(value, f"{type(self).__name__} {field}", above=0)
+            elif field == "weight_decay":
+                check_number(value, f"{type(self).__name__} {field}", least=0)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rate as a schedule."""
+        return as_schedule(self.rate)
+
+    @property
+    def weight_decay(self) -> float:
+        """Times the rate, the share by which each step shrinks the weights, whatever their gradient."""
+        return 0.0
+
+    def first(self, slot: str) -> float:
+        """What a slot holds before the first step."""
+        return 0.0
+
+    @abstractmethod
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        """The change of w and the new value of each slot."""
+
+
+@dataclass(frozen=True)
+class GradientDescent(Optimizer):
+    """w <- w - rate g: plain gradient descent.
+
+    >>> import clearprop as cp
+    >>> cp.GradientDescent(0.1).update(0.1, 1, w=3.0, g=2.0)
+    (-0.2,)
+    """
+
+    name = "gradient_descent"
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        return (-rate * g,)
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """v <- momentum v - rate g, w <- w + v (Rumelhart, Hinton and Williams 1986).
+
+    >>> import clearprop as cp
+    >>> cp.Momentum(0.1, 0.9).update(0.1, 1, 3.0, 2.0, 1.0)
+    (0.7, 0.7)
+    """
+
+    name = "momentum"
+    slots = ("velocity",)
+    momentum: float = 0.9
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        (velocity,) = slots
+        velocity = self.momentum * velocity - rate * g
+        return velocity, velocity
+
+
+@dataclass(frozen=True)
+class Nesterov(Optimizer):
+    """v <- momentum v - rate g, w <- w + momentum v - rate g: looks ahead along v (Nesterov 1983, Sutskever 2013).
+
+    >>> import clearprop as cp
+    >>> [round(float(x), 3) for x in cp.Nesterov(0.1, 0.9).update(0.1, 1, 3.0, 2.0, 1.0)]
+    [0.43, 0.7]
+    """
+
+    name = "nesterov"
+    slots = ("velocity",)
+    momentum: float = 0.9
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        (velocity,) = slots
+        velocity = self.momentum * velocity - rate * g
+        return self.momentum * velocity - rate * g, velocity
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """s <- s + g^2, w <- w - rate g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer 2011).
+
+    >>> import clearprop as cp
+    >>> [round(float(x), 3) for x in cp.Adagrad(0.1).update(0.1, 1, 3.0, 2.0, 0.0)]
+    [-0.1, 4.0]
+    """
+
+    name = "adagrad"
+    slots = ("square",)
+    epsilon: float = 1e-10
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        (square,) = slots
+        square = square + g * g
+        return -rate * g / (sqrt(square) + self.epsilon), square
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """s <- decay_rate s + (1 - decay_rate) g^2, w <- w - rate g / (sqrt(s) + epsilon) (Tieleman and Hinton 2012).
+
+    >>> import clearprop as cp
+    >>> [round(float(x), 3) for x in cp.RMSprop(0.1, decay_rate=0.75).update(0.1, 1, 3.0, 2.0, 0.0)]
+    [-0.2, 1.0]
+    """
+
+    name = "rmsprop"
+    slots = ("square",)
+    decay_rate: float = 0.9
+    epsilon: float = 1e-8
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        (square,) = slots
+        square = self.decay_rate * square + (1 - self.decay_rate) * g * g
+        return -rate * g / (sqrt(square) + self.epsilon), square
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """w <- w - rate mhat / (sqrt(shat) + epsilon), mhat and shat the unbiased running means of g and g^2.
+
+    m <- beta_1 m + (1 - beta_1) g and s <- beta_2 s + (1 - beta_2) g^2, mhat = m / (1 - beta_1^t) and
+    shat = s / (1 - beta_2^t) (Kingma and Ba 2015, algorithm 1).
+
+    >>> import clearprop as cp
+    >>> change, mean, square = cp.Adam(0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)
+    >>> round(float(change), 6), round(mean, 6), round(square, 6)
+    (-0.1, 0.2, 0.004)
+    """
+
+    name = "adam"
+    slots = ("mean", "square")
+    rate: float | Schedule = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        mean, square = slots
+        mean = self.beta_1 * mean + (1 - self.beta_1) * g
+        square = self.beta_2 * square + (1 - self.beta_2) * g * g
+        unbiased = mean / (1 - self.beta_1**t)
+        return -rate * unbiased / (sqrt(square / (1 - self.beta_2**t)) + self.epsilon), mean, square
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam, and the weights (not the biases) shrink by rate * weight_decay in each step (Loshchilov and Hutter 2019).
+
+    >>> import clearprop as cp
+    >>> cp.AdamW(0.001, weight_decay=0.05).weight_decay
+    0.05
+    """
+
+    name = "adamw"
+    weight_decay: float = 0.01  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Nadam(Adam):
+    """Adam that looks ahead: mhat = beta_1 m / (1 - beta_1^(t+1)) + (1 - beta_1) g / (1 - beta_1^t) (Dozat 2016).
+
+    >>> import clearprop as cp
+    >>> round(float(cp.Nadam(0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 4)
+    -0.1474
+    """
+
+    name = "nadam"
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        mean, square = slots
+        mean = self.beta_1 * mean + (1 - self.beta_1) * g
+        square = self.beta_2 * square + (1 - self.beta_2) * g * g
+        ahead = self.beta_1 * mean / (1 - self.beta_1 ** (t + 1)) + (1 - self.beta_1) * g / (1 - self.beta_1**t)
+        return -rate * ahead / (sqrt(square / (1 - self.beta_2**t)) + self.epsilon), mean, square
+
+
+@dataclass(frozen=True)
+class Rprop(Optimizer):
+    """Only the sign of g counts: each parameter has a step that grows while the sign stays and shrinks when it turns.
+
+    step <- min(step * grow, largest) where g keeps its sign, max(step * shrink, smallest) where it turns (and g then
+    counts as 0 once), w <- w - rate step sign(g), with a first step of 1. For whole-set gradients (Riedmiller and Braun
+    1993, in the variant iRprop- of Igel and Huesken 2003).
+
+    >>> import clearprop as cp
+    >>> change, previous, step = cp.Rprop(0.1).update(0.1, 1, 3.0, 2.0, 0.0, 1.0)
+    >>> float(change), float(previous), float(step)
+    (-0.1, 2.0, 1.0)
+    """
+
+    name = "rprop"
+    slots = ("previous", "step")
+    grow: float = 1.2
+    shrink: float = 0.5
+    smallest: float = 1e-4
+    largest: float = 5000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.grow, "Rprop grow", above=1)
+        check_number(self.shrink, "Rprop shrink", above=0, below=1)
+        check_number(self.smallest, "Rprop smallest", above=0)
+        check_number(self.largest, "Rprop largest", above=self.smallest)
+
+    def first(self, slot: str) -> float:
+        return 1.0 if slot == "step" else 0.0
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        previous, step = slots
+        # sign by sign, because the product of two small gradients is 0
+        turn = sign(g) * sign(previous)
+        factor = where(turn > 0, self.grow, where(turn < 0, self.shrink, 1.0))
+        step = minimum(maximum(step * factor, self.smallest), self.largest)
+        g = where(turn < 0, 0, g)
+        return -rate * step * sign(g), g, step
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS on the whole set, by SciPy: each epoch is one iteration (Liu and Nocedal 1989).
+
+    `memory` is the number of gradient differences kept; `line_steps` the most evaluations in one line search.
+
+    >>> import clearprop as cp
+    >>> cp.LBFGS(memory=20).memory
+    20
+    """
+
+    name: ClassVar[str] = "lbfgs"
+    memory: int = 10
+    line_steps: int = 20
+
+    def __post_init__(self) -> None:
+        check_integer(self.memory, "LBFGS memory")
+        check_integer(self.line_steps, "LBFGS line_steps")
+
+
+#: Every optimizer that comes with the library, by the name that stands for it.
+OPTIMIZERS: dict[str, type[Optimizer] | type[LBFGS]] = {
+    optimizer.name: optimizer
+    for optimizer in (
+        GradientDescent,
+        Momentum,
+        Nesterov,
+        Adagrad,
+        RMSprop,
+        Adam,
+        AdamW,
+        Nadam,
+        Rprop,
+        LBFGS,
+    )
+}
+
+
+def as_optimizer(given: str | Optimizer | LBFGS) -> Optimizer | LBFGS:
+    """The optimizer that a name stands for, with its defaults; an optimizer stays as it is.
+
+    >>> as_optimizer("adam").beta_1
+    0.9
+    """
+    if isinstance(given, (Optimizer, LBFGS)):
+        return given
+    if isinstance(given, str) and given in OPTIMIZERS:
+        return OPTIMIZERS[given]()
+    hint = f" Write {given.__name__}(rate) with parentheses." if isinstance(given, type) else ""
+    raise ArgumentError(f"optimizer: {given!r} is no optimizer.{hint} {suggest(str(given), OPTIMIZERS)}")

@@ -1,0 +1,117 @@
+"""Penalties and limits: what is added to the cost of large weights, and what keeps weights and gradients in bounds.
+
+A penalty is a term of its own, with its own value and gradient. It acts on the trainable weights (not on biases), does
+not depend on the size of the batch, and is not divided by it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from clearprop.checks import check_number
+from clearprop.errors import ArgumentError
+from clearprop.mathematics import Array, absolute, sign
+
+
+@dataclass(frozen=True)
+class Penalty(ABC):
+    """A cost of large weights, of the given strength (0 or more)."""
+
+    name: ClassVar[str] = ""
+    strength: float = 1e-4
+
+    def __post_init__(self) -> None:
+        check_number(self.strength, f"{type(self).__name__} strength", least=0)
+
+    @abstractmethod
+    def value_and_slope(self, w: Array) -> tuple[Array, Array]:
+        """Penalty of single weights and its derivative, both of the shape of w."""
+
+
+class L2(Penalty):
+    """strength / 2 * w^2 for each weight, slope strength * w (ridge; weight decay).
+
+    >>> import clearprop as cp
+    >>> cp.L2(0.1).value_and_slope(2.0)
+    (0.2, 0.2)
+    """
+
+    name = "l2"
+
+    def value_and_slope(self, w: Array) -> tuple[Array, Array]:
+        return 0.5 * self.strength * w * w, self.strength * w
+
+
+class L1(Penalty):
+    """strength * |w| for each weight, slope strength * sign(w), 0 at w = 0 (lasso).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.L1(0.5).value_and_slope(np.array([-2.0, 0.0]))
+    (array([1., 0.]), array([-0.5,  0. ]))
+    """
+
+    name = "l1"
+
+    def value_and_slope(self, w: Array) -> tuple[Array, Array]:
+        return self.strength * absolute(w), self.strength * sign(w)
+
+
+#: Every penalty that comes with the library, by the name that stands for it.
+PENALTIES: dict[str, type[Penalty]] = {penalty.name: penalty for penalty in (L1, L2)}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on steps and weights, None for no bound.
+
+    `clip_norm`: the gradient of all parameters is scaled down to this Euclidean norm (Pascanu et al. 2013);
+    `clip_value`: each entry of the gradient is cut to +-clip_value, before the norm is looked at;
+    `max_norm`: after each step, the weights into each unit from one source are scaled down to this norm (Srebro 2005).
+
+    >>> import numpy as np, clearprop as cp
+    >>> gradient = np.array([3.0, 4.0])
+    >>> cp.Limits(clip_norm=1.0).clip(gradient)
+    >>> gradient
+    array([0.6, 0.8])
+    """
+
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    max_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        for field, value in vars(self).items():
+            if value is not None:
+                check_number(value, field, above=0)
+
+    def clip(self, gradient: np.ndarray) -> None:
+        """Clip a gradient vector in place."""
+        if self.clip_value is not None:
+            np.clip(gradient, -self.clip_value, self.clip_value, out=gradient)
+        if self.clip_norm is not None:
+            norm = float(np.linalg.norm(gradient))
+            if norm > self.clip_norm:
+                gradient *= self.clip_norm / norm
+
+    def bound(self, W: np.ndarray) -> None:
+        """Scale the columns of a weight matrix (or a vector of shared weights) down to max_norm, in place."""
+        if self.max_norm is not None:
+            norms = np.sqrt((W * W).sum(axis=0))
+            W *= np.where(norms > self.max_norm, self.max_norm / np.maximum(norms, self.max_norm), 1.0)
+
+
+def as_penalties(given: Penalty | list[Penalty] | tuple[Penalty, ...] | None) -> tuple[Penalty, ...]:
+    """One or several penalties as a tuple.
+
+    >>> as_penalties(L2(0.1))
+    (L2(strength=0.1),)
+    """
+    listed = () if given is None else (given,) if isinstance(given, Penalty) else tuple(given)
+    for penalty in listed:
+        if not isinstance(penalty, Penalty):
+            raise ArgumentError(f"penalty: expected penalties such as cp.L2(1e-4), got {penalty!r}.")
+    return listed

@@ -1,0 +1,259 @@
+"""Schedules: the learning rate as a function of how far training has come. Each serves every optimizer.
+
+A schedule is a pure function of the progress (steps and epochs done, costs so far), so a run that is resumed goes on
+with the rate it would have had.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from clearprop.checks import check_integer, check_number
+from clearprop.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands before a step: all counted from 0; `costs` has one entry per finished epoch."""
+
+    step: int
+    steps_per_epoch: int
+    epochs: int
+    costs: Sequence[float] = field(default=(), hash=False)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def done(self) -> float:
+        """Epochs done, with the part of the present one."""
+        return self.step / self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Schedule(ABC):
+    """The learning rate over time; `rate` is its scale, above 0."""
+
+    name: ClassVar[str] = ""
+    rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_number(self.rate, f"{type(self).__name__} rate", above=0)
+
+    @abstractmethod
+    def at(self, progress: Progress) -> float:
+        """The learning rate of the next step."""
+
+
+class Constant(Schedule):
+    """The same rate in every step.
+
+    >>> import clearprop as cp
+    >>> cp.Constant(0.1).at(cp.Progress(step=7, steps_per_epoch=10, epochs=5))
+    0.1
+    """
+
+    name = "constant"
+
+    def at(self, progress: Progress) -> float:
+        return self.rate
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """rate / t^power in step t = 1, 2, ... (Robbins and Monro 1951 for powers above 1/2).
+
+    >>> import clearprop as cp
+    >>> cp.InverseScaling(0.1, power=0.5).at(cp.Progress(step=3, steps_per_epoch=10, epochs=5))
+    0.05
+    """
+
+    name = "inverse_scaling"
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.power, "InverseScaling power", least=0)
+
+    def at(self, progress: Progress) -> float:
+        return self.rate / (progress.step + 1) ** self.power
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """rate * factor^k after every k times `every` epochs.
+
+    >>> import clearprop as cp
+    >>> cp.Step(0.1, every=2, factor=0.5).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    0.05
+    """
+
+    name = "step"
+    every: int = 10
+    factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer(self.every, "Step every")
+        check_number(self.factor, "Step factor", above=0)
+
+    def at(self, progress: Progress) -> float:
+        return self.rate * self.factor ** (progress.epoch // self.every)
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(Schedule):
+    """rate * factor^epoch.
+
+    >>> import clearprop as cp
+    >>> cp.ExponentialDecay(0.1, factor=0.5).at(cp.Progress(step=10, steps_per_epoch=10, epochs=5))
+    0.05
+    """
+
+    name = "exponential_decay"
+    factor: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.factor, "ExponentialDecay factor", above=0, most=1)
+
+    def at(self, progress: Progress) -> float:
+        return self.rate * self.factor**progress.epoch
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From rate down to final along half a cosine over the whole run (Loshchilov and Hutter 2017).
+
+    >>> import clearprop as cp
+    >>> cp.Cosine(0.1).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    0.05
+    """
+
+    name = "cosine"
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.final, "Cosine final", least=0, most=self.rate)
+
+    def at(self, progress: Progress) -> float:
+        share = min(1.0, progress.done / progress.epochs)
+        return self.final + (self.rate - self.final) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up from rate / start to rate in the first part of the run, then down to rate / end (Smith 2018).
+
+    Both ways along half a cosine; `rise` is the share of the run that goes up.
+
+    >>> import clearprop as cp
+    >>> cp.OneCycle(0.1, rise=0.5).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    0.1
+    """
+
+    name = "one_cycle"
+    rise: float = 0.3
+    start: float = 25.0
+    end: float = 10000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.rise, "OneCycle rise", above=0, below=1)
+        check_number(self.start, "OneCycle start", least=1)
+        check_number(self.end, "OneCycle end", least=1)
+
+    def at(self, progress: Progress) -> float:
+        share = min(1.0, progress.done / progress.epochs)
+        if share <= self.rise:
+            low, part = self.rate / self.start, 1 - share / self.rise
+        else:
+            low, part = self.rate / self.end, (share - self.rise) / (1 - self.rise)
+        return low + (self.rate - low) * 0.5 * (1 + math.cos(math.pi * part))
+
+
+@dataclass(frozen=True)
+class OnPlateau(Schedule):
+    """rate * factor^k, k counting how often the cost has not fallen by min_delta (relative) for `patience` epochs.
+
+    It watches the validation cost where there is one, else the training cost.
+
+    >>> import clearprop as cp
+    >>> plateau = cp.OnPlateau(0.1, factor=0.5, patience=2)
+    >>> plateau.at(cp.Progress(step=4, steps_per_epoch=1, epochs=9, costs=[3.0, 2.0, 2.0, 2.0]))
+    0.05
+    """
+
+    name = "on_plateau"
+    factor: float = 0.5
+    patience: int = 10
+    min_delta: float = 1e-4
+    smallest: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.factor, "OnPlateau factor", above=0, below=1)
+        check_integer(self.patience, "OnPlateau patience")
+        check_number(self.min_delta, "OnPlateau min_delta", least=0)
+        check_number(self.smallest, "OnPlateau smallest", least=0)
+
+    def at(self, progress: Progress) -> float:
+        best, waited, rate = math.inf, 0, self.rate
+        for cost in progress.costs:
+            if cost < best - self.min_delta * abs(best) or best == math.inf:
+                best, waited = cost, 0
+            else:
+                waited += 1
+            if waited == self.patience:
+                rate, waited = max(rate * self.factor, self.smallest), 0
+        return rate
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Rises in a straight line over the first epochs, then follows another schedule (or stays at the rate).
+
+    >>> import clearprop as cp
+    >>> cp.WarmUp(cp.Cosine(0.1), epochs=2).at(cp.Progress(step=9, steps_per_epoch=10, epochs=1000)).__round__(4)
+    0.05
+    """
+
+    name = "warm_up"
+    rate: float | Schedule = 0.01  # type: ignore[assignment]
+    epochs: float = 5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Schedule):
+            check_number(self.rate, "WarmUp rate", above=0)
+        check_number(self.epochs, "WarmUp epochs", above=0)
+
+    def at(self, progress: Progress) -> float:
+        share = min(1.0, (progress.step + 1) / (self.epochs * progress.steps_per_epoch))
+        return share * as_schedule(self.rate).at(progress)
+
+
+#: Every schedule that comes with the library, by the name that stands for it in model files.
+SCHEDULES: dict[str, type[Schedule]] = {
+    schedule.name: schedule
+    for schedule in (Constant, InverseScaling, Step, ExponentialDecay, Cosine, OneCycle, OnPlateau, WarmUp)
+}
+
+
+def as_schedule(rate: float | Schedule) -> Schedule:
+    """A number as a constant schedule; a schedule stays as it is.
+
+    >>> as_schedule(0.1)
+    Constant(rate=0.1)
+    """
+    if isinstance(rate, Schedule):
+        return rate
+    if isinstance(rate, type):
+        raise ArgumentError(f"rate: write {rate.__name__}(rate) with parentheses.")
+    return Constant(check_number(rate, "rate", above=0))

@@ -1,0 +1,184 @@
+"""The trace of one pass of backpropagation: what both sweeps saw, as numbers to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearprop.backprop import Forward, forward
+from clearprop.checks import check_inputs
+from clearprop.errors import ArgumentError, NetworkError, suggest
+from clearprop.losses import Loss
+from clearprop.network import Network
+from clearprop.objective import CHUNK, Objective, prepare
+from clearprop.parameters import Parameters, layout
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What the sweeps saw in one layer, each (n samples, units): z, a, error = dJ/da and delta = dJ/dz."""
+
+    name: str
+    z: np.ndarray
+    a: np.ndarray
+    error: np.ndarray
+    delta: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Cost, sensitivities and gradients of one pass; `print(trace)` shows them as tables.
+
+    `cost` is J, `losses` (n,) the loss of each sample before weights and reduction, `gradients` has the shape of the
+    parameters (`gradients["hidden"].W["input"]`, `.b`, `.flat`), frozen ones included.
+    """
+
+    objective: Objective
+    params: Parameters
+    cost: float
+    losses: np.ndarray
+    layers: Mapping[str, LayerTrace]
+    gradients: Parameters
+
+    @property
+    def X(self) -> np.ndarray:
+        """The input (n, inputs)."""
+        return self.objective.X
+
+    def __getitem__(self, layer: str) -> LayerTrace:
+        """The trace of the layer of that name."""
+        if layer not in self.layers:
+            raise NetworkError(f'trace: there is no layer "{layer}". {suggest(layer, self.layers)}')
+        return self.layers[layer]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __str__(self) -> str:
+        """Tables of the first samples and units of each layer, and its gradients."""
+        return "\n".join(_format_trace(self))
+
+
+def backpropagate(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    loss: Loss | str | Mapping[str, Loss | str],
+    sample_weight: Any = None,
+    reduction: str = "mean",
+) -> Trace:
+    """One forward sweep and one backward sweep over all rows, with everything they saw.
+
+    X (n samples, i inputs), y as the loss takes it ((n, o units), or class indices (n,) for cross-entropy; a dict by
+    output layer where there are several), sample_weight (n,). Parameters stay as they are, dropout is off.
+    Raises ShapeError, DataError or ArgumentError for what cannot be used.
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[2.0]], "b": [1.0]}})
+    >>> trace = cp.backpropagate(net, params, np.array([[3.0]]), np.array([[5.0]]), loss=cp.SquaredError())
+    >>> print(trace)
+    cost J = 2    (squared_error, mean over 1 sample)
+    <BLANKLINE>
+    output   1 unit, identity, from input
+      sample unit            z            a    error dJ/da    delta dJ/dz
+           0    0            7            7              2              2
+      dJ/dW from input (1, 1)
+          6
+      dJ/db (1,)
+          2
+    """
+    objective = prepare(net, params, X, y, loss, sample_weight, reduction)
+    gradients = Parameters(net, np.zeros_like(params.flat))
+    cost, seen, back = objective.sweep(params, gradients, slice(None))
+    losses, errors = _losses_and_errors(objective, seen)
+    layers = {}
+    for layer in net.layers:
+        name = layer.name
+        error = errors[name] + back.error.get(name, 0) if name in errors else back.error[name]
+        layers[name] = LayerTrace(name, seen.z[name], seen.a[name], error, back.delta[name])
+    return Trace(objective, params.copy(), cost, losses, layers, gradients)
+
+
+def _losses_and_errors(objective: Objective, seen: Forward) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Loss of each sample, and the error signal dJ/da of each output layer, which the short forms leap over."""
+    weights = objective.weights(slice(None))
+    total, errors = np.zeros(objective.samples, objective.X.dtype), {}
+    for name, loss in objective.losses.items():
+        y, f = objective.targets[name], objective.net[name].f
+        total += loss.value_and_delta(f, seen.z[name], seen.a[name], y)[0]
+        with np.errstate(divide="ignore"):  # a probability rounded to 0 has an infinite error signal, and is shown so
+            errors[name] = loss.value_and_error(seen.a[name], y)[1] * weights[:, None]
+    return total, errors
+
+
+def predict(net: Network, params: Parameters, X: Any) -> Any:
+    """Activations of the output layer (n, o units), or a dict of them where the network has several outputs.
+
+    Dropout is off. Raises ShapeError or DataError for an X that cannot be used.
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> cp.predict(net, net.initialize(given={"output": {"input": [[2.0]]}}), np.array([[3.0]]))
+    array([[6.]])
+    """
+    if params.net != net:
+        raise ArgumentError("params: these parameters belong to another network; use net.initialize(seed=0).")
+    X = check_inputs(X, net.inputs, params.dtype)
+    outputs = tuple(net.outputs or ())
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
+    for start in range(0, len(X), CHUNK):
+        a = forward(net, params, X[start : start + CHUNK]).a
+        for name in outputs:
+            parts[name].append(a[name])
+    result = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return result[outputs[0]] if len(outputs) == 1 else result
+
+
+_SAMPLES, _UNITS = 4, 8  # how much of each array is printed
+
+
+def _format_trace(trace: Trace) -> list[str]:
+    objective = trace.objective
+    losses = ", ".join(dict.fromkeys(loss.name for loss in objective.losses.values()))
+    n = objective.samples
+    lines = [f"cost J = {trace.cost:.9g}    ({losses}, {objective.reduction} over {n} sample{'s' * (n > 1)})"]
+    for layer in objective.net.layers:
+        sources = ", ".join(c.source for c in layer.connections)
+        units = f"{layer.units} unit{'s' * (layer.units > 1)}"
+        lines += ["", f"{layer.name}   {units}, {layer.f.name}, from {sources}"]
+        lines += _format_units(trace[layer.name])
+        for block in layout(objective.net).blocks:
+            if block.layer == layer.name:
+                label = "dJ/db" if block.source is None else f"dJ/dW from {block.source}"
+                frozen = "" if block.trainable else ", frozen"
+                lines.append(f"  {label} {block.shape}{frozen}")
+                lines += _format_rows(np.atleast_2d(trace.gradients.view(block)))
+    return lines
+
+
+def _format_units(layer: LayerTrace) -> list[str]:
+    """z, a, error and delta, a line per sample and unit."""
+    lines = [f"  {'sample':>6s} {'unit':>4s} {'z':>12s} {'a':>12s} {'error dJ/da':>14s} {'delta dJ/dz':>14s}"]
+    samples, units = layer.z.shape
+    for n in range(min(samples, _SAMPLES)):
+        for j in range(min(units, _UNITS)):
+            numbers = f"{layer.z[n, j]:12.6g} {layer.a[n, j]:12.6g} {layer.error[n, j]:14.6g} {layer.delta[n, j]:14.6g}"
+            lines.append(f"  {n:6d} {j:4d} {numbers}")
+    left = [f"{samples - _SAMPLES} more samples"] * (samples > _SAMPLES) + [f"{units - _UNITS} more units"] * (
+        units > _UNITS
+    )
+    return [*lines, f"  ... {' and '.join(left)}"] if left else lines
+
+
+def _format_rows(array: np.ndarray) -> list[str]:
+    rows, columns = array.shape
+    lines = []
+    for row in array[:_UNITS]:
+        numbers = " ".join(f"{number:12.6g}" for number in row[:_UNITS])
+        lines.append("  " + numbers.rstrip() + (" ..." if columns > _UNITS else ""))
+    return [*lines, f"  ... {rows - _UNITS} more rows"] if rows > _UNITS else lines

@@ -1,0 +1,1 @@
+"""Gradient descent over epochs: the loop, its history, stopping rules and callbacks."""

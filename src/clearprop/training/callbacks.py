@@ -1,0 +1,67 @@
+"""Callbacks: what is called after each epoch, and the progress bar as one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from clearprop.network import Network
+from clearprop.parameters import Parameters
+from clearprop.training.history import History
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """What a callback gets: the epoch just finished (from 0), the network, its parameters now, and the history."""
+
+    epoch: int
+    epochs: int
+    net: Network
+    params: Parameters
+    history: History
+
+
+#: A function called after each epoch. It stops training by returning True or the reason in words.
+Callback = Callable[[EpochEnd], "bool | str | None"]
+
+
+class ProgressBar:
+    """A progress bar on standard error, quiet unless that is a terminal (or `show` is True)."""
+
+    def __init__(self, epochs: int, show: bool | None = None) -> None:
+        console = Console(stderr=True)
+        visible = console.is_terminal if show is None else show
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[numbers]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not visible,
+            transient=True,
+        )
+        self._task: TaskID = self._progress.add_task("training", total=epochs, numbers="")
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, history: History) -> None:
+        """Show the last epoch."""
+        if not self._progress.disable:
+            skipped = ("rate", "seconds", "gradient norm")
+            numbers = "  ".join(
+                f"{name} {values[-1]:.4g}" for name, values in history.columns.items() if name not in skipped
+            )
+            self._progress.update(self._task, completed=history.epochs, numbers=numbers)

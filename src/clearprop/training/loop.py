@@ -1,0 +1,259 @@
+"""The training loop: epochs of gradient descent, with validation, stopping rules, callbacks and a history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from clearprop.checks import check_choice, check_integer, check_number
+from clearprop.engine import EpochResult, TextbookEngine, Training
+from clearprop.errors import ArgumentError, DataError, TrainingDiverged
+from clearprop.losses import Loss
+from clearprop.network import Network
+from clearprop.objective import Objective, prepare
+from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
+from clearprop.parameters import Parameters
+from clearprop.penalties import Limits, Penalty, as_penalties
+from clearprop.randomness import epoch_order
+from clearprop.schedules import Progress
+from clearprop.trace import predict
+from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar
+from clearprop.training.history import History
+from clearprop.training.metrics import Metric, as_metrics
+from clearprop.training.stopping import EarlyStopping, StoppingRule, as_rules
+
+
+def train(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    *,
+    loss: Loss | str | Mapping[str, Loss | str],
+    optimizer: Optimizer | LBFGS | str = "adam",
+    batch_size: int | None = 32,
+    batches: int | None = None,
+    epochs: int = 100,
+    shuffle: bool = True,
+    seed: int = 0,
+    reduction: str = "mean",
+    sample_weight: Any = None,
+    penalty: Penalty | Sequence[Penalty] | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    max_norm: float | None = None,
+    validation: tuple[Any, ...] | float | None = None,
+    metrics: str | Metric | Iterable[str | Metric] = (),
+    stopping: StoppingRule | Iterable[StoppingRule] | None = None,
+    callbacks: Callback | Iterable[Callback] = (),
+    progress: bool | None = None,
+    engine: str = "auto",
+) -> History:
+    """Train by gradient descent; `params` change in place, and the history of the epochs is returned.
+
+    X (n samples, i inputs) and y as `cp.backpropagate` takes them. `batch_size` rows make a step: None takes the whole
+    set, 1 goes sample by sample (online); `batches` splits an epoch into that many nearly equal batches instead. Rows are
+    shuffled anew in each epoch, in an order that follows from (seed, epoch), unless `shuffle=False`. `validation` is
+    (X, y), (X, y, sample_weight), or the share of rows to split off. `metrics` are names or functions of (y, yhat),
+    computed after each epoch. `progress` is a bar on standard error; None shows it on a terminal only.
+
+    Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
+    finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last
+    finished step.
+
+    >>> import numpy as np, clearprop as cp
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(seed=0)
+    >>> history = cp.train(
+    ...     net, params, X, 3 * X + 1, loss="squared_error", optimizer=cp.GradientDescent(0.5), epochs=100
+    ... )
+    >>> params["output"].W["input"].round(3), params["output"].b.round(3)
+    (array([[3.]]), array([1.]))
+    """
+    objective, held_out = _with_validation(
+        prepare(net, params, X, y, loss, sample_weight, reduction), params, loss, validation, seed
+    )
+    check_integer(seed, "seed", least=0)
+    check_choice(engine, "engine", ("auto", "textbook"))
+    rule = as_optimizer(optimizer)
+    penalties, limits = as_penalties(penalty), Limits(clip_norm, clip_value, max_norm)  # type: ignore[arg-type]
+    run = Run(
+        objective,
+        held_out,
+        params,
+        check_integer(epochs, "epochs", least=0),
+        as_metrics(metrics),
+        as_rules(stopping),
+        (callbacks,) if callable(callbacks) else tuple(callbacks),
+        progress,
+    )
+    if isinstance(rule, LBFGS):
+        from clearprop.training.lbfgs import run_lbfgs
+
+        if limits != Limits():
+            raise ArgumentError("optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead.")
+        return run_lbfgs(run, rule, penalties, seed)
+    descent = Training(objective, rule, penalties, limits, seed)
+    plan = BatchPlan(objective.samples, batch_size, batches, shuffle, seed)
+    return _descend(run, TextbookEngine(descent, params), plan)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Which rows make each step of an epoch."""
+
+    samples: int
+    batch_size: int | None
+    batches: int | None
+    shuffle: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.batches is not None:
+            check_integer(self.batches, "batches")
+            if self.batches > self.samples:
+                raise ArgumentError(f"batches: expected at most one per row ({self.samples}), got {self.batches}.")
+        elif self.batch_size is not None:
+            check_integer(self.batch_size, "batch_size")
+
+    def edges(self) -> np.ndarray:
+        """Where each batch starts in the order of an epoch, and the end."""
+        if self.batches is not None:
+            small, longer = divmod(self.samples, self.batches)  # the first ones take one row more, as in np.array_split
+            return np.concatenate([[0], np.cumsum([small + (i < longer) for i in range(self.batches)])])
+        size = min(self.batch_size or self.samples, self.samples)
+        return np.append(np.arange(0, self.samples, size), self.samples)
+
+    def epoch(self, epoch: int) -> list[np.ndarray]:
+        """Row numbers of each batch of an epoch."""
+        order = epoch_order(self.seed, epoch, self.samples) if self.shuffle else np.arange(self.samples)
+        return [order[start:stop] for start, stop in pairwise(self.edges())]
+
+
+@dataclass
+class Run:
+    """What surrounds the steps of a training run: validation, metrics, rules, callbacks; it keeps the best so far."""
+
+    objective: Objective
+    held_out: Objective | None
+    params: Parameters
+    epochs: int
+    metrics: dict[str, Metric]
+    rules: tuple[StoppingRule, ...]
+    callbacks: tuple[Callback, ...]
+    progress: bool | None
+
+    def __post_init__(self) -> None:
+        self.history = History()
+        self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore), None)
+        self.best: np.ndarray | None = None
+
+    def end_epoch(self, result: EpochResult, penalty: float, rate: float, seconds: float) -> str | None:
+        """Record an epoch; the reason to stop, if there is one."""
+        numbers = {"cost": result.cost + penalty, **self._measure(self.objective, "")}
+        if self.held_out is not None:
+            numbers["validation cost"] = self.held_out.cost(self.params)
+            numbers |= self._measure(self.held_out, "validation ")
+        numbers |= {"rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
+        self.history.record(numbers, result.delta_norms, result.gradient_norms)
+        if self.restoring and self.restoring.best_epoch(self.history) == self.history.epochs - 1:
+            self.best = self.params.flat.copy()
+        reasons = [rule.reason(self.history) for rule in self.rules]
+        reasons += [self._call(callback) for callback in self.callbacks]
+        return next((reason for reason in reasons if reason), None)
+
+    def finish(self, reason: str | None) -> History:
+        """Put back the best parameters where that was asked for."""
+        self.history.stopped = reason or f"finished {self.history.epochs} epochs"
+        if self.best is not None and self.restoring:
+            self.history.best_epoch = self.restoring.best_epoch(self.history)
+            self.params.flat[...] = self.best
+        return self.history
+
+    def _measure(self, objective: Objective, prefix: str) -> dict[str, float]:
+        if not self.metrics:
+            return {}
+        yhat = predict(objective.net, self.params, objective.X)
+        single = not isinstance(yhat, Mapping)
+        numbers = {}
+        for output, y in objective.targets.items():
+            for name, metric in self.metrics.items():
+                label = f"{prefix}{name}" if single else f"{prefix}{output} {name}"
+                numbers[label] = float(metric(y, yhat if single else yhat[output]))
+        return numbers
+
+    def _call(self, callback: Callback) -> str | None:
+        epoch = self.history.epochs - 1
+        answer = callback(EpochEnd(epoch, self.epochs, self.objective.net, self.params, self.history))
+        return answer if isinstance(answer, str) else "stopped by a callback" if answer is True else None
+
+    def diverged(self, before: np.ndarray, hint: str) -> TrainingDiverged:
+        """Put the parameters back and say in which epoch they stopped being finite."""
+        self.params.flat[...] = before
+        return TrainingDiverged(
+            f"epoch {self.history.epochs + 1}: the cost or the parameters became NaN or infinite. The parameters are "
+            f"those before that epoch. {hint}"
+        )
+
+
+def _descend(run: Run, engine: TextbookEngine, plan: BatchPlan) -> History:
+    schedule = engine.training.optimizer.schedule
+    steps_per_epoch = len(plan.edges()) - 1
+    watched = "validation cost" if run.held_out is not None else "cost"
+
+    def rate(step: int) -> float:
+        costs = run.history.columns.get(watched, [])
+        return schedule.at(Progress(step, steps_per_epoch, max(1, run.epochs), costs))
+
+    reason = None
+    with ProgressBar(run.epochs, run.progress) as bar:
+        for epoch in range(run.epochs):
+            before, start = run.params.flat.copy(), time.perf_counter()
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for below, once per epoch
+                result = engine.run_epoch(epoch, plan.epoch(epoch), rate)
+                penalty = engine.training.penalty(run.params)
+                finite = np.isfinite(result.cost) and np.isfinite(run.params.flat).all()
+            if not finite:
+                raise run.diverged(before, "Lower the rate, scale the inputs, or set clip_norm=1.")
+            reason = run.end_epoch(result, penalty, rate(engine.steps - 1), time.perf_counter() - start)
+            bar.update(run.history)
+            if reason:
+                break
+    return run.finish(reason)
+
+
+def _with_validation(
+    objective: Objective, params: Parameters, loss: Any, validation: tuple[Any, ...] | float | None, seed: int
+) -> tuple[Objective, Objective | None]:
+    """The objective to train on and the one held out, given apart or split off at random."""
+    if validation is None:
+        return objective, None
+    if isinstance(validation, tuple):
+        if len(validation) not in (2, 3):
+            raise ArgumentError(
+                f"validation: expected (X, y), (X, y, sample_weight) or a share, got {len(validation)} items."
+            )
+        X, y, *weight = validation
+        names = ("validation X", "validation y")
+        held_weight = weight[0] if weight else None
+        return objective, prepare(objective.net, params, X, y, loss, held_weight, objective.reduction, names)
+    share = check_number(validation, "validation", above=0, below=1)
+    held = round(share * objective.samples)
+    if held == 0 or held == objective.samples:
+        raise DataError(f"validation: a share of {share:g} of {objective.samples} rows leaves no row on one side.")
+    order = np.random.default_rng(seed).permutation(objective.samples)
+    return _take(objective, np.sort(order[held:])), _take(objective, np.sort(order[:held]))
+
+
+def _take(objective: Objective, rows: np.ndarray) -> Objective:
+    weight = None if objective.sample_weight is None else objective.sample_weight[rows]
+    if weight is not None and not weight.any():
+        raise DataError("validation: the rows split off, or those left, all have sample_weight 0.")
+    targets = {name: y[rows] for name, y in objective.targets.items()}
+    return Objective(objective.net, objective.losses, objective.X[rows], targets, weight, objective.reduction)

@@ -1,0 +1,128 @@
+"""Stopping rules: when training has converged, and when it no longer helps."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from clearprop.checks import check_integer, check_number
+from clearprop.errors import ArgumentError
+from clearprop.training.history import History
+from clearprop.training.metrics import METRICS
+
+
+@dataclass(frozen=True)
+class StoppingRule(ABC):
+    """Looks at the history after each epoch and says in words why to stop, or None to go on."""
+
+    @abstractmethod
+    def reason(self, history: History) -> str | None:
+        """Why training should stop now, or None."""
+
+
+@dataclass(frozen=True)
+class Convergence(StoppingRule):
+    """Stop when the gradient is small, or the cost has hardly changed for `patience` epochs in a row.
+
+    `gradient_norm` bounds the Euclidean norm of the whole gradient in the epoch's last step; `cost_change` the change
+    of the cost from one epoch to the next, relative to the cost.
+
+    >>> import clearprop as cp
+    >>> history = cp.History({"cost": [1.0, 0.5, 0.5], "gradient norm": [1.0, 0.5, 0.5]})
+    >>> cp.Convergence(cost_change=1e-6, patience=1).reason(history)
+    'converged: the cost changed by less than 1e-06 of itself for 1 epoch'
+    """
+
+    gradient_norm: float | None = None
+    cost_change: float | None = 1e-7
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("gradient_norm", "cost_change"):
+            if getattr(self, name) is not None:
+                check_number(getattr(self, name), f"Convergence {name}", above=0)
+        if self.gradient_norm is None and self.cost_change is None:
+            raise ArgumentError("Convergence: expected a gradient_norm, a cost_change or both, got neither.")
+        check_integer(self.patience, "Convergence patience")
+
+    def reason(self, history: History) -> str | None:
+        if self.gradient_norm is not None and history["gradient norm"][-1] <= self.gradient_norm:
+            return f"converged: the norm of the gradient is at most {self.gradient_norm:g}"
+        last = history.cost[-self.patience - 1 :]
+        if self.cost_change is not None and len(last) == self.patience + 1:
+            changes = [abs(now - before) <= self.cost_change * abs(before) for before, now in pairwise(last)]
+            if all(changes):
+                epochs = f"{self.patience} epoch{'s' * (self.patience > 1)}"
+                return f"converged: the cost changed by less than {self.cost_change:g} of itself for {epochs}"
+        return None
+
+
+@dataclass(frozen=True)
+class EarlyStopping(StoppingRule):
+    """Stop when `monitor` has not improved by more than min_delta for `patience` epochs (Prechelt 1998).
+
+    `monitor` is a name in the history, such as "validation cost" (None takes it if there is one, else "cost") or
+    "validation accuracy". `best` is "min" or "max", known by itself for costs and the library's metrics. With `restore`
+    the parameters of the best epoch are put back at the end of training.
+
+    >>> import clearprop as cp
+    >>> history = cp.History({"cost": [3.0, 1.0, 2.0, 2.0]})
+    >>> cp.EarlyStopping(patience=2).reason(history)
+    'stopped early: cost has not improved for 2 epochs (best in epoch 2)'
+    """
+
+    monitor: str | None = None
+    patience: int = 10
+    min_delta: float = 0.0
+    best: str | None = None
+    restore: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer(self.patience, "EarlyStopping patience")
+        check_number(self.min_delta, "EarlyStopping min_delta", least=0)
+        if self.best not in (None, "min", "max"):
+            raise ArgumentError(f"EarlyStopping best: expected 'min' or 'max', got {self.best!r}.")
+
+    def watched(self, history: History) -> str:
+        """The name in the history that is watched."""
+        return self.monitor or ("validation cost" if "validation cost" in history else "cost")
+
+    def _sign(self, name: str) -> float:
+        """1 where less is better, -1 where more is."""
+        metric = name.removeprefix("validation ")
+        if self.best is None and metric != "cost" and metric not in METRICS:
+            raise ArgumentError(f'EarlyStopping: say whether "{name}" is best at its "min" or "max" with best=.')
+        more_is_better = self.best == "max" if self.best else metric in METRICS and METRICS[metric][1]
+        return -1.0 if more_is_better else 1.0
+
+    def best_epoch(self, history: History) -> int:
+        """The epoch (from 0) that is best so far."""
+        name = self.watched(history)
+        sign, best, where = self._sign(name), math.inf, 0
+        for epoch, value in enumerate(history[name]):
+            if sign * value < best - (self.min_delta if best < math.inf else 0):
+                best, where = sign * value, epoch
+        return where
+
+    def reason(self, history: History) -> str | None:
+        where = self.best_epoch(history)
+        if history.epochs - 1 - where < self.patience:
+            return None
+        epochs = f"{self.patience} epoch{'s' * (self.patience > 1)}"
+        return f"stopped early: {self.watched(history)} has not improved for {epochs} (best in epoch {where + 1})"
+
+
+def as_rules(given: StoppingRule | Iterable[StoppingRule] | None) -> tuple[StoppingRule, ...]:
+    """One or several stopping rules as a tuple."""
+    listed = () if given is None else (given,) if isinstance(given, StoppingRule) else tuple(given)
+    for rule in listed:
+        if not isinstance(rule, StoppingRule):
+            raise ArgumentError(f"stopping: expected rules such as cp.EarlyStopping(), got {rule!r}.")
+    if sum(isinstance(rule, EarlyStopping) and rule.restore for rule in listed) > 1:
+        raise ArgumentError(
+            "stopping: only one EarlyStopping can restore its best parameters; set restore=False on others."
+        )
+    return listed
