@@ -29,6 +29,7 @@ from clearprop.activations import (
     tanh,
 )
 from clearprop.connections import Connection, Dense, Direct, Wired
+from clearprop.evaluation import Evaluation
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
     INITIALIZERS,
@@ -52,6 +53,7 @@ from clearprop.losses import (
     Quantile,
     SquaredError,
 )
+from clearprop.model import Model, fit
 from clearprop.network import Layer, Network
 from clearprop.optimizers import (
     LBFGS,
@@ -82,6 +84,7 @@ from clearprop.schedules import (
     Step,
     WarmUp,
 )
+from clearprop.tables import TableEncoding
 from clearprop.trace import LayerTrace, Trace, backpropagate, predict
 from clearprop.training.callbacks import EpochEnd
 from clearprop.training.history import History
@@ -121,6 +124,7 @@ __all__ = [
     "EarlyStopping",
     "Elementwise",
     "EpochEnd",
+    "Evaluation",
     "ExponentialDecay",
     "GradientCheck",
     "GradientDescent",
@@ -134,6 +138,7 @@ __all__ = [
     "LeakyReLU",
     "Limits",
     "Loss",
+    "Model",
     "Momentum",
     "Nadam",
     "Nesterov",
@@ -155,6 +160,7 @@ __all__ = [
     "SquaredError",
     "Step",
     "StoppingRule",
+    "TableEncoding",
     "Trace",
     "Uniform",
     "VarianceScaling",
@@ -165,6 +171,7 @@ __all__ = [
     "check_gradients",
     "elu",
     "exponential",
+    "fit",
     "gaussian",
     "gelu",
     "hard_sigmoid",

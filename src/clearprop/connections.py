@@ -1,8 +1,8 @@
 """Connections: how a layer takes the activations of an earlier one, forward and backward.
 
-A connection from source k (u_k units) into layer j (u_j units) contributes a_k W_kj to the weighted sum z_j. Backward it
-sends delta_j W_kj^T to the error signal at a_k, and its gradient is dJ/dW_kj = a_k^T delta_j. Each kind of connection
-gives these three operations; all arrays have one row per sample.
+A connection from source k (u_k units) into layer j (u_j units) contributes a_k W_kj to the weighted sum z_j. Backward
+it sends delta_j W_kj^T to the error signal at a_k, and its gradient is dJ/dW_kj = a_k^T delta_j. Each kind of
+connection gives these three operations; all arrays have one row per sample.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class GradientCheck:
     def __str__(self) -> str:
         wide = max((len(block.label) for block in self.blocks), default=0)
         lines = [
-            f"{block.label:{wide}s}  {'ok ' if block.error <= self.tolerance else 'BAD'}  relative error {block.error:.1e}"
+            f"{block.label:{wide}s}  {'ok ' if block.error <= self.tolerance else 'BAD'}"
+            f"  relative error {block.error:.1e}"
             f"  worst at {list(block.place)}: {block.backpropagated:.9g} against {block.difference:.9g}"
             for block in self.blocks
         ]

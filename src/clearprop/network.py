@@ -46,7 +46,8 @@ class Layer:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or self.name == INPUT:
             raise NetworkError(
-                f'layer name: expected text that is not empty and not "{INPUT}" (the network\'s input), got {self.name!r}.'
+                f'layer name: expected text that is not empty, and not "{INPUT}", which is the network\'s input; '
+                f"got {self.name!r}."
             )
         where = f'layer "{self.name}"'
         put = object.__setattr__  # the fields of a frozen dataclass are normalised once, here
