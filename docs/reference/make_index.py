@@ -6,8 +6,10 @@ Run it after a public name or the first line of a docstring has changed: python 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import clearprop as cp
+from clearprop import errors
 
 #: Each subject with the modules whose public names belong to it.
 SECTIONS = {
@@ -20,7 +22,6 @@ SECTIONS = {
     "Optimizers": ("optimizers",),
     "Schedules of the learning rate": ("schedules",),
     "Starting weights": ("initializers",),
-    "Errors": ("errors",),
 }
 
 #: Tables of names are dicts, which have no docstring.
@@ -36,8 +37,8 @@ TABLES = {
 
 HEAD = """# Reference
 
-Every public name, as `import clearprop as cp` gives it, with the first line of its documentation; `help(cp.train)` shows
-the rest, with equations, shapes, what is raised and an example. What the letters stand for is in the
+Every public name, as `import clearprop as cp` gives it, with the first line of its documentation. `help(cp.train)`
+shows the rest: equations, shapes, what is raised and an example. What the letters stand for is in the
 [conventions](../conventions.md).
 """
 
@@ -48,10 +49,20 @@ def entry(name: str) -> tuple[str, str]:
         return TABLES[name]
     thing = getattr(cp, name)
     documented = thing if callable(thing) and hasattr(thing, "__name__") else type(thing)
-    line = (documented.__doc__ or "").strip().partition("\n")[0]
+    return documented.__module__.removeprefix("clearprop."), first_line(documented)
+
+
+def first_line(thing: Any) -> str:
+    """The first line of a docstring."""
+    line = (thing.__doc__ or "").strip().partition("\n")[0]
     if not line:
-        raise SystemExit(f"cp.{name} has no docstring to take a line from.")
-    return documented.__module__.removeprefix("clearprop."), line
+        raise SystemExit(f"{thing.__name__} has no docstring to take a line from.")
+    return line
+
+
+def is_error(thing: Any) -> bool:
+    """Whether it is an exception class."""
+    return isinstance(thing, type) and issubclass(thing, Exception)
 
 
 def page() -> str:
@@ -61,13 +72,21 @@ def page() -> str:
     for title, modules in SECTIONS.items():
         names = [name for name, (module, _) in entries.items() if module.partition(".")[0] in modules]
         placed.update(names)
-        if names:
-            rows = [f"| `cp.{name}` | {entries[name][1].replace('|', '&#124;')} |" for name in sorted(names, key=order)]
-            parts.append("\n".join([f"## {title}", "", "| Name | What it is |", "|---|---|", *rows]) + "\n")
+        parts.append(section(title, {f"cp.{name}": entries[name][1] for name in sorted(names, key=order)}))
+    raised = {name: first_line(error) for name, error in vars(errors).items() if is_error(error)}
+    placed.update(raised)
+    shown = {f"cp.{name}" if name in entries else f"cp.errors.{name}": line for name, line in raised.items()}
+    parts.append(section("Errors", shown))
     lost = sorted(set(entries) - placed)
     if lost:
         raise SystemExit(f"these public names have no section: {lost}. Add their module to SECTIONS.")
     return "\n".join(parts)
+
+
+def section(title: str, lines: dict[str, str]) -> str:
+    """A heading with a table of names."""
+    rows = [f"| `{name}` | {line.replace('|', '&#124;')} |" for name, line in lines.items()]
+    return "\n".join([f"## {title}", "", "| Name | What it is |", "|---|---|", *rows, ""])
 
 
 def order(name: str) -> tuple[bool, bool, str]:

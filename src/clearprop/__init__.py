@@ -29,6 +29,7 @@ from clearprop.activations import (
     tanh,
 )
 from clearprop.connections import Connection, Dense, Direct, Wired
+from clearprop.errors import ClearpropError, TrainingDiverged
 from clearprop.evaluation import Evaluation
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
@@ -112,6 +113,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BinaryCrossEntropy",
+    "ClearpropError",
     "Connection",
     "Constant",
     "Convergence",
@@ -162,6 +164,7 @@ __all__ = [
     "StoppingRule",
     "TableEncoding",
     "Trace",
+    "TrainingDiverged",
     "Uniform",
     "VarianceScaling",
     "WarmUp",

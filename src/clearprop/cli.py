@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +29,6 @@ from clearprop.trace import backpropagate
 
 app = typer.Typer(
     name="clearprop",
-    help="Feedforward networks trained by backpropagation, from a table to a model and a report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,6 +37,19 @@ app = typer.Typer(
 Table = Annotated[str, typer.Argument(help="A table: CSV, TSV (.gz as well) or Parquet.", show_default=False)]
 ModelPath = Annotated[str, typer.Argument(help="A model file written by clearprop train.", show_default=False)]
 Several = list[str] | None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"clearprop {metadata.version('clearprop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Feedforward networks trained by backpropagation, from a table to a model and a report."""
 
 
 @app.command()
@@ -65,6 +78,8 @@ def train(
     seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
 ) -> None:
     """Train a network on a table, test it on rows held out, and write the model."""
+    if report and holdout == 0:
+        raise ArgumentError("--report: shows rows held out, and with --holdout 0 no rows are held out.")
     out = out or str(Path(Path(table).name.removesuffix(".gz")).with_suffix(".cprop"))
     _keep_apart([table], [out, report])
     model = fit(
@@ -210,9 +225,7 @@ def _finish_training(model: Model, out: str, report: str | None) -> None:
         typer.echo(f"on {model.held_out.what}, which training never saw:\n{judged}\n")
     model.save(out)
     typer.echo(f"model  {out}")
-    if report:
-        if model.held_out is None:
-            raise ArgumentError(f"report: {report} was not written, because no rows are held out (holdout 0).")
+    if report and model.held_out is not None:
         from clearprop.report import write_report
 
         write_report(model, model.held_out.X, model.held_out.y, report, evaluated_on=model.held_out.what)

@@ -218,10 +218,10 @@ def _as_pattern(given: Any, where: str) -> tuple[tuple[int, ...], ...]:
     if len(positive) == 0:
         raise NetworkError(f"{where}: the pattern is all 0, so nothing is connected. Leave the source out instead.")
     if not np.array_equal(positive, np.arange(1, len(positive) + 1)):
-        missing = sorted(set(range(1, int(positive[-1]) + 1)) - set(positive.tolist()))
+        missing = int(np.argmax(positive != np.arange(1, len(positive) + 1))) + 1
         raise NetworkError(
             f"{where}: the weights of a pattern are numbered 1 to {int(positive[-1])} without gaps, "
-            f"but {missing[0]} does not occur. Renumber with np.unique(pattern, return_inverse=True)."
+            f"but {missing} does not occur. Renumber with np.unique(pattern, return_inverse=True)."
         )
     return tuple(tuple(int(k) for k in row) for row in array)
 

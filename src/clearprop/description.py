@@ -122,7 +122,7 @@ def _rebuild_layer(data: Any, place: int, activations: Mapping[str, Any]) -> Lay
 
 def _rebuild_connection(data: Any, where: str) -> Any:
     kind = data.get("kind") if isinstance(data, Mapping) else None
-    if kind not in CONNECTIONS:
+    if not isinstance(kind, str) or kind not in CONNECTIONS:
         raise ModelFileError(f"{where}: expected a connection of a kind {', '.join(CONNECTIONS)}, got {kind!r}.")
     fields = dict(_mapping(data, where, {"kind", *(f.name for f in dataclasses.fields(CONNECTIONS[kind]))}))
     del fields["kind"]

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from clearprop.activations import Activation
-from clearprop.checks import check_dtype, check_integer, check_number
+from clearprop.checks import check_dtype, check_integer, check_number, check_seed
 from clearprop.description import describe
 from clearprop.errors import ArgumentError, DataError, ModelFileError
 from clearprop.evaluation import Evaluation, evaluate_classes, evaluate_flags, evaluate_numbers
@@ -170,6 +170,7 @@ def fit(
     started = time.perf_counter()
     check_number(holdout, "holdout", least=0, below=1)
     check_number(validation, "validation", least=0, below=1)
+    check_seed(seed)
     precision = check_dtype(dtype)
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
     frame, encoding, kept, apart = _encode_and_split(
@@ -180,7 +181,7 @@ def fit(
     net = Network.sequential(
         encoding.inputs, *_hidden_sizes(hidden), encoding.outputs, hidden=activation, output=output, dropout=dropout
     )
-    params = net.initialize(check_integer(seed, "seed", least=0), precision)
+    params = net.initialize(seed, precision)
     rows = default_batch_size(len(X)) if batch_size is None else batch_size
     history = train(
         net,
@@ -297,5 +298,5 @@ def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None =
         counts = np.bincount(labels)
         if counts[counts > 0].min() < 2 or min(apart, rows - apart) < np.count_nonzero(counts):
             labels = None  # a class too small to be on both sides; the split is then by chance
-    kept, held = train_test_split(everything, test_size=apart, random_state=seed, stratify=labels)
+    kept, held = train_test_split(everything, test_size=apart, random_state=seed % 2**32, stratify=labels)
     return np.sort(kept), np.sort(held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ class Layer:
 
 
 def _as_connections(given: Any, where: str) -> tuple[Connection, ...]:
-    listed = [given] if isinstance(given, (str, Connection)) else list(given)
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     for source in listed:
         if not isinstance(source, (str, Connection)):
             raise NetworkError(
@@ -111,7 +111,7 @@ class Network:
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "inputs", check_integer(self.inputs, "inputs"))
-        layers = tuple(self.layers)
+        layers = tuple(self.layers) if isinstance(self.layers, Iterable) else ()
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise NetworkError(f"layers: expected at least one cp.Layer, got {self.layers!r}.")
         put(self, "layers", _fill_in_sources(layers))

@@ -10,11 +10,11 @@ import numpy as np
 
 from clearprop.backprop import Forward, forward
 from clearprop.checks import check_inputs
-from clearprop.errors import ArgumentError, NetworkError, suggest
+from clearprop.errors import NetworkError, suggest
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import CHUNK, Objective, prepare
-from clearprop.parameters import Parameters, layout
+from clearprop.parameters import Parameters, check_params, layout
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,7 @@ def predict(net: Network, params: Parameters, X: Any) -> Any:
     >>> cp.predict(net, net.initialize(given={"output": {"input": [[2.0]]}}), np.array([[3.0]]))
     array([[6.]])
     """
-    if params.net != net:
-        raise ArgumentError("params: these parameters belong to another network; use net.initialize(seed=0).")
+    check_params(net, params)
     X = check_inputs(X, net.inputs, params.dtype)
     outputs = tuple(net.outputs or ())
     parts: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
