@@ -325,7 +325,7 @@ SCHEDULE_CASES = [
         lambda rate: cp.ExponentialDecay(rate, factor=0.5), (1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125)
     ),
     ScheduleCase(
-        lambda rate: cp.Cosine(rate, final=0.2), tuple(0.2 + 0.8 * half_cosine(step / 8) for step in range(8))
+        lambda rate: cp.Cosine(rate, final=rate / 5), tuple(0.2 + 0.8 * half_cosine(step / 8) for step in range(8))
     ),
     ScheduleCase(
         lambda rate: cp.OneCycle(rate, rise=0.25, start=10, end=100),

@@ -28,9 +28,7 @@ def test_rates_of_a_run(case):
 
 @every_schedule
 def test_rates_scale(case):
-    assert rates(case.make(0.01), case.costs)[-1] > 0
-    if case.name != "cosine":  # its final rate is given as a number
-        assert rates(case.make(1e-3), case.costs) == pytest.approx([1e-3 * rate for rate in case.rates], rel=1e-12)
+    assert rates(case.make(1e-3), case.costs) == pytest.approx([1e-3 * rate for rate in case.rates], rel=1e-12)
 
 
 @every_schedule

@@ -86,7 +86,7 @@ from clearprop.schedules import (
     WarmUp,
 )
 from clearprop.tables import TableEncoding
-from clearprop.trace import LayerTrace, Trace, backpropagate, predict
+from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
 from clearprop.training.history import History
 from clearprop.training.loop import train
@@ -172,6 +172,7 @@ __all__ = [
     "Zeros",
     "backpropagate",
     "check_gradients",
+    "cost",
     "elu",
     "exponential",
     "fit",

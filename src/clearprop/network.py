@@ -199,6 +199,7 @@ class Network:
         f_wide = max(len(layer.f.name) for layer in self.layers)
         sources = [", ".join(_describe(c) for c in layer.connections) for layer in self.layers]
         s_wide = max(map(len, sources))
+        c_wide = max(3, *(len(str(counts[name])) for name in self.index))
         lines = [f"{INPUT:{wide}s}  {self.inputs:5d}"]
         for layer, source in zip(self.layers, sources, strict=True):
             notes = (f"  dropout {layer.dropout:g}" if layer.dropout else "") + (
@@ -206,7 +207,7 @@ class Network:
             )
             lines.append(
                 f"{layer.name:{wide}s}  {layer.units:5d}  {layer.f.name:{f_wide}s}  from {source:{s_wide}s}"
-                f"  {counts[layer.name]:3d} parameters{notes}"
+                f"  {counts[layer.name]:{c_wide}d} parameters{notes}"
             )
         return "\n".join(lines)
 

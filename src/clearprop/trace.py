@@ -116,6 +116,26 @@ def _losses_and_errors(objective: Objective, seen: Forward) -> tuple[np.ndarray,
     return total, errors
 
 
+def cost(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    loss: Loss | str | Mapping[str, Loss | str],
+    sample_weight: Any = None,
+    reduction: str = "mean",
+) -> float:
+    """The cost J alone, by a forward sweep; the arguments are those of `backpropagate`.
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[2.0]], "b": [1.0]}})
+    >>> cp.cost(net, params, np.array([[3.0]]), np.array([[5.0]]), loss=cp.SquaredError())
+    2.0
+    """
+    return prepare(net, params, X, y, loss, sample_weight, reduction).cost(params)
+
+
 def predict(net: Network, params: Parameters, X: Any) -> Any:
     """Activations of the output layer (n, o units), or a dict of them where the network has several outputs.
 

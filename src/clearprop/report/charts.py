@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def thin(values: Sequence[float], most: int = _POINTS) -> tuple[np.ndarray, np.n
 
 
 def over_epochs(
-    label: str, curves: Sequence[Curve], best: int | None = None, log: bool | None = None, width: float = 460
+    label: str, curves: Sequence[Curve], best: int | None = None, log: bool | None = None, width: float = 420
 ) -> Markup:
     """Lines over the epochs, each named at its end; `best` (from 0) is marked. Wide ranges get a log scale."""
     everything = np.concatenate([np.asarray(curve.values, float) for curve in curves])
@@ -91,7 +92,9 @@ def _mark_epoch(plot: Plot, epoch: int) -> None:
     side = "end" if x > plot.width * 0.55 else ""
     plot.add(
         element("line", x1=x, x2=x, y1=top - 6, y2=bottom, class_="mark"),
-        element("text", f"best: epoch {epoch:,}", x=x + (-5 if side else 5), y=top - 8, class_=f"mark-name {side}".strip()),
+        element(
+            "text", f"best: epoch {epoch:,}", x=x + (-5 if side else 5), y=top - 8, class_=f"mark-name {side}".strip()
+        ),
     )
 
 
@@ -129,7 +132,7 @@ def ramp(count: int) -> list[str]:
 
 def versus(label: str, rows: Sequence[tuple[str, float, str, str]], whole: float) -> Markup:
     """Horizontal bars that start at 0: (name, value, its text, class), on a scale that ends at `whole`."""
-    left, width, height = 8 + max(text_width(name) for name, *_ in rows), 460.0, 30.0
+    left, width, height = 8 + max(text_width(name) for name, *_ in rows), 420.0, 30.0
     right = 10 + max(text_width(text, 13) for _, _, text, _ in rows)
     long = width - left - right
     parts = []
@@ -138,7 +141,9 @@ def versus(label: str, rows: Sequence[tuple[str, float, str, str]], whole: float
         parts += [
             element("text", name, x=0, y=y + 14, class_="tick"),
             element("rect", x=left, y=y, width=long, height=20, rx=3, class_="track"),
-            element("rect", element("title", f"{name}: {text}"), x=left, y=y, width=bar, height=20, rx=3, class_=class_),
+            element(
+                "rect", element("title", f"{name}: {text}"), x=left, y=y, width=bar, height=20, rx=3, class_=class_
+            ),
             element("text", text, x=left + long + 8, y=y + 14.5, class_="value"),
         ]
     return picture(label, width, height * len(rows) + 4, *parts)
@@ -170,14 +175,25 @@ def saturation_bars(label: str, layers: Sequence[LayerActivity]) -> Markup:
     return picture(label, width, row * len(layers) + 2, *parts)
 
 
-def activation_histogram(layer: LayerActivity, class_: str) -> Markup:
+def activation_histogram(layer: LayerActivity, class_: str, width: float = 230) -> Markup:
     """The activations of a layer as a small histogram, without those that are exactly 0."""
     label = f"Histogram of the activations of {layer.layer.name}"
-    scale = linear_scale(layer.edges, ticks=4, tight=True)
+    low, high = float(layer.edges[0]), float(layer.edges[-1])
+    scale = Scale(low, high, (low, high), _ends(low, high))
     top = Scale(0, max(1, int(layer.counts.max(initial=0))), (), ())
-    plot = Plot(label, scale, top, width=230, height=120, left=10, right=10, top=6)
+    plot = Plot(label, scale, top, width=width, height=120, left=22, right=22, top=6)
     bars(plot, layer.edges, layer.counts, class_)
     return plot.svg()
+
+
+def _ends(low: float, high: float) -> tuple[str, str]:
+    """Two ends of a range, as precise as the range needs.
+
+    >>> _ends(0.00017, 16.83)
+    ('0', '17')
+    """
+    decimals = 1 - math.floor(math.log10(high - low))
+    return number(round(low, decimals), 3), number(round(high, decimals), 3)
 
 
 def bars(plot: Plot, edges: np.ndarray, counts: np.ndarray, class_: str, tips: Sequence[str] | None = None) -> None:
@@ -188,9 +204,7 @@ def bars(plot: Plot, edges: np.ndarray, counts: np.ndarray, class_: str, tips: S
             x0, x1, y = float(plot.x(edges[i])), float(plot.x(edges[i + 1])), float(plot.y(count))
             tip = f"{number(edges[i])} to {number(edges[i + 1])}: {percent(count / total)}" if tips is None else tips[i]
             width, height = max(0.8, x1 - x0 - 1), max(0.6, plot.area[3] - y)
-            plot.add(
-                element("rect", element("title", tip), x=x0 + 0.5, y=y, width=width, height=height, class_=class_)
-            )
+            plot.add(element("rect", element("title", tip), x=x0 + 0.5, y=y, width=width, height=height, class_=class_))
 
 
 def importance_bars(label: str, found: Importance, unit: str, scale_by: float = 1.0, most: int = 20) -> Markup:
@@ -199,17 +213,25 @@ def importance_bars(label: str, found: Importance, unit: str, scale_by: float = 
     names = [shorten(found.names[i], 190) for i in order]
     growth = found.growth[order] * scale_by
     left, row, width = 14 + max(text_width(name) for name in names), 24.0, 960.0
-    scale = linear_scale([0, *growth.ravel()], ticks=6)
+    low, high = min(0.0, growth.min()), max(0.0, growth.max())
+    pad = 0.02 * (high - low)
+    scale = linear_scale([low - pad if low else 0, high + pad], ticks=6, tight=True)
     empty = Scale(0, 1, (), ())
-    plot = Plot(label, scale, empty, unit, width=width, height=row * len(order) + 46, left=left, right=66, top=4, grid="x")
+    plot = Plot(
+        label, scale, empty, unit, width=width, height=row * len(order) + 46, left=left, right=66, top=4, grid="x"
+    )
     start = float(plot.x(0))
     for k, (i, name) in enumerate(zip(order, names, strict=True)):
         y, end = 4 + row * k, float(plot.x(growth[k].mean()))
         text = number(float(growth[k].mean()), 2)
-        tip = element("title", f"{found.names[i][:200]}: {text} ({number(growth[k].min())} to {number(growth[k].max())})")
+        tip = element(
+            "title", f"{found.names[i][:200]}: {text} ({number(growth[k].min())} to {number(growth[k].max())})"
+        )
         plot.add(
             element("text", name, x=left - 10, y=y + 16, class_="tick end"),
-            element("rect", tip, x=min(start, end), y=y + 4, width=abs(end - start), height=15, rx=2, class_="first pale"),
+            element(
+                "rect", tip, x=min(start, end), y=y + 4, width=abs(end - start), height=15, rx=2, class_="first pale"
+            ),
             *(element("circle", cx=float(plot.x(g)), cy=y + 11.5, r=2.2, class_="repeat") for g in growth[k]),
             element("text", text, x=width - 60, y=y + 16, class_="value"),
         )

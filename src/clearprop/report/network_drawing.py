@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,6 @@ class Drawing:
 
     picture: Markup
     legend: tuple[tuple[Markup, str], ...]
-    what: str
 
 
 def draw_network(
@@ -53,7 +52,7 @@ def _is_small(net: Network) -> bool:
     return max(sizes) <= _UNITS and weights <= _LINES and len(net.layers) <= _RANKS_ACROSS
 
 
-def _legend(kinds: Sequence[str], skips: bool, joins: bool, several: bool) -> tuple[tuple[Markup, str], ...]:
+def _legend(kinds: Collection[str], skips: bool, joins: bool, several: bool) -> tuple[tuple[Markup, str], ...]:
     def sample(*parts: Markup) -> Markup:
         return picture("", 34, 14, *parts, class_="swatch")
 
@@ -63,7 +62,9 @@ def _legend(kinds: Sequence[str], skips: bool, joins: bool, several: bool) -> tu
         if kind in kinds
     ]
     if skips:
-        entries.append((sample(element("path", d="M1 7H33", class_="wire dense skip")), "skip connection: leaps over layers"))
+        entries.append(
+            (sample(element("path", d="M1 7H33", class_="wire dense skip")), "skip connection: leaps over layers")
+        )
     if joins:
         entries.append((sample(*_plus(17, 7)), "contributions of several sources are added"))
     if several:
@@ -75,7 +76,9 @@ def _legend(kinds: Sequence[str], skips: bool, joins: bool, several: bool) -> tu
 def _plus(x: float, y: float) -> list[Markup]:
     return [
         element("circle", cx=x, cy=y, r=6, class_="join"),
-        element("path", d=f"M{coordinate(x - 3)} {coordinate(y)}h6M{coordinate(x)} {coordinate(y - 3)}v6", class_="plus"),
+        element(
+            "path", d=f"M{coordinate(x - 3)} {coordinate(y)}h6M{coordinate(x)} {coordinate(y - 3)}v6", class_="plus"
+        ),
     ]
 
 
@@ -83,26 +86,34 @@ def _plus(x: float, y: float) -> list[Markup]:
 
 
 def _draw_boxes(net: Network, losses: Mapping[str, Loss]) -> Drawing:
+    """Boxes side by side, or one under the other where there are many ranks."""
     ranks = _depth(net)
     flat = ranks <= _RANKS_ACROSS
-    texts = {INPUT: [INPUT, f"{net.inputs:,} input{'s' * (net.inputs > 1)}"]}
     counts = layout(net).counts()
-    for layer in net.layers:
-        texts[layer.name] = _box_text(layer, counts[layer.name], losses)
-    wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (190.0, 22.0 + 17.0 * max(map(len, texts.values())))
+    texts = {INPUT: [INPUT, f"{net.inputs:,} input{'s' * (net.inputs > 1)}"]}
+    texts |= {layer.name: _box_text(layer, counts[layer.name], losses) for layer in net.layers}
+    wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (420.0, 34.0)
     plan = lay_out(net, dict.fromkeys(texts, high if flat else wide), gap=24 if flat else 20)
-    space = _Space(flat, wide if flat else high, 62.0 if flat else 46.0)
-    joins = {layer.name for layer in net.layers if len(layer.connections) > 1}
-    wires = [_box_wire(plan, wire, space, wire.target in joins) for wire in plan.wires]
-    boxes = [_box(net, name, text, plan, space, wide, high) for name, text in texts.items()]
-    pluses = [_plus(*space.at(plan.ranks[name], -_JOIN, plan.centre(name))) for name in joins]
+    space = _Space(flat, wide if flat else high, 62.0 if flat else 32.0)
+    joins = [layer.name for layer in net.layers if len(layer.connections) > 1]
+    parts = [_box_wire(plan, wire, space, wire.target in joins) for wire in plan.wires]
+    for name, text in texts.items():
+        x, y = space.at(plan.ranks[name], 0, plan.centre(name) - (high if flat else wide) / 2)
+        parts.append(_box(text, _role(net, name), x, y, wide, high, flat))
+    for name in joins:
+        parts += _plus(*space.at(plan.ranks[name], -_JOIN, plan.centre(name)))
     along = space.start(ranks - 1) + space.thick + 4
     size = (along, plan.extent + 8) if flat else (plan.extent + 8, along)
-    kinds = [style_of(wire.connection) for wire in plan.wires]
-    legend = _legend(kinds, any(wire.skips for wire in plan.wires), bool(joins), len(net.outputs or ()) > 1)
-    parts = [*wires, *boxes, *(part for plus in pluses for part in plus)]
-    label = f"Drawing of the network: {len(net.layers)} layers from {net.inputs} inputs to {', '.join(net.outputs or ())}"
-    return Drawing(picture(label, *size, *parts, class_=None if flat else "tall"), legend, "layers")
+    kinds = {style_of(wire.connection) for wire in plan.wires}
+    legend = _legend(kinds, any(wire.lanes for wire in plan.wires), bool(joins), len(net.outputs or ()) > 1)
+    label = (
+        f"Drawing of the network: {len(net.layers)} layers from {net.inputs} inputs to {', '.join(net.outputs or ())}"
+    )
+    return Drawing(picture(label, *size, *parts), legend)
+
+
+def _role(net: Network, name: str) -> str:
+    return "input" if name == INPUT else "output" if name in (net.outputs or ()) else "hidden"
 
 
 _JOIN = 13.0
@@ -172,16 +183,22 @@ def _box_text(layer: Layer, count: int, losses: Mapping[str, Loss]) -> list[str]
     return lines
 
 
-def _box(
-    net: Network, name: str, text: Sequence[str], plan: Layout, space: _Space, wide: float, high: float
-) -> Markup:
-    role = "input" if name == INPUT else "output" if name in (net.outputs or ()) else "hidden"
-    x, y = space.at(plan.ranks[name], 0, plan.centre(name) - (high if space.flat else wide) / 2)
-    first = y + (high - 17 * len(text)) / 2 + 13
-    lines = [
-        element("text", shorten(line, wide - 16), x=x + wide / 2, y=first + 17 * i, class_="boxname" if i == 0 else "boxtext")
-        for i, line in enumerate(text)
-    ]
+def _box(text: Sequence[str], role: str, x: float, y: float, wide: float, high: float, flat: bool) -> Markup:
+    """The box of a layer: its lines one under the other, or all on one line."""
+    if flat:
+        first = y + (high - 17 * len(text)) / 2 + 13
+        lines = [
+            element(
+                "text", shorten(line, wide - 16), x=x + wide / 2, y=first + 17 * i, class_="boxtext" if i else "boxname"
+            )
+            for i, line in enumerate(text)
+        ]
+    else:
+        name, rest = shorten(text[0], 130, 13), " · ".join(text[1:])
+        lines = [
+            element("text", name, x=x + 14, y=y + high / 2 + 4.5, class_="boxname start"),
+            element("text", shorten(rest, wide - 160), x=x + wide - 14, y=y + high / 2 + 4, class_="tick end"),
+        ]
     box = element("rect", x=x, y=y, width=wide, height=high, rx=8, class_=f"box {role}")
     return element("g", element("title", "\n".join(line[:200] for line in text)), box, *lines)
 
@@ -208,7 +225,9 @@ class _UnitDrawing:
         self.space = _Space(True, self.thick, self.gap)
         self.left = 140.0 if net.inputs else 0.0
         self.largest = max([1e-12, *(float(np.abs(w).max()) for name in net.index for w in params[name].W.values())])
-        self.largest_bias = max([1e-12, *(float(np.abs(params[n].b).max()) for n in net.index if params[n].b is not None)])
+        self.largest_bias = max(
+            [1e-12, *(float(np.abs(params[n].b).max()) for n in net.index if params[n].b is not None)]
+        )
 
     def draw(self) -> Drawing:
         """The picture with its legend."""
@@ -230,7 +249,7 @@ class _UnitDrawing:
             (picture("", 34, 14, element("circle", cx=17, cy=7, r=6, class_="unit plus-sign", fill_opacity=0.8), class_="swatch"),
              "unit, coloured by its bias in the same way"),
         ]  # fmt: skip
-        return Drawing(drawn, (*signs, *_legend(sorted(kinds), False, False, False)), "units")
+        return Drawing(drawn, (*signs, *_legend(kinds, False, False, False)))
 
     def _at(self, name: str, unit: int) -> tuple[float, float]:
         top = self.plan.centre(name) - (self.pitch * self.net.units(name) + self.caption) / 2
@@ -273,7 +292,7 @@ class _UnitDrawing:
     def _units(self, name: str) -> list[Markup]:
         rank, labels = self.plan.ranks[name], self.labels.get(name)
         b = None if name == INPUT else self.params[name].b
-        role = "input" if name == INPUT else "output" if name in (self.net.outputs or ()) else "hidden"
+        role = _role(self.net, name)
         parts = self._caption(name)
         for unit in range(self.net.units(name)):
             x, y = self._at(name, unit)
@@ -283,7 +302,9 @@ class _UnitDrawing:
                 sign = "plus-sign" if b[unit] > 0 else "minus-sign"
                 shade = min(1.0, abs(float(b[unit])) / self.largest_bias)
                 parts.append(
-                    element("circle", cx=x, cy=y, r=self.radius - 1, class_=f"unit {sign} bias", fill_opacity=shade * 0.9)
+                    element(
+                        "circle", cx=x, cy=y, r=self.radius - 1, class_=f"unit {sign} bias", fill_opacity=shade * 0.9
+                    )
                 )
             if labels and rank == 0:
                 parts.append(element("text", shorten(labels[unit], 122), x=x - 15, y=y + 4, class_="tick end"))
@@ -299,5 +320,3 @@ class _UnitDrawing:
             element("text", shorten(name, 120), x=x, y=y - 33, class_="boxname"),
             element("text", what, x=x, y=y - 18, class_="boxtext"),
         ]
-
-

@@ -19,6 +19,7 @@ from clearprop.network import INPUT, Network
 
 _LANE = 18.0
 _SWEEPS = 12
+_STRAIGHTENING = 60
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _links(wires: tuple[Wire, ...], ranks: Mapping[str, int]) -> dict[tuple[Plac
         source = wire.connection.source
         way = [Place(source, ranks[source]), *wire.lanes, Place(wire.target, ranks[wire.target])]
         for a, b in pairwise(way):
-            links[a, b] = 8.0 if a.lane is None and b.lane is None else 4.0 if a.lane and b.lane else 0.5
+            links[a, b] = 8.0 if a.lane is None and b.lane is None else 8.0 if a.lane and b.lane else 0.5
     return links
 
 
@@ -142,12 +143,10 @@ def _align(
 ) -> dict[Place, float]:
     """Centres across: each place as near to its neighbours as the places beside it allow."""
     across: dict[Place, float] = {}
-    apart = [
-        np.cumsum([0.0] + [(room(a) + room(b)) / 2 + gap for a, b in pairwise(column)]) for column in columns
-    ]
+    apart = [np.cumsum([0.0] + [(room(a) + room(b)) / 2 + gap for a, b in pairwise(column)]) for column in columns]
     for column, offsets in zip(columns, apart, strict=True):
         across.update(zip(column, (float(centre) for centre in offsets - offsets[-1] / 2), strict=True))
-    for sweep in range(2 * _SWEEPS):
+    for sweep in range(_STRAIGHTENING):
         for column, offsets in list(zip(columns, apart, strict=True))[:: 1 if sweep % 2 == 0 else -1]:
             weights = [sum(weight for _, weight in near[place]) for place in column]
             wanted = [sum(across[other] * weight for other, weight in near[place]) for place in column]

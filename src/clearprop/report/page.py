@@ -11,7 +11,7 @@ import jinja2
 
 from clearprop.files import write_atomically
 from clearprop.report.activity import sweep
-from clearprop.report.answers import Answer, Classes, Flags, Numbers, answer, input_columns, objective_of
+from clearprop.report.answers import Answer, Classes, Flags, answer, input_columns, objective_of
 from clearprop.report.results import quality_sections, results
 from clearprop.report.sections import (
     activity_section,
@@ -48,9 +48,7 @@ def write_report(
     write_atomically(path, page.encode("utf-8"))
 
 
-def render_report(
-    model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of rows held out", seed: int = 0
-) -> str:
+def render_report(model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of rows held out", seed: int = 0) -> str:
     """The report of a model as the text of an HTML page; the same for the same model, rows and seed.
 
     >>> import clearprop as cp
@@ -64,7 +62,7 @@ def render_report(
     seen = sweep(objective, model.params)
     outputs = tuple(model.net.outputs or ())
     answers = [answer(model, name, objective.targets[name], seen.a[name]) for name in outputs]
-    sections = [learning_section(model.history)]
+    sections = [learning_section(model)]
     for found in answers:
         sections += quality_sections(found, objective, seen, several=len(outputs) > 1)
     sections += [
@@ -106,7 +104,9 @@ def _title(answers: Sequence[Answer]) -> str:
 
 
 def _named(found: Answer) -> str:
-    return found.target[:80] if isinstance(found, Classes) or len(found.labels) == 1 else f"{len(found.labels):,} columns"
+    return (
+        found.target[:80] if isinstance(found, Classes) or len(found.labels) == 1 else f"{len(found.labels):,} columns"
+    )
 
 
 def _told(model: Model, answers: Sequence[Answer]) -> str:
@@ -115,14 +115,15 @@ def _told(model: Model, answers: Sequence[Answer]) -> str:
     for found in answers[:4]:
         many = len(found.labels)
         if isinstance(found, Classes):
-            kinds.append(" or ".join(label[:40] for label in found.labels) if many == 2 else f"one of {many:,} classes")
+            pair = " or ".join(label[:40] for label in found.labels)
+            kinds.append(f"either {pair}" if many == 2 else f"one of {many:,} classes")
         elif isinstance(found, Flags):
             kinds.append(f"{many:,} yes-or-no labels")
         else:
             kinds.append("a number" if many == 1 else f"{many:,} numbers")
     columns = len(input_columns(model))
     told = f"{' and '.join(kinds)}, from {columns:,} column{'s' * (columns > 1)}."
-    return told[0].upper() + told[1:] if isinstance(answers[0], Numbers) or len(answers[0].labels) > 2 else told
+    return told[0].upper() + told[1:]
 
 
 def _facts(model: Model, rows: int) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ _CELLS = 44
 def confusion_chart(label: str, matrix: np.ndarray, labels: Sequence[str]) -> Markup:
     """True classes down, answered classes across; right ones in one colour and mistakes in another, by share of row."""
     k = len(matrix)
-    cell = max(20.0, min(46.0, 500 / k))
+    cell = max(20.0, min(100.0, 460 / k))
     names = [shorten(name, 130) for name in labels]
     widest = max(text_width(name) for name in names)
     flat = widest <= cell - 4
@@ -46,7 +46,9 @@ def confusion_chart(label: str, matrix: np.ndarray, labels: Sequence[str]) -> Ma
         parts.append(element("text", name, x=at, y=top - 8, class_=place, transform=turn))
     for i in range(k):
         for j in range(k):
-            parts += _confusion_cell(matrix[i, j], rows[i], i == j, left + j * cell, top + i * cell, cell, labels[i], labels[j])
+            parts += _confusion_cell(
+                matrix[i, j], rows[i], i == j, left + j * cell, top + i * cell, cell, labels[i], labels[j]
+            )
     tail = 10.0 if flat else max(10.0, widest * 0.75 - cell / 2 + 10)
     return picture(label, left + cell * k + tail, top + cell * k + 6, *parts)
 
@@ -71,7 +73,7 @@ def _confusion_cell(
 def predicted_against_true(label: str, y: np.ndarray, yhat: np.ndarray) -> Markup:
     """A point per row, or the density of many rows, with the line where they would be right."""
     scale = linear_scale(np.concatenate([y, yhat]), ticks=5)
-    plot = Plot(label, scale, scale, "true", height=420, width=460, grid="xy", top=24)
+    plot = Plot(label, scale, scale, "true", height=400, width=420, grid="xy", top=24)
     left, top, right, bottom = plot.area
     if len(y) <= _POINTS:
         for true, said in zip(y, yhat, strict=True):
@@ -93,7 +95,9 @@ def _add_density(plot: Plot, cells: Sequence[tuple[int, int, int]]) -> None:
         tip = element("title", f"{count:,} row{'s' if count > 1 else ''}")
         x, y = left + i * wide, bottom - (j + 1) * high
         plot.add(
-            element("rect", tip, x=x, y=y, width=wide - 0.4, height=high - 0.4, class_="first", fill_opacity=float(shade))
+            element(
+                "rect", tip, x=x, y=y, width=wide - 0.4, height=high - 0.4, class_="first", fill_opacity=float(shade)
+            )
         )
 
 
@@ -107,7 +111,7 @@ def residual_histogram(label: str, residual: np.ndarray) -> tuple[Markup, int]:
     counts, edges = np.histogram(inside, bins=bins, range=(low, high))
     plot = Plot(
         label, linear_scale([low, high], tight=True), linear_scale([0, counts.max()], ticks=4), "predicted − true",
-        height=420, top=24,
+        height=400, top=24,
     )  # fmt: skip
     tips = [f"{number(edges[i])} to {number(edges[i + 1])}: {count:,} rows" for i, count in enumerate(counts)]
     bars(plot, edges, counts, "first", tips)
@@ -121,7 +125,7 @@ def residual_histogram(label: str, residual: np.ndarray) -> tuple[Markup, int]:
 def reliability_curve(label: str, found: Reliability, x_title: str, y_title: str) -> Markup:
     """What came true against what was said, with 95% intervals; on the dashed line words are kept."""
     scale = share_scale()
-    plot = Plot(label, scale, scale, x_title, width=460, height=380, grid="xy", top=24)
+    plot = Plot(label, scale, scale, x_title, width=420, height=380, grid="xy", top=24)
     left, top, right, bottom = plot.area
     plot.add(element("line", x1=left, y1=bottom, x2=right, y2=top, class_="ideal"))
     plot.add(element("text", y_title, x=left, y=13, class_="title"))
@@ -139,8 +143,8 @@ def reliability_curve(label: str, found: Reliability, x_title: str, y_title: str
 
 def reliability_counts(label: str, found: Reliability, x_title: str) -> Markup:
     """How many rows get a probability in each bin."""
-    y_scale = linear_scale([0, int(found.rows.max())], ticks=4)
-    plot = Plot(label, share_scale(), y_scale, x_title, width=460, height=380, top=24)
+    y_scale = linear_scale([0, 1.08 * int(found.rows.max())], ticks=4)
+    plot = Plot(label, share_scale(), y_scale, x_title, width=420, height=380, top=24)
     for (low, high), rows in zip(found.edges, found.rows, strict=True):
         tip = f"{percent(low)} to {percent(high)}: {rows:,} rows"
         bars(plot, np.array([low, high]), np.array([rows]), "first", [tip])
@@ -166,13 +170,11 @@ def flag_bars(label: str, labels: Sequence[str], y: np.ndarray, predicted: np.nd
         parts.append(element("text", name, x=left - 10, y=top + 15, class_="tick end"))
         for rows, class_, what, shade in kinds:
             wide = long * float(rows.mean())
-            tip = element("title", f"{labels[i][:100]}: {what}, {int(rows.sum()):,} rows ({percent(float(rows.mean()))})")
+            tip = element(
+                "title", f"{labels[i][:100]}: {what}, {int(rows.sum()):,} rows ({percent(float(rows.mean()))})"
+            )
             if rows.any():
-                parts.append(
-                    element("rect", tip, x=x, y=top, width=wide, height=20, class_=class_, fill_opacity=shade)
-                )
+                parts.append(element("rect", tip, x=x, y=top, width=wide, height=20, class_=class_, fill_opacity=shade))
             x += wide
         parts.append(element("text", percent(float((yes == said).mean())), x=width - 60, y=top + 15, class_="value"))
     return picture(label, width, row * len(names) + 4, *parts)
-
-

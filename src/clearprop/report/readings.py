@@ -30,9 +30,11 @@ def read_learning(history: History) -> str:
         train = np.asarray(history.cost, float)
         rose, falling = values[-1] > 1.05 * values[best] if values[best] > 0 else False, train[-1] < train[best]
         if rose and falling:
-            return f"{fell} and rose to {number(values[-1])} while the training cost went on falling: overfitting set in."
+            return (
+                f"{fell} and rose to {number(values[-1])} while the training cost went on falling: overfitting set in."
+            )
     recent = values[-max(2, len(values) // 10) :]
-    if best >= len(values) - 2 and recent[-1] < 0.98 * recent[0]:
+    if best >= len(values) - 2 and recent[0] - recent[-1] > 0.01 * (values[0] - values[best]):
         return f"{fell} and was still falling at the end: more epochs may help."
     return f"{fell} and levelled off."
 
@@ -48,7 +50,9 @@ def read_gradient(delta_norms: Mapping[str, Sequence[float]], outputs: Sequence[
     if silent:
         return f"No gradient reached {_listed(silent)} in the last epoch: delta was exactly 0 there."
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = {name: float(np.nanmedian(norms[name] / np.where(at_output > 0, at_output, np.nan))) for name in hidden}
+        ratios = {
+            name: float(np.nanmedian(norms[name] / np.where(at_output > 0, at_output, np.nan))) for name in hidden
+        }
     if not all(np.isfinite(ratio) for ratio in ratios.values()):
         return "The delta of the outputs was 0, so nothing was left to learn."
     least, most = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
@@ -101,8 +105,13 @@ def read_reliability(found: Reliability, of_class: str | None) -> str:
     rows = int(found.rows.sum())
     said, true = found.mean_said, found.mean_true
     low, high = wilson_interval(true * rows, rows)
-    happens = "is right for" if of_class is None else "happens in"
-    numbers = f"on average it says {percent(said)} and {happens} {percent(true)} of the rows"
+    low, high = wilson_interval(true * rows, rows)
+    numbers = f"on average it says {percent(said)}, and "
+    numbers += (
+        f"{percent(true)} of the rows are {_quoted(of_class)}"
+        if of_class
+        else f"is right for {percent(true)} of the rows"
+    )
     if low <= said <= high:
         if found.expected_error > 0.1:
             return f"Right on average but not for each probability: the expected calibration error is {percent(found.expected_error)}."
@@ -117,12 +126,13 @@ def read_activity(layers: Sequence[LayerActivity]) -> str:
     """How much of the network is saturated or dead."""
     dead = [(layer.dead, layer.layer) for layer in layers if layer.dead]
     worst = max(layers, key=lambda layer: layer.saturated or 0)
-    most = f"{percent(worst.saturated or 0)} of the activations of {worst.layer.name} are saturated"
+    most = f"{worst.layer.name} is saturated most, in {percent(worst.saturated or 0)} of its activations"
+    if len(layers) == 1:
+        most = f"{percent(worst.saturated or 0)} of the activations of {worst.layer.name} are saturated"
     if dead:
         said = _listed([f"{count:,} of {layer.units:,} units of {layer.name}" for count, layer in dead])
-        return f"Dead on every row: {said}. {'At most ' if len(layers) > 1 else ''}{most}."
-    where = f", at most {most}" if worst.saturated and len(layers) > 1 else f", {most}" if worst.saturated else ""
-    return f"No unit is dead{where}." if worst.saturated else "No unit is dead and no activation is saturated."
+        return f"Dead on every row: {said}. {most[0].upper()}{most[1:]}."
+    return f"No unit is dead; {most}." if worst.saturated else "No unit is dead and no activation is saturated."
 
 
 def read_importance(found: Importance, without: Callable[[float], str]) -> str:

@@ -96,18 +96,26 @@ def _number_result(found: Numbers, column: int) -> Result:
     error, baseline = evaluation.metrics["RMSE"], evaluation.baseline["RMSE"]
     rows = [("this network", error, number(error), "first"), ("always the mean", baseline, number(baseline), "idle")]
     chart = versus(f"RMSE {number(error)}, against {number(baseline)} for the mean", rows, max(error, baseline))
-    details = [("mean absolute error", number(evaluation.metrics["MAE"])), ("R²", number(evaluation.metrics.get("R2", np.nan)))]
+    details = [
+        ("mean absolute error", number(evaluation.metrics["MAE"])),
+        ("R²", number(evaluation.metrics.get("R2", np.nan))),
+    ]
     return Result(found.labels[column], number(error), "root mean squared error", chart, details)
 
 
 def quality_sections(found: Answer, objective: Objective, seen: Sweep, several: bool) -> list[Section]:
     """What the output gets right and wrong, and whether its probabilities can be trusted."""
-    of = f" of {found.output}" if several else ""
+    of = f"{found.output[:60]}: " if several else ""
     if isinstance(found, Classes):
         return [_confusion_section(found, of), _class_reliability(found, objective, seen, of)]
     if isinstance(found, Flags):
         return [_flag_section(found, of), _flag_reliability(found, of)]
     return [_error_section(found, of)]
+
+
+def _titled(of: str, title: str) -> str:
+    """A title, after the name of the output where there are several."""
+    return of + title[0].lower() + title[1:] if of else title
 
 
 def _confusion_section(found: Classes, of: str) -> Section:
@@ -121,7 +129,7 @@ def _confusion_section(found: Classes, of: str) -> Section:
         rows = [(labels[i][:100], labels[j][:100], f"{m:,}", percent(m / matrix[i].sum())) for i, j, m in pairs]
         tables.append(Table("Most often mixed up", ("true", "answered", "rows", "of the class"), rows, left=2))
     tables.append(_scores_table(matrix, labels))
-    title = f"What it gets right and wrong{of}"
+    title = _titled(of, "What it gets right and wrong")
     return Section(f"quality-{found.output}", title, read_confusion(matrix, labels, pairs), figures, tables)
 
 
@@ -133,7 +141,13 @@ def _scores_table(matrix: np.ndarray, labels: Sequence[str]) -> Table:
         order = np.argsort(np.where(np.isnan(scores.f1), 2, scores.f1), kind="stable")[:_ROWS_SHOWN]
         more = f"the {_ROWS_SHOWN} classes of lowest F1 out of {len(labels):,}"
     rows = [
-        (labels[i][:100], meter(scores.precision[i]), meter(scores.recall[i]), percent(scores.f1[i]), f"{scores.rows[i]:,}")
+        (
+            labels[i][:100],
+            meter(scores.precision[i]),
+            meter(scores.recall[i]),
+            percent(scores.f1[i]),
+            f"{scores.rows[i]:,}",
+        )
         for i in order
     ]
     head = ("class", "precision", "recall", "F1", "rows")
@@ -157,11 +171,29 @@ def _flag_section(found: Flags, of: str) -> Section:
     reading = f"Hardest is “{found.labels[worst][:60]}”, right in {percent(float(right[:, worst].mean()))} of the rows."
     tables = []
     for i, label in enumerate(found.labels[:_ROWS_SHOWN]):
-        matrix = np.array([[np.sum((found.y[:, i] == a) & (found.predicted[:, i] == b)) for b in (0, 1)] for a in (0, 1)])
+        matrix = np.array(
+            [[np.sum((found.y[:, i] == a) & (found.predicted[:, i] == b)) for b in (0, 1)] for a in (0, 1)]
+        )
         scores = class_scores(matrix)
-        tables.append((label[:100], meter(scores.precision[1]), meter(scores.recall[1]), percent(scores.f1[1]), f"{scores.rows[1]:,}"))
-    table = Table("By label", ("label", "precision", "recall", "F1", "rows with yes"), tables, folded=len(tables) > _CLASSES_DRAWN)
-    return Section(f"quality-{found.output}", f"What it gets right and wrong{of}", reading, [Figure("Answers by label", chart, note, "wide")], [table])
+        tables.append(
+            (
+                label[:100],
+                meter(scores.precision[1]),
+                meter(scores.recall[1]),
+                percent(scores.f1[1]),
+                f"{scores.rows[1]:,}",
+            )
+        )
+    table = Table(
+        "By label", ("label", "precision", "recall", "F1", "rows with yes"), tables, folded=len(tables) > _CLASSES_DRAWN
+    )
+    return Section(
+        f"quality-{found.output}",
+        _titled(of, "What it gets right and wrong"),
+        reading,
+        [Figure("Answers by label", chart, note, "wide")],
+        [table],
+    )
 
 
 def _error_section(found: Numbers, of: str) -> Section:
@@ -171,7 +203,13 @@ def _error_section(found: Numbers, of: str) -> Section:
         evaluation = _evaluate_column(found, i)
         metrics = evaluation.metrics
         rows.append(
-            (name[:100], number(metrics["RMSE"]), number(evaluation.baseline["RMSE"]), number(metrics["MAE"]), number(metrics.get("R2", np.nan)))
+            (
+                name[:100],
+                number(metrics["RMSE"]),
+                number(evaluation.baseline["RMSE"]),
+                number(metrics["MAE"]),
+                number(metrics.get("R2", np.nan)),
+            )
         )
         if i < _COLUMNS_SHOWN:
             title = f": {name[:60]}" if len(found.labels) > 1 else ""
@@ -179,7 +217,11 @@ def _error_section(found: Numbers, of: str) -> Section:
             further = f" {outside:,} rows lie further out." if outside else ""
             dots = "A dot is a row" if len(y) <= 500 else "The deeper the colour, the more rows"
             figures += [
-                Figure(f"Predicted against true{title}", predicted_against_true(f"Predicted against true {name[:60]}", y, yhat), f"{dots}; on the dashed line the answer is right."),
+                Figure(
+                    f"Predicted against true{title}",
+                    predicted_against_true(f"Predicted against true {name[:60]}", y, yhat),
+                    f"{dots}; on the dashed line the answer is right.",
+                ),
                 Figure(f"Errors{title}", histogram, f"Right of the dashed line the answer is too high.{further}"),
             ]
     tables = []
@@ -189,13 +231,15 @@ def _error_section(found: Numbers, of: str) -> Section:
         tables.append(Table("By column", head, rows[:_ROWS_SHOWN], more=more))
     reading = read_residuals(found.y[:, 0], found.yhat[:, 0])
     reading = f"{found.labels[0][:60]}: {reading}" if len(rows) > 1 else reading
-    return Section(f"quality-{found.output}", f"How far off it is{of}", reading, figures, tables)
+    return Section(f"quality-{found.output}", _titled(of, "How far off it is"), reading, figures, tables)
 
 
 def _class_reliability(found: Classes, objective: Objective, seen: Sweep, of: str) -> Section:
     f = objective.net[found.output].f
     y = objective.targets[found.output]
-    log_loss = float(usual_loss(f).value_and_delta(f, seen.z[found.output], seen.a[found.output], y)[0].mean(dtype=np.float64))
+    log_loss = float(
+        usual_loss(f).value_and_delta(f, seen.z[found.output], seen.a[found.output], y)[0].mean(dtype=np.float64)
+    )
     if len(found.labels) == 2:
         label = found.labels[1]
         bins = reliability((found.y == 1).astype(int), found.p[:, 1])
@@ -204,21 +248,40 @@ def _class_reliability(found: Classes, objective: Objective, seen: Sweep, of: st
         label = None
         bins = reliability((found.predicted == found.y).astype(int), found.p.max(axis=1))
         said, true = "probability of the answered class", "share that is right"
-    scores = [("expected calibration error", percent(bins.expected_error)), ("Brier score", number(brier_score(found.y, found.p))), ("log loss", number(log_loss))]
+    scores = [
+        ("expected calibration error", percent(bins.expected_error)),
+        ("Brier score", number(brier_score(found.y, found.p))),
+        ("log loss", number(log_loss)),
+    ]
     return _reliability_section(found.output, of, bins, label, said, true, scores)
 
 
 def _flag_reliability(found: Flags, of: str) -> Section:
     p, y = found.p.ravel(), found.y.ravel()
     bins = reliability(y, p)
-    scores = [("expected calibration error", percent(bins.expected_error)), ("Brier score", number(float(np.mean((p - y) ** 2))))]
-    return _reliability_section(found.output, of, bins, "yes", "probability of yes, all labels", "share that is yes", scores)
+    scores = [
+        ("expected calibration error", percent(bins.expected_error)),
+        ("Brier score", number(float(np.mean((p - y) ** 2)))),
+    ]
+    return _reliability_section(
+        found.output, of, bins, "yes", "probability of yes, all labels", "share that is yes", scores
+    )
 
 
 def _reliability_section(output, of, bins, label, said, true, scores) -> Section:
     figures = [
-        Figure("Said and came true", reliability_curve("Calibration curve", bins, said, true), "On the dashed line the probabilities keep their word; the whiskers are 95% intervals, larger dots hold more rows."),
+        Figure(
+            "Said and came true",
+            reliability_curve("Calibration curve", bins, said, true),
+            "On the dashed line the probabilities keep their word; the whiskers are 95% intervals, larger dots hold more rows.",
+        ),
         Figure("How often each probability is said", reliability_counts("Rows by probability", bins, said)),
     ]
     note = " · ".join(f"{name} {value}" for name, value in scores)
-    return Section(f"reliability-{output}", f"Can its probabilities be trusted?{of and ' (' + of.strip() + ')'}", read_reliability(bins, label), figures, note=note)
+    return Section(
+        f"reliability-{output}",
+        _titled(of, "Can its probabilities be trusted?"),
+        read_reliability(bins, label),
+        figures,
+        note=note,
+    )

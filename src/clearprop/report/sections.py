@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from clearprop.activations import ReLU
 from clearprop.network import INPUT
 from clearprop.objective import Objective
 from clearprop.parameters import layout
-from clearprop.report.activity import SATURATED, Sweep
+from clearprop.report.activity import SATURATED, LayerActivity, Sweep
 from clearprop.report.answers import Answer, Numbers, answer, input_columns
 from clearprop.report.charts import (
     Curve,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _METRICS_SHOWN = 8
 _HISTOGRAMS_SHOWN = 24
 _ROWS_SHOWN = 200
+_SPELLED = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 _NO_METRICS = ("cost", "rate", "gradient norm", "seconds")
 
 
@@ -89,20 +91,21 @@ class Section:
 _SIZES = {1: (960.0, "wide"), 3: (330.0, "third")}
 
 
-def learning_section(history: History | None) -> Section | None:
+def learning_section(model: Model) -> Section | None:
     """Cost, metrics and rate over the epochs."""
+    history = model.history
     if history is None or history.epochs == 0:
         return None
     metrics = dict.fromkeys(name.removeprefix("validation ") for name in history)
     shown = ["cost", *[name for name in metrics if name not in _NO_METRICS][:_METRICS_SHOWN]]
     if "rate" in history and len(set(history["rate"])) > 1:
         shown.append("rate")
-    width, size = _SIZES.get(len(shown), (460.0, "half"))
-    figures = [_training_figure(history, name, width, size) for name in shown]
+    width, size = _SIZES.get(len(shown), (420.0, "half"))
+    figures = [_training_figure(model, history, name, width, size) for name in shown]
     return Section("learning", "How it learnt", read_learning(history), figures)
 
 
-def _training_figure(history: History, name: str, width: float, size: str) -> Figure:
+def _training_figure(model: Model, history: History, name: str, width: float, size: str) -> Figure:
     if name == "rate":
         rate = over_epochs("Learning rate in each epoch", [Curve("rate", "plain", history["rate"])], width=width)
         return Figure("Learning rate", rate, "In the last step of each epoch.", size)
@@ -112,7 +115,9 @@ def _training_figure(history: History, name: str, width: float, size: str) -> Fi
         if column in history
     ]
     note = "Training as its steps saw it, validation after the epoch." if name == "cost" else "After each epoch."
-    heading = name[0].upper() + name[1:]
+    if name in ("rmse", "mae") and model.encoding is not None:
+        note = "After each epoch, in standard deviations of the target."
+    heading = _SPELLED.get(name, name[:1].upper() + name[1:])
     chart = over_epochs(f"{heading} in each epoch", curves, history.best_epoch, width=width)
     return Figure(heading, chart, note, size)
 
@@ -169,16 +174,26 @@ def activity_section(seen: Sweep) -> Section | None:
             "Dead: f′(z) is exactly 0 on every row. An output whose loss gives delta = ŷ − y is left out, "
             "because its saturation slows nothing."
         )
+        if any(isinstance(layer.layer.f, ReLU) for layer in measured):
+            note += " For relu about half is usual."
         figures.append(Figure("Saturated activations and dead units", bars, note, "wide"))
-    colours = ramp(len(seen.layers))
-    for layer, colour in list(zip(seen.layers, colours, strict=True))[:_HISTOGRAMS_SHOWN]:
-        note = f"{layer.layer.f.name}; {percent(layer.zeros)} are exactly 0 and not drawn" if layer.zeros else layer.layer.f.name
-        figures.append(Figure(layer.layer.name, activation_histogram(layer, colour), note, "small"))
+    figures += _histograms(seen.layers)
     reading = read_activity(measured) if measured else "No layer can saturate in a way that slows learning."
     note = "The small pictures are histograms of the activations of each layer, without dropout."
     if len(seen.layers) > _HISTOGRAMS_SHOWN:
         note += f" The first {_HISTOGRAMS_SHOWN} of {len(seen.layers)} layers are shown."
     return Section("activity", "Saturated and dead units", reading, figures, note=note)
+
+
+def _histograms(layers: Sequence[LayerActivity]) -> list[Figure]:
+    """A small picture for each layer; the fewer, the wider."""
+    width, size = {1: (420.0, "half"), 2: (420.0, "half"), 3: (330.0, "third")}.get(len(layers), (230.0, "small"))
+    figures = []
+    for layer, colour in list(zip(layers, ramp(len(layers)), strict=True))[:_HISTOGRAMS_SHOWN]:
+        f = layer.layer.f.name
+        note = f"{f}; {percent(layer.zeros)} are exactly 0 and not drawn" if layer.zeros else f
+        figures.append(Figure(layer.layer.name[:80], activation_histogram(layer, colour, width), note, size))
+    return figures
 
 
 def importance_section(model: Model, objective: Objective, answers: Sequence[Answer], seed: int) -> Section:
@@ -205,7 +220,9 @@ def importance_section(model: Model, objective: Objective, answers: Sequence[Ans
     if found.left_out:
         note += f" Not tried, because their weights are smallest: {found.left_out:,} columns."
     reading = read_importance(found, without)
-    return Section("columns", "Which columns matter", reading, [Figure("Permutation importance", picture, note, "wide")])
+    return Section(
+        "columns", "Which columns matter", reading, [Figure("Permutation importance", picture, note, "wide")]
+    )
 
 
 def _what_grows(answers: Sequence[Answer]) -> tuple[str, float, Callable[[float], str]]:
@@ -228,6 +245,11 @@ def making_section(model: Model) -> Section:
     if model.settings:
         rows = [(name.replace("_", " "), _setting(value)) for name, value in model.settings.items()]
         tables.append(Table("Settings", ("", ""), rows[:_ROWS_SHOWN], left=2))
+    versions = [
+        ("Python", platform.python_version()),
+        *((name, metadata.version(name)) for name in ("clearprop", "numpy")),
+    ]
+    tables.append(Table("Versions that made this report", ("", ""), versions, left=2))
     tables.append(_layers_table(model))
     if model.encoding is not None:
         notes = model.encoding.describe()
@@ -235,8 +257,6 @@ def making_section(model: Model) -> Section:
         more = f"and {len(notes) - _ROWS_SHOWN:,} more columns" if len(notes) > _ROWS_SHOWN else ""
         head = ("column", "kind", "what was done", "inputs")
         tables.append(Table("Columns of the table", head, rows, 3, more, len(rows) > 24, "broad"))
-    versions = [("Python", platform.python_version()), *((name, metadata.version(name)) for name in ("clearprop", "numpy"))]
-    tables.append(Table("Versions that made this report", ("", ""), versions, left=2))
     reading = model.encoding.task_reason if model.encoding is not None else "Trained on matrices, without a table."
     return Section("making", "How it was made", reading[0].upper() + reading[1:].rstrip(".") + ".", (), tables)
 
@@ -254,4 +274,6 @@ def _layers_table(model: Model) -> Table:
         f = layer.f.name + (f", dropout {percent(layer.dropout)}" if layer.dropout else "")
         rows.append((layer.name[:200], f, ", ".join(kinds)[:300], f"{layer.units:,}", f"{counts[layer.name]:,}"))
     more = f"and {len(net.layers) - _ROWS_SHOWN:,} more layers" if len(net.layers) > _ROWS_SHOWN else ""
-    return Table("Layers", ("layer", "activation", "from", "units", "parameters"), rows, 3, more, len(rows) > 24, "broad")
+    return Table(
+        "Layers", ("layer", "activation", "from", "units", "parameters"), rows, 3, more, len(rows) > 24, "broad"
+    )

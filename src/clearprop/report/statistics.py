@@ -122,9 +122,7 @@ def commonest_row(y: np.ndarray) -> float:
     return float(counts.max() / len(y))
 
 
-def density(
-    x: np.ndarray, y: np.ndarray, low: float, high: float, cells: int = 44
-) -> list[tuple[int, int, int]]:
+def density(x: np.ndarray, y: np.ndarray, low: float, high: float, cells: int = 44) -> list[tuple[int, int, int]]:
     """How many points lie in each cell of a square grid from low to high, as (column, row, count) of the used cells."""
     counts, _, _ = np.histogram2d(x, y, bins=cells, range=[[low, high], [low, high]])
     return [(int(i), int(j), int(counts[i, j])) for i, j in np.argwhere(counts > 0)]

@@ -272,9 +272,9 @@ class Plot:
     x_scale: Scale
     y_scale: Scale
     x_title: str = ""
-    width: float = 460
+    width: float = 420
     height: float = 270
-    right: float = 14
+    right: float = 22
     left: float | None = None
     top: float = 12
     grid: str = "y"

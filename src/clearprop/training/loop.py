@@ -155,9 +155,9 @@ class Run:
         self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore), None)
         self.best: np.ndarray | None = None
 
-    def end_epoch(self, result: EpochResult, penalty: float, rate: float, seconds: float) -> str | None:
+    def end_epoch(self, result: EpochResult, rate: float, seconds: float) -> str | None:
         """Record an epoch; the reason to stop, if there is one."""
-        numbers = {"cost": result.cost + penalty, **self._measure(self.objective, "")}
+        numbers = {"cost": result.cost + result.penalty, **self._measure(self.objective, "")}
         if self.held_out is not None:
             numbers["validation cost"] = self.held_out.cost(self.params)
             numbers |= self._measure(self.held_out, "validation ")
@@ -220,11 +220,10 @@ def _descend(run: Run, engine: TextbookEngine, plan: BatchPlan) -> History:
             before, start = run.params.flat.copy(), time.perf_counter()
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for below, once per epoch
                 result = engine.run_epoch(epoch, plan.epoch(epoch), rate)
-                penalty = engine.training.penalty(run.params)
-                finite = np.isfinite(result.cost) and np.isfinite(run.params.flat).all()
+                finite = np.isfinite(result.cost + result.penalty) and np.isfinite(run.params.flat).all()
             if not finite:
                 raise run.diverged(before, "Lower the rate, scale the inputs, or set clip_norm=1.")
-            reason = run.end_epoch(result, penalty, rate(engine.steps - 1), time.perf_counter() - start)
+            reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
             bar.update(run.history)
             if reason:
                 break

@@ -79,7 +79,10 @@ def as_metrics(given: str | Metric | Iterable[str | Metric]) -> dict[str, Metric
     found: dict[str, Metric] = {}
     for metric in one_or_several(given):
         if callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+            name = getattr(metric, "__name__", type(metric).__name__)
+            if name in found or name == "cost":
+                raise ArgumentError(f'metrics: "{name}" names two things in the history; give a function another name.')
+            found[name] = metric
         elif isinstance(metric, str) and metric in METRICS:
             found[metric] = METRICS[metric][0]
         else:
