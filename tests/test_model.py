@@ -113,7 +113,7 @@ def test_split_keeps_the_shares_of_the_classes():
     assert sorted([*kept, *apart]) == list(range(200))
 
 
-@pytest.mark.parametrize(("rows", "size"), [(1, 16), (150, 16), (3000, 32), (30_000, 256), (10**6, 256)])
+@pytest.mark.parametrize(("rows", "size"), [(1, 32), (150, 32), (6000, 64), (30_000, 256), (10**6, 256)])
 def test_default_batch_size(rows, size):
     assert default_batch_size(rows) == size
 

@@ -16,7 +16,7 @@ SECTIONS = {
     "From a table to a model": ("model", "evaluation", "files", "tables", "report", "summary"),
     "Networks": ("network", "connections", "parameters"),
     "Training": ("training", "engine", "penalties"),
-    "Looking inside": ("trace", "gradient_check"),
+    "Looking inside": ("trace", "gradient_check", "analysis"),
     "Activations": ("activations",),
     "Losses": ("losses",),
     "Optimizers": ("optimizers",),

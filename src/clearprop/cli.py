@@ -60,12 +60,14 @@ def train(
     report: Annotated[str | None, typer.Option(help="HTML report to write.")] = None,
     hidden: Annotated[str, typer.Option(help='Units of the hidden layers; "" for none.')] = "128,64",
     activation: Annotated[str, typer.Option(help=f"Of the hidden layers: {', '.join(ACTIVATIONS)}.")] = "relu",
-    dropout: Annotated[float, typer.Option(help="Share of hidden activations set to 0 in training.")] = 0.0,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of hidden activations set to 0 in training.  [default: 0.1]")
+    ] = None,
     optimizer: Annotated[
         str | None, typer.Option(help=f"{', '.join(OPTIMIZERS)}.  [default: adamw with warm-up and cosine]")
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate of --optimizer.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows in a step.  [default: 16 to 256, by the rows]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a step.  [default: 32 to 256, by the rows]")] = None,
     epochs: Annotated[int, typer.Option(help="At most so many passes over the rows.")] = 60,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation cost.")] = 12,
     l2: Annotated[float, typer.Option(help="L2 penalty on the weights.")] = 0.0,

@@ -57,6 +57,12 @@ class Model:
 
     `cp.fit` makes one; `save` writes it into one file, `Model.load` reads it. `held_out` is there after `cp.fit` only:
     it is not part of the file.
+
+    >>> import clearprop as cp
+    >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
+    >>> model = cp.fit(table, "y", hidden=(), epochs=200)
+    >>> model.predict({"x": [0.5]})["y"].round(1)
+    array([2.5])
     """
 
     net: Network
@@ -141,7 +147,7 @@ def fit(
     numeric: Sequence[str] = (),
     hidden: Sequence[int] = (128, 64),
     activation: Activation | str = "relu",
-    dropout: float = 0.0,
+    dropout: float | None = None,
     optimizer: Optimizer | LBFGS | str | None = None,
     batch_size: int | None = None,
     epochs: int = 60,
@@ -159,7 +165,8 @@ def fit(
     `data` is a path (CSV, Parquet), a pandas or polars frame, or a dict of columns; `target` names the column to
     predict, or several. A share `holdout` of the rows is kept apart for an honest test (`model.held_out`), and of the
     others a share `validation` says when to stop; 0 leaves either out. `hidden` are the units of the hidden layers, ()
-    for linear or logistic regression. Raises TableError, DataError or ArgumentError before training begins.
+    for linear or logistic regression; `dropout` is 0.1 unless given (0 for L-BFGS). Raises TableError, DataError
+    or ArgumentError before training begins.
 
     >>> import clearprop as cp
     >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
@@ -178,6 +185,8 @@ def fit(
     )
     X, y = encode(encoding, frame[kept], precision)
     output, loss = TASKS[encoding.task]
+    if dropout is None:  # L-BFGS needs the same cost each time
+        dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
     net = Network.sequential(
         encoding.inputs, *_hidden_sizes(hidden), encoding.outputs, hidden=activation, output=output, dropout=dropout
     )
@@ -227,21 +236,21 @@ def fit(
 
 
 def default_optimizer() -> Optimizer:
-    """AdamW whose rate rises over one epoch and then falls along half a cosine.
+    """AdamW whose rate rises over one epoch and then falls along half a cosine, with a strong weight decay.
 
     >>> default_optimizer().weight_decay
-    0.01
+    1.0
     """
-    return AdamW(WarmUp(Cosine(0.002), epochs=1), weight_decay=0.01)
+    return AdamW(WarmUp(Cosine(0.001), epochs=1), weight_decay=1.0)
 
 
 def default_batch_size(rows: int) -> int:
-    """About a hundred steps an epoch or more, in batches of 16 to 256 rows.
+    """About a hundred steps an epoch, in batches of 32 to 256 rows.
 
     >>> default_batch_size(150), default_batch_size(30_000)
-    (16, 256)
+    (32, 256)
     """
-    return int(min(256, max(16, 2 ** round(np.log2(max(1, rows) / 100)))))
+    return int(min(256, max(32, 2 ** round(np.log2(max(1, rows) / 100)))))
 
 
 def encode(encoding: TableEncoding, frame: Any, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
