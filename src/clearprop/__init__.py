@@ -28,8 +28,14 @@ from clearprop.activations import (
     softsign,
     tanh,
 )
+from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
+from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
+from clearprop.analysis.per_sample import PerSample
+from clearprop.analysis.r_operator import hessian_vector
 from clearprop.connections import Connection, Dense, Direct, Wired
+from clearprop.derivation import Derivation
 from clearprop.errors import ClearpropError, TrainingDiverged
+from clearprop.estimators import MLPClassifier, MLPRegressor
 from clearprop.evaluation import Evaluation
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
@@ -47,12 +53,14 @@ from clearprop.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     CustomLoss,
+    Gamma,
     Huber,
     Loss,
     PointwiseLoss,
     Poisson,
     Quantile,
     SquaredError,
+    Tweedie,
 )
 from clearprop.model import Model, fit
 from clearprop.network import Layer, Network
@@ -61,6 +69,7 @@ from clearprop.optimizers import (
     OPTIMIZERS,
     Adagrad,
     Adam,
+    AdamEpsilonHat,
     AdamW,
     GradientDescent,
     Momentum,
@@ -85,6 +94,7 @@ from clearprop.schedules import (
     Step,
     WarmUp,
 )
+from clearprop.sensitivities import input_sensitivities
 from clearprop.tables import TableEncoding
 from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
@@ -111,6 +121,7 @@ __all__ = [
     "Activation",
     "Adagrad",
     "Adam",
+    "AdamEpsilonHat",
     "AdamW",
     "BinaryCrossEntropy",
     "ClearpropError",
@@ -122,12 +133,14 @@ __all__ = [
     "Custom",
     "CustomLoss",
     "Dense",
+    "Derivation",
     "Direct",
     "EarlyStopping",
     "Elementwise",
     "EpochEnd",
     "Evaluation",
     "ExponentialDecay",
+    "Gamma",
     "GradientCheck",
     "GradientDescent",
     "History",
@@ -140,6 +153,8 @@ __all__ = [
     "LeakyReLU",
     "Limits",
     "Loss",
+    "MLPClassifier",
+    "MLPRegressor",
     "Model",
     "Momentum",
     "Nadam",
@@ -152,6 +167,7 @@ __all__ = [
     "Orthogonal",
     "Parameters",
     "Penalty",
+    "PerSample",
     "PointwiseLoss",
     "Poisson",
     "Progress",
@@ -165,6 +181,7 @@ __all__ = [
     "TableEncoding",
     "Trace",
     "TrainingDiverged",
+    "Tweedie",
     "Uniform",
     "VarianceScaling",
     "WarmUp",
@@ -175,11 +192,18 @@ __all__ = [
     "cost",
     "elu",
     "exponential",
+    "fisher_diagonal",
     "fit",
+    "gauss_newton_diagonal",
     "gaussian",
     "gelu",
     "hard_sigmoid",
+    "hessian_vector",
     "identity",
+    "input_gradient",
+    "input_sensitivities",
+    "integrated_gradients",
+    "jacobian",
     "layer_normalization",
     "leaky_relu",
     "log_sigmoid",

@@ -15,6 +15,11 @@ class Evaluation:
     """Metrics by name, with the confusion matrix (rows: true class) or residuals (predicted - true); prints readably.
 
     `baseline` holds the same metrics for always answering the commonest class, or the mean of the target.
+
+    >>> import clearprop as cp
+    >>> print(cp.Evaluation("regression", 120, {"rmse": 1.5}, {"rmse": 3.0}))
+    120 rows
+      rmse  1.5    (3 for always the mean)
     """
 
     task: str
