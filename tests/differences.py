@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from hypothesis import assume
+from networks import Problem
 
 import clearprop as cp
 
@@ -24,3 +26,11 @@ def disagreement(found: np.ndarray, expected: np.ndarray, least: float = 1e-3) -
     """The largest difference, relative to the largest entry (or `least`)."""
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max(initial=0.0) / max(least, np.abs(expected).max(initial=0.0)))
+
+
+def finite_trace(problem: Problem) -> cp.Trace:
+    """The trace of a problem; one with an infinite loss (a probability of exactly 0) is left out."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        trace = cp.backpropagate(*problem.arguments)
+    assume(np.isfinite(trace.cost) and np.isfinite(trace.gradients.flat).all())
+    return trace

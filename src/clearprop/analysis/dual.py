@@ -191,7 +191,7 @@ def _concatenate(parts: Any, axis: int = 0) -> Dual:
     return Dual(*(np.concatenate([part(x) for x in parts], axis) for part in (value_of, tangent_of)))
 
 
-def _clip(x: Dual, low: Any, high: Any) -> Any:
+def _clip(x: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 

@@ -64,8 +64,8 @@ def integrated_gradients(net: Network, params: Parameters, X: Any, baseline: Any
     """What each input adds to each output on the straight way from a baseline: (n samples, o units, i inputs).
 
     (x_i - x0_i) * integral from 0 to 1 of d yhat/dx_i at x0 + t (x - x0), by Gauss-Legendre quadrature with `steps`
-    points; the sum over inputs is yhat(x) - yhat(x0). The baseline x0 is zero unless given, one row (i,) for all samples
-    or one each (n, i). A dict by output layer where there are several. Sundararajan, Taly and Yan 2017.
+    points; the sum over inputs is yhat(x) - yhat(x0). The baseline x0 is zero unless given: one row (i,) for all
+    samples, or one each (n, i). A dict by output layer where there are several. Sundararajan, Taly and Yan 2017.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 1, output="softplus")
@@ -87,7 +87,7 @@ def integrated_gradients(net: Network, params: Parameters, X: Any, baseline: Any
         named = slopes if isinstance(slopes, Mapping) else {"": slopes}
         terms = {name: params.dtype.type(weight) * J * (X - start)[:, None, :] for name, J in named.items()}
         total = terms if total is None else {name: total[name] + term for name, term in terms.items()}
-    return total[""] if "" in total else total
+    return total.get("", total)
 
 
 def sweep_from_unit(net: Network, params: Parameters, seen: Forward, output: str, unit: int, of: str = "a") -> Backward:
