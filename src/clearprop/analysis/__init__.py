@@ -1,1 +1,16 @@
 """What else the two sweeps tell: gradients of single samples, sensitivities of the inputs, and curvature."""
+
+from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
+from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
+from clearprop.analysis.per_sample import PerSample
+from clearprop.analysis.r_operator import hessian_vector
+
+__all__ = [
+    "PerSample",
+    "fisher_diagonal",
+    "gauss_newton_diagonal",
+    "hessian_vector",
+    "input_gradient",
+    "integrated_gradients",
+    "jacobian",
+]
