@@ -517,6 +517,8 @@ TESTED_IN = {
     "input_gradient": "analysis/test_inputs.py",
     "integrated_gradients": "analysis/test_inputs.py",
     "jacobian": "analysis/test_inputs.py",
+    "MLPClassifier": "estimators/test_estimator_checks.py",
+    "MLPRegressor": "estimators/test_estimator_checks.py",
 }
 
 

@@ -13,10 +13,10 @@ from clearprop import errors
 
 #: Each subject with the modules whose public names belong to it.
 SECTIONS = {
-    "From a table to a model": ("model", "evaluation", "files", "tables", "report", "summary"),
+    "From a table to a model": ("model", "evaluation", "files", "tables", "report", "summary", "estimators"),
     "Networks": ("network", "connections", "parameters"),
     "Training": ("training", "engine", "penalties"),
-    "Looking inside": ("trace", "gradient_check", "analysis"),
+    "Looking inside": ("trace", "gradient_check", "diagnosis", "analysis", "derivation", "solution"),
     "Activations": ("activations",),
     "Losses": ("losses",),
     "Optimizers": ("optimizers",),

@@ -34,6 +34,7 @@ from clearprop.analysis.per_sample import PerSample
 from clearprop.analysis.r_operator import hessian_vector
 from clearprop.connections import Connection, Dense, Direct, Wired
 from clearprop.derivation import Derivation
+from clearprop.diagnosis import Diagnosis, Finding, diagnose
 from clearprop.errors import ClearpropError, TrainingDiverged
 from clearprop.estimators import MLPClassifier, MLPRegressor
 from clearprop.evaluation import Evaluation
@@ -94,7 +95,7 @@ from clearprop.schedules import (
     Step,
     WarmUp,
 )
-from clearprop.sensitivities import input_sensitivities
+from clearprop.solution import WorkedSolution, worked_solution
 from clearprop.tables import TableEncoding
 from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
@@ -134,12 +135,14 @@ __all__ = [
     "CustomLoss",
     "Dense",
     "Derivation",
+    "Diagnosis",
     "Direct",
     "EarlyStopping",
     "Elementwise",
     "EpochEnd",
     "Evaluation",
     "ExponentialDecay",
+    "Finding",
     "Gamma",
     "GradientCheck",
     "GradientDescent",
@@ -186,10 +189,12 @@ __all__ = [
     "VarianceScaling",
     "WarmUp",
     "Wired",
+    "WorkedSolution",
     "Zeros",
     "backpropagate",
     "check_gradients",
     "cost",
+    "diagnose",
     "elu",
     "exponential",
     "fisher_diagonal",
@@ -201,7 +206,6 @@ __all__ = [
     "hessian_vector",
     "identity",
     "input_gradient",
-    "input_sensitivities",
     "integrated_gradients",
     "jacobian",
     "layer_normalization",
@@ -219,4 +223,5 @@ __all__ = [
     "softsign",
     "tanh",
     "train",
+    "worked_solution",
 ]

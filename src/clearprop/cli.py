@@ -19,10 +19,11 @@ import typer
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.datasets import digits
+from clearprop.diagnosis import diagnose
 from clearprop.errors import ArgumentError, ClearpropError, suggest
 from clearprop.files import write_atomically
 from clearprop.gradient_check import check_gradients
-from clearprop.model import Model, encode, fit
+from clearprop.model import HeldOut, Model, encode, fit
 from clearprop.optimizers import OPTIMIZERS
 from clearprop.tables import as_frame
 
@@ -173,10 +174,14 @@ def explain(
     rows: Annotated[str | None, typer.Option(help="A batch of rows instead, such as 0:8 (8 left out).")] = None,
     weight: Annotated[
         str | None,
-        typer.Option(help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'),
+        typer.Option(
+            help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'
+        ),
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate of the update that is shown.")] = None,
-    paths: Annotated[int | None, typer.Option(help="List every path of --weight, if there are at most so many.")] = None,
+    paths: Annotated[
+        int | None, typer.Option(help="List every path of --weight, if there are at most so many.")
+    ] = None,
     document: Annotated[
         str | None, typer.Option(help="Write the worked step, or the derivation of --weight, as .html or .tex.")
     ] = None,
@@ -234,6 +239,7 @@ def _finish_training(model: Model, out: str, report: str | None) -> None:
     if model.held_out is not None:
         judged = model.judge(model.held_out.X, model.held_out.y)
         typer.echo(f"on {model.held_out.what}, which training never saw:\n{judged}\n")
+        _warn(model, model.held_out)
     model.save(out)
     typer.echo(f"model  {out}")
     if report and model.held_out is not None:
@@ -241,6 +247,15 @@ def _finish_training(model: Model, out: str, report: str | None) -> None:
 
         write_report(model, model.held_out.X, model.held_out.y, report, evaluated_on=model.held_out.what)
         typer.echo(f"report {report}")
+
+
+def _warn(model: Model, rows: HeldOut) -> None:
+    """Print what is off, if anything is; hints are left to the report."""
+    columns = model.known_encoding.input_names
+    found = diagnose(model.net, model.params, rows.X, rows.y, model.loss, history=model.history, columns=columns)
+    off = [finding for finding in found if finding.severity != "hint"]
+    if off:
+        typer.echo("\n".join(["Worth a look:", *map(str, off), ""]))
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str | None]) -> None:

@@ -60,7 +60,7 @@ class Model:
 
     >>> import clearprop as cp
     >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
-    >>> model = cp.fit(table, "y", hidden=(), epochs=200)
+    >>> model = cp.fit(table, "y", hidden=(), optimizer="lbfgs")
     >>> model.predict({"x": [0.5]})["y"].round(1)
     array([2.5])
     """
@@ -171,7 +171,7 @@ def fit(
 
     >>> import clearprop as cp
     >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
-    >>> model = cp.fit(table, "y", hidden=(), epochs=200)
+    >>> model = cp.fit(table, "y", hidden=(), optimizer="lbfgs")
     >>> model.judge(model.held_out.X, model.held_out.y).metrics["R2"] > 0.9
     True
     """

@@ -162,13 +162,14 @@ class Parameters:
     """
 
     def __init__(self, net: Network, flat: np.ndarray) -> None:
-        size = layout(net).size
+        self._layout = layout(net)  # looked up once: a network is hashed through and through
+        size = self._layout.size
         if flat.shape != (size,):
             raise ShapeError(f"parameters: expected a vector of {size} numbers for this network, got {flat.shape}.")
         self.net, self.flat = net, flat
         W: dict[str, dict[str, np.ndarray]] = {layer.name: {} for layer in net.layers}
         b: dict[str, np.ndarray] = {}
-        for block in layout(net).blocks:
+        for block in self._layout.blocks:
             view = self.view(block)
             if block.source is None:
                 b[block.layer] = view
@@ -199,12 +200,12 @@ class Parameters:
     @property
     def trainable(self) -> np.ndarray:
         """The part of the flat vector that gradient descent changes."""
-        return self.flat[: layout(self.net).trainable]
+        return self.flat[: self._layout.trainable]
 
     @property
     def penalized(self) -> np.ndarray:
         """The trainable weights without the biases, which penalties shrink."""
-        return self.flat[: layout(self.net).penalized]
+        return self.flat[: self._layout.penalized]
 
     def copy(self) -> Parameters:
         """The same numbers in a vector of their own."""

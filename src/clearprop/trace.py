@@ -105,7 +105,9 @@ class Trace:
 
         >>> import numpy as np, clearprop as cp
         >>> net = cp.Network.sequential(2, 2, 1, hidden="tanh")
-        >>> trace = cp.backpropagate(net, net.initialize(seed=0), np.ones((1, 2)), np.ones((1, 1)), loss="squared_error")
+        >>> trace = cp.backpropagate(
+        ...     net, net.initialize(seed=0), np.ones((1, 2)), np.ones((1, 1)), loss="squared_error"
+        ... )
         >>> derivation = trace.derivation("hidden[0] <- age", names={"input": ["age", "income"]})
         >>> abs(derivation.value - trace.gradients["hidden"].W["input"][0, 0]) < 1e-15
         True

@@ -11,7 +11,7 @@ import clearprop as cp
 #: Settings of both classes; the checks fit some hundred times each, so networks are small and epochs few.
 CONFIGURATIONS = {
     "adam": {},
-    "sgd": {"solver": "sgd", "learning_rate_init": 0.05, "learning_rate": "adaptive"},
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.01, "learning_rate": "adaptive"},
     "lbfgs": {"solver": "lbfgs"},
     "early stopping": {"early_stopping": True, "validation_fraction": 0.0, "n_iter_no_change": 3},
     "float32": {"dtype": "float32", "solver": "lbfgs", "max_iter": 5},
@@ -30,9 +30,7 @@ OWN = {
 }
 
 ESTIMATORS = [
-    kind(**{**SHARED, **settings})
-    for kind, more in OWN.items()
-    for settings in [*CONFIGURATIONS.values(), *more]
+    kind(**{**SHARED, **settings}) for kind, more in OWN.items() for settings in [*CONFIGURATIONS.values(), *more]
 ]
 
 

@@ -86,7 +86,7 @@ class ChainRule:
         """The network."""
         return self.trace.objective.net
 
-    # --- local derivatives ---------------------------------------------------------------------------------------------
+    # --- local derivatives ------------------------------------------------------------------------------------------
 
     def activation(self, unit: Unit) -> float:
         """The a of a unit, or x of an input."""
@@ -141,7 +141,7 @@ class ChainRule:
     def _row(self, layer: str, quantity: str) -> np.ndarray:
         return getattr(self.trace[layer], quantity)[self.sample : self.sample + 1]
 
-    # --- links -----------------------------------------------------------------------------------------------------------
+    # --- links ------------------------------------------------------------------------------------------------------
 
     @cached_property
     def takers(self) -> dict[str, list[tuple[str, Connection]]]:
@@ -206,7 +206,7 @@ class ChainRule:
             for source, target in subject.places
         ]
 
-    # --- all paths ---------------------------------------------------------------------------------------------------------
+    # --- all paths --------------------------------------------------------------------------------------------------
 
     def paths(self, subject: Subject, short: bool = False) -> Iterator[Path]:
         """Every path from the quantity to the cost; `short` ends them at dJ/dz where there is a short form."""
@@ -244,7 +244,7 @@ class ChainRule:
                     z[name] = [1 + n if self.takers[name] else 1 for n in z[name]]
         return a, z
 
-    # --- the sum over all paths, from the far end --------------------------------------------------------------------------
+    # --- the sum over all paths, from the far end -------------------------------------------------------------------
 
     @cached_property
     def signals(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -253,7 +253,7 @@ class ChainRule:
         delta: dict[str, np.ndarray] = {}
         for name in [*reversed(list(self.net.index)), INPUT]:
             onward = [self.matrix(layer, c) @ delta[layer] for layer, c in self.takers[name]]
-            later = sum(onward) if onward else None
+            later = np.sum(onward, axis=0) if onward else None
             ending = self.loss_slopes.get(name)
             error[name] = sum(part for part in (ending, later) if part is not None)
             if name == INPUT:

@@ -143,9 +143,9 @@ def equation(left: Expression, *sides: Expression | Side, value: float | None = 
     """An equation whose last symbolic side is followed by its numbers and their result, each where it adds something.
 
     >>> from clearprop.derivation.expression import Number, Product, Symbol
-    >>> a, b, c = Symbol("c", (), 6.0), Symbol("a", (), 2.0), Symbol("b", (), 3.0)
-    >>> [side.expression.value for side in equation(a, Product((b, c)), value=12.0).sides]
-    [12.0, 12.0, 12.0]
+    >>> area, a, b = Symbol("area", (), 6.0), Symbol("a", (), 2.0), Symbol("b", (), 3.0)
+    >>> [side.expression.value for side in equation(area, Product((a, b)), value=6.0).sides]
+    [6.0, 6.0, 6.0]
     """
     written = [side if isinstance(side, Side) else Side(side) for side in sides]
     if value is not None:

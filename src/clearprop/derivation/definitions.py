@@ -140,7 +140,7 @@ class _Namespace:
 
     def __getattr__(self, name: str) -> Any:
         if name not in _FUNCTIONS:
-            raise _Untraceable(name)
+            raise AttributeError(f"no formula for {name}")
         return lambda x: _apply(name, x)
 
     @staticmethod
@@ -159,10 +159,10 @@ class _Namespace:
     def minimum(x: Any, y: Any) -> Traced:
         return _choose(x, y, operator.le)
 
-    add, subtract, multiply = (staticmethod(f) for f in (operator.add, operator.sub, operator.mul))
+    add, subtract, multiply = staticmethod(operator.add), staticmethod(operator.sub), staticmethod(operator.mul)
     divide, true_divide = staticmethod(operator.truediv), staticmethod(operator.truediv)
     negative, power = staticmethod(operator.neg), staticmethod(operator.pow)
-    greater, greater_equal, less = (staticmethod(f) for f in (operator.gt, operator.ge, operator.lt))
+    greater, greater_equal, less = staticmethod(operator.gt), staticmethod(operator.ge), staticmethod(operator.lt)
 
     @staticmethod
     def square(x: Any) -> Traced:
@@ -191,7 +191,12 @@ def _apply(name: str, x: Any) -> Traced:
     value = float(_FUNCTIONS[name](inner.value))
     if isinstance(inner, Number):
         return x._made(Number(value))
-    if name == "exp" and isinstance(inner, Negative) and isinstance(inner.inner, Apply) and inner.inner.function == "abs":
+    if (
+        name == "exp"
+        and isinstance(inner, Negative)
+        and isinstance(inner.inner, Apply)
+        and inner.inner.function == "abs"
+    ):
         inside = inner.inner.argument  # exp(-|z|), which keeps exp from overflowing, is exp(-z) or exp(z)
         return x._made(Apply("exp", negate(inside) if inside.value > 0 else inside, value))
     if name == "sign":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -65,7 +64,7 @@ class Derivation:
     most: int
     digits: int
 
-    # --- numbers ---------------------------------------------------------------------------------------------------------
+    # --- numbers ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def chains(self) -> tuple[ChainRule, ...]:
@@ -103,7 +102,9 @@ class Derivation:
     def _swept(self, chain: ChainRule) -> float:
         n, unit, kind = chain.sample, self.subject.unit, self.subject.kind
         if kind == "weight":
-            return sum(float(self.trace[t.layer].delta[n, t.index]) * chain.activation(s) for s, t in self.subject.places)
+            return sum(
+                float(self.trace[t.layer].delta[n, t.index]) * chain.activation(s) for s, t in self.subject.places
+            )
         if unit.layer == INPUT:  # the backward sweep stops at the first layers; one step more
             return sum(
                 float(c.backward(self.trace[j].delta[n : n + 1], self.trace.params[j].W.get(INPUT))[0, unit.index])
@@ -128,8 +129,9 @@ class Derivation:
         if count > limit:
             over = f" over {len(self.chains):,} samples" if len(self.chains) > 1 else ""
             raise ArgumentError(
-                f"paths: {self.title} has {count:,} paths{over}, more than limit={limit:,}. Raise the limit (each takes "
-                "about a kilobyte and a line), choose one sample, or read the steps, which sum them layer by layer."
+                f"paths: {self.title} has {count:,} paths{over}, more than limit={limit:,}. Raise the limit "
+                "(each takes about a kilobyte and a line), choose one sample, or read the steps, which sum them by "
+                "layers."
             )
         return [path for chain in self.chains for path in chain.paths(self.subject, short)]
 
@@ -142,12 +144,14 @@ class Derivation:
         for path in paths:
             where = f"sample {path.sample}: " if several else ""
             factors = " · ".join(notation.write(Number(link.number), 2) for link in path.links)
-            lines.append(f"{notation.write(Number(path.value + 0.0)):>14s}   {where}{described(path.nodes, self.names)}")
+            lines.append(
+                f"{notation.write(Number(path.value + 0.0)):>14s}   {where}{described(path.nodes, self.names)}"
+            )
             lines.append(f"{'':14s}   = {factors}")
         total = exact_sum(path.value for path in paths)
         return "\n".join([*lines, f"{notation.write(Number(total)):>14s}   sum of all paths"]) + "\n"
 
-    # --- writing ---------------------------------------------------------------------------------------------------------
+    # --- writing ----------------------------------------------------------------------------------------------------
 
     @property
     def title(self) -> str:
@@ -236,7 +240,7 @@ class _Writer:
             made.append(Section("The update", tuple(self.update())))
         return tuple(section for section in made if section.items)
 
-    # --- the chain rule --------------------------------------------------------------------------------------------------
+    # --- the chain rule ---------------------------------------------------------------------------------------------
 
     def chain_rule(self) -> list[Item]:
         cost = Symbol("J")
@@ -303,7 +307,7 @@ class _Writer:
         sides = [self.steps.largest([(term, term.value) for term in terms]) for terms in (chain, short)]
         return [OverSamples(side, self.d.value) for side in sides] if self.batch else sides
 
-    # --- from the cost back ----------------------------------------------------------------------------------------------
+    # --- from the cost back -----------------------------------------------------------------------------------------
 
     def back_title(self) -> str:
         where = f", for sample {self.s.chain.sample}" if self.d.trace.objective.samples > 1 else ""
@@ -345,7 +349,7 @@ class _Writer:
             words = " is the weight of this sample."
         return [Prose((omega, " = ", Number(omega.value), words))]
 
-    # --- the result ------------------------------------------------------------------------------------------------------
+    # --- the result -------------------------------------------------------------------------------------------------
 
     def result(self) -> list[Item]:
         items: list[Item] = []
@@ -408,7 +412,7 @@ class _Writer:
         symbolic = self.symbolic()[-1]
         return symbolic.inner if isinstance(symbolic, OverSamples) else symbolic
 
-    # --- every path ------------------------------------------------------------------------------------------------------
+    # --- every path -------------------------------------------------------------------------------------------------
 
     def every_path(self) -> list[Item]:
         count = self.s.chain.count(self.subject)
@@ -418,8 +422,8 @@ class _Writer:
         if count > _PATHS_SHOWN:
             return [
                 Prose((
-                    f"Written out, the sum has {count:,} products{where}, one for each path to the cost; the steps above "
-                    "sum them layer by layer. derivation.paths(limit=...) lists them all.",
+                    f"Written out, the sum has {count:,} products{where}, one for each path to the cost; the steps "
+                    "above sum them layer by layer. derivation.paths(limit=...) lists them all.",
                 ))
             ]  # fmt: skip
         paths = list(self.s.chain.paths(self.subject, short))
@@ -446,7 +450,7 @@ class _Writer:
         cost = Symbol("J", (), self.d.trace.cost, self.s.mark if self.batch else None)
         return Partial(cost, own, self.s.chain.gradient(self.subject))
 
-    # --- the update ------------------------------------------------------------------------------------------------------
+    # --- the update -------------------------------------------------------------------------------------------------
 
     def update(self) -> list[Item]:
         own = self.own(Symbols(self.s.chain, self.s.names, None))
@@ -463,7 +467,16 @@ class _Writer:
             sides.append(Side(Negative(Product(factors))))
         if self.d.rate is None:
             sides.append(Side(multiply(_as_number(-self.d.value), alpha) if self.d.value else _as_number(0.0)))
-            return [Equation(change, tuple(sides)), Prose(("with the learning rate ", alpha, " of gradient descent.",))]
+            return [
+                Equation(change, tuple(sides)),
+                Prose(
+                    (
+                        "with the learning rate ",
+                        alpha,
+                        " of gradient descent.",
+                    )
+                ),
+            ]
         moved = -self.d.rate * self.d.value
         after = Symbol(own.base, own.label)
         new = add(own, Symbol(change.base, change.label, moved))
@@ -485,4 +498,3 @@ def _as_number(value: float) -> Expression:
 
 def _product(factors: Sequence[Expression]) -> Expression:
     return factors[0] if len(factors) == 1 else Product(tuple(factors))
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from clearprop.derivation.content import Equation, Heading, Prose, Section, Table
 from clearprop.derivation.expression import Expression, Number, Rest, Symbol
@@ -18,9 +18,11 @@ _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "−": r"\ensuremath{-}", "·": r"\ensuremath{\cdot}", "→": r"\ensuremath{\to}", "←": r"\ensuremath{\leftarrow}",
-    "δ": r"\ensuremath{\delta}", "ŷ": r"\ensuremath{\hat{y}}", "∂": r"\ensuremath{\partial}", "α": r"\ensuremath{\alpha}",
+    "δ": r"\ensuremath{\delta}", "ŷ": r"\ensuremath{\hat{y}}", "∂": r"\ensuremath{\partial}",
+    "α": r"\ensuremath{\alpha}",
     "…": r"\ldots{}", "∞": r"\ensuremath{\infty}", "–": "--", "“": "``", "”": "''", "Σ": r"\ensuremath{\Sigma}",
-    "ω": r"\ensuremath{\omega}", "Δ": r"\ensuremath{\Delta}", "|": r"\textbar{}", "≤": r"\ensuremath{\le}", "≥": r"\ensuremath{\ge}", "≠": r"\ensuremath{\ne}",
+    "ω": r"\ensuremath{\omega}", "Δ": r"\ensuremath{\Delta}", "|": r"\textbar{}",
+    "≤": r"\ensuremath{\le}", "≥": r"\ensuremath{\ge}", "≠": r"\ensuremath{\ne}",
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 
@@ -95,7 +97,9 @@ def aligned(equation: Equation, notation: LatexNotation) -> str:
         else:
             result = f" = {notation.write(row.result)}" if row.result is not None else ""
             body = f"{left} &= {notation.write(row.expression)}{result}"
-        remark = rf"= {notation.write(row.remark)}" if isinstance(row.remark, Number) else rf"\text{{{escape(row.remark)}}}"
+        remark = (
+            rf"= {notation.write(row.remark)}" if isinstance(row.remark, Number) else rf"\text{{{escape(row.remark)}}}"
+        )
         lines.append(body + (rf" && {remark}" if row.remark else ""))
     return " \\\\\n".join(lines)
 
@@ -123,7 +127,8 @@ def _latex_item(item: Prose | Heading | Equation | Table, notation: LatexNotatio
     head = " & ".join(_latex_cell(cell, notation) for cell in item.head)
     rows = " \\\\\n".join(" & ".join(_latex_cell(cell, notation) for cell in row) for row in item.rows)
     form = "".join("l" if all(isinstance(row[i], str) for row in item.rows) else "r" for i in range(len(item.head)))
-    return f"\\begin{{center}}\n\\begin{{tabular}}{{{form}}}\n\\hline\n{head} \\\\\n\\hline\n{rows} \\\\\n\\hline\n\\end{{tabular}}\n\\end{{center}}"
+    body = f"\\hline\n{head} \\\\\n\\hline\n{rows} \\\\\n\\hline\n"
+    return f"\\begin{{center}}\n\\begin{{tabular}}{{{form}}}\n{body}\\end{{tabular}}\n\\end{{center}}"
 
 
 def _latex_cell(cell: str | float | Expression, notation: LatexNotation) -> str:
@@ -132,8 +137,7 @@ def _latex_cell(cell: str | float | Expression, notation: LatexNotation) -> str:
     return f"${notation.write(cell if isinstance(cell, Expression) else Number(cell))}$"
 
 
-def _inline(prose: Prose, notation: LatexNotation, plain: object) -> str:
-    assert callable(plain)
+def _inline(prose: Prose, notation: LatexNotation, plain: Callable[[str], str]) -> str:
     return "".join(plain(part) if isinstance(part, str) else f"${notation.write(part)}$" for part in prose.parts)
 
 

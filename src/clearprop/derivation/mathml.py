@@ -79,7 +79,7 @@ class MathMLNotation(Notation):
 
 def math(inner: str, display: bool = False) -> str:
     """A formula."""
-    return f'<math{" display=" + chr(34) + "block" + chr(34) if display else ""}><mrow>{inner}</mrow></math>'
+    return f"<math{' display=' + chr(34) + 'block' + chr(34) if display else ''}><mrow>{inner}</mrow></math>"
 
 
 def render_sections(sections: Sequence[Section], digits: int = 6) -> str:
@@ -101,10 +101,13 @@ def item_html(item: Prose | Heading | Equation | Table, notation: MathMLNotation
         parts = (escape(part) if isinstance(part, str) else math(notation.write(part)) for part in item.parts)
         return f"<p>{''.join(parts)}</p>"
     if isinstance(item, Equation):
-        return f'<div class="scroll"><table class="equation">{"".join(_row(row, notation) for row in item.rows())}</table></div>'
+        lines = "".join(_row(row, notation) for row in item.rows())
+        return f'<div class="scroll"><table class="equation">{lines}</table></div>'
     head = "".join(f'<th scope="col">{_cell(cell, notation)}</th>' for cell in item.head)
     rows = "".join("<tr>" + "".join(_td(cell, notation) for cell in row) + "</tr>" for row in item.rows)
-    return f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return (
+        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def _row(row: Row, notation: MathMLNotation) -> str:

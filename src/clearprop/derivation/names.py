@@ -71,7 +71,7 @@ class Names:
         """The text tidied: one blank around the arrow."""
         return " <- ".join(part.strip() for part in re.split("<-|←", text))
 
-    # --- from text -------------------------------------------------------------------------------------------------
+    # --- from text --------------------------------------------------------------------------------------------------
 
     def find(self, text: Any) -> Subject:
         """The weight, bias, unit or input that a text means; ArgumentError with the nearest names otherwise.
@@ -150,7 +150,7 @@ class Names:
     def _block(self, layer: str, source: str | None) -> Block:
         return next(b for b in layout(self.net).blocks if b.layer == layer and b.source == source)
 
-    # --- what there is -----------------------------------------------------------------------------------------------
+    # --- what there is ----------------------------------------------------------------------------------------------
 
     def _unknown(self, text: str) -> ArgumentError:
         return ArgumentError(
@@ -164,7 +164,7 @@ class Names:
         return "the units are " + ", ".join(sizes[:8]) + (f" and {len(sizes) - 8} more layers" if sizes[8:] else "")
 
     def _nearest(self, text: str) -> str:
-        """The names most like the text, among everything that can be derived by (layer by layer, so that it is quick)."""
+        """The names most like the text, among everything that can be derived (layer by layer, to be quick)."""
         wanted = self.subject(text)
         left, arrow, right = wanted.partition(" <- ")
         if not arrow:
@@ -173,7 +173,9 @@ class Names:
             near = _close(stem if suffix else wanted, (self.unit(u) for u in self._all(inputs=suffix != ".b")), 3)
             kept = [name + suffix for name in near if suffix != ".b" or self._has_bias(name)]
             return _meant(kept)
-        targets = _close(left, (self.unit(u) for u in self._all(inputs=False)), 4)
+        known = self._unit(left)
+        targets = [self.unit(known)] if known is not None and known.layer != INPUT else None
+        targets = targets or _close(left, (self.unit(u) for u in self._all(inputs=False)), 4)
         pairs = []
         for target in targets:
             unit = self._unit(target)

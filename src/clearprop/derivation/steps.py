@@ -51,7 +51,7 @@ class Steps:
         """The names of the units."""
         return self.symbols.names
 
-    # --- sums ------------------------------------------------------------------------------------------------------------
+    # --- sums -------------------------------------------------------------------------------------------------------
 
     def largest(self, terms: Sequence[tuple[Expression, float]]) -> Expression:
         """A sum of the terms (expression, number), or of the largest of them and the rest counted and added up."""
@@ -83,11 +83,12 @@ class Steps:
         shown = self.largest(terms)
         return equation(s.z(unit), shown, value=s.z(unit).number)
 
-    # --- which units are needed ----------------------------------------------------------------------------------------------
+    # --- which units are needed -------------------------------------------------------------------------------------
 
     def needed(self, delta: Sequence[Unit], error: Sequence[Unit] = ()) -> tuple[dict[str, Needed], dict[str, int]]:
         """The units to show in each layer, and how many more would be needed in each."""
         need: dict[str, Needed] = {}
+        reached: dict[str, set[int]] = {}
         for unit in delta:
             need.setdefault(unit.layer, Needed()).delta[unit.index] = math.inf
         for unit in error:
@@ -96,14 +97,17 @@ class Steps:
         for name in ["input", *self.chain.net.index]:
             if name in need:
                 asked = need[name]
-                asked.delta, more = _top(asked.delta, self.most)
+                reached.setdefault(name, set()).update(asked.delta)
+                asked.delta = _top(asked.delta, self.most)
                 for index in asked.delta:
                     self._ask_errors(name, index, asked)
-                asked.error, more_errors = _top(asked.error, max(self.most, len(asked.delta)))
+                reached[name].update(asked.error)
+                asked.error = _top(asked.error, max(self.most, len(asked.delta)))
                 for index in asked.error:
-                    self._ask_deltas(Unit(name, index), need)
-                if more or more_errors:
-                    left[name] = max(more, more_errors)
+                    self._ask_deltas(Unit(name, index), need, reached)
+                more = len(reached[name]) - len({*asked.delta, *asked.error})
+                if more:
+                    left[name] = more
         return need, left
 
     def _ask_errors(self, layer: str, index: int, asked: Needed) -> None:
@@ -112,7 +116,7 @@ class Steps:
         sizes = {q: _size(size) for q, size in terms.items()}
         if len(sizes) > self.most + 1:
             sizes = {q: size for q, size in sizes.items() if size} or dict(list(sizes.items())[:1])
-        for q, size in _top(sizes, self.most)[0].items():
+        for q, size in _top(sizes, self.most).items():
             asked.error[q] = max(asked.error.get(q, 0.0), size)
 
     def _mixed(self, unit: Unit) -> dict[int, float]:
@@ -120,19 +124,22 @@ class Steps:
         return {link.top.unit.index: float(error[link.top.unit.index]) * link.number
                 for link in self.chain.upward(unit) if link.top.unit is not None}  # fmt: skip
 
-    def _ask_deltas(self, unit: Unit, need: dict[str, Needed]) -> None:
+    def _ask_deltas(self, unit: Unit, need: dict[str, Needed], reached: dict[str, set[int]]) -> None:
+        """Which deltas an error signal is made of: the largest terms are written, all units are counted."""
         deltas = self.chain.signals[1]
         sizes = {}
         for link in self.chain.onward(unit):
             target = link.top.unit
             assert target is not None
             sizes[target] = sizes.get(target, 0.0) + float(deltas[target.layer][target.index]) * link.number
+        for target in sizes:
+            reached.setdefault(target.layer, set()).add(target.index)
         order = sorted(sizes, key=lambda target: -_size(sizes[target]))[: self.most]
         for target in order:
             asked = need.setdefault(target.layer, Needed())
             asked.delta[target.index] = max(asked.delta.get(target.index, 0.0), _size(sizes[target]))
 
-    # --- the steps of a unit ---------------------------------------------------------------------------------------------------
+    # --- the steps of a unit ----------------------------------------------------------------------------------------
 
     def error_step(self, unit: Unit) -> list[Item]:
         """dJ/da of a unit: what its loss gives, and what comes back from its targets."""
@@ -238,12 +245,10 @@ def _size(number: float) -> float:
     return math.inf if math.isnan(number) else abs(number)
 
 
-def _top(sizes: dict[int, float], most: int) -> tuple[dict[int, float], int]:
-    """The entries of the largest sizes, in their own order, and how many are left."""
-    if len(sizes) <= most:
-        return dict(sorted(sizes.items())), 0
+def _top(sizes: dict[int, float], most: int) -> dict[int, float]:
+    """The entries of the largest sizes, in their own order."""
     kept = sorted(sorted(sizes, key=lambda i: -sizes[i])[:most])
-    return {i: sizes[i] for i in kept}, len(sizes) - most
+    return {i: sizes[i] for i in kept}
 
 
 def _agreement(full: float, short: float) -> str:

@@ -44,7 +44,9 @@ class Symbols:
         """The weight from a unit to another; 1 for an identity connection."""
         if kind == "identity":
             return ONE
-        c = next(c for c in self.chain.net[target.layer].connections if c.source == source.layer and c.kind != "identity")
+        c = next(
+            c for c in self.chain.net[target.layer].connections if c.source == source.layer and c.kind != "identity"
+        )
         number = float(self.chain.matrix(target.layer, c)[source.index, target.index])
         return Symbol("w", (self.names.unit(target), self.names.unit(source)), number)
 

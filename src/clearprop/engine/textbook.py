@@ -22,7 +22,8 @@ class Training:
 
     `alpha` is an L2 penalty that belongs to the batch, as scikit-learn has it: alpha / 2 sum w^2 is added to the sum of
     the batch's losses, and so is divided by its sum of weights where the reduction is the mean. `row_keys` (n,) name the
-    rows for dropout, so that equal rows are hit alike; without them the row numbers do.
+    rows for dropout, so that equal rows are hit alike; without them the row numbers do. `norms` asks for the norms of
+    each epoch's last step, which take as long as a small step does.
     """
 
     objective: Objective
@@ -32,6 +33,7 @@ class Training:
     seed: int = 0
     alpha: float = 0.0
     row_keys: np.ndarray | None = None
+    norms: bool = True
 
     def add_penalty(self, params: Parameters, gradients: Parameters, weight: float) -> float:
         """The penalties of the present weights, for a batch of this weight; their slope is added to the gradient."""
@@ -88,6 +90,8 @@ class TextbookEngine:
             share = 1.0 if objective.reduction == "sum" else self._weight(batch)
             total, weight = total + cost * share, weight + share
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
+        if not self.training.norms:
+            return EpochResult(cost, penalties, np.nan, {}, {}, per_row)
         delta_norms = {name: _norm(delta) for name, delta in back.delta.items()}
         norm, norms = _norm(self.gradients.trainable), self._gradient_norms()
         return EpochResult(cost, penalties, norm, delta_norms, norms, per_row)

@@ -3,86 +3,63 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from abc import ABC
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import estimator_html_repr
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _check_y,
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils import validation
+from sklearn.utils._available_if import _AvailableIfDescriptor
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
-from clearprop.activations import Activation
-from clearprop.backprop import forward
 from clearprop.checks import check_dtype
-from clearprop.errors import ArgumentError
 from clearprop.estimators import ensemble, settings
 from clearprop.estimators.building import gather, output_name, views
 from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame
-from clearprop.losses import CustomLoss, Loss
-from clearprop.network import Network
-from clearprop.objective import CHUNK, Objective
-from clearprop.parameters import Parameters, check_params
-from clearprop.sensitivities import input_sensitivities
-from clearprop.trace import Trace, backpropagate
+from clearprop.estimators.inside import Inside, activations, dense
+from clearprop.objective import Objective
+from clearprop.parameters import Parameters
 
 #: What an estimator notes about its target, which the members of an ensemble need too.
 _TARGET_NOTES = ("_label_binarizer", "_width", "_center", "_scale")
 
 
-def _has_hidden_layers(estimator: Any) -> bool:
-    if estimator.network is not None:
-        return len(estimator.network.layers) > len(estimator.network.outputs)
-    return len(settings.layer_sizes(estimator.hidden_layer_sizes)) > 0
+#: scikit-learn's own, which declares its X and y as text.
+validate_data: Any = validation.validate_data
+
+
+class PartialFitUnavailable(AttributeError, ValueError):
+    """partial_fit is not there with these parameters; a ValueError too, as in scikit-learn."""
+
+
+class _Available(_AvailableIfDescriptor):
+    """A method that is there only where a check of the estimator raises nothing; the check's own error is shown."""
+
+    def _check(self, obj: Any, owner: Any) -> None:
+        self.check(obj)
 
 
 def _goes_by_batches(estimator: Any) -> bool:
     if not settings.is_stochastic(estimator):
-        raise AttributeError("partial_fit goes batch by batch, so it is there for every solver but lbfgs.")
+        raise PartialFitUnavailable("partial_fit goes batch by batch, so it is there for every solver but lbfgs.")
+    if estimator.early_stopping:
+        raise PartialFitUnavailable("partial_fit does not support early_stopping=True: it makes one epoch.")
     return True
 
 
-class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+def available_by_batches(method: Any) -> Any:
+    """For partial_fit: there with solvers that go by batches, and without early stopping."""
+    return _Available(method, _goes_by_batches, method.__name__)
+
+
+class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """The shared part of the estimators; use MLPClassifier or MLPRegressor."""
 
-    _parameter_constraints: dict[str, Any] = settings.CONSTRAINTS
-
-    # --- what the two estimators say differently ---------------------------------------------------------------------
-
-    @abstractmethod
-    def _outputs(self) -> list[tuple[int, Activation, Loss]]:
-        """Units, activation and loss of each output layer, once the target is known."""
-
-    @abstractmethod
-    def _take_target(self, y: Any, incremental: bool) -> np.ndarray:
-        """The checked target as a matrix (n, o), with what it tells about the outputs noted."""
-
-    @abstractmethod
-    def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
-        """The matrix (n, o) in the form that a loss takes."""
-
-    @abstractmethod
-    def _decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Predictions from the activations of the output layers side by side."""
-
-    @abstractmethod
-    def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
-        """The score that scikit-learn stops early by."""
-
-    @abstractmethod
-    def _labels(self, y: np.ndarray) -> np.ndarray:
-        """The matrix (n, o) as a caller would give it."""
+    _parameter_constraints: ClassVar[dict[str, Any]] = settings.CONSTRAINTS
 
     def _stratify(self, y: np.ndarray) -> np.ndarray | None:
         return None
@@ -133,8 +110,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             return self
         fit = Fit(self, data, watched, first=first, partial=incremental)
         self._keep(fit.params)
-        fit.run(X, y, sample_weight)
-        self._keep(fit.params)
+        self._keep(fit.run(X, y, sample_weight))
         return self
 
     @with_callbacks
@@ -146,8 +122,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._encoder = None
         fit = Fit(self, data, held, first=not self._is_trained(), partial=incremental)
         self._keep(fit.params)
-        fit.run(data.X, data.y, data.weight)
-        self._keep(fit.params)
+        self._keep(fit.run(data.X, data.y, data.weight))
         return self
 
     def _is_trained(self) -> bool:
@@ -168,8 +143,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 dtype=(np.float64, np.float32), reset=reset,
             )  # fmt: skip
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, matrix)
-        target = self._take_target(y, incremental)
-        return Data(_dense(matrix), target, self._weigh(weight, y))
+        target = self._take_target(y, weight, incremental)
+        return Data(dense(matrix), target, self._weigh(weight, y))
 
     _y_numeric = False
 
@@ -185,18 +160,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val: expected both, got one of them.")
-        matrix = _dense(self._take_rows(X))
+        matrix = dense(self._take_rows(X))
         y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
         check_consistent_length(matrix, y)
         checked = None if weight is None else _check_sample_weight(weight, matrix)
         return Data(matrix, self._held_target(y), checked)
 
-    @abstractmethod
-    def _held_target(self, y: np.ndarray) -> np.ndarray:
-        """The target of the rows to watch as a matrix (n, o)."""
-
     def _batch_rows(self, rows: int) -> int:
-        if self.batch_size == "auto":
+        if isinstance(self.batch_size, str):  # "auto"
             return min(200, rows)
         if self.batch_size > rows:
             warnings.warn(
@@ -214,7 +185,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         net = params.net
         vars(self).update(self._model_attributes(params))
         self.network_, self.n_layers_ = net, len(net.layers) - len(net.outputs or ()) + 2
-        self.out_activation_ = output_name(net[(net.outputs or ())[0]].f)
+        self.out_activation_ = output_name(net[next(iter(net.outputs or ()))].f)
 
     def _model_attributes(self, params: Parameters) -> dict[str, Any]:
         coefs, intercepts = views(params)
@@ -236,7 +207,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return gather(net, self.coefs_, self.intercepts_, np.dtype(np.asarray(self.coefs_[0]).dtype))
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         state.pop("_kept", None)
         return state
 
@@ -248,6 +219,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _take_rows(self, X: Any) -> Any:
         """Checked rows to predict: a matrix, dense or sparse."""
         if getattr(self, "_encoder", None) is not None:
+            assert self._encoder is not None
             validate_data(self, X, skip_check_array=True, reset=False)
             return self._encoder.encode(X, self._precision(np.dtype(np.float64)))
         plain = (
@@ -274,7 +246,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         names = params.net.outputs or ()
         parts = [
             a[names[0]] if len(names) == 1 else np.concatenate([a[name] for name in names], axis=1)
-            for a in _activations(params, X)
+            for a in activations(params, X)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -297,135 +269,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _score_or_nan(self, held: Data, outputs: np.ndarray) -> float:
         return self._score_of(held.y, outputs, held.weight) if np.isfinite(outputs).all() else np.nan
 
-    # --- looking inside ----------------------------------------------------------------------------------------------
-
-    @available_if(_has_hidden_layers)
-    def transform(self, X: Any) -> np.ndarray:
-        """Activations of the last hidden layer, (n, units); those of all members of an ensemble side by side."""
-        check_is_fitted(self)
-        X = self._take_rows(X)
-        if hasattr(self, "members_"):
-            return np.concatenate([member.transform(X) for member in self.members_], axis=1)
-        params = self._parameters()
-        last = _last_hidden(params.net)
-        return np.concatenate([a[last] for a in _activations(params, X)])
-
-    @property
-    def _n_features_out(self) -> int:
-        if hasattr(self, "members_"):
-            return sum(member._n_features_out for member in self.members_)
-        return self.network_[_last_hidden(self.network_)].units
-
-    def input_sensitivities(self, X: Any) -> np.ndarray:
-        """How much each output moves with each input: d yhat_o / d x_i, (n, i), or (n, o, i) for several outputs.
-
-        Outputs are what the network gives: probabilities, or numbers in the unit of y. Inputs are columns of X, or the
-        inputs that the encoding of a frame makes of them, in the order of `input_names_`.
-        """
-        check_is_fitted(self)
-        X = _dense(self._take_rows(X))
-        members = getattr(self, "members_", [self])
-        found = np.mean([m._sensitivities(X) for m in members], axis=0)
-        return found[:, 0] if found.shape[1] == 1 else found
-
-    def _sensitivities(self, X: np.ndarray) -> np.ndarray:
-        params = self._parameters()
-        return input_sensitivities(params.net, params, X) * self._output_scale()[:, None]
-
-    def _output_scale(self) -> np.ndarray:
-        """By how much the outputs of the network are multiplied to be in the unit of y, (outputs,)."""
-        return np.ones(1)
-
-    def explain(self, X: Any, i: int = 0, y: Any = None) -> Trace:
-        """The trace of row i of X: every z, a, error signal, delta and gradient of one backward sweep.
-
-        `y` is the target of that row. Without it a classifier takes the class it predicts, and a regressor traces its
-        prediction itself: J = sum of the outputs, so that errors and deltas say how the prediction moves.
-        Raises ArgumentError for an ensemble: explain one of its `members_`.
-        """
-        check_is_fitted(self)
-        if hasattr(self, "members_"):
-            raise ArgumentError("explain: an ensemble has no single trace; use estimator.members_[0].explain(X, i).")
-        params = self._parameters()
-        row = _dense(self._take_rows(X))[[i]]
-        target, losses = self._trace_target(row, y, params)
-        return backpropagate(params.net, params, row, target, losses)
-
-    def _trace_target(
-        self, row: np.ndarray, y: Any, params: Parameters
-    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Loss]]:
-        losses = make_task(self, row.shape[1]).losses
-        if y is None:
-            y = self._own_answer(self._sweep(params, row))
-        else:
-            y = self._held_target(np.asarray(y).reshape(1, -1) if np.ndim(y) else np.asarray([y]))
-        if y is None:
-            itself = CustomLoss("prediction", lambda yhat, y: (yhat, np.ones_like(yhat)))
-            zeros = {name: np.zeros((1, params.net[name].units), params.dtype) for name in losses}
-            return zeros, dict.fromkeys(losses, itself)
-        return {name: self._targets(y, loss, params.dtype) for name, loss in losses.items()}, losses
-
-    def _own_answer(self, outputs: np.ndarray) -> np.ndarray | None:
-        return None
-
-    def to_network(self) -> tuple[Network, Parameters]:
-        """The network and a copy of its parameters, for `cp.predict`, `cp.backpropagate` and all else.
-
-        Raises ArgumentError for an ensemble, whose `members_` each have their own.
-        """
-        check_is_fitted(self)
-        if hasattr(self, "members_"):
-            raise ArgumentError("to_network: an ensemble has several; use estimator.members_[0].to_network().")
-        return self._parameters().net, self._parameters().copy()
-
-    @classmethod
-    def _from_network(cls, net: Network, params: Parameters, **settings_: Any) -> Any:
-        check_params(net, params)
-        estimator = cls(network=net, **settings_)
-        estimator.n_features_in_, estimator._encoder = net.inputs, None
-        estimator.n_iter_ = estimator.t_ = estimator._no_improvement_count = 0
-        return estimator
-
-    @property
-    def input_names_(self) -> list[str]:
-        """The names of the network's inputs: the columns of X, or what the encoding of a frame makes of them."""
-        check_is_fitted(self)
-        if self._encoder is not None:
-            return self._encoder.input_names
-        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
-        return [str(name) for name in names]
-
-    def _html_repr(self) -> str:
-        """scikit-learn's diagram, and once fitted the drawing of the network under it."""
-        diagram = estimator_html_repr(self)
-        if not hasattr(self, "coefs_"):
-            return diagram
-        from clearprop.report.network_drawing import draw_network
-
-        params = self._parameters()
-        losses = make_task(self, params.net.inputs).losses
-        names = {name: [f"{name} {k}" for k in range(params.net[name].units)] for name in params.net.outputs or ()}
-        return diagram + str(draw_network(params.net, params, losses, self.input_names_, names).picture)
-
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_trained()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        if self.dtype is not None and tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = [str(np.dtype(self.dtype))]
         return tags
-
-
-def _dense(X: Any) -> np.ndarray:
-    return X.toarray() if sparse.issparse(X) else X
-
-
-def _last_hidden(net: Network) -> str:
-    return [layer.name for layer in net.layers if layer.name not in (net.outputs or ())][-1]
-
-
-def _activations(params: Parameters, X: Any) -> Iterator[dict[str, np.ndarray]]:
-    """The activations of every layer, some thousand rows at a time."""
-    for start in range(0, X.shape[0], CHUNK):
-        rows = X if X.shape[0] <= CHUNK else X[start : start + CHUNK]
-        yield forward(params.net, params, np.asarray(_dense(rows), params.dtype)).a

@@ -12,12 +12,11 @@ from sklearn.callback import with_callbacks
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.metaestimators import available_if
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from clearprop.activations import Activation, sigmoid, softmax
-from clearprop.estimators.base import BaseMLP, _goes_by_batches
+from clearprop.estimators.base import BaseMLP, available_by_batches
 from clearprop.estimators.settings import LOSS_NAMES
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
 from clearprop.network import Network
@@ -54,7 +53,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     array(['no', 'yes', 'yes', 'no'], dtype='<U3')
     """
 
-    _parameter_constraints: ClassVar = {
+    loss: str | Loss
+    class_weight: str | Mapping[Any, float] | None
+    label_smoothing: float
+    soft_targets: bool
+    classes_: np.ndarray
+    _label_binarizer: LabelBinarizer
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"log_loss", *LOSS_NAMES}), Loss],
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -110,7 +115,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 
-    @available_if(_goes_by_batches)
+    @available_by_batches
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
@@ -139,7 +144,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return self.classes_[outputs.argmax(axis=1)]
         if kind == "binary":
             return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp) % len(self.classes_)]
-        return self._label_binarizer.inverse_transform(outputs)
+        return np.asarray(self._label_binarizer.inverse_transform(outputs))
 
     @property
     def _kind(self) -> str:
@@ -160,7 +165,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _outputs(self) -> list[tuple[int, Activation, Loss]]:
         kind = self._kind
         f = softmax if kind == "multiclass" else sigmoid
-        return [(self._width, f, self._loss(kind))]
+        return [(self._units, f, self._loss(kind))]
 
     def _loss(self, kind: str) -> Loss:
         if self.loss == "log_loss":
@@ -171,13 +176,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return as_loss(self.loss)
 
     @property
-    def _width(self) -> int:
+    def _units(self) -> int:
         """The number of output units."""
         if self.soft_targets or self._kind == "multilabel":
             return len(self.classes_)
         return 1 if self._kind == "binary" else len(self.classes_)
 
-    def _take_target(self, y: Any, incremental: bool) -> np.ndarray:
+    def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
         if self.soft_targets:
             return self._take_soft(y)
         if y.ndim == 2 and y.shape[1] == 1:
@@ -234,7 +239,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weigh(self, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
         if self.class_weight is None:
             return weight
-        by_class = compute_sample_weight(self.class_weight, y)
+        if y.ndim == 2 and y.shape[1] > 1:
+            by_class = compute_sample_weight(self.class_weight, y)
+        else:
+            by_class = _class_weights(self.class_weight, column_or_1d(y), weight)
         return by_class if weight is None else weight * by_class
 
     # --- from and to -------------------------------------------------------------------------------------------------
@@ -248,7 +256,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         >>> cp.MLPClassifier.from_network(net, net.initialize(seed=0), ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
         (1,)
         """
-        units = net[(net.outputs or ())[0]].units
+        units = net[next(iter(net.outputs or ()))].units
         labels = np.unique(np.arange(max(2, units)) if classes is None else np.asarray(classes))
         if len(net.outputs or ()) != 1 or len(labels) != max(2, units):
             raise ValueError(
@@ -265,3 +273,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _class_weights(given: Any, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """The weight of each row's class, (n,); "balanced" counts rows by their own weights, and those of weight 0 not."""
+    counted = np.ones(len(y), bool) if weight is None else weight > 0
+    classes, places = np.unique(y[counted], return_inverse=True)
+    own = None if weight is None else weight[counted]
+    by_class = compute_class_weight(given, classes=classes, y=y[counted], sample_weight=own)
+    found = np.zeros(len(y))
+    found[counted] = by_class[places]
+    return found

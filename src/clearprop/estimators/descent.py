@@ -115,8 +115,8 @@ class Descent:
                 for finished in self._epochs(epochs, hooks):
                     if finished == epochs and not partial:
                         _warn(
-                            f"max_iter: {epochs} epochs are done and the loss still falls by more than tol="
-                            f"{est.tol:g} within n_iter_no_change={est.n_iter_no_change} epochs.",
+                            f"max_iter={epochs} epochs are done before convergence (no improvement by tol={est.tol:g} "
+                            f"for n_iter_no_change={est.n_iter_no_change} epochs).",
                             ConvergenceWarning,
                         )
         except KeyboardInterrupt:

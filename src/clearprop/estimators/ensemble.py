@@ -22,9 +22,10 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool) -> None
         members = [_member(est, int(seed)) for seed in seeds]
     workers = worker_count(est.n_jobs, len(members))
     with threadpool_limits(limits=1 if workers > 1 else None):  # so that workers times inner threads fit the cores
-        est.members_ = Parallel(n_jobs=workers, prefer="threads")(
+        trained: Any = Parallel(n_jobs=workers, prefer="threads")(
             delayed(_fit_one)(member, est, data, held, incremental) for member in members
         )
+    est.members_ = list(trained)
     est.n_iter_ = max(member.n_iter_ for member in est.members_)
     est.loss_ = float(np.mean([member.loss_ for member in est.members_]))
     est.n_layers_, est.out_activation_ = est.members_[0].n_layers_, est.members_[0].out_activation_
@@ -32,7 +33,8 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool) -> None
 
 def _member(estimator: Any, seed: int) -> Any:
     settings = {"n_networks": 1, "n_jobs": None, "random_state": seed, "warm_start": True}
-    return clone(estimator).set_params(**settings).set_callbacks()
+    member: Any = clone(estimator)
+    return member.set_params(**settings).set_callbacks()
 
 
 def _fit_one(member: Any, estimator: Any, data: Any, held: Any, incremental: bool) -> Any:
@@ -41,7 +43,8 @@ def _fit_one(member: Any, estimator: Any, data: Any, held: Any, incremental: boo
 
 def worker_count(n_jobs: int | None, members: int) -> int:
     """How many threads to use: all cores with None or -1, never more than there are, one inside another's workers."""
-    if joblib.parallel.get_active_backend()[0].nesting_level:
+    backend: Any = joblib.parallel.get_active_backend()[0]
+    if backend.nesting_level:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     wanted = cores if n_jobs is None else n_jobs if n_jobs > 0 else cores + 1 + n_jobs

@@ -97,15 +97,20 @@ class Fit:
         self.rule = settings.rule_of(estimator)
         self.generator = self._generator()
         if first:
-            dtype = estimator._precision(data.X.dtype)
+            dtype = self._working(estimator._precision(data.X.dtype))
             self.params = first_parameters(estimator, self.task.net, self.generator, dtype)
             _reset(estimator)
         else:
-            dtype = np.dtype(np.asarray(estimator.coefs_[0]).dtype)
+            dtype = self._working(np.dtype(np.asarray(estimator.coefs_[0]).dtype))
             self.params = gather(self.task.net, estimator.coefs_, estimator.intercepts_, dtype)
         self.objective = self.task.objective(estimator, data, dtype)
         self.rows = np.arange(len(data.X))
         self.held_out = self._hold_out(data, held, dtype)
+
+    def _working(self, dtype: np.dtype) -> np.dtype:
+        """The precision to train in: L-BFGS compares costs that hardly differ, and so works in double precision."""
+        self.dtype = dtype
+        return np.dtype(np.float64) if isinstance(self.rule, LBFGS) else dtype
 
     def _generator(self) -> np.random.RandomState:
         """scikit-learn's, anew in each fit; partial_fit goes on with the one it has, so that no order comes twice."""
@@ -141,7 +146,7 @@ class Fit:
                 f"The validation set is too small: validation_fraction={est.validation_fraction:g} of {len(self.rows)} "
                 "rows. Expected at least 2 rows; raise validation_fraction, or give X_val and y_val."
             )
-        return kept, apart
+        return np.asarray(kept), np.asarray(apart)
 
     def run(self, X: Any, y: Any, sample_weight: Any) -> Parameters:
         """Train, and leave scikit-learn's attributes in the estimator."""
@@ -155,7 +160,7 @@ class Fit:
         else:
             self._descend(watch, hooks)
         hooks.end()
-        return self.params
+        return self.params if self.params.dtype == self.dtype else self.params.astype(self.dtype)
 
     def _run_lbfgs(self, rule: LBFGS, watch: Watch, hooks: Hooks) -> None:
         est = self.estimator
@@ -181,6 +186,7 @@ class Fit:
             state.seed,
             float(est.alpha),
             keys,
+            norms=False,
         )
         size = est._batch_rows(len(self.rows))
         rows = Rows(self.rows, size, self.generator if est.shuffle else None)

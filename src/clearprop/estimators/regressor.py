@@ -11,11 +11,10 @@ from sklearn.callback import with_callbacks
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 
 from clearprop.activations import Activation, Exponential, Identity, exponential, identity
 from clearprop.errors import ArgumentError
-from clearprop.estimators.base import BaseMLP, _goes_by_batches
+from clearprop.estimators.base import BaseMLP, available_by_batches
 from clearprop.estimators.settings import LOSS_NAMES, loss_list
 from clearprop.losses import Loss, Quantile, as_loss
 from clearprop.network import Network
@@ -43,7 +42,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _y_numeric = True
-    _parameter_constraints: ClassVar = {
+    loss: str | Loss | Sequence[str | Loss]
+    target_scaling: bool
+    _width: int
+    _center: np.ndarray
+    _scale: np.ndarray
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(LOSS_NAMES), Loss, list, tuple],
         "target_scaling": ["boolean"],
@@ -95,7 +99,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 
-    @available_if(_goes_by_batches)
+    @available_by_batches
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
@@ -160,7 +164,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError("loss: expected at least one loss in the list, got none.")
         return [(self._width, exponential if loss.partner is Exponential else identity, loss) for loss in losses]
 
-    def _take_target(self, y: Any, incremental: bool) -> np.ndarray:
+    def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         rows = np.asarray(y, np.float64).reshape(len(y), -1)
@@ -168,7 +172,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not going_on:
             self._width = rows.shape[1]
             if self.target_scaling:
-                self._center, spread = rows.mean(axis=0), rows.std(axis=0)
+                self._center = np.average(rows, axis=0, weights=weight)
+                spread = np.sqrt(np.average((rows - self._center) ** 2, axis=0, weights=weight))
                 self._scale = np.where(spread > 0, spread, 1.0)
                 losses = len(loss_list(self.loss))
                 self._center, self._scale = np.tile(self._center, losses), np.tile(self._scale, losses)
@@ -226,6 +231,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if len(net.outputs or ()) != 1:
             raise ValueError(f"net: expected one output layer, got {list(net.outputs or ())}.")
         estimator = cls._from_network(net, params, loss=loss)
-        estimator._width = estimator.n_outputs_ = net[(net.outputs or ())[0]].units
+        estimator._width = estimator.n_outputs_ = net[next(iter(net.outputs or ()))].units
         estimator._keep(params.copy())
         return estimator

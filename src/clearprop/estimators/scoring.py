@@ -13,7 +13,7 @@ from clearprop.parameters import Parameters
 
 def score_during_training(estimator: Any, scoring: Any, held: Any, params: Parameters) -> Callable[[], float]:
     """What a scorer (a name or a function of estimator, X, y) says of the present parameters on the held-out rows."""
-    scorer = check_scoring(estimator, scoring=scoring)
+    scorer: Any = check_scoring(estimator, scoring=scoring)
     seen, labels = _Seen(estimator, params), estimator._labels(held.y)
     weights = {} if held.weight is None else {"sample_weight": held.weight}
     return lambda: float(scorer(seen, held.X, labels, **weights))

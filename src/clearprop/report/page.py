@@ -11,6 +11,7 @@ import jinja2
 from clearprop.files import write_atomically
 from clearprop.report.activity import sweep
 from clearprop.report.answers import Answer, Classes, Flags, answer, input_columns, objective_of, task_of
+from clearprop.report.look_at import diagnosis_section
 from clearprop.report.results import quality_sections, results
 from clearprop.report.sections import (
     activity_section,
@@ -62,7 +63,7 @@ def render_report(model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of r
     outputs = tuple(model.net.outputs or ())
     tasks = {name: task_of(model, name, objective.targets[name]) for name in outputs}
     answers = [answer(model, name, tasks[name], objective.targets[name], seen.a[name]) for name in outputs]
-    sections = [learning_section(model)]
+    sections = [diagnosis_section(model, objective), learning_section(model)]
     for found in answers:
         sections += quality_sections(found, objective, seen, several=len(outputs) > 1)
     sections += [

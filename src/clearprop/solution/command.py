@@ -49,7 +49,12 @@ def explain_rows(
 
 
 def _explain_one(
-    trace: Trace, names: dict[str, tuple[str, ...]], weight: str, rate: float | None, paths: int | None, document: str | None
+    trace: Trace,
+    names: dict[str, tuple[str, ...]],
+    weight: str,
+    rate: float | None,
+    paths: int | None,
+    document: str | None,
 ) -> str:
     derivation = trace.derivation(weight, rate=rate, names=names)
     if paths is not None:
@@ -78,8 +83,8 @@ def chosen_rows(row: int, rows: str | None, count: int) -> list[int]:
     match = re.fullmatch(r"([0-9]{1,12}):([0-9]{1,12})", rows)
     if match is None or not int(match[1]) < int(match[2]) <= count:
         raise ArgumentError(
-            f"--rows: expected first:last with rows from 0 to {count} such as 0:{min(8, count)}, the last one left out, "
-            f'got "{rows}".'
+            f"--rows: expected first:last with rows from 0 to {count} such as 0:{min(8, count)}, the last one left "
+            f'out, got "{rows}".'
         )
     return list(range(int(match[1]), int(match[2])))
 

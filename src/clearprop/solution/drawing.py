@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from clearprop.derivation.chain_rule import ChainRule, connected
 from clearprop.derivation.latex import escape
@@ -117,7 +118,7 @@ def _moved(drawing: Drawing, down: float) -> Drawing:
     return replace(drawing, spots=spots, lines=lines)
 
 
-def _lines(units, wire: Wire, across, places, links, digits: int) -> list[Line]:  # noqa: ANN001
+def _lines(units, wire: Wire, across, places, links, digits: int) -> list[Line]:
     c, target = wire.connection, wire.target
     matrix = links[target, c.source, c.kind]
     largest = max(1e-300, max((abs(float(v)) for row in matrix for v in row), default=0.0))
@@ -141,21 +142,22 @@ def _lines(units, wire: Wire, across, places, links, digits: int) -> list[Line]:
 def short_number(value: float, digits: int) -> str:
     """A number for a drawing, in text notation.
 
-    >>> short_number(-0.0381982, 4)
-    '−0.0382'
+    >>> short_number(-0.0381982, 6)
+    '−0.038198'
     """
     shown = figure(value, digits)
     return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
 
 
-# --- geometry ----------------------------------------------------------------------------------------------------------
+# --- geometry -------------------------------------------------------------------------------------------------------
 
 
 def _label_place(line: Line) -> tuple[Point, float]:
     """Where the number of a link stands, and at which angle in degrees."""
-    if len(line.points) > 2:  # in its lane, where every link has a level of its own
-        return line.points[1], 0.0
-    (x0, y0), (x1, y1) = line.points
+    start, *lanes, end = line.points
+    if lanes:  # in its lane, where every link has a level of its own
+        return lanes[0], 0.0
+    (x0, y0), (x1, y1) = start, end
     share = 0.52 if line.odd else 0.3
     return (x0 + share * (x1 - x0), y0 + share * (y1 - y0)), math.degrees(math.atan2(y1 - y0, x1 - x0))
 
@@ -164,20 +166,20 @@ def _curve(points: tuple[Point, ...]) -> str:
     path = f"M{coordinate(points[0][0])} {coordinate(points[0][1])}"
     if len(points) == 2:
         return path + f"L{coordinate(points[1][0])} {coordinate(points[1][1])}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (x0 + x1) / 2
         path += "C" + " ".join(f"{coordinate(x)} {coordinate(y)}" for x, y in ((middle, y0), (middle, y1), (x1, y1)))
     return path
 
 
-# --- SVG ---------------------------------------------------------------------------------------------------------------
+# --- SVG ------------------------------------------------------------------------------------------------------------
 
 
-def _svg_line(line: Line):  # noqa: ANN202
+def _svg_line(line: Line):
     return element("path", d=_curve(line.points), class_=f"link {line.sign} {line.style}", stroke_width=line.width)
 
 
-def _svg_label(line: Line):  # noqa: ANN202
+def _svg_label(line: Line):
     (x, y), angle = _label_place(line)
     turn = f"rotate({coordinate(angle)} {coordinate(x)} {coordinate(y)})"
     return element("text", line.label, x=x, y=y - 4, transform=turn, class_="onlink")
@@ -193,7 +195,7 @@ def _svg_spot(spot: Spot) -> list:
     ]
 
 
-# --- TikZ --------------------------------------------------------------------------------------------------------------
+# --- TikZ -----------------------------------------------------------------------------------------------------------
 
 
 def _tikz_line(line: Line) -> str:
@@ -228,7 +230,8 @@ def _tikz_spot(spot: Spot, scale: float) -> list[str]:
     size = f"minimum size={2 * _RADIUS * scale:.1f}pt"
     name = escape(clean(spot.name)[:24])
     return [
-        rf"\node[circle, draw, {thick}, fill={fill}, {size}, inner sep=0pt] at ({x:.1f},{y:.1f}) {{{_tikz_number(spot.number)}}};",
+        rf"\node[circle, draw, {thick}, fill={fill}, {size}, inner sep=0pt] at ({x:.1f},{y:.1f}) "
+        rf"{{{_tikz_number(spot.number)}}};",
         rf"\node[above] at ({x:.1f},{y - _RADIUS:.1f}) {{{name}}};",
         rf"\node[below, text=gray] at ({x:.1f},{y + _RADIUS:.1f}) {{{_tikz_number(spot.below)}}};",
     ]

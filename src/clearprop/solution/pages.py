@@ -41,7 +41,8 @@ def _chapter(chapter: Chapter, digits: int) -> str:
     drawn = ""
     if chapter.picture is not None:
         caption = escape_html(chapter.picture.caption)
-        drawn = f'<figure><div class="scroll">{chapter.picture.drawing.svg()}</div><figcaption>{caption}</figcaption></figure>'
+        svg = chapter.picture.drawing.svg()
+        drawn = f'<figure><div class="scroll">{svg}</div><figcaption>{caption}</figcaption></figure>'
     items = "\n".join(item_html(item, notation) for item in chapter.section.items)
     return f"<section>\n<h2>{escape_html(chapter.section.title)}</h2>\n{drawn}\n{items}\n</section>"
 
@@ -116,4 +117,5 @@ def derivation_document(derivation: Derivation) -> str:
 
 
 def _document(title: str, body: str) -> str:
-    return f"{_PREAMBLE}\\begin{{document}}\n\\small\n\\section*{{\\Large {escape_latex(title)}}}\n\n{body}\\end{{document}}\n"
+    heading = f"\\section*{{\\Large {escape_latex(title)}}}"
+    return f"{_PREAMBLE}\\begin{{document}}\n\\small\n{heading}\n\n{body}\\end{{document}}\n"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,8 +36,10 @@ from clearprop.files import write_atomically
 from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.network import INPUT
 from clearprop.parameters import Block, Parameters, layout
-from clearprop.solution.drawing import Drawing, draw, short_number
 from clearprop.trace import Trace, cost
+
+if TYPE_CHECKING:
+    from clearprop.solution.drawing import Drawing
 
 #: More than all terms of any sum: a worked solution leaves nothing out.
 _ALL = 1_000_000
@@ -119,14 +122,13 @@ class WorkedSolution:
         return html_fragment(self)
 
 
-def write_document(path: str | os.PathLike[str], **writers: object) -> None:
+def write_document(path: str | os.PathLike[str], **writers: Callable[[], str]) -> None:
     """Write what the writer for the path's ending returns: html for .html, latex for .tex, markdown for .md."""
     endings = {".html": "html", ".htm": "html", ".tex": "latex", ".md": "markdown"}
     known = {ending: writers[kind] for ending, kind in endings.items() if kind in writers}
     writer = known.get(Path(path).suffix.lower())
     if writer is None:
         raise ArgumentError(f"{path}: expected a name that ends in {' or '.join(known)}, which says what to write.")
-    assert callable(writer)
     write_atomically(path, writer().encode("utf-8"))
 
 
@@ -161,8 +163,8 @@ def worked_solution(
     if lines > limit:
         raise ArgumentError(
             f"worked solution: {units:,} units over {n:,} rows and {net.parameter_count:,} parameters would take "
-            f"{lines:,} sums, more than limit={limit:,}. Take fewer rows or a smaller network, raise the limit, or derive "
-            'single gradients: trace.derivation("output[0] <- ...").'
+            f"{lines:,} sums, more than limit={limit:,}. Take fewer rows or a smaller network, raise the limit, or "
+            'derive single gradients: trace.derivation("output[0] <- ...").'
         )
     return WorkedSolution(trace, rate, Names(net, dict(names or {})), digits, title)
 
@@ -179,10 +181,10 @@ class _Lecture:
         self.batch = n > 1
 
     def chapters(self) -> tuple[Chapter, ...]:
-        forward = Picture(self.drawing("forward"), self.caption("The forward sweep: each unit with its activation a and "
-                          "below it the bias b, each link with its weight w."))  # fmt: skip
-        backward = Picture(self.drawing("backward"), self.caption("The backward sweep: each unit with its sensitivity "
-                           "δ = ∂J/∂z, each link with the gradient ∂J/∂w of its weight."))  # fmt: skip
+        forward = self.picture("forward", "each unit with its activation a and below it the bias b", "its weight w")
+        backward = self.picture(
+            "backward", "each unit with its sensitivity δ = ∂J/∂z", "the gradient ∂J/∂w of its weight"
+        )
         return (
             Chapter(Section("What is given", tuple(self.given()))),
             Chapter(Section("Forward: from the data to the output", tuple(self.forward())), forward),
@@ -192,10 +194,15 @@ class _Lecture:
             Chapter(Section("The step", tuple(self.step()))),
         )
 
-    def caption(self, words: str) -> str:
-        return words + (" Units show sample 0, gradients are of the whole batch." if self.batch else "")
+    def picture(self, way: str, units: str, links: str) -> Picture:
+        """The drawing of a sweep with its caption."""
+        drawing = self.drawing(way)
+        labelled = any(line.label for line in drawing.lines)
+        shown = f", each link with {links}." if labelled else ". The links are too many to write on: wider is larger."
+        batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
+        return Picture(drawing, f"The {way} sweep: {units}{shown}{batch}")
 
-    # --- data --------------------------------------------------------------------------------------------------------------
+    # --- data -------------------------------------------------------------------------------------------------------
 
     def given(self) -> list[Item]:
         o = self.trace.objective
@@ -229,7 +236,9 @@ class _Lecture:
         cells = [(symbol, symbol.number) for symbol, *_ in self.parameters()]
         across = max(1, min(3, len(cells) // 3))
         down = -(-len(cells) // across)
-        columns = [cells[i : i + down] + [("", "")] * (down - len(cells[i : i + down])) for i in range(0, len(cells), down)]
+        columns = [
+            cells[i : i + down] + [("", "")] * (down - len(cells[i : i + down])) for i in range(0, len(cells), down)
+        ]
         rows = tuple(tuple(part for cell in row for part in cell) for row in zip(*columns, strict=True))
         return Table(("parameter", "starts at") * len(columns), rows)
 
@@ -252,10 +261,12 @@ class _Lecture:
         c = next(c for c in self.net[block.layer].connections if c.source == block.source and c.kind != "identity")
         if len(entry) == 1:  # a weight that a pattern shares out
             numbers = np.asarray(c.numbers)  # type: ignore[attr-defined]
-            return [(Unit(block.source, int(i)), Unit(block.layer, int(j))) for i, j in np.argwhere(numbers == entry[0] + 1)]
+            return [
+                (Unit(block.source, int(i)), Unit(block.layer, int(j))) for i, j in np.argwhere(numbers == entry[0] + 1)
+            ]
         return [(Unit(block.source, entry[0]), Unit(block.layer, entry[1]))]
 
-    # --- forward -----------------------------------------------------------------------------------------------------------
+    # --- forward ----------------------------------------------------------------------------------------------------
 
     def forward(self) -> list[Item]:
         items: list[Item] = [Prose(("Each unit adds its bias and its inputs times their weights, and bends the sum.",))]
@@ -277,7 +288,7 @@ class _Lecture:
         remark = f"because {found.reason}" if found.reason else ""
         return equation(a, Side(found.expression, remark), value=a.number)
 
-    # --- cost --------------------------------------------------------------------------------------------------------------
+    # --- cost -------------------------------------------------------------------------------------------------------
 
     def cost(self) -> list[Item]:
         items: list[Item] = []
@@ -301,12 +312,14 @@ class _Lecture:
             yhat, y = s.a(unit), s.target(unit)
             value = float("nan")
             if isinstance(loss, PointwiseLoss):
-                value = float(loss.value_and_slope(np.array([[yhat.number] * len(units)]), np.array([[y.number]]))[0].flat[0])
+                value = float(
+                    loss.value_and_slope(np.array([[yhat.number] * len(units)]), np.array([[y.number]]))[0].flat[0]
+                )
             if not (isinstance(loss, CrossEntropy) and y.number == 0):
                 found.append(loss_formula(loss, yhat, y, len(units), value))
         return found
 
-    # --- backward ----------------------------------------------------------------------------------------------------------
+    # --- backward ---------------------------------------------------------------------------------------------------
 
     def backward(self) -> list[Item]:
         cost = Symbol("J")
@@ -324,7 +337,7 @@ class _Lecture:
                 items += [item for unit in units for item in steps.delta_step(unit)]
         return items
 
-    # --- gradients ---------------------------------------------------------------------------------------------------------
+    # --- gradients --------------------------------------------------------------------------------------------------
 
     def gradients(self) -> list[Item]:
         words = "The gradient of a weight is the sensitivity of the unit it leads to times the activation it carries"
@@ -335,7 +348,9 @@ class _Lecture:
         cost = Symbol("J")
         for symbol, block, entry, places in self.parameters():
             value = float(self.trace.gradients.view(block)[entry])
-            general = [self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), place) for place in places]
+            general = [
+                self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), place) for place in places
+            ]
             law: Expression = general[0] if len(general) == 1 else Sum(tuple(general))
             terms = tuple(self.term(s, place) for s in self.symbols for place in places)
             put_in = numbers(terms[0] if len(terms) == 1 else Sum(terms))
@@ -349,7 +364,7 @@ class _Lecture:
         source, unit = place
         return s.delta(unit) if source is None else Product((s.delta(unit), s.a(source)))
 
-    # --- the step ----------------------------------------------------------------------------------------------------------
+    # --- the step ---------------------------------------------------------------------------------------------------
 
     def step(self) -> list[Item]:
         alpha, rows = Symbol("alpha", (), self.solution.rate), []
@@ -373,9 +388,11 @@ class _Lecture:
         tail = "." if now < before else ": the step was too long. Take a smaller rate." if now > before else "."
         return [*items, Prose((f"The cost {moved} from ", Number(before), " to ", Number(now), tail))]
 
-    # --- drawings ----------------------------------------------------------------------------------------------------------
+    # --- drawings ---------------------------------------------------------------------------------------------------
 
     def drawing(self, way: str) -> Drawing:
+        from clearprop.solution.drawing import draw, short_number  # takes time to import
+
         chain, s = self.chains[0], Symbols(self.chains[0], self.names, None)
         units = [u for name in (INPUT, *self.net.index) for u in self.names.units(name)]
         digits = min(6, self.solution.digits)
@@ -392,5 +409,7 @@ class _Lecture:
                 W = self.trace.params if way == "forward" or c.kind == "identity" else self.trace.gradients
                 values = W[layer.name].W.get(c.source) if c.kind != "identity" else None
                 links[layer.name, c.source, c.kind] = np.asarray(c.matrix(values, layer.units))  # type: ignore[arg-type]
-        label = f"The network with its {'activations and weights' if way == 'forward' else 'sensitivities and gradients'}"
+        label = (
+            f"The network with its {'activations and weights' if way == 'forward' else 'sensitivities and gradients'}"
+        )
         return draw(chain, self.names, inside, below, links, label, digits)

@@ -15,6 +15,7 @@ from clearprop.engine import EpochResult, TextbookEngine, Training
 from clearprop.errors import ArgumentError, DataError, TrainingDiverged
 from clearprop.losses import Loss
 from clearprop.network import Network
+from clearprop.nonfinite import birth, largest
 from clearprop.objective import Objective, prepare
 from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
 from clearprop.parameters import Parameters
@@ -197,12 +198,21 @@ class Run:
         return answer if isinstance(answer, str) else None
 
     def diverged(self, before: np.ndarray, hint: str) -> TrainingDiverged:
-        """Put the parameters back and say in which epoch they stopped being finite."""
+        """Put the parameters back and say in which epoch they stopped being finite, and where, as far as a sweep tells."""
+        after = self.params.copy()
         self.params.flat[...] = before
         return TrainingDiverged(
             f"epoch {self.history.epochs + 1}: the cost or the parameters became NaN or infinite. The parameters are "
-            f"those before that epoch. {hint}"
+            f"those before that epoch. {self._where_it_began(after)} {hint}"
         )
+
+    def _where_it_began(self, after: Parameters) -> str:
+        born = birth(self.objective, self.params)
+        if born is not None:
+            return f"With them {born}."
+        born = birth(self.objective, after)
+        then = "" if born is None else f"; after it, {born}"
+        return f"With them the largest weighted sum is {largest(self.objective, self.params)}{then}."
 
 
 def _descend(run: Run, engine: TextbookEngine, plan: BatchPlan) -> History:

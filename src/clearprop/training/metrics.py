@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def as_metrics(given: str | Metric | Iterable[str | Metric]) -> dict[str, Metric
             name = getattr(metric, "__name__", type(metric).__name__)
             if name in found or name == "cost":
                 raise ArgumentError(f'metrics: "{name}" names two things in the history; give a function another name.')
-            found[name] = metric
+            found[name] = cast("Metric", metric)
         elif isinstance(metric, str) and metric in METRICS:
             found[metric] = METRICS[metric][0]
         else:

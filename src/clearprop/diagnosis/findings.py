@@ -1,0 +1,85 @@
+"""What a diagnosis says: findings with the numbers behind them, to print or to show in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+#: From the worst to the mildest.
+SEVERITIES = ("serious", "warning", "hint")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is off: its name, how bad ("serious", "warning" or "hint"), words, and what to try.
+
+    `where` names the layers or columns concerned, `numbers` holds what the words are based on.
+
+    >>> print(Finding("dead units", "warning", "8 of 10 units of hidden are 0 on every row.", "Lower the rate."))
+    warning: dead units
+      8 of 10 units of hidden are 0 on every row.
+      To try: Lower the rate.
+    """
+
+    name: str
+    severity: str
+    words: str
+    advice: str
+    where: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Name, words and advice, a line each."""
+        return f"{self.severity}: {self.name}\n  {self.words}\n  To try: {self.advice}"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The findings of `cp.diagnose`, the worst first; `ok` if there is none; `looked_for` says what was looked for.
+
+    >>> print(Diagnosis((), ("dead units",)))
+    Nothing looks wrong (looked for: dead units).
+    """
+
+    findings: tuple[Finding, ...]
+    looked_for: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the findings."""
+        return tuple(finding.name for finding in self.findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __getitem__(self, name: str) -> Finding:
+        """The first finding of that name; KeyError if there is none."""
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        """Every finding, or that there is none."""
+        if self.ok:
+            return f"Nothing looks wrong (looked for: {', '.join(self.looked_for)})."
+        return "\n".join(map(str, self.findings))
+
+    def _repr_html_(self) -> str:
+        if self.ok:
+            return f"<p>{escape(str(self))}</p>"
+        items = "".join(
+            f"<dt><strong>{escape(f.severity)}: {escape(f.name)}</strong></dt>"
+            f"<dd>{escape(f.words)}<br><em>To try:</em> {escape(f.advice)}</dd>"
+            for f in self.findings
+        )
+        return f"<dl>{items}</dl>"

@@ -1,0 +1,124 @@
+"""Parameters and fitted attributes that the estimators share, by name and type; values come in __init__ and fit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.activations import Activation
+from clearprop.estimators.frames import FrameEncoder
+from clearprop.losses import Loss
+from clearprop.network import Network
+from clearprop.optimizers import LBFGS, Optimizer
+from clearprop.parameters import Parameters
+from clearprop.schedules import Schedule
+
+
+class Attributes(ABC):
+    """What every estimator has: parameters as scikit-learn names them and beyond, and what fit leaves."""
+
+    hidden_layer_sizes: int | Sequence[int]
+    activation: str | Activation | Sequence[str | Activation]
+    solver: str | Optimizer | LBFGS
+    alpha: float
+    batch_size: int | str
+    learning_rate: str | Schedule
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    network: Network | None
+    skip: bool
+    dropout: float | Sequence[float]
+    l1: float
+    l2: float
+    max_norm: float | None
+    clip_norm: float | None
+    clip_value: float | None
+    scoring: Any
+    restore_best: bool
+    categorical_features: Any
+    n_networks: int
+    n_jobs: int | None
+    dtype: Any
+    engine: str
+
+    n_features_in_: int
+    n_outputs_: int
+    n_iter_: int
+    n_layers_: int
+    t_: int
+    out_activation_: str
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float]
+    network_: Network
+    members_: list[Any]
+
+    _encoder: FrameEncoder | None
+    _no_improvement_count: int
+
+    # --- what the two estimators say differently ---------------------------------------------------------------------
+
+    @abstractmethod
+    def _outputs(self) -> list[tuple[int, Activation, Loss]]:
+        """Units, activation and loss of each output layer, once the target is known."""
+
+    @abstractmethod
+    def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
+        """The checked target as a matrix (n, o), with what it tells about the outputs noted."""
+
+    @abstractmethod
+    def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
+        """The matrix (n, o) in the form that a loss takes."""
+
+    @abstractmethod
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Predictions from the activations of the output layers side by side."""
+
+    @abstractmethod
+    def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
+        """The score that scikit-learn stops early by."""
+
+    @abstractmethod
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        """The matrix (n, o) as a caller would give it."""
+
+    @abstractmethod
+    def _held_target(self, y: np.ndarray) -> np.ndarray:
+        """The target of the rows to watch as a matrix (n, o)."""
+
+    # --- what looking inside builds on -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _parameters(self) -> Parameters:
+        """The parameters that coefs_ and intercepts_ hold now."""
+
+    @abstractmethod
+    def _take_rows(self, X: Any) -> Any:
+        """Checked rows to predict: a matrix, dense or sparse."""
+
+    @abstractmethod
+    def _sweep(self, params: Parameters, X: Any) -> np.ndarray:
+        """Activations of the output layers side by side, (n, outputs)."""

@@ -1,0 +1,257 @@
+"""What goes beyond scikit-learn: each parameter does what it says, and changes nothing while it is not set."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from estimators.small import LABELS, RNG, SMALL, X, Y, classifier, regressor, same
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.metrics import check_scoring, log_loss
+from sklearn.utils.class_weight import compute_sample_weight
+
+import clearprop as cp
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+# --- classes and weights ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["balanced", {"low": 1, "middle": 2, "high": 5}])
+def test_class_weight_is_sample_weight_by_class(given):
+    by_hand = classifier().fit(X, LABELS, sample_weight=compute_sample_weight(given, LABELS))
+    assert same(classifier(class_weight=given).fit(X, LABELS), by_hand)
+    assert not same(classifier().fit(X, LABELS), by_hand)
+
+
+def test_label_smoothing_and_soft_targets_meet():
+    smooth = classifier(label_smoothing=0.3).fit(X, LABELS)
+    rows = (LABELS[:, None] == smooth.classes_) * 0.7 + 0.1
+    soft = classifier(soft_targets=True).fit(X, rows)
+    np.testing.assert_allclose(smooth.predict_proba(X), soft.predict_proba(X), rtol=1e-10)
+    assert soft.classes_.tolist() == [0, 1, 2]
+
+
+def test_a_loss_of_its_own():
+    from_library = classifier(loss="squared_error").fit(X, LABELS)
+    mine = cp.CustomLoss("mine", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
+    np.testing.assert_allclose(classifier(loss=mine).fit(X, LABELS).coefs_[0], from_library.coefs_[0], rtol=1e-10)
+    assert not same(from_library, classifier().fit(X, LABELS))
+
+
+# --- the network -----------------------------------------------------------------------------------------------------
+
+
+def test_an_activation_for_each_layer():
+    model = regressor(hidden_layer_sizes=(5, 4), activation=["tanh", cp.LeakyReLU(0.2)]).fit(X, Y)
+    assert [layer.f for layer in model.network_.layers] == [cp.tanh, cp.LeakyReLU(0.2), cp.identity]
+    with pytest.raises(
+        ValueError, match="activation: expected one, or a list of 2, one per hidden layer, got a list of 1"
+    ):
+        regressor(hidden_layer_sizes=(5, 4), activation=["tanh"]).fit(X, Y)
+    own = cp.Custom("double tanh", lambda z: 2 * np.tanh(z), lambda z, a: 2 - a * a / 2)
+    assert regressor(activation=own).fit(X, Y).score(X, Y) > 0.5
+
+
+def test_skip_takes_the_input_to_every_layer():
+    model = regressor(hidden_layer_sizes=(5, 4), skip=True).fit(X, Y)
+    assert [[c.source for c in layer.connections] for layer in model.network_.layers] == [
+        ["input"], ["hidden1", "input"], ["hidden2", "input"],
+    ]  # fmt: skip
+    assert [W.shape for W in model.coefs_] == [(4, 5), (5, 4), (4, 4), (4, 1), (4, 1)]
+
+
+def test_a_network_of_its_own():
+    net = cp.Network(4, [cp.Layer("a", 3, "tanh"), cp.Layer("out", 1, sources=["a", "input"])])
+    model = regressor(network=net).fit(X, Y)
+    assert model.network_ == net
+    with pytest.raises(
+        ValueError, match=r"network: expected 3 inputs and outputs of \[1\] units .* got 4 inputs and \[1\]"
+    ):
+        regressor(network=net).fit(X[:, :3], Y)
+
+
+def test_dropout_is_in_training_only_and_follows_the_row():
+    dropped, plain = regressor(dropout=0.5, alpha=0).fit(X, Y), regressor(alpha=0).fit(X, Y)
+    assert not np.allclose(dropped.coefs_[0], plain.coefs_[0])
+    np.testing.assert_array_equal(dropped.predict(X), dropped.predict(X))
+    twice = regressor(dropout=0.5, alpha=0, batch_size=160).fit(np.r_[X, X], np.r_[Y, Y])
+    np.testing.assert_allclose(twice.coefs_[0], dropped.coefs_[0], rtol=1e-8)
+    assert regressor(hidden_layer_sizes=(4, 3), dropout=[0.1, 0]).fit(X, Y).network_.layers[0].dropout == 0.1
+
+
+def test_without_hidden_layers_it_is_the_linear_model():
+    exact = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 0, "tol": 1e-10, "max_iter": 5000}
+    linear = LinearRegression().fit(X, Y)
+    np.testing.assert_allclose(cp.MLPRegressor(**exact).fit(X, Y).coefs_[0][:, 0], linear.coef_, atol=1e-4)
+    positive = np.floor(np.exp(Y))
+    poisson = PoissonRegressor(alpha=0, tol=1e-10, max_iter=5000).fit(X, positive)
+    np.testing.assert_allclose(
+        cp.MLPRegressor("poisson", **exact).fit(X, positive).coefs_[0][:, 0], poisson.coef_, atol=1e-3
+    )
+    ridge = LogisticRegression(C=1.0, tol=1e-10, max_iter=5000).fit(X, LABELS)
+    ours = cp.MLPClassifier(**{**exact, "alpha": 1.0}).fit(X, LABELS)
+    np.testing.assert_allclose(ours.predict_proba(X), ridge.predict_proba(X), atol=1e-3)
+
+
+# --- descent ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_optimizer_as_solver_and_a_schedule_with_any():
+    assert same(regressor(solver="adam").fit(X, Y), regressor(solver=cp.AdamEpsilonHat(0.02)).fit(X, Y))
+    assert same(regressor(solver="sgd").fit(X, Y), regressor(solver=cp.Nesterov(0.02, 0.9)).fit(X, Y))
+    assert same(regressor(solver="nadam").fit(X, Y), regressor(solver=cp.Nadam(0.02)).fit(X, Y))
+    cosine = regressor(learning_rate=cp.Cosine(0.02)).fit(X, Y)
+    assert same(cosine, regressor(solver=cp.AdamEpsilonHat(cp.Cosine(0.02))).fit(X, Y))
+    assert not same(cosine, regressor().fit(X, Y))
+    with pytest.raises(ValueError, match="learning_rate: the optimizer given as solver has a rate of its own"):
+        regressor(solver=cp.Adam(0.1), learning_rate=cp.Cosine(0.1)).fit(X, Y)
+
+
+def test_the_same_as_cp_train_where_nothing_is_random():
+    model = regressor(alpha=0, l2=0.1, shuffle=False, batch_size=80, solver=cp.Momentum(0.01), tol=0, max_iter=25)
+    model.fit(X, Y)
+    start = regressor(max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, Y)
+    net, params = start.to_network()
+    cp.train(
+        net, params, X, Y[:, None], loss="squared_error", optimizer=cp.Momentum(0.01), batch_size=None, epochs=25,
+        penalty=cp.L2(0.1),
+    )  # fmt: skip
+    np.testing.assert_allclose(model.coefs_[0], params["hidden"].W["input"], rtol=1e-10)
+
+
+def test_penalties_and_bounds():
+    assert np.abs(regressor(l1=0.5).fit(X, Y).coefs_[0]).sum() < np.abs(regressor().fit(X, Y).coefs_[0]).sum()
+    assert np.linalg.norm(regressor(max_norm=0.5).fit(X, Y).coefs_[0], axis=0).max() <= 0.5 + 1e-12
+    assert not same(regressor(clip_norm=1e-3, solver="sgd").fit(X, Y), regressor(solver="sgd").fit(X, Y))
+    assert not same(regressor(clip_value=1e-3, solver="sgd").fit(X, Y), regressor(solver="sgd").fit(X, Y))
+    with pytest.raises(ValueError, match="solver: L-BFGS takes no clip_norm"):
+        regressor(solver="lbfgs", clip_norm=1.0).fit(X, Y)
+
+
+# --- regression ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie", cp.Huber(0.5), cp.Tweedie(1.2)],
+    ids=str,
+)
+def test_losses(loss):
+    model = regressor(loss=loss, max_iter=200).fit(X, np.exp(Y))
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    assert model.score(X, np.exp(Y)) > 0.3
+
+
+def test_several_quantiles_at_once():
+    rng = np.random.default_rng(0)
+    wide, noise = np.linspace(0, 1, 800)[:, None], rng.normal(size=800)
+    model = cp.MLPRegressor(
+        [cp.Quantile(0.1), cp.Quantile(0.5), cp.Quantile(0.9)], (16,), max_iter=200, learning_rate_init=0.01,
+        random_state=0, n_iter_no_change=50,
+    )  # fmt: skip
+    found = model.fit(wide, noise).predict(wide)
+    assert found.shape == (800, 3)
+    np.testing.assert_allclose((noise[:, None] < found).mean(axis=0), [0.1, 0.5, 0.9], atol=0.05)
+    assert 0 <= model.score(wide, noise) < 0.2
+    assert model.predict(wide).shape == (800, 3)
+    assert cp.MLPRegressor([cp.Quantile(0.5)], **SMALL).fit(X, Y).predict(X).shape == (80,)
+
+
+def test_target_scaling_makes_the_unit_of_y_not_matter():
+    plain, large = regressor(target_scaling=True).fit(X, Y), regressor(target_scaling=True).fit(X, 1e6 * Y + 1e7)
+    np.testing.assert_allclose(large.predict(X), 1e6 * plain.predict(X) + 1e7, rtol=1e-8)
+    net, params = large.to_network()
+    np.testing.assert_allclose(cp.predict(net, params, X)[:, 0], large.predict(X), rtol=1e-12)
+    assert large.score(X, 1e6 * Y + 1e7) == pytest.approx(plain.score(X, Y))
+
+
+# --- validation ------------------------------------------------------------------------------------------------------
+
+
+def test_rows_to_watch_of_its_own():
+    train, held = slice(0, 60), slice(60, None)
+    model = classifier(early_stopping=True).fit(X[train], LABELS[train], X_val=X[held], y_val=LABELS[held])
+    assert model.best_validation_score_ == pytest.approx(model.score(X[held], LABELS[held]))
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+    watched = classifier(max_iter=10).fit(X[train], LABELS[train], X_val=X[held], y_val=LABELS[held])
+    assert same(watched, classifier(max_iter=10).fit(X[train], LABELS[train]))
+    assert len(watched.validation_scores_) == 10
+    with pytest.raises(ValueError, match="X_val and y_val: expected both, got one of them"):
+        classifier().fit(X, LABELS, X_val=X)
+    with pytest.raises(ValueError, match=r"y: expected labels among classes_ .* got \['none'\] too"):
+        classifier().fit(X, LABELS, X_val=X, y_val=np.full(80, "none"))
+
+
+def test_the_best_parameters_are_put_back():
+    held = {"X_val": X[60:], "y_val": Y[60:] + RNG.normal(size=20)}
+    settings = {"hidden_layer_sizes": (40,), "learning_rate_init": 0.05, "max_iter": 150, "n_iter_no_change": 200}
+    model = regressor(restore_best=True, scoring="loss", **settings).fit(X[:60], Y[:60], **held)
+    last = regressor(**settings).fit(X[:60], Y[:60])
+    assert not same(model, last)
+    best = min(model.validation_loss_curve_)
+    assert -model.best_validation_score_ == best < model.validation_loss_curve_[-1]
+    assert np.mean((model.predict(X[60:]) - held["y_val"]) ** 2) / 2 == pytest.approx(best)
+    with pytest.raises(ValueError, match="restore_best: expected X_val and y_val in fit, or early_stopping=True"):
+        regressor(restore_best=True).fit(X, Y)
+
+
+def test_weights_of_the_rows_to_watch():
+    weights = np.r_[np.ones(10), np.zeros(10)]
+    half = classifier(max_iter=5).fit(X, LABELS, X_val=X[:10], y_val=LABELS[:10])
+    by_weight = classifier(max_iter=5).fit(X, LABELS, X_val=X[:20], y_val=LABELS[:20], sample_weight_val=weights)
+    np.testing.assert_allclose(half.validation_loss_curve_, by_weight.validation_loss_curve_)
+    np.testing.assert_allclose(half.validation_scores_, by_weight.validation_scores_)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "by_hand"),
+    [
+        ("neg_log_loss", lambda model: log_loss(LABELS, model.predict_proba(X))),
+        ("balanced_accuracy", None),
+        (lambda model, X, y: float((model.predict(X) == y).mean()), lambda model: model.score(X, LABELS)),
+    ],
+    ids=["neg_log_loss", "balanced_accuracy", "own"],
+)  # fmt: skip
+def test_early_stopping_by_any_scorer(scoring, by_hand):
+    model = classifier(early_stopping=True, scoring=scoring).fit(X, LABELS, X_val=X, y_val=LABELS)
+    assert model.best_validation_score_ == pytest.approx(check_scoring(model, scoring)(model, X, LABELS))
+    if by_hand is not None:
+        assert abs(model.best_validation_score_) == pytest.approx(by_hand(model))
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+TABLE = {
+    "age": [20.0, 30.0, None, 50.0, 60.0, 25.0, 35.0, 45.0] * 10,
+    "job": ["cook", "clerk", "cook", None, "clerk", "cook", "clerk", "cook"] * 10,
+}
+RICH = ["no", "yes", "no", "yes", "yes", "no", "yes", "no"] * 10
+
+
+@pytest.mark.parametrize(
+    "frame", [pd.DataFrame(TABLE).astype({"job": "category"}), pl.DataFrame(TABLE)], ids=["pandas", "polars"]
+)
+def test_frames_with_categories_and_missing_values(frame):
+    model = classifier(categorical_features="from_dtype", max_iter=100).fit(frame, RICH)
+    assert model.score(frame, RICH) == 1.0
+    assert list(model.feature_names_in_) == ["age", "job"]
+    assert model.n_features_in_ == 2
+    assert {"age", "job=cook", "job=clerk", "job is missing"} <= set(model.input_names_)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
+    assert model.input_sensitivities(frame).shape == (80, len(model.input_names_))
+    with pytest.raises(ValueError, match="categorical_features: there is no column 'jop'"):
+        classifier(categorical_features=["jop"]).fit(frame, RICH)
+    with pytest.raises(ValueError, match="NaN"):
+        regressor().fit(pd.DataFrame({"age": TABLE["age"]}), np.arange(80))
+
+
+def test_numbers_as_categories():
+    frame = pd.DataFrame({"code": [1, 2, 3, 4] * 20, "size": X[:, 0]})
+    for given in (["code"], [0], [True, False]):
+        model = classifier(categorical_features=given).fit(frame, LABELS)
+        assert "code=3" in model.input_names_

@@ -1,0 +1,110 @@
+"""Where these estimators differ from scikit-learn's on purpose, each by name, with what scikit-learn does beside it."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import neural_network as theirs
+from sklearn.exceptions import ConvergenceWarning
+
+import clearprop as cp
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 4))
+LABELS = (X[:, 0] > 0).astype(int)
+SEVERAL = np.c_[X[:, 0], X[:, 1] ** 2, X[:, 2] - 1]
+SMALL = {"hidden_layer_sizes": (5,), "random_state": 1, "max_iter": 15, "batch_size": 20, "learning_rate_init": 0.01}
+
+
+def largest_difference(ours, other):
+    pairs = zip(ours.coefs_ + ours.intercepts_, other.coefs_ + other.intercepts_, strict=True)
+    return max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs)
+
+
+def test_squared_error_of_several_outputs_is_that_whose_gradient_is_followed():
+    """scikit-learn reports the mean over the outputs and follows the gradient of their sum (#8349)."""
+    settings = {**SMALL, "alpha": 0.0, "tol": 0.0}
+    ours, other = cp.MLPRegressor(**settings).fit(X, SEVERAL), theirs.MLPRegressor(**settings).fit(X, SEVERAL)
+    assert largest_difference(ours, other) < 1e-10
+    np.testing.assert_allclose(ours.loss_curve_, 3 * np.array(other.loss_curve_), rtol=1e-10)
+    net, params = ours.to_network()
+    assert cp.check_gradients(net, params, X, SEVERAL, loss=cp.SquaredError()).ok
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_partial_fit_does_not_repeat_one_order(solver):
+    """scikit-learn shuffles alike in each call with an integer seed, and goes on only with a generator."""
+    settings = {**SMALL, "solver": solver, "n_iter_no_change": 100}
+    ours = cp.MLPClassifier(**settings)
+    repeating = theirs.MLPClassifier(**settings)
+    going_on = theirs.MLPClassifier(**{**settings, "random_state": np.random.RandomState(1)})
+    for _ in range(15):
+        for model in (ours, repeating, going_on):
+            model.partial_fit(X, LABELS, classes=[0, 1])
+    assert largest_difference(ours, going_on) < 1e-10
+    assert largest_difference(ours, repeating) > 1e-3
+
+
+def test_an_interrupted_fit_keeps_what_it_has_learnt(monkeypatch):
+    """With early stopping scikit-learn puts back weights that were never scored: those it started from."""
+    ours = cp.MLPRegressor(**SMALL, early_stopping=True, scoring=lambda *_: interrupt())
+    other = theirs.MLPRegressor(**SMALL, early_stopping=True)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(other, "_score", interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        other.fit(X, X[:, 0])
+    with pytest.warns(UserWarning, match=r"fit was interrupted in epoch 1; the model is as far as it had come\."):
+        ours.fit(X, X[:, 0])
+    start = theirs.MLPRegressor(**{**SMALL, "learning_rate_init": 1e-300, "max_iter": 1}).fit(X, X[:, 0])
+    assert largest_difference(other, start) == 0
+    assert largest_difference(ours, start) > 1e-3
+
+
+DIVERGING = {**SMALL, "solver": "sgd", "learning_rate_init": 10.0, "activation": "identity", "n_iter_no_change": 50}
+
+
+def test_a_diverged_fit_says_so():
+    """Also with early stopping, where scikit-learn returns NaN scores and, without a finite score, its random start."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = theirs.MLPRegressor(**DIVERGING, early_stopping=True).fit(100 * X, X[:, 0])
+    assert np.isnan(other.validation_scores_[-1])
+
+    ours = cp.MLPRegressor(**DIVERGING, early_stopping=True)
+    with pytest.warns(
+        ConvergenceWarning, match=r"It happened in epoch \d+: .* The best parameters before that are kept"
+    ):
+        ours.fit(100 * X, X[:, 0])
+    assert np.isfinite(ours.validation_scores_).all()
+    assert ours.best_validation_score_ == max(ours.validation_scores_)
+
+    with pytest.raises(ValueError, match=r"It happened in epoch \d+: scale the inputs") as found:
+        cp.MLPRegressor(**DIVERGING).fit(100 * X, X[:, 0])
+    assert isinstance(found.value, cp.TrainingDiverged)
+
+
+def test_a_batch_without_weight_changes_nothing():
+    """scikit-learn stops with ZeroDivisionError when all weights of one batch are 0."""
+    weights = np.r_[np.zeros(20), np.ones(30)]
+    settings = {**SMALL, "shuffle": False}
+    with pytest.raises(ZeroDivisionError):
+        theirs.MLPClassifier(**settings).fit(X, LABELS, sample_weight=weights)
+    ours = cp.MLPClassifier(**settings).fit(X, LABELS, sample_weight=weights)
+    assert np.isfinite(ours.loss_curve_).all()
+
+
+def test_a_probability_that_rounds_to_zero_has_its_own_loss():
+    """scikit-learn cuts probabilities at 2e-16, so that no loss is above 36."""
+    settings = {"hidden_layer_sizes": (), "max_iter": 1, "learning_rate_init": 1e-12, "random_state": 0, "alpha": 0.0}
+    far = np.array([[-1000.0], [1000.0]])
+    losses = [library.MLPClassifier(**settings).fit(far, [1, 0]).loss_ for library in (cp, theirs)]
+    assert max(losses) > 100
+    assert sorted(losses)[0] == losses[1]
+    assert losses[1] < 36.1
