@@ -79,8 +79,8 @@ def of_history(history: History, prior: float) -> Iterator[Finding]:
     numbers = {"first": cost[0], "last": cost[-1], "lowest": cost.min(), "share of rises": ups}
     if cost[-1] > 1.5 * max(cost[0], prior) or (ups >= UPS and swing > SWING * fall):
         words = (
-            f"The cost swings or grows{at}: in the later half of {len(cost)} epochs it rose in {ups:.0%} of them, and an "
-            f"epoch changes it by {swing:.3g}; it began at {cost[0]:.4g}, ended at {cost[-1]:.4g}, and was at best "
+            f"The cost swings or grows{at}: in the later half of {len(cost)} epochs it rose in {ups:.0%} of them, and "
+            f"an epoch changes it by {swing:.3g}; it began at {cost[0]:.4g}, ended at {cost[-1]:.4g}, and was at best "
             f"{cost.min():.4g}."
         )
         yield Finding("rate too high", "serious", words, _LOWER, (), numbers)
