@@ -236,8 +236,20 @@ def convert(x: Symbol, kind: str) -> Symbol:
         return graph.constant(x.extra, kind)
     if x.kind == "i1":
         return graph.node("select", (x, graph.constant(1, kind), graph.constant(0, kind)), kind, None, None, x.flat)
-    op = {True: "sitofp", False: "fpext" if kind == "double" else "fptrunc"}[x.kind in INTEGERS.values()]
+    if x.kind in FLOATS:
+        op = "fpext" if kind == "double" else "fptrunc"
+    else:
+        op = "sitofp" if kind in FLOATS else "sext" if kind == "i64" else "trunc"
     return graph.node(op, (x,), kind, None, None, x.flat)
+
+
+def as_symbol(value: Any, graph: Graph) -> Symbol:
+    """A result as a symbol, also where a definition returns a plain number."""
+    if isinstance(value, Symbol):
+        return value
+    if is_number(value):
+        return graph.constant(value, graph.kind)
+    raise TraceError(f"it returns a {type(value).__name__}")
 
 
 def as_float(x: Symbol) -> Symbol:
@@ -290,6 +302,11 @@ def library(name: str, *values: Any) -> Symbol:
     wide = tuple(convert(as_float(x), "double") for x in args)
     result = wide[0].graph.node("library", wide, "double", name, None, flat)
     return convert(result, args[0].kind) if args[0].kind in FLOATS else result
+
+
+def rarely(condition: Symbol, name: str, x: Symbol, usual: Symbol) -> Symbol:
+    """A function of the C library where the condition holds, which is seldom, and the usual result elsewhere."""
+    return x.graph.node("rarely", (condition, x, usual), x.kind, name, None, x.flat)
 
 
 def arithmetic(op: str, x: Any, y: Any) -> Symbol:

@@ -1,0 +1,232 @@
+"""Kernels from definitions: what a network's activations, losses, optimizers and penalties are in compiled code.
+
+A definition is called once with symbolic arrays (`tracing`), the operations it performs become vector code (`lowering`)
+and machine code (`machine`), and the kernel is known by its address. In a kernel's arguments, rows lie `stride` elements
+apart, a multiple of 64 bytes, and the columns from `units` to `stride` are padding: zeros are written there, and nothing
+that stands there reaches a result. A kernel holds no state, and may run in several threads at once.
+
+With Numba's compiler switched off (NUMBA_DISABLE_JIT=1) a kernel is a plain Python function that hands views of the
+arrays to the definition itself, so that a reader can step into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numba.core import config
+
+from clearprop.activations import Activation
+from clearprop.engine.compiled import scalar
+from clearprop.engine.compiled.calls import register
+from clearprop.engine.compiled.lowering import Output, RowKernel, StepKernel, ordered
+from clearprop.engine.compiled.machine import compile_function, vector_bytes
+from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, as_symbol, convert
+from clearprop.errors import ArgumentError
+from clearprop.losses import Loss
+from clearprop.optimizers import Optimizer
+from clearprop.penalties import Penalty
+
+#: Most slots per parameter that an optimizer may have here.
+SLOTS = 2
+
+
+def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of forward(z, a, rows, units, stride) and pullback(z, a, error, rows, units, stride).
+
+    `forward` writes a = f(z) and may work in place (a is z); `pullback` turns error = dJ/da into delta = dJ/dz in place.
+    """
+    if config.DISABLE_JIT:
+        return register(_plain_forward(activation)), register(_plain_pullback(activation))
+    graph, (z,) = _arrays(dtype, "z")
+    forward = RowKernel(graph, vector_bytes(), ("z", "a"), [_stored(graph, "a", traced(activation, "function", z))])
+    graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
+    delta = _stored(graph, "error", traced(activation, "pullback", z, a, error))
+    pullback = RowKernel(graph, vector_bytes(), ("z", "a", "error"), [delta])
+    return _compiled(forward, "forward"), _compiled(pullback, "pullback")
+
+
+def reads_z(activation: Activation) -> bool:
+    """Whether the pullback looks at z; where not, the forward kernel may overwrite it with a."""
+    graph, (z, a, error) = _arrays(np.dtype(np.float64), "z", "a", "error")
+    delta = _stored(graph, "error", traced(activation, "pullback", z, a, error))
+    return any(node is z for node in ordered([delta.value]))
+
+
+def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False) -> int:
+    """Address of loss(z, a, y, y_index, weights, delta, values, rows, units, stride).
+
+    Adds w_n l_n to values (float64) and writes w_n dl/dz to delta, which must not overlap another array. With `indices`,
+    the targets are class indices (int64) in y_index, else the rows of y; the other one is not looked at.
+    """
+    if config.DISABLE_JIT:
+        return register(_plain_loss(loss, activation, indices))
+    graph, (z, a) = _arrays(dtype, "z", "a")
+    y = graph.input("y", ELEMENT)
+    if indices:
+        y = convert(graph.input("y_index", ROW, "i64", flat=True), INTEGERS[graph.kind])
+    weights = graph.input("weights", ROW, flat=True)
+    value, delta = traced(loss, "value_and_delta", activation, z, a, y)
+    outputs = [
+        _stored(graph, "delta", weights[:, None] * delta),
+        Output("values", convert(as_symbol(weights * value, graph), graph.kind), add=True),
+    ]
+    pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
+    return _compiled(RowKernel(graph, vector_bytes(), pointers, outputs), "loss")
+
+
+def optimizer_kernels(
+    optimizer: Optimizer, dtype: np.dtype, penalties: Sequence[Penalty] = (), clip_value: float | None = None
+) -> tuple[int, int]:
+    """Addresses of prepare(rate, t, shrink, scalars) and update(w, g, slot0, slot1, count, scalars).
+
+    `prepare` computes what depends on the step alone (such as 1 - beta^t), once per step, into `scalars` (16 of float64).
+    `update` turns `count` parameters w into w (1 - shrink) + change and updates the slots in place; the gradient that the
+    optimizer sees is g plus the slopes of the penalties, cut to +-clip_value.
+    """
+    if len(optimizer.slots) > SLOTS:
+        raise ArgumentError(
+            f"optimizer: the compiled engine keeps at most {SLOTS} slots per parameter, {type(optimizer).__name__} has "
+            f'{len(optimizer.slots)} ({", ".join(optimizer.slots)}). Train with engine="textbook".'
+        )
+    if config.DISABLE_JIT:
+        return register(_plain_prepare), register(_plain_update(optimizer, penalties, clip_value))
+    graph, (w, g) = _arrays(dtype, "w", "g")
+    rate, t, shrink = (graph.input(name, STEP, "double") for name in ("rate", "t", "shrink"))
+    slots = [graph.input(f"slot{place}", ELEMENT) for place in range(len(optimizer.slots))]
+    for penalty in penalties:
+        g = g + traced(penalty, "value_and_slope", w)[1]
+    g = g if clip_value is None else scalar.clip(g, -clip_value, clip_value)
+    change, *following = traced(optimizer, "update", rate, t, w, g, *slots)
+    outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
+    outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
+    kernel = RowKernel(graph, vector_bytes(), ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
+    prepare = StepKernel(graph, vector_bytes()).text("prepare", kernel.scalars)
+    return compile_function(prepare, "prepare"), _compiled(kernel, "update")
+
+
+def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of slope(w, g, count), which adds dJ/dw to g, and value(w, count, total), which adds to total[0]."""
+    if config.DISABLE_JIT:
+        return register(_plain_slope(penalties)), register(_plain_value(penalties))
+    graph, (w, g) = _arrays(dtype, "w", "g")
+    for penalty in penalties:
+        g = g + traced(penalty, "value_and_slope", w)[1]
+    slope = RowKernel(graph, vector_bytes(), ("w", "g"), [_stored(graph, "g", g)], ragged=True)
+    graph, (w,) = _arrays(dtype, "w")
+    total: Any = 0 * w
+    for penalty in penalties:
+        total = total + traced(penalty, "value_and_slope", w)[0]
+    outputs = [Output("total", total.sum(axis=-1), add=True)]
+    value = RowKernel(graph, vector_bytes(), ("w", "total"), outputs, ragged=True)
+    return _compiled(slope, "slope"), _compiled(value, "value")
+
+
+# ------------------------------------------------------------------------------------------------------------- compiled
+def _arrays(dtype: np.dtype, *names: str) -> tuple[Graph, list[Symbol]]:
+    """A new graph and symbolic arrays (n, u) in it."""
+    graph = Graph(np.dtype(dtype))
+    return graph, [graph.input(name, ELEMENT) for name in names]
+
+
+def _stored(graph: Graph, pointer: str, value: Any) -> Output:
+    """A result in the precision of its graph."""
+    return Output(pointer, convert(as_symbol(value, graph), graph.kind))
+
+
+def _compiled(kernel: RowKernel, name: str) -> int:
+    return compile_function(kernel.text(name), name)
+
+
+def traced(definition: Any, method: str, *arguments: Any) -> Any:
+    """What a definition's method returns for symbolic arrays."""
+    try:
+        return getattr(definition, method)(*arguments)
+    except Exception as error:
+        raise ArgumentError(
+            f"{type(definition).__name__}.{method} cannot be compiled: {error}. Write it with operators and the functions "
+            'of clearprop.mathematics or NumPy on whole arrays, or train with engine="textbook".'
+        ) from error
+
+
+# ---------------------------------------------------------------------------------------------------------------- plain
+def _table(array: np.ndarray, rows: int, units: int, stride: int) -> np.ndarray:
+    """The view (rows, units) of padded rows."""
+    return array[: rows * stride].reshape(rows, stride)[:, :units]
+
+
+def _plain_forward(activation: Activation) -> Callable[..., None]:
+    def forward(z: np.ndarray, a: np.ndarray, rows: int, units: int, stride: int) -> None:
+        _table(a, rows, units, stride)[...] = activation.function(_table(z, rows, units, stride))
+
+    return forward
+
+
+def _plain_pullback(activation: Activation) -> Callable[..., None]:
+    def pullback(z: np.ndarray, a: np.ndarray, error: np.ndarray, rows: int, units: int, stride: int) -> None:
+        z, a, error = (_table(array, rows, units, stride) for array in (z, a, error))
+        error[...] = activation.pullback(z, a, error)
+
+    return pullback
+
+
+def _plain_loss(loss: Loss, activation: Activation, indices: bool) -> Callable[..., None]:
+    def kernel(
+        z: np.ndarray,
+        a: np.ndarray,
+        y: np.ndarray,
+        y_index: np.ndarray,
+        weights: np.ndarray,
+        delta: np.ndarray,
+        values: np.ndarray,
+        rows: int,
+        units: int,
+        stride: int,
+    ) -> None:
+        z, a, delta = (_table(array, rows, units, stride) for array in (z, a, delta))
+        targets = y_index[:rows] if indices else _table(y, rows, units, stride)
+        value, unweighted = loss.value_and_delta(activation, z, a, targets)
+        values[:rows] += weights[:rows] * value
+        delta[...] = weights[:rows, None] * unweighted
+
+    return kernel
+
+
+def _plain_prepare(rate: float, t: int, shrink: float, scalars: np.ndarray) -> None:
+    scalars[:3] = rate, t, shrink
+
+
+def _plain_update(
+    optimizer: Optimizer, penalties: Sequence[Penalty], clip_value: float | None
+) -> Callable[..., None]:
+    def update(
+        w: np.ndarray, g: np.ndarray, slot0: np.ndarray, slot1: np.ndarray, count: int, scalars: np.ndarray
+    ) -> None:
+        rate, t, shrink = float(scalars[0]), int(scalars[1]), float(scalars[2])
+        slots = [slot[:count] for slot in (slot0, slot1)[: len(optimizer.slots)]]
+        w, g = w[:count], g[:count]
+        for penalty in penalties:
+            g = g + penalty.value_and_slope(w)[1]
+        g = g if clip_value is None else np.clip(g, -clip_value, clip_value)
+        change, *following = optimizer.update(rate, t, w, g, *slots)
+        w[...] = w * (1 - shrink) + change
+        for slot, new in zip(slots, following, strict=True):
+            slot[...] = new
+
+    return update
+
+
+def _plain_slope(penalties: Sequence[Penalty]) -> Callable[..., None]:
+    def slope(w: np.ndarray, g: np.ndarray, count: int) -> None:
+        for penalty in penalties:
+            g[:count] += penalty.value_and_slope(w[:count])[1]
+
+    return slope
+
+
+def _plain_value(penalties: Sequence[Penalty]) -> Callable[..., None]:
+    def value(w: np.ndarray, count: int, total: np.ndarray) -> None:
+        total[0] += sum(float(penalty.value_and_slope(w[:count])[0].sum()) for penalty in penalties)
+
+    return value

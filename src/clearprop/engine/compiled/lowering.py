@@ -1,0 +1,497 @@
+"""From traced operations to machine code: explicit LLVM vector instructions in a loop over rows and columns.
+
+Every element goes through the same vector instructions wherever it stands, so results do not depend on how rows or runs
+of elements are divided among threads. A definition with sums or maxima along a row takes several passes over the row: one
+for the values that each reduction needs, and a last one for the results.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, INTEGERS, ROW, STEP, Graph, Symbol
+
+BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8, "i1": 1}
+#: A value this many operations deep is kept between two passes over a row instead of being computed again.
+DEAR = 8
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes: `store` into an array (n, u), or `add` to a double precision array (n,)."""
+
+    pointer: str
+    value: Symbol
+    add: bool = False
+
+
+class Emitter:
+    """Emits the text of one LLVM function."""
+
+    def __init__(self, graph: Graph, vector_bytes: int) -> None:
+        self.graph, self.kind = graph, graph.kind
+        self.lanes = vector_bytes // BYTES[graph.kind]
+        self.lines: list[str] = []
+        self.declared: dict[str, str] = {}
+        self.names: dict[int, str] = {}  # of the nodes whose value is at hand, by id
+        self.spreads: dict[int, str] = {}  # of the step's numbers, in every lane
+        self.count = 0
+
+    # ----------------------------------------------------------------------------------------------------- plain text
+    def emit(self, instruction: str) -> str:
+        """An instruction with a result, and the name of that result."""
+        self.count += 1
+        self.lines.append(f"  %v{self.count} = {instruction}")
+        return f"%v{self.count}"
+
+    def do(self, instruction: str) -> None:
+        """An instruction without a result."""
+        self.lines.append(f"  {instruction}")
+
+    def label(self, name: str) -> str:
+        """A new label."""
+        self.count += 1
+        return f"{name}{self.count}"
+
+    def start(self, label: str) -> None:
+        """The block of this label begins here."""
+        self.lines.append(f"{label}:")
+
+    def declare(self, name: str, result: str, arguments: Iterable[str]) -> str:
+        """An external function, by its name."""
+        self.declared[name] = f"declare {result} @{name}({', '.join(arguments)})"
+        return f"@{name}"
+
+    def type(self, kind: str, level: int = ELEMENT) -> str:
+        """The LLVM type of a value: a vector, except for what depends on the step alone."""
+        return kind if level == STEP else f"<{self.lanes} x {kind}>"
+
+    def literal(self, value: float, kind: str, level: int = ELEMENT) -> str:
+        """A constant, in each lane."""
+        text = f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}" if kind in FLOATS else str(int(value))
+        text = ("true" if value else "false") if kind == "i1" else text
+        return text if level == STEP else f"<{', '.join(f'{kind} {text}' for _ in range(self.lanes))}>"
+
+    def spread(self, value: str, kind: str) -> str:
+        """A number in every lane."""
+        vector = self.type(kind)
+        first = self.emit(f"insertelement {vector} poison, {kind} {value}, i32 0")
+        return self.emit(f"shufflevector {vector} {first}, {vector} poison, <{self.lanes} x i32> zeroinitializer")
+
+    def lane(self, value: str, kind: str, lane: int) -> str:
+        """One lane of a vector."""
+        return self.emit(f"extractelement {self.type(kind)} {value}, i32 {lane}")
+
+    def gather(self, values: Sequence[str], kind: str) -> str:
+        """A vector from a number for each lane."""
+        vector = "poison"
+        for lane, value in enumerate(values):
+            vector = self.emit(f"insertelement {self.type(kind)} {vector}, {kind} {value}, i32 {lane}")
+        return vector
+
+    # ----------------------------------------------------------------------------------------------------- operations
+    def operand(self, node: Symbol, level: int) -> str:
+        """The name of a node's value, spread over the lanes where a vector operation takes a step's number."""
+        if node.op == "constant":
+            return self.literal(node.extra, node.kind, level)
+        if node.level == STEP and level != STEP:
+            return self.spreads[id(node)]
+        return self.names[id(node)]
+
+    def compute(self, node: Symbol) -> None:
+        """Emit one operation whose operands are at hand."""
+        if id(node) in self.names or node.op == "constant":
+            return
+        level, vector = node.level, self.type(node.kind, node.level)
+        args = [self.operand(x, level) for x in node.args]
+        types = [self.type(x.kind, level) for x in node.args]
+        match node.op:
+            case "same":
+                name = args[0]
+            case "select":
+                name = self.emit(f"select {types[0]} {args[0]}, {types[1]} {args[1]}, {types[2]} {args[2]}")
+            case "fcmp" | "icmp":
+                name = self.emit(f"{node.op} {node.extra} {types[0]} {args[0]}, {args[1]}")
+            case "sitofp" | "fpext" | "fptrunc" | "bitcast" | "trunc" | "sext":
+                name = self.emit(f"{node.op} {types[0]} {args[0]} to {vector}")
+            case "fneg":
+                name = self.emit(f"fneg {vector} {args[0]}")
+            case "intrinsic":
+                name = self.emit(self._intrinsic(node, vector, args))
+            case "library":
+                name = self._library(node, level, args)
+            case "rarely":
+                name = self._rarely(node, level, args)
+            case _:
+                name = self.emit(f"{node.op} {vector} {args[0]}, {args[1]}")
+        self.names[id(node)] = name
+
+    def _intrinsic(self, node: Symbol, vector: str, args: list[str]) -> str:
+        short = {"float": "f32", "double": "f64"}[node.kind]
+        suffix = short if node.level == STEP else f"v{self.lanes}{short}"
+        function = self.declare(f"llvm.{node.extra}.{suffix}", vector, [vector] * len(args))
+        return f"call {vector} {function}({', '.join(f'{vector} {arg}' for arg in args)})"
+
+    def _call(self, name: str, args: Sequence[str]) -> str:
+        function = self.declare(name, "double", ["double"] * len(args))
+        return self.emit(f"call double {function}({', '.join(f'double {arg}' for arg in args)})")
+
+    def _library(self, node: Symbol, level: int, args: list[str]) -> str:
+        """A C function in each lane."""
+        if level == STEP:
+            return self._call(node.extra, args)
+        lanes = ([self.lane(arg, "double", lane) for arg in args] for lane in range(self.lanes))
+        return self.gather([self._call(node.extra, lane) for lane in lanes], "double")
+
+    def _rarely(self, node: Symbol, level: int, args: list[str]) -> str:
+        """A branch that replaces the usual result by a C function's in the lanes where a condition holds."""
+        condition, x, usual = args
+        rare, done, before = self.label("rare"), self.label("done"), self.label("usual")
+        vector, truth = self.type(node.kind, level), self.type("i1", level)
+        any_lane = condition
+        if level != STEP:
+            reduce = self.declare(f"llvm.vector.reduce.or.v{self.lanes}i1", "i1", [truth])
+            any_lane = self.emit(f"call i1 {reduce}({truth} {condition})")
+        self.do(f"br label %{before}")
+        self.start(before)
+        self.do(f"br i1 {any_lane}, label %{rare}, label %{done}")
+        self.start(rare)
+        wide = self.emit(f"fpext {vector} {x} to {self.type('double', level)}") if node.kind == "float" else x
+        slow = self._library(node, level, [wide])
+        if node.kind == "float":
+            slow = self.emit(f"fptrunc {self.type('double', level)} {slow} to {vector}")
+        mended = self.emit(f"select {truth} {condition}, {vector} {slow}, {vector} {usual}")
+        self.do(f"br label %{done}")
+        self.start(done)
+        return self.emit(f"phi {vector} [ {usual}, %{before} ], [ {mended}, %{rare} ]")
+
+    def combine(self, operation: str, x: str, y: str) -> str:
+        """x + y, or the larger or smaller of two vectors (NaN where either is)."""
+        vector, truth = self.type(self.kind), self.type("i1")
+        if operation == "sum":
+            return self.emit(f"fadd {vector} {x}, {y}")
+        better = self.emit(f"fcmp {'oge' if operation == 'max' else 'ole'} {vector} {x}, {y}")
+        undefined = self.emit(f"fcmp uno {vector} {x}, {x}")
+        choice = self.emit(f"or {truth} {better}, {undefined}")
+        return self.emit(f"select {truth} {choice}, {vector} {x}, {vector} {y}")
+
+    def across(self, operation: str, x: str) -> str:
+        """The sum, max or min of the lanes, in every lane."""
+        step = self.lanes // 2
+        while step:
+            order = ", ".join(f"i32 {lane ^ step}" for lane in range(self.lanes))
+            vector = self.type(self.kind)
+            swapped = self.emit(f"shufflevector {vector} {x}, {vector} poison, <{self.lanes} x i32> <{order}>")
+            x = self.combine(operation, x, swapped)
+            step //= 2
+        return x
+
+
+def ordered(targets: Iterable[Symbol], known: Iterable[int] = ()) -> list[Symbol]:
+    """The nodes that the targets need, operands first; what is known already is not looked into."""
+    seen, found = set(known), []
+
+    def visit(node: Symbol) -> None:
+        if id(node) not in seen:
+            seen.add(id(node))
+            for x in node.args:
+                visit(x)
+            found.append(node)
+
+    for target in targets:
+        visit(target)
+    return found
+
+
+def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
+    """How many passes over the row have to be over before a node can be computed; nodes come operands first."""
+    stage: dict[int, int] = {}
+    for node in nodes:
+        before = max((stage[id(x)] for x in node.args), default=0)
+        stage[id(node)] = before + (node.op == "reduce")
+    return stage
+
+
+IDENTITY = {"sum": -0.0, "max": float("-inf"), "min": float("inf")}
+
+
+class RowKernel(Emitter):
+    """A function over the rows of arrays (rows, units) that lie `stride` elements apart.
+
+    With `ragged`, there is one row of `units` elements that may end anywhere; without, rows are padded to whole vectors,
+    zeros are written to the padding of results, and what is read from padding reaches no result.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        vector_bytes: int,
+        pointers: Sequence[str],
+        outputs: Sequence[Output],
+        ragged: bool = False,
+    ) -> None:
+        super().__init__(graph, vector_bytes)
+        self.pointers, self.outputs, self.ragged = pointers, outputs, ragged
+        self.nodes = ordered(output.value for output in outputs)
+        self.scalars = step_values(self.nodes)
+        self.stage = stages(self.nodes)
+        self.reductions = [node for node in self.nodes if node.op == "reduce"]
+        stored = [output.value for output in outputs if not output.add]
+        self.last = max([self.stage[id(x)] for x in stored] + [self.stage[id(x)] - 1 for x in self.reductions])
+        self.kept = self._worth_keeping()
+
+    # ---------------------------------------------------------------------------------------------------------- plan
+    def targets(self, number: int) -> list[Symbol]:
+        """The values that a pass over the row is for."""
+        found = [node.args[0] for node in self.reductions if self.stage[id(node)] == number + 1]
+        if number == self.last:
+            found += [output.value for output in self.outputs if not output.add]
+        return found
+
+    def _worth_keeping(self) -> tuple[int, Symbol] | None:
+        """A dear value that a later pass needs again, and the pass that computes it.
+
+        It is kept in the row of the first stored result, which may be an input's too, so that no later pass may read an input.
+        """
+        stored = [output for output in self.outputs if not output.add]
+        best: tuple[int, int, Symbol] | None = None
+        for number in range(self.last if stored else 0):
+            for node in ordered(self.targets(number)):
+                inside = [x for x in ordered([node]) if x.level == ELEMENT]
+                later = [t for n in range(number + 1, self.last + 1) for t in self.targets(n)]
+                rest = ordered(later, known=[id(node)])
+                if (
+                    node.level == ELEMENT
+                    and node.kind == self.kind
+                    and len(inside) > DEAR
+                    and any(x is node for x in ordered(later))
+                    and not any(x.op == "input" and x.level == ELEMENT for x in rest)
+                    and (best is None or len(inside) > best[0])
+                ):
+                    best = len(inside), number, node
+        return best and best[1:]
+
+    # ------------------------------------------------------------------------------------------------------ emission
+    def text(self, name: str) -> str:
+        """The LLVM module."""
+        arguments = [f"ptr %{p}" for p in self.pointers] + ["i64 %rows", "i64 %units", "i64 %stride"]
+        if self.ragged:
+            arguments = [f"ptr %{p}" for p in self.pointers if p != "scalars"] + ["i64 %units"]
+            arguments += ["ptr %scalars"] if "scalars" in self.pointers else []
+        self._step_level()
+        head, self.lines = self.lines, []
+        if self.ragged:
+            self.row_offset = "0"
+            self._row()
+        else:
+            self._rows()
+        loops, self.lines = self.lines, []
+        body = "\n".join([f"define void @{name}({', '.join(arguments)}) {{", "entry:", *self.slots(), *head, *loops])
+        return "\n".join([*sorted(self.declared.values()), body, "  ret void", "}", ""])
+
+    def slots(self) -> list[str]:
+        """Memory of the loop counters and running reductions, which LLVM turns into registers."""
+        vector = self.type(self.kind)
+        return ["  %n = alloca i64", "  %j = alloca i64"] + [
+            f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))
+        ]
+
+    def _step_level(self) -> None:
+        """What depends on the step alone, once per call: read from `scalars`, or computed from the number of units."""
+        if "scalars" in self.pointers:
+            for place, node in enumerate(self.scalars):
+                address = self.emit(f"getelementptr double, ptr %scalars, i64 {place}")
+                value = self.emit(f"load double, ptr {address}")
+                self.names[id(node)] = self.emit(f"fptrunc double {value} to float") if node.kind == "float" else value
+        else:
+            for node in ordered(self.scalars):
+                if node.op == "units":
+                    self.names[id(node)] = self.emit("uitofp i64 %units to double")
+                else:
+                    self.compute(node)
+        self.spreads = {id(node): self.spread(self.names[id(node)], node.kind) for node in self.scalars}
+        self.units = self.spread(self.emit("trunc i64 %units to i32"), "i32")
+        self.iota = f"<{', '.join(f'i32 {lane}' for lane in range(self.lanes))}>"
+
+    def _rows(self) -> None:
+        condition, body, end = self.label("rows"), self.label("row"), self.label("end")
+        self.do("store i64 0, ptr %n")
+        self.do(f"br label %{condition}")
+        self.start(condition)
+        self.n = self.emit("load i64, ptr %n")
+        self.do(f"br i1 {self.emit(f'icmp slt i64 {self.n}, %rows')}, label %{body}, label %{end}")
+        self.start(body)
+        self.row_offset = self.emit(f"mul i64 {self.n}, %stride")
+        self._row()
+        self.do(f"store i64 {self.emit(f'add i64 {self.n}, 1')}, ptr %n")
+        self.do(f"br label %{condition}")
+        self.start(end)
+
+    def _row(self) -> None:
+        """All passes over one row."""
+        at_hand = dict(self.names)
+        for number in range(self.last + 1):
+            targets = self.targets(number)
+            for node in ordered(targets):
+                if node.level == ROW:
+                    self._row_level(node)
+            self._columns(number, targets)
+            for i, node in enumerate(self.reductions):
+                if self.stage[id(node)] == number + 1:
+                    running = self.emit(f"load {self.type(self.kind)}, ptr %running{i}")
+                    self.names[id(node)] = self.across(node.extra, running)
+        for output in self.outputs:
+            if output.add:
+                for node in ordered([output.value]):
+                    if node.level == ROW:
+                        self._row_level(node)
+                self._add(output)
+        self.names = at_hand
+
+    def _row_level(self, node: Symbol) -> None:
+        if node.op == "input" and id(node) not in self.names:
+            address = self.emit(f"getelementptr {node.kind}, ptr %{node.extra}, i64 {self.n}")
+            self.names[id(node)] = self.spread(self.emit(f"load {node.kind}, ptr {address}"), node.kind)
+        else:
+            self.compute(node)
+
+    def _add(self, output: Output) -> None:
+        value = self.lane(self.operand(output.value, ROW), self.kind, 0)
+        if self.kind == "float":
+            value = self.emit(f"fpext float {value} to double")
+        place = "0" if self.ragged else self.n
+        address = self.emit(f"getelementptr double, ptr %{output.pointer}, i64 {place}")
+        total = self.emit(f"fadd double {self.emit(f'load double, ptr {address}')}, {value}")
+        self.do(f"store double {total}, ptr {address}")
+
+    def _columns(self, number: int, targets: list[Symbol]) -> None:
+        """One pass over the columns of a row: whole vectors, and where the run is ragged the rest under a mask."""
+        vector = self.type(self.kind)
+        for i, node in enumerate(self.reductions):
+            if self.stage[id(node)] == number + 1:
+                self.do(f"store {vector} {self.literal(IDENTITY[node.extra], self.kind)}, ptr %running{i}")
+        condition, body, end = self.label("columns"), self.label("column"), self.label("over")
+        self.do("store i64 0, ptr %j")
+        self.do(f"br label %{condition}")
+        self.start(condition)
+        self.j = self.emit("load i64, ptr %j")
+        following = self.emit(f"add i64 {self.j}, {self.lanes}")
+        more = f"icmp sle i64 {following}, %units" if self.ragged else f"icmp slt i64 {self.j}, %units"
+        self.do(f"br i1 {self.emit(more)}, label %{body}, label %{end}")
+        self.start(body)
+        self._vector(number, targets, masked=False)
+        self.do(f"store i64 {following}, ptr %j")
+        self.do(f"br label %{condition}")
+        self.start(end)
+        if self.ragged:
+            rest, done = self.label("rest"), self.label("done")
+            self.do(f"br i1 {self.emit(f'icmp slt i64 {self.j}, %units')}, label %{rest}, label %{done}")
+            self.start(rest)
+            self._vector(number, targets, masked=True)
+            self.do(f"br label %{done}")
+            self.start(done)
+
+    def _mask(self) -> str:
+        """Which lanes stand for real columns."""
+        start = self.spread(self.emit(f"trunc i64 {self.j} to i32"), "i32")
+        place = self.emit(f"add {self.type('i32')} {start}, {self.iota}")
+        return self.emit(f"icmp slt {self.type('i32')} {place}, {self.units}")
+
+    def _vector(self, number: int, targets: list[Symbol], masked: bool) -> None:
+        """The targets of a pass for one vector of columns."""
+        at_hand = dict(self.names)
+        self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
+        whole = self.ragged and not masked
+        mask = self.literal(1, "i1") if whole else self._mask()
+        if self.kept and number > self.kept[0]:
+            self.names[id(self.kept[1])] = self._load(self._scratch, self.kind, "")
+        for node in ordered(targets, known=self.names):
+            if node.level == ELEMENT:
+                self._element(node, mask if masked else "")
+        if self.kept and number == self.kept[0]:
+            self._store(self._scratch, self.names[id(self.kept[1])], "")
+        self._accumulate(number, "" if whole else mask)
+        if number == self.last:
+            for output in self.outputs:
+                if not output.add:
+                    value = self.operand(output.value, ELEMENT)
+                    if not self.ragged:
+                        vector, zero = self.type(self.kind), self.literal(0.0, self.kind)
+                        value = self.emit(f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {zero}")
+                    self._store(output.pointer, value, mask if masked else "")
+        self.names = at_hand
+
+    @property
+    def _scratch(self) -> str:
+        return next(output.pointer for output in self.outputs if not output.add)
+
+    def _accumulate(self, number: int, mask: str) -> None:
+        vector = self.type(self.kind)
+        for i, node in enumerate(self.reductions):
+            if self.stage[id(node)] == number + 1:
+                value = self.operand(node.args[0], ELEMENT)
+                if mask:
+                    neutral = self.literal(IDENTITY[node.extra], self.kind)
+                    value = self.emit(f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {neutral}")
+                running = self.emit(f"load {vector}, ptr %running{i}")
+                self.do(f"store {vector} {self.combine(node.extra, running, value)}, ptr %running{i}")
+
+    def _element(self, node: Symbol, mask: str) -> None:
+        if node.op == "input":
+            self.names[id(node)] = self._load(node.extra, node.kind, mask)
+        elif node.op == "column":
+            start = self.spread(self.emit(f"trunc i64 {self.j} to i32"), "i32")
+            place = self.emit(f"add {self.type('i32')} {start}, {self.iota}")
+            wide = f"sext {self.type('i32')} {place} to {self.type('i64')}"
+            self.names[id(node)] = place if node.kind == "i32" else self.emit(wide)
+        else:
+            self.compute(node)
+
+    def _load(self, pointer: str, kind: str, mask: str) -> str:
+        vector, size = self.type(kind), BYTES[kind]
+        address = self.emit(f"getelementptr {kind}, ptr %{pointer}, i64 {self.offset}")
+        if not mask:
+            return self.emit(f"load {vector}, ptr {address}, align {size}")
+        name = f"llvm.masked.load.v{self.lanes}{'f32' if kind == 'float' else 'f64'}.p0"
+        function = self.declare(name, vector, ["ptr", "i32 immarg", self.type("i1"), vector])
+        zero = f"{vector} zeroinitializer"
+        return self.emit(f"call {vector} {function}(ptr {address}, i32 {size}, {self.type('i1')} {mask}, {zero})")
+
+    def _store(self, pointer: str, value: str, mask: str) -> None:
+        vector, size = self.type(self.kind), BYTES[self.kind]
+        address = self.emit(f"getelementptr {self.kind}, ptr %{pointer}, i64 {self.offset}")
+        if not mask:
+            self.do(f"store {vector} {value}, ptr {address}, align {size}")
+            return
+        name = f"llvm.masked.store.v{self.lanes}{'f32' if self.kind == 'float' else 'f64'}.p0"
+        function = self.declare(name, "void", [vector, "ptr", "i32 immarg", self.type("i1")])
+        self.do(f"call void {function}({vector} {value}, ptr {address}, i32 {size}, {self.type('i1')} {mask})")
+
+
+class StepKernel(Emitter):
+    """A function that computes the numbers of one step from its rate, its number t and the share by which weights shrink."""
+
+    def text(self, name: str, values: Sequence[Symbol]) -> str:
+        """The LLVM module; value k goes to scalars[k]."""
+        for node in ordered(values):
+            if node.op == "input":
+                self.names[id(node)] = f"%{node.extra}" if node.extra != "t" else self.emit("sitofp i64 %t to double")
+            else:
+                self.compute(node)
+        for place, node in enumerate(values):
+            value = self.operand(node, STEP)
+            wide = self.emit(f"fpext float {value} to double") if node.kind == "float" else value
+            self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {place}')}")
+        head = f"define void @{name}(double %rate, i64 %t, double %shrink, ptr %scalars) {{\nentry:"
+        return "\n".join([*sorted(self.declared.values()), head, *self.lines, "  ret void", "}", ""])
+
+
+def step_values(nodes: Iterable[Symbol]) -> list[Symbol]:
+    """The numbers of one step that arrays meet, in a fixed order."""
+    met: dict[int, Symbol] = {}
+    for node in nodes:
+        if node.level != STEP:
+            met.update({id(x): x for x in node.args if x.level == STEP and x.op != "constant"})
+    return list(met.values())
