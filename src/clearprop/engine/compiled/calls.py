@@ -1,7 +1,7 @@
 """Calls of small compiled kernels by their address, so that the epoch loop is compiled once for all of them.
 
-A kernel is a C function, given as an int64. Arguments that point into an array are an array and a place in it. With
-Numba's compiler switched off an "address" is the number of a plain Python function, which gets views that start there.
+A kernel is a C function, given as an int64. An argument that points into an array is given as a pointer to the array's start and a
+place in it. With Numba's compiler switched off an "address" is the number of a plain Python function, which gets views that start there.
 """
 
 from __future__ import annotations
@@ -23,67 +23,93 @@ def register(function: Callable[..., None]) -> int:
     return len(_plain) - 1
 
 
-def _emit(context: Any, builder: Any, signature: Any, args: Any, pointers: int) -> Any:
-    """Call args[0] as a C function of `pointers` (array, place) pairs followed by numbers."""
-    values = []
-    for pair in range(pointers):
-        array, place = 1 + 2 * pair, 2 + 2 * pair
-        data = context.make_array(signature.args[array])(context, builder, args[array]).data
-        values.append(builder.gep(data, [args[place]]))
-    values += args[1 + 2 * pointers :]
-    kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
-    builder.call(builder.inttoptr(args[0], kind.as_pointer()), values)
-    return context.get_dummy_value()
+def _plain_call(pattern: str, address: int, arguments: tuple[Any, ...]) -> None:
+    """`pattern` has a letter per argument of the kernel: p a pointer (start and place), n a whole number, r a real one."""
+    given, remaining = [], iter(arguments)
+    for letter in pattern:
+        given.append(next(remaining)[next(remaining) :] if letter == "p" else next(remaining))
+    _plain[address](*given)
 
 
-def _views(arguments: tuple[Any, ...], pointers: int) -> list[Any]:
-    pairs = [arguments[2 * p][arguments[2 * p + 1] :] for p in range(pointers)]
-    return [*pairs, *arguments[2 * pointers :]]
+def _caller(pattern: str) -> Any:
+    """Signature and code of a call whose kernel takes arguments by `pattern`."""
+
+    def signature(arguments: tuple[Any, ...]) -> Any:
+        wanted, remaining = [], iter(arguments)
+        for letter in pattern:
+            given = next(remaining)
+            wanted.append(given if letter == "p" else types.float64 if letter == "r" else types.intp)
+            if letter == "p":
+                next(remaining)
+                wanted.append(types.intp)
+        return types.void(types.intp, *wanted)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values, place = [], 1
+        for letter in pattern:
+            value = args[place]
+            if letter == "p":
+                value = builder.gep(value, [args[place + 1]])
+            values.append(value)
+            place += 2 if letter == "p" else 1
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
-n, real = types.intp, types.float64
+FORWARD, PULLBACK, LOSS = "ppnnn", "pppnnn", "pppppppnnn"
+PREPARE, UPDATE, SLOPE = "rnrp", "ppppnp", "ppn"
+MULTIPLY, MULTIPLY_TRANSPOSED = "ppnnpnnnpnpn", "ppnnnpnnnpp"
 
 if config.DISABLE_JIT:
 
     def call_forward(address: int, *arguments: Any) -> None:
-        """Turn z into a = f(z): (z, at, a, at, rows, units, stride)."""
-        _plain[address](*_views(arguments, 2))
+        """Turn z into a = f(z)."""
+        _plain_call(FORWARD, address, arguments)
 
     def call_pullback(address: int, *arguments: Any) -> None:
-        """Turn the error signal into delta, in place: (z, at, a, at, error, at, rows, units, stride)."""
-        _plain[address](*_views(arguments, 3))
+        """Turn the error signal into delta, in place."""
+        _plain_call(PULLBACK, address, arguments)
 
     def call_loss(address: int, *arguments: Any) -> None:
-        """Loss and delta: (z, at, a, at, y, at, indices, at, weights, at, delta, at, values, at, rows, units, stride)."""
-        _plain[address](*_views(arguments, 7))
+        """Add the weighted losses to values, and write their delta."""
+        _plain_call(LOSS, address, arguments)
 
-    def call_optimizer(address: int, *arguments: Any) -> None:
-        """Update a run of parameters: (w, at, g, at, slot0, at, slot1, at, count, rate, t, shrink)."""
-        _plain[address](*_views(arguments, 4))
+    def call_prepare(address: int, *arguments: Any) -> None:
+        """Compute what an update rule needs once per step."""
+        _plain_call(PREPARE, address, arguments)
 
-    def call_penalty(address: int, *arguments: Any) -> None:
-        """Add the slope of a penalty to g: (w, at, g, at, count)."""
-        _plain[address](*_views(arguments, 2))
+    def call_update(address: int, *arguments: Any) -> None:
+        """Update a run of parameters in place."""
+        _plain_call(UPDATE, address, arguments)
+
+    def call_slope(address: int, *arguments: Any) -> None:
+        """Add the slope of the penalties to g."""
+        _plain_call(SLOPE, address, arguments)
+
+    def call_multiply(address: int, *arguments: Any) -> None:
+        """C = S + A W."""
+        _plain_call(MULTIPLY, address, arguments)
+
+    def call_multiply_transposed(address: int, *arguments: Any) -> None:
+        """G = A^T D."""
+        _plain_call(MULTIPLY_TRANSPOSED, address, arguments)
 
 else:
 
     @intrinsic
     def call_forward(typing_context, address, z, z_at, a, a_at, rows, units, stride):
         """Turn z into a = f(z)."""
-
-        def codegen(context, builder, signature, args):
-            return _emit(context, builder, signature, args, 2)
-
-        return types.void(n, z, n, a, n, n, n, n), codegen
+        signature, codegen = _caller(FORWARD)
+        return signature((z, z_at, a, a_at, rows, units, stride)), codegen
 
     @intrinsic
     def call_pullback(typing_context, address, z, z_at, a, a_at, error, error_at, rows, units, stride):
         """Turn the error signal into delta, in place."""
-
-        def codegen(context, builder, signature, args):
-            return _emit(context, builder, signature, args, 3)
-
-        return types.void(n, z, n, a, n, error, n, n, n, n), codegen
+        signature, codegen = _caller(PULLBACK)
+        return signature((z, z_at, a, a_at, error, error_at, rows, units, stride)), codegen
 
     @intrinsic
     def call_loss(
@@ -91,27 +117,44 @@ else:
         weights, weights_at, delta, delta_at, values, values_at, rows, units, stride,
     ):  # fmt: skip
         """Add the weighted losses to values, and write their delta."""
-
-        def codegen(context, builder, signature, args):
-            return _emit(context, builder, signature, args, 7)
-
-        pointers = (z, n, a, n, y, n, indices, n, weights, n, delta, n, values, n)
-        return types.void(n, *pointers, n, n, n), codegen
+        signature, codegen = _caller(LOSS)
+        pointers = (z, z_at, a, a_at, y, y_at, indices, indices_at, weights, weights_at, delta, delta_at)
+        return signature((*pointers, values, values_at, rows, units, stride)), codegen
 
     @intrinsic
-    def call_optimizer(typing_context, address, w, w_at, g, g_at, s0, s0_at, s1, s1_at, count, rate, t, shrink):
+    def call_prepare(typing_context, address, rate, t, shrink, scalars, scalars_at):
+        """Compute what an update rule needs once per step."""
+        signature, codegen = _caller(PREPARE)
+        return signature((rate, t, shrink, scalars, scalars_at)), codegen
+
+    @intrinsic
+    def call_update(typing_context, address, w, w_at, g, g_at, s0, s0_at, s1, s1_at, count, scalars, scalars_at):
         """Update a run of parameters in place."""
-
-        def codegen(context, builder, signature, args):
-            return _emit(context, builder, signature, args, 4)
-
-        return types.void(n, w, n, g, n, s0, n, s1, n, n, real, n, real), codegen
+        signature, codegen = _caller(UPDATE)
+        return signature((w, w_at, g, g_at, s0, s0_at, s1, s1_at, count, scalars, scalars_at)), codegen
 
     @intrinsic
-    def call_penalty(typing_context, address, w, w_at, g, g_at, count):
-        """Add the slope of a penalty to g."""
+    def call_slope(typing_context, address, w, w_at, g, g_at, count):
+        """Add the slope of the penalties to g."""
+        signature, codegen = _caller(SLOPE)
+        return signature((w, w_at, g, g_at, count)), codegen
 
-        def codegen(context, builder, signature, args):
-            return _emit(context, builder, signature, args, 2)
+    @intrinsic
+    def call_multiply(
+        typing_context, address, a, a_at, offsets, offsets_at, rows, steps, W, W_at, columns, lanes, panel,
+        start, start_at, start_row, c, c_at, c_row,
+    ):  # fmt: skip
+        """C = S + A W."""
+        signature, codegen = _caller(MULTIPLY)
+        factors = (a, a_at, offsets, offsets_at, rows, steps, W, W_at, columns, lanes, panel)
+        return signature((*factors, start, start_at, start_row, c, c_at, c_row)), codegen
 
-        return types.void(n, w, n, g, n, n), codegen
+    @intrinsic
+    def call_multiply_transposed(
+        typing_context, address, a, a_at, offsets, offsets_at, samples, row, rows,
+        delta, delta_at, delta_row, vectors, lanes, zeros, zeros_at, g, g_at,
+    ):  # fmt: skip
+        """G = A^T D."""
+        signature, codegen = _caller(MULTIPLY_TRANSPOSED)
+        factors = (a, a_at, offsets, offsets_at, samples, row, rows, delta, delta_at, delta_row, vectors, lanes)
+        return signature((*factors, zeros, zeros_at, g, g_at)), codegen

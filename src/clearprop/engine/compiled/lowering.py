@@ -8,7 +8,8 @@ for the values that each reduction needs, and a last one for the results.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, INTEGERS, ROW, STEP, Graph, Symbol
@@ -235,7 +236,7 @@ class RowKernel(Emitter):
         super().__init__(graph, vector_bytes)
         self.pointers, self.outputs, self.ragged = pointers, outputs, ragged
         self.nodes = ordered(output.value for output in outputs)
-        self.scalars = step_values(self.nodes)
+        self.scalars = step_values(self.nodes, [output.value for output in outputs])
         self.stage = stages(self.nodes)
         self.reductions = [node for node in self.nodes if node.op == "reduce"]
         stored = [output.value for output in outputs if not output.add]
@@ -386,12 +387,33 @@ class RowKernel(Emitter):
         self.do(f"br label %{condition}")
         self.start(end)
         if self.ragged:
-            rest, done = self.label("rest"), self.label("done")
-            self.do(f"br i1 {self.emit(f'icmp slt i64 {self.j}, %units')}, label %{rest}, label %{done}")
-            self.start(rest)
-            self._vector(number, targets, masked=True)
-            self.do(f"br label %{done}")
-            self.start(done)
+            with self._only_if(f"icmp slt i64 {self.j}, %units"):
+                self._vector(number, targets, masked=True)
+        elif number == self.last:
+            self._trim()
+
+    @contextmanager
+    def _only_if(self, comparison: str) -> Iterator[None]:
+        """What is emitted inside runs only where a comparison holds."""
+        inside, after = self.label("inside"), self.label("after")
+        self.do(f"br i1 {self.emit(comparison)}, label %{inside}, label %{after}")
+        self.start(inside)
+        yield
+        self.do(f"br label %{after}")
+        self.start(after)
+
+    def _trim(self) -> None:
+        """Zeros in the padding of the results' last vector."""
+        vector, zero = self.type(self.kind), self.literal(0.0, self.kind)
+        with self._only_if(f"icmp sgt i64 {self.j}, %units"):
+            self.j = self.emit(f"sub i64 {self.j}, {self.lanes}")
+            self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
+            mask = self._mask()
+            for output in self.outputs:
+                if not output.add:
+                    value = self._load(output.pointer, self.kind, "")
+                    kept = f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {zero}"
+                    self._store(output.pointer, self.emit(kept), "")
 
     def _mask(self) -> str:
         """Which lanes stand for real columns."""
@@ -403,8 +425,8 @@ class RowKernel(Emitter):
         """The targets of a pass for one vector of columns."""
         at_hand = dict(self.names)
         self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
-        whole = self.ragged and not masked
-        mask = self.literal(1, "i1") if whole else self._mask()
+        reducing = any(self.stage[id(node)] == number + 1 for node in self.reductions)
+        mask = self._mask() if masked or (reducing and not self.ragged) else ""
         if self.kept and number > self.kept[0]:
             self.names[id(self.kept[1])] = self._load(self._scratch, self.kind, "")
         for node in ordered(targets, known=self.names):
@@ -412,15 +434,11 @@ class RowKernel(Emitter):
                 self._element(node, mask if masked else "")
         if self.kept and number == self.kept[0]:
             self._store(self._scratch, self.names[id(self.kept[1])], "")
-        self._accumulate(number, "" if whole else mask)
+        self._accumulate(number, mask)
         if number == self.last:
             for output in self.outputs:
                 if not output.add:
-                    value = self.operand(output.value, ELEMENT)
-                    if not self.ragged:
-                        vector, zero = self.type(self.kind), self.literal(0.0, self.kind)
-                        value = self.emit(f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {zero}")
-                    self._store(output.pointer, value, mask if masked else "")
+                    self._store(output.pointer, self.operand(output.value, ELEMENT), mask if masked else "")
         self.names = at_hand
 
     @property
@@ -488,10 +506,7 @@ class StepKernel(Emitter):
         return "\n".join([*sorted(self.declared.values()), head, *self.lines, "  ret void", "}", ""])
 
 
-def step_values(nodes: Iterable[Symbol]) -> list[Symbol]:
-    """The numbers of one step that arrays meet, in a fixed order."""
-    met: dict[int, Symbol] = {}
-    for node in nodes:
-        if node.level != STEP:
-            met.update({id(x): x for x in node.args if x.level == STEP and x.op != "constant"})
-    return list(met.values())
+def step_values(nodes: Iterable[Symbol], results: Iterable[Symbol]) -> list[Symbol]:
+    """The numbers of one step that arrays meet or that are results, in a fixed order."""
+    met = [x for node in nodes if node.level != STEP for x in node.args] + list(results)
+    return list({id(x): x for x in met if x.level == STEP and x.op != "constant"}.values())

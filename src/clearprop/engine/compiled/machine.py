@@ -38,7 +38,7 @@ def optimized(text: str) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.triple = llvm.get_process_triple()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = False  # the text has the vectors it wants
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False  # the text has the vectors it wants
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return module

@@ -153,11 +153,13 @@ def fma(x: Any, y: Any, z: Any) -> Symbol:
 
 
 def polynomial(x: Symbol, coefficients: tuple[float, ...]) -> Symbol:
-    """c_0 + c_1 x + c_2 x^2 + ... by Horner's rule."""
-    total: Any = coefficients[-1]
-    for c in reversed(coefficients[:-1]):
-        total = fma(total, x, c)
-    return total
+    """c_0 + c_1 x + c_2 x^2 + ... by Estrin's scheme: neighbours in pairs, then pairs in pairs, a short chain of steps."""
+    terms: list[Any] = list(coefficients)
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        terms = [fma(high, x, low) for low, high in pairs] + terms[len(terms) & ~1 :]
+        x = x * x
+    return terms[0]
 
 
 def bits(x: Symbol) -> Symbol:

@@ -27,23 +27,20 @@ _INDEX = ir.IntType(64)
 class _Emitter:
     """Writes the LLVM code of the tiles of one product."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, args: Any, *, sweep_down: bool) -> None:
+    def __init__(self, builder: Any, signature: Any, args: Any, *, sweep_down: bool) -> None:
         self.builder, self.sweep_down = builder, sweep_down
         item = signature.args[2]
-        self.scalar = context.get_data_type(item.dtype)
+        self.scalar = args[2].type.pointee
         self.bytes = item.dtype.bitwidth // 8
         self.lanes = VECTOR_BYTES // self.bytes
         self.vector = ir.VectorType(self.scalar, self.lanes)
 
-        def data(position: int) -> Any:
-            return context.make_array(signature.args[position])(context, builder, args[position]).data
-
         self.rows, self.vectors = args[0], args[1]
-        self.a = builder.gep(data(2), [args[5]])
-        self.offsets = builder.gep(data(3), [args[4]])
-        self.b, self.b_row = builder.gep(data(6), [args[7]]), args[8]
-        self.start, self.start_row = builder.gep(data(9), [args[10]]), args[11]
-        self.c, self.c_row = builder.gep(data(12), [args[13]]), args[14]
+        self.a = builder.gep(args[2], [args[5]])
+        self.offsets = builder.gep(args[3], [args[4]])
+        self.b, self.b_row = builder.gep(args[6], [args[7]]), args[8]
+        self.start, self.start_row = builder.gep(args[9], [args[10]]), args[11]
+        self.c, self.c_row = builder.gep(args[12], [args[13]]), args[14]
         self.steps = args[15]
 
     def number(self, value: int) -> Any:
@@ -152,7 +149,7 @@ def _signature(item: Any, offsets: Any) -> Any:
 
 if config.DISABLE_JIT:
 
-    def _plain_tile(a_block, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, width):  # noqa: ANN001, ANN202
+    def _plain_tile(a_block, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, width):
         """C = S + A B with A (rows, steps) at hand, one step of the sweep at a time as the registers do it."""
         for r in range(len(a_block)):
             total = start[start_at + r * start_row :][:width].copy()
@@ -160,17 +157,17 @@ if config.DISABLE_JIT:
                 total += element * b[b_at + step * b_row :][:width]
             c[c_at + r * c_row :][:width] = total
 
-    def tile_along(  # noqa: ANN201
+    def tile_along(
         rows, vectors, a, offsets, offset, at, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, steps
-    ):  # noqa: ANN001
+    ):
         """C = S + A B, row r of A at a[offsets[offset + r] + at :]."""
         block = np.stack([a[offsets[offset + r] + at :][:steps] for r in range(rows)])
         width = vectors * VECTOR_BYTES // a.itemsize
         _plain_tile(block, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, width)
 
-    def tile_down(  # noqa: ANN201
+    def tile_down(
         rows, vectors, a, offsets, offset, at, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, steps
-    ):  # noqa: ANN001
+    ):
         """C = S + A^T B, row s of A (a step of the sweep) at a[offsets[offset + s] + at :]."""
         block = np.stack([a[offsets[offset + s] + at :][:rows] for s in range(steps)], axis=1)
         width = vectors * VECTOR_BYTES // a.itemsize
@@ -179,25 +176,25 @@ if config.DISABLE_JIT:
 else:
 
     @intrinsic
-    def tile_along(  # noqa: ANN201
+    def tile_along(
         typing_context, rows, vectors, a, offsets, offset, at, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, steps
-    ):  # noqa: ANN001
+    ):
         """C = S + A B, row r of A at a[offsets[offset + r] + at :]."""
 
-        def codegen(context, builder, signature, args):  # noqa: ANN001, ANN202
-            _Emitter(context, builder, signature, args, sweep_down=False).all_tiles()
+        def codegen(context, builder, signature, args):
+            _Emitter(builder, signature, args, sweep_down=False).all_tiles()
             return context.get_dummy_value()
 
         return _signature(a, offsets), codegen
 
     @intrinsic
-    def tile_down(  # noqa: ANN201
+    def tile_down(
         typing_context, rows, vectors, a, offsets, offset, at, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, steps
-    ):  # noqa: ANN001
+    ):
         """C = S + A^T B, row s of A (a step of the sweep) at a[offsets[offset + s] + at :]."""
 
-        def codegen(context, builder, signature, args):  # noqa: ANN001, ANN202
-            _Emitter(context, builder, signature, args, sweep_down=True).all_tiles()
+        def codegen(context, builder, signature, args):
+            _Emitter(builder, signature, args, sweep_down=True).all_tiles()
             return context.get_dummy_value()
 
         return _signature(a, offsets), codegen

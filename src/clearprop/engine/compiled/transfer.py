@@ -1,0 +1,47 @@
+"""Parameters between the flat vector, where they have names, and the panels, where they are fast."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.memory import of_connection, of_layer, pointers
+from clearprop.engine.compiled.update import expand, refresh_transposed
+
+
+@njit(nogil=True, cache=True)
+def copy_in(flat, panels, table, panel):
+    """Every W and b from the flat vector into panels."""
+    for start, place, rows, columns, padded in table:
+        for j in range(0, padded, panel):
+            width = min(panel, padded - j)
+            for r in range(rows):
+                for i in range(min(width, columns - j)):
+                    panels[place + j * rows + r * width + i] = flat[start + r * columns + j + i]
+
+
+@njit(nogil=True, cache=True)
+def copy_out(flat, panels, table, panel):
+    """Every W and b from the panels into the flat vector."""
+    for start, place, rows, columns, padded in table:
+        for j in range(0, padded, panel):
+            width = min(panel, padded - j)
+            for r in range(rows):
+                for i in range(min(width, columns - j)):
+                    flat[start + r * columns + j + i] = panels[place + j * rows + r * width + i]
+
+
+@njit(nogil=True, cache=True)
+def read_parameters(memory, flat, table):
+    """The parameters into panels, with what is made of them."""
+    m = pointers(memory)
+    panel = m.numbers[at.PANEL]
+    copy_in(flat, memory.weights, table, panel)
+    for c in range(m.numbers[at.CONNECTION_COUNT]):
+        if of_connection(m, c, at.KIND) == at.WIRED:
+            expand(m, c)
+        elif of_connection(m, c, at.KIND) == at.DENSE and of_connection(m, c, at.W_T) != -1:
+            inputs = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS)
+            columns = of_layer(m, of_connection(m, c, at.LAYER), at.PADDED)
+            for j in range(0, columns, panel):
+                refresh_transposed(m, c, 0, inputs, j, min(panel, columns - j))
