@@ -21,7 +21,7 @@ from clearprop.activations import Activation
 from clearprop.engine.compiled import scalar
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.lowering import Output, RowKernel, StepKernel, ordered
-from clearprop.engine.compiled.machine import compile_function, vector_bytes
+from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, as_symbol, convert
 from clearprop.errors import ArgumentError
 from clearprop.losses import Loss
@@ -40,10 +40,10 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
     if config.DISABLE_JIT:
         return register(_plain_forward(activation)), register(_plain_pullback(activation))
     graph, (z,) = _arrays(dtype, "z")
-    forward = RowKernel(graph, vector_bytes(), ("z", "a"), [_stored(graph, "a", traced(activation, "function", z))])
+    forward = RowKernel(graph, ("z", "a"), [_stored(graph, "a", traced(activation, "function", z))])
     graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
     delta = _stored(graph, "error", traced(activation, "pullback", z, a, error))
-    pullback = RowKernel(graph, vector_bytes(), ("z", "a", "error"), [delta])
+    pullback = RowKernel(graph, ("z", "a", "error"), [delta])
     return _compiled(forward, "forward"), _compiled(pullback, "pullback")
 
 
@@ -73,7 +73,7 @@ def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bo
         Output("values", convert(as_symbol(weights * value, graph), graph.kind), add=True),
     ]
     pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
-    return _compiled(RowKernel(graph, vector_bytes(), pointers, outputs), "loss")
+    return _compiled(RowKernel(graph, pointers, outputs), "loss")
 
 
 def optimizer_kernels(
@@ -101,8 +101,8 @@ def optimizer_kernels(
     change, *following = traced(optimizer, "update", rate, t, w, g, *slots)
     outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
     outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
-    kernel = RowKernel(graph, vector_bytes(), ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
-    prepare = StepKernel(graph, vector_bytes()).text("prepare", kernel.scalars)
+    kernel = RowKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
+    prepare = StepKernel(graph).text("prepare", kernel.scalars)
     return compile_function(prepare, "prepare"), _compiled(kernel, "update")
 
 
@@ -113,13 +113,13 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
     graph, (w, g) = _arrays(dtype, "w", "g")
     for penalty in penalties:
         g = g + traced(penalty, "value_and_slope", w)[1]
-    slope = RowKernel(graph, vector_bytes(), ("w", "g"), [_stored(graph, "g", g)], ragged=True)
+    slope = RowKernel(graph, ("w", "g"), [_stored(graph, "g", g)], ragged=True)
     graph, (w,) = _arrays(dtype, "w")
     total: Any = 0 * w
     for penalty in penalties:
         total = total + traced(penalty, "value_and_slope", w)[0]
     outputs = [Output("total", total.sum(axis=-1), add=True)]
-    value = RowKernel(graph, vector_bytes(), ("w", "total"), outputs, ragged=True)
+    value = RowKernel(graph, ("w", "total"), outputs, ragged=True)
     return _compiled(slope, "slope"), _compiled(value, "value")
 
 

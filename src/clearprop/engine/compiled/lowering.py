@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, INTEGERS, ROW, STEP, Graph, Symbol
 
 BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8, "i1": 1}
+#: Bytes that one vector instruction of the text works on. LLVM splits it where the registers are narrower; the numbers do
+#: not depend on that, and two chains of operations side by side keep the processor busy.
+LINE = 64
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
 DEAR = 8
 
@@ -31,9 +34,9 @@ class Output:
 class Emitter:
     """Emits the text of one LLVM function."""
 
-    def __init__(self, graph: Graph, vector_bytes: int) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph, self.kind = graph, graph.kind
-        self.lanes = vector_bytes // BYTES[graph.kind]
+        self.lanes = LINE // BYTES[graph.kind]
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
         self.names: dict[int, str] = {}  # of the nodes whose value is at hand, by id
@@ -228,12 +231,11 @@ class RowKernel(Emitter):
     def __init__(
         self,
         graph: Graph,
-        vector_bytes: int,
         pointers: Sequence[str],
         outputs: Sequence[Output],
         ragged: bool = False,
     ) -> None:
-        super().__init__(graph, vector_bytes)
+        super().__init__(graph)
         self.pointers, self.outputs, self.ragged = pointers, outputs, ragged
         self.nodes = ordered(output.value for output in outputs)
         self.scalars = step_values(self.nodes, [output.value for output in outputs])
@@ -404,16 +406,16 @@ class RowKernel(Emitter):
 
     def _trim(self) -> None:
         """Zeros in the padding of the results' last vector."""
-        vector, zero = self.type(self.kind), self.literal(0.0, self.kind)
+        vector, whole = self.type(self.kind), self.type(INTEGERS[self.kind])
         with self._only_if(f"icmp sgt i64 {self.j}, %units"):
             self.j = self.emit(f"sub i64 {self.j}, {self.lanes}")
             self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
-            mask = self._mask()
+            mask = self.emit(f"sext {self.type('i1')} {self._mask()} to {whole}")
             for output in self.outputs:
                 if not output.add:
                     value = self._load(output.pointer, self.kind, "")
-                    kept = f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {zero}"
-                    self._store(output.pointer, self.emit(kept), "")
+                    kept = self.emit(f"and {whole} {mask}, {self.emit(f'bitcast {vector} {value} to {whole}')}")
+                    self._store(output.pointer, self.emit(f"bitcast {whole} {kept} to {vector}"), "")
 
     def _mask(self) -> str:
         """Which lanes stand for real columns."""

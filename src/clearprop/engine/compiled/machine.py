@@ -25,22 +25,14 @@ def _target_machine() -> llvm.TargetMachine:
     return target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
 
 
-@cache
-def vector_bytes() -> int:
-    """Width of the vector registers: 64 with AVX-512, 32 with AVX, else 16."""
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
-
-
 def optimized(text: str) -> llvm.ModuleRef:
     """The module of an LLVM text after LLVM's optimization."""
     machine = _target_machine()
     module = llvm.parse_assembly(text)
     module.triple = llvm.get_process_triple()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False  # the text has the vectors it wants
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()  # the rest of the text is as it should be
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
     return module
 
 

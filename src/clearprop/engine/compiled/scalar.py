@@ -49,6 +49,10 @@ class Format:
     highest: float  # exp of more is infinite
     exp: tuple[float, ...]  # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
     log: tuple[float, ...]  # (2 artanh(s) - 2 s) / s^3 as a polynomial in s^2 for |s| <= 0.1716
+    erf: tuple[float, ...]  # erf(x) / x - 1 as a polynomial in x^2 for |x| <= 1/2
+    erfc: tuple[float, ...]  # (1 + 2 x) exp(x^2) erfc(x) as a polynomial in (x - centre) / (x + centre) for x >= 0.49
+    centre: float
+    farthest: float  # erfc of more is 0
     sin: tuple[float, ...]  # (sin(r) - r) / r^3 as a polynomial in r^2 for |r| <= pi/4
     cos: tuple[float, ...]  # (cos(r) - 1 + r^2/2) / r^4 likewise
 
@@ -83,6 +87,26 @@ FORMATS = {
         # relative errors: 2^-26.2, 2^-30, 2^-28, 2^-33
         exp=(0.5000000061993179, 0.16666542916848935, 0.041666281860834063, 0.0083665839953257395, 0.0013946459911820167),
         log=(0.66666776487292976, 0.39977527078416467, 0.29872152196749808),
+        erfc=(
+            1.2769783814932367,
+            -0.09276355343378599,
+            -0.1660304272898261,
+            0.16404183135547978,
+            -0.0542177658641258,
+            -0.007944299781242949,
+            0.008691267158833471,
+            0.0009434356697433835,
+            -0.0013131600835276907,
+        ),
+        erf=(
+            0.1283791655644767,
+            -0.3761260852603977,
+            0.11282821684700915,
+            -0.02675710035018317,
+            0.0047177986113764465,
+        ),
+        centre=2.0,
+        farthest=10.3,
         sin=(-0.16666654936656829, 0.0083321776840043064, -0.00019517234372989691),
         cos=(0.041666646854759695, -0.0013887366917199197, 2.4438380220312748e-5),
     ),
@@ -115,6 +139,43 @@ FORMATS = {
             0.1531400405500301298,
             0.14796442175469373141,
         ),
+        erfc=(
+            1.2329951186255526,
+            -0.1396211168405625,
+            0.015379652102618945,
+            0.06809705425469048,
+            -0.10103906603624849,
+            0.09373283499844368,
+            -0.06633036581373741,
+            0.03716751553559342,
+            -0.016197734036657425,
+            0.005031969999331409,
+            -0.0007577734599137245,
+            -0.00019925684377617285,
+            0.00015062254234171182,
+            -2.4398534793636634e-05,
+            -1.1224853821608123e-05,
+            5.707665648057624e-06,
+            2.9974546651446387e-07,
+            -8.212553973887092e-07,
+            6.686549461696817e-08,
+            1.0470584248086984e-07,
+            -1.2167104607208839e-08,
+            -1.016465024079064e-08,
+        ),
+        erf=(
+            0.12837916709551256,
+            -0.37612638903183465,
+            0.11283791670924728,
+            -0.02686617063268628,
+            0.005223977369823271,
+            -0.0008548297478094537,
+            0.00012053321965282171,
+            -1.4845521998641898e-05,
+            1.4722558584726385e-06,
+        ),
+        centre=4.0,
+        farthest=27.6,
         sin=(
             -0.16666666666666632026,
             0.0083333333333224135206,
@@ -172,6 +233,11 @@ def number(i: Symbol) -> Symbol:
     return i.graph.node("bitcast", (i,), {"i32": "float", "i64": "double"}[i.kind], None, None, i.flat)
 
 
+def whole(x: Symbol, of: Format) -> Symbol:
+    """The integer nearest to a number smaller than 2^(mantissa - 2)."""
+    return bits(x + of.magic) - of.magic_bits
+
+
 def two_to(n: Symbol, of: Format) -> Symbol:
     """2^n for an integer n of a normal number."""
     return number((n + of.bias) << of.mantissa)
@@ -183,23 +249,29 @@ def with_sign_of(size: Symbol, x: Symbol, of: Format) -> Symbol:
 
 
 # ------------------------------------------------------------------------------------------------------ exp and family
-def _reduced_exp(x: Symbol, of: Format) -> tuple[Symbol, Symbol]:
-    """exp(r) - 1 and n for x = n log 2 + r, |r| <= log(2) / 2, n an integer."""
+def _reduced_exp(x: Symbol, of: Format, carry: Any = None) -> tuple[Symbol, Symbol]:
+    """exp(r) - 1 and n, a whole number, for x + carry = n log 2 + r, |r| <= log(2) / 2."""
     shifted = fma(x, 1 / math.log(2), of.magic)
     n = shifted - of.magic
     r = fma(n, -of.ln2[1], fma(n, -of.ln2[0], x))
-    return fma(r * r, polynomial(r, of.exp), r), bits(shifted) - of.magic_bits
+    r = r if carry is None else r + carry
+    return fma(r * r, polynomial(r, of.exp), r), n
+
+
+def _scaled(x: Symbol, n: Symbol, of: Format) -> Symbol:
+    """2^n x in two factors, so that 2^n neither overflows early nor rounds a subnormal result twice."""
+    half = whole(0.5 * n, of)
+    return x * two_to(half, of) * two_to(whole(n, of) - half, of)
 
 
 @meaning("exp")
 def exp(x: Symbol) -> Symbol:
-    """2^n exp(r), 2^n in two factors so that it neither overflows early nor rounds a subnormal result twice."""
+    """2^n exp(r)."""
     x = as_float(x)
     of = FORMATS[x.kind]
     x = select(x > of.highest, of.highest, select(x < of.lowest, of.lowest, x))
     p, n = _reduced_exp(x, of)
-    half = n >> 1
-    return (p + 1) * two_to(half, of) * two_to(n - half, of)
+    return _scaled(p + 1, n, of)
 
 
 @meaning("expm1")
@@ -209,7 +281,7 @@ def expm1(x: Symbol) -> Symbol:
     of = FORMATS[x.kind]
     lowest = -2.0 * of.mantissa  # -1 to rounding
     p, n = _reduced_exp(select(x > of.highest, of.highest, select(x < lowest, lowest, x)), of)
-    scale = two_to(n - 1, of)
+    scale = two_to(whole(n - 1, of), of)
     result = 2 * fma(scale, p, scale - 0.5)
     return select(abs(x) < 2.0 ** -(of.mantissa + 2), x, result)
 
@@ -222,7 +294,7 @@ def tanh(x: Symbol) -> Symbol:
     y = -2 * abs(x)
     lowest = -0.8 * of.mantissa - 2  # tanh is 1 to rounding
     p, n = _reduced_exp(select(y < lowest, lowest, y), of)
-    scale = two_to(n, of)
+    scale = two_to(whole(n, of), of)
     e = fma(scale, p, scale - 1)
     return with_sign_of(e / (e + 2), x, of)
 
@@ -234,10 +306,10 @@ def _log_of_normal(x: Symbol, of: Format, exponent: Any, carry: Any) -> Symbol:
     x = 2^e m with m between sqrt(1/2) and sqrt(2), log m = 2 artanh(s) with s = f / (2 + f), f = m - 1, written as
     f - (f^2/2 - s (f^2/2 + R)) so that the leading term is exact.
     """
-    root_half = bits_of(math.sqrt(0.5), of)
-    e = (bits(x) - root_half) >> of.mantissa
-    f = number(bits(x) - (e << of.mantissa)) - 1
-    e = convert(e, x.kind) + exponent
+    root_half = bits_of(math.sqrt(0.5), of) - (of.bias << of.mantissa)
+    e = bitwise("lshr", bits(x) - root_half, of.mantissa)  # with the bias, so never negative
+    f = number(bits(x) - ((e - of.bias) << of.mantissa)) - 1
+    e = number(e + of.magic_bits) - (of.magic + of.bias) + exponent
     s = f / (f + 2)
     square = s * s
     half = 0.5 * f * f
@@ -277,6 +349,43 @@ def xlogy(x: Any, y: Any) -> Any:
     if is_number(y):
         return select((x == 0) & (y == y), 0, x * math.log(y))
     return select(compare("eq", x, 0) & (y == y), 0, x * log(y))
+
+
+# --------------------------------------------------------------------------------------------------------------- erfc
+def _erfc_of_large(size: Symbol, of: Format) -> Symbol:
+    """exp(-x^2) h(x) / (1 + 2 x) for x >= 0.49, with h one smooth polynomial (Shepherd and Laframboise 1981).
+
+    The part of x^2 that rounding would take is carried into the exponential.
+    """
+    size = select(size > of.farthest, of.farthest, size)
+    head = number(bits(size) & -(1 << (of.mantissa // 2 + 1)))  # its square is exact
+    e, n = _reduced_exp(-(head * head), of, carry=-((size - head) * (size + head)))
+    t = (size - of.centre) / (size + of.centre)
+    h = fma(t, polynomial(t, of.erfc[1:]), of.erfc[0]) / fma(2, size, 1)
+    return _scaled(fma(e, h, h), n, of)
+
+
+def _erf_of_small(x: Symbol, of: Format) -> Symbol:
+    return fma(x, polynomial(x * x, of.erf), x)
+
+
+@meaning("erfc")
+def erfc(x: Symbol) -> Symbol:
+    """1 - erf(x) for |x| < 1/2; beyond, by the size of x, and 2 - erfc(-x) for negative x."""
+    x = as_float(x)
+    of = FORMATS[x.kind]
+    large = _erfc_of_large(abs(x), of)
+    large = select(x < 0, 2 - large, large)
+    return select(abs(x) < 0.5, 1 - _erf_of_small(x, of), large)
+
+
+@meaning("erf")
+def erf(x: Symbol) -> Symbol:
+    """X + x P(x^2) for |x| < 1/2, else 1 - erfc(|x|) with the sign of x."""
+    x = as_float(x)
+    of = FORMATS[x.kind]
+    large = with_sign_of(1 - _erfc_of_large(abs(x), of), x, of)
+    return select(abs(x) < 0.5, _erf_of_small(x, of), large)
 
 
 # ------------------------------------------------------------------------------------------------- functions of circles
@@ -436,8 +545,6 @@ for _numpy, _c in {
     "log10": "log10",
     "cbrt": "cbrt",
     "hypot": "hypot",
-    "erf": "erf",
-    "gammaln": "lgamma",
 }.items():
     meaning(_numpy, _c)(lambda *x, name=_c: library(name, *x))
 assert set(FORMATS) == set(FLOATS)
