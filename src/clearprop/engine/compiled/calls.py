@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import config
 from numba.extending import intrinsic
 
@@ -61,7 +61,7 @@ def _caller(pattern: str) -> Any:
 
 FORWARD, PULLBACK, LOSS = "ppnnn", "pppnnn", "pppppppnnn"
 PREPARE, UPDATE, SLOPE = "rnrp", "ppppnp", "ppn"
-MULTIPLY, MULTIPLY_TRANSPOSED = "ppnnpnnnpnpn", "ppnnnpnnnpp"
+MULTIPLY, MULTIPLY_TRANSPOSED, ADD_ROWS = "ppnnpnnnpnpn", "ppnnnpnnnpp", "ppnnpnpn"
 
 if config.DISABLE_JIT:
 
@@ -96,6 +96,14 @@ if config.DISABLE_JIT:
     def call_multiply_transposed(address: int, *arguments: Any) -> None:
         """G = A^T D."""
         _plain_call(MULTIPLY_TRANSPOSED, address, arguments)
+
+    def call_add_rows(address: int, *arguments: Any) -> None:
+        """C = S + A."""
+        _plain_call(ADD_ROWS, address, arguments)
+
+    def call_part(m: Any, part: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> None:
+        """Call a part of the step by its column in `numbers`."""
+        _plain[m.numbers[part]](m, m.work, a, b, c, d, e)
 
 else:
 
@@ -158,3 +166,21 @@ else:
         signature, codegen = _caller(MULTIPLY_TRANSPOSED)
         factors = (a, a_at, offsets, offsets_at, samples, row, rows, delta, delta_at, delta_row, vectors, lanes)
         return signature((*factors, zeros, zeros_at, g, g_at)), codegen
+
+    @intrinsic
+    def call_add_rows(
+        typing_context, address, a, a_at, offsets, offsets_at, rows, units, start, start_at, start_row, c, c_at, c_row
+    ):
+        """C = S + A."""
+        signature, codegen = _caller(ADD_ROWS)
+        return signature((a, a_at, offsets, offsets_at, rows, units, start, start_at, start_row, c, c_at, c_row)), codegen
+
+    @intrinsic
+    def _call_part(typing_context, address, table, table_at, work, work_at, a, b, c, d, e):
+        signature, codegen = _caller("ppnnnnn")
+        return signature((table, table_at, work, work_at, a, b, c, d, e)), codegen
+
+    @njit(error_model="numpy")
+    def call_part(m, part, a=0, b=0, c=0, d=0, e=0):
+        """Call a part of the step by its column in `numbers`."""
+        _call_part(m.numbers[part], m.table, 0, m.work, 0, a, b, c, d, e)

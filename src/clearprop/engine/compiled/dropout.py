@@ -19,7 +19,7 @@ if config.DISABLE_JIT:
 else:
     _mix = njit(mix)
 
-    @njit(nogil=True)
+    @njit(error_model="numpy")
     def fill_mask(work, place, stride, order, begin, rows, units, key, dropout):
         """The mask of some rows of the batch, into `work`."""
         kept = 1.0 / (1.0 - dropout)

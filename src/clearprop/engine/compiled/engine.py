@@ -12,7 +12,7 @@ from numba.core import config
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
-from clearprop.engine.compiled.memory import Memory
+from clearprop.engine.compiled.memory import Memory, table_of
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.step import run_epoch
 from clearprop.engine.compiled.transfer import copy_in, copy_out, read_parameters
@@ -94,13 +94,15 @@ class CompiledEngine:
         m = self.memory._replace(sync=np.zeros(meeting.SYNC, np.int64), order=order, edges=edges, rates=rates)
         m.numbers[at.STEPS_DONE] = self.steps
         m.results[:] = 0
-        read_parameters(m, self.params.flat, self.copies)
+        table = table_of(m)
+        read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
         helpers = [
-            threading.Thread(target=run_epoch, args=(m, len(rates), 0), daemon=True) for _ in range(self.threads - 1)
+            threading.Thread(target=run_epoch, args=(table, m.work, len(rates), 0), daemon=True)
+            for _ in range(self.threads - 1)
         ]
         for helper in helpers:
             helper.start()
-        run_epoch(m, len(rates), self.threads)
+        run_epoch(table, m.work, len(rates), self.threads)
         for helper in helpers:
             helper.join()
         copy_out(self.params.flat, m.weights, self.copies, self.plan.lanes.panel)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import njit, types
 from numba.core import config
 from numba.extending import intrinsic
@@ -46,14 +47,19 @@ SCRATCH, SCRATCH_SIZE, WEIGHT_ROWS = 14, 15, 16  # places in `work`: a block per
 STEPS_DONE = 17  # steps before this epoch
 LAYER_COUNT, CONNECTION_COUNT = 18, 19  # rows of the tables
 MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
-NUMBERS = 22
+SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
+REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
+ADD_ROWS = 32
+NUMBERS = 33
+#: The parts of a step in the order of their addresses.
+PARTS = range(SWEEP, WRITE_NORMS + 1)
 
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, DROPOUT = 0, 1, 2, 3, 4
 
-# Results of an epoch: sums over its steps; squared norm of the last gradient; then by layer the squared norms of
+# Results of an epoch: sums over its steps; what clipping multiplied by; squared norm of the last gradient; then by layer the squared norms of
 # delta and of the gradient.
-COST, SHARE, GRADIENT, LAYERS = 0, 1, 2, 3
+COST, SHARE, FACTOR, GRADIENT, LAYERS = 0, 1, 2, 3, 4
 
 #: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
 #: weights whose gradient was finished before, and for biases.
@@ -89,9 +95,21 @@ class Memory(NamedTuple):
     order: Any  #: int64, the rows of the data in the order of the epoch
     edges: Any  #: int64, where each batch starts in it, and the end
     rates: Any  #: float64, the learning rate of each step
+    table: Any = None  #: in compiled code, where all these addresses are
+
+
+def table_of(memory):
+    """What compiled code gets: the addresses of all arrays (plain Python gets the memory itself)."""
+    if config.DISABLE_JIT:
+        return memory
+    return np.array([0 if array is None else array.__array_interface__["data"][0] for array in memory], np.int64)
 
 
 if config.DISABLE_JIT:
+
+    def memory_at(table, work):
+        """The memory whose addresses are in `table`; `work` tells the precision."""
+        return table
 
     def pointer(array):
         """Where an array starts."""
@@ -108,46 +126,63 @@ else:
 
         return types.CPointer(array.dtype)(array), codegen
 
+    def _reader(kind):
+        """An intrinsic that reads the address at a place of a table, as a pointer."""
 
-@njit(nogil=True)
+        @intrinsic
+        def read(typing_context, table, place, work):
+            pointer = work if kind is None else types.CPointer(kind)
+
+            def codegen(context, builder, signature, args):
+                address = builder.load(builder.gep(args[0], [args[1]]))
+                return builder.inttoptr(address, context.get_value_type(pointer))
+
+            return pointer(table, types.intp, work), codegen
+
+        return read
+
+    _whole, _double, _key, _real = _reader(types.int64), _reader(types.float64), _reader(types.uint64), _reader(None)
+
+    @njit(error_model="numpy")
+    def memory_at(table, work):
+        """The memory whose addresses are in `table`; `work` tells the precision."""
+        return Memory(
+            _whole(table, 0, work),
+            _double(table, 1, work),
+            _whole(table, 2, work),
+            _whole(table, 3, work),
+            _real(table, 4, work),
+            _real(table, 5, work),
+            _whole(table, 6, work),
+            _real(table, 7, work),
+            _whole(table, 8, work),
+            _real(table, 9, work),
+            _real(table, 10, work),
+            _real(table, 11, work),
+            _real(table, 12, work),
+            _real(table, 13, work),
+            _whole(table, 14, work),
+            _whole(table, 15, work),
+            _double(table, 16, work),
+            _double(table, 17, work),
+            _double(table, 18, work),
+            _key(table, 19, work),
+            _double(table, 20, work),
+            _whole(table, 21, work),
+            _whole(table, 22, work),
+            _whole(table, 23, work),
+            _double(table, 24, work),
+            table,
+        )
+
+
+@njit(error_model="numpy")
 def of_layer(m, layer, column):
     """A number of the table of layers."""
     return m.layers[layer * LAYER_COLUMNS + column]
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def of_connection(m, connection, column):
     """A number of the table of connections."""
     return m.connections[connection * CONNECTION_COLUMNS + column]
-
-
-@njit(nogil=True)
-def pointers(m):
-    """The same memory by its pointers."""
-    return Memory(
-        pointer(m.numbers),
-        pointer(m.reals),
-        pointer(m.layers),
-        pointer(m.connections),
-        pointer(m.X),
-        pointer(m.y),
-        pointer(m.indices),
-        pointer(m.sample_weight),
-        pointer(m.offsets),
-        pointer(m.weights),
-        pointer(m.slot0),
-        pointer(m.slot1),
-        pointer(m.gradients),
-        pointer(m.work),
-        pointer(m.batch_indices),
-        pointer(m.patterns),
-        pointer(m.values),
-        pointer(m.norms),
-        pointer(m.scalars),
-        pointer(m.keys),
-        pointer(m.results),
-        pointer(m.sync),
-        pointer(m.order),
-        pointer(m.edges),
-        pointer(m.rates),
-    )

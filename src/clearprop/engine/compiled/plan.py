@@ -13,7 +13,7 @@ from clearprop.connections import Wired
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
 from clearprop.engine.compiled.memory import Memory
-from clearprop.engine.compiled.products import product_kernels
+from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
 from clearprop.losses import Loss
 from clearprop.network import INPUT, Network
@@ -236,7 +236,8 @@ class Plan:
         numbers[at.ZEROS], numbers[at.SCRATCH], numbers[at.SCRATCH_SIZE] = self.zeros, self.scratch, self.scratch_size
         numbers[at.WEIGHT_ROWS] = self.weight_rows
         numbers[at.LAYER_COUNT], numbers[at.CONNECTION_COUNT] = len(self.layers), len(self.connections)
-        numbers[at.MULTIPLY], numbers[at.MULTIPLY_TRANSPOSED] = product_kernels(self.dtype)
+        for column, address in kernels(self.dtype).items():
+            numbers[column] = address
         return numbers
 
     def memory(self, X: np.ndarray, slots: int = 0, stored: bool = False, **given: Any) -> Memory:

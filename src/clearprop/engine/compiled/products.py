@@ -58,26 +58,34 @@ def multiply_transposed(a, offsets, samples, row, rows, delta, delta_row, vector
             )  # fmt: skip
 
 
+def add_rows(a, offsets, rows, units, start, start_row, c, c_row):
+    """C = S + A: the product with the unit matrix."""
+    for r in range(rows):
+        for j in range(units):
+            c[r * c_row + j] = start[r * start_row + j] + a[offsets[r] + j]
+
+
 @lru_cache(maxsize=None)
-def product_kernels(dtype: np.dtype) -> tuple[int, int]:
-    """Addresses of `multiply` and `multiply_transposed` in a precision."""
+def product_kernels(dtype: np.dtype) -> tuple[int, int, int]:
+    """Addresses of `multiply`, `multiply_transposed` and `add_rows` in a precision."""
     if config.DISABLE_JIT:
-        return register(multiply), register(multiply_transposed)
+        return register(multiply), register(multiply_transposed), register(add_rows)
     n, real, places = types.intp, types.CPointer(from_dtype(dtype)), types.CPointer(types.int64)
     along = types.void(real, places, n, n, real, n, n, n, real, n, real, n)
     down = types.void(real, places, n, n, n, real, n, n, n, real, real)
+    identity = types.void(real, places, n, n, real, n, real, n)
     compiled = [
         cfunc(signature, nopython=True, cache=True, error_model="numpy")(function)
-        for function, signature in ((multiply, along), (multiply_transposed, down))
+        for function, signature in ((multiply, along), (multiply_transposed, down), (add_rows, identity))
     ]
     _alive.extend(compiled)
-    return compiled[0].address, compiled[1].address
+    return compiled[0].address, compiled[1].address, compiled[2].address
 
 
 _alive: list[object] = []
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(error_model="numpy")
 def transpose_block(W, w_at, rows, width, columns, w_t_at, stride):
     """W_T[j, r] = W[r, j] of a contiguous block (rows, width) whose first `columns` columns are real."""
     for j in range(columns):
@@ -86,7 +94,7 @@ def transpose_block(W, w_at, rows, width, columns, w_t_at, stride):
             W[line + r] = W[w_at + r * width + j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(error_model="numpy")
 def column_sums(delta, d_at, stride, rows, columns, g, g_at):
     """g = sum over rows of D, four rows at a time whatever the number of threads."""
     for j in range(columns):

@@ -8,24 +8,15 @@ from __future__ import annotations
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.calls import call_forward, call_loss, call_multiply, call_pullback
+from clearprop.engine.compiled.calls import call_add_rows, call_forward, call_loss, call_multiply, call_pullback
 from clearprop.engine.compiled.dropout import fill_mask
-from clearprop.engine.compiled.memory import of_connection, of_layer
+from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 
 #: Rows that go through the whole network at once, so that what they leave is still in the cache on the way back.
 ROWS_AT_ONCE = 96
 
 
-@njit(nogil=True)
-def add_rows(work, to, source, offsets, first, rows, units, stride, fresh):
-    """An identity connection: add (or, if fresh, copy) rows of `source` to rows of `work`."""
-    for r in range(rows):
-        line, place = offsets[first + r], to + r * stride
-        for j in range(units):
-            work[place + j] = source[line + j] + (0 if fresh else work[place + j])
-
-
-@njit(nogil=True)
+@njit(error_model="numpy")
 def scale_rows(work, to, source, factor, rows, units, stride):
     """work[to] = work[source] * work[factor], elementwise."""
     for r in range(rows):
@@ -34,15 +25,7 @@ def scale_rows(work, to, source, factor, rows, units, stride):
             work[to + line + j] = work[source + line + j] * work[factor + line + j]
 
 
-@njit(nogil=True)
-def spread_bias(work, to, weights, bias, rows, columns, stride):
-    """Every row of z becomes the bias."""
-    for r in range(rows):
-        for j in range(columns):
-            work[to + r * stride + j] = weights[bias + j]
-
-
-@njit(nogil=True)
+@njit(error_model="numpy")
 def weighted_sum(m, layer, first, rows):
     """z = b + sum over sources of a W, each connection onto what the ones before it left."""
     numbers = m.numbers
@@ -53,22 +36,23 @@ def weighted_sum(m, layer, first, rows):
         source = of_connection(m, c, at.SOURCE)
         a = m.X if source == 0 else m.work
         rows_of_a = of_layer(m, source, at.A_ROWS) + first
+        start, start_at = (m.weights, of_layer(m, layer, at.BIAS)) if fresh else (m.work, z)
+        start_row = 0 if fresh else stride
         if of_connection(m, c, at.KIND) == at.IDENTITY:
-            if fresh:
-                spread_bias(m.work, z, m.weights, of_layer(m, layer, at.BIAS), rows, of_layer(m, layer, at.PADDED), stride)
-            add_rows(m.work, z, a, m.offsets, rows_of_a, rows, of_layer(m, layer, at.UNITS), stride, False)
+            call_add_rows(
+                numbers[at.ADD_ROWS], a, 0, m.offsets, rows_of_a, rows, of_layer(m, layer, at.UNITS),
+                start, start_at, start_row, m.work, z, stride,
+            )  # fmt: skip
         else:
-            start = m.weights if fresh else m.work
             call_multiply(
-                m.numbers[at.MULTIPLY], a, 0, m.offsets, rows_of_a, rows, of_layer(m, source, at.UNITS),
+                numbers[at.MULTIPLY], a, 0, m.offsets, rows_of_a, rows, of_layer(m, source, at.UNITS),
                 m.weights, of_connection(m, c, at.W), of_layer(m, layer, at.PADDED), numbers[at.LANES], numbers[at.PANEL],
-                start, of_layer(m, layer, at.BIAS) if fresh else z, 0 if fresh else stride,
-                m.work, z, stride,
+                start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
         fresh = False
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def forward(m, begin, first, rows):
     """z and a of each layer, from the input to the outputs."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
@@ -85,7 +69,7 @@ def forward(m, begin, first, rows):
             scale_rows(m.work, a, f, mask, rows, units, stride)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def losses(m, begin, first, rows):
     """Weighted loss of each row, and delta of each output layer."""
     for n in range(rows):
@@ -116,7 +100,7 @@ def losses(m, begin, first, rows):
         )  # fmt: skip
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def send_back(m, c, first, rows):
     """The error signal of one connection's source: delta W^T, written or added."""
     numbers = m.numbers
@@ -125,18 +109,21 @@ def send_back(m, c, first, rows):
     stride = of_layer(m, source, at.STRIDE)
     error = of_layer(m, source, at.DELTA) + first * stride
     rows_of_delta = of_layer(m, layer, at.DELTA_ROWS) + first
+    start, start_at, start_row = (m.weights, numbers[at.ZEROS], 0) if fresh else (m.work, error, stride)
     if of_connection(m, c, at.KIND) == at.IDENTITY:
-        add_rows(m.work, error, m.work, m.offsets, rows_of_delta, rows, of_layer(m, source, at.UNITS), stride, fresh)
+        call_add_rows(
+            numbers[at.ADD_ROWS], m.work, 0, m.offsets, rows_of_delta, rows, of_layer(m, source, at.UNITS),
+            start, start_at, start_row, m.work, error, stride,
+        )  # fmt: skip
     else:
         call_multiply(
-            m.numbers[at.MULTIPLY], m.work, 0, m.offsets, rows_of_delta, rows, of_layer(m, layer, at.UNITS),
+            numbers[at.MULTIPLY], m.work, 0, m.offsets, rows_of_delta, rows, of_layer(m, layer, at.UNITS),
             m.weights, of_connection(m, c, at.W_T), of_layer(m, source, at.PADDED), numbers[at.LANES], numbers[at.PANEL],
-            m.weights if fresh else m.work, numbers[at.ZEROS] if fresh else error, 0 if fresh else stride,
-            m.work, error, stride,
+            start, start_at, start_row, m.work, error, stride,
         )  # fmt: skip
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def backward(m, first, rows):
     """Delta of each layer, from the outputs to the input; each gives its sources their error signal."""
     for layer in range(m.numbers[at.LAYER_COUNT] - 1, 0, -1):
@@ -150,15 +137,17 @@ def backward(m, first, rows):
                 z, f = of_layer(m, layer, at.Z) + here, of_layer(m, layer, at.F) + here
                 call_pullback(of_layer(m, layer, at.PULLBACK), m.work, z, m.work, f, m.work, delta, rows, units, stride)
             if of_layer(m, layer, at.LOSS_DELTA) != -1:
-                more = of_layer(m, layer, at.LOSS_DELTA) + here
-                for place in range(rows * stride):
-                    m.work[delta + place] += m.work[more + place]
+                more = of_layer(m, layer, at.LOSS_DELTA) - of_layer(m, layer, at.DELTA)
+                call_add_rows(
+                    m.numbers[at.ADD_ROWS], m.work, more, m.offsets, of_layer(m, layer, at.DELTA_ROWS) + first, rows, units,
+                    m.work, delta, stride, m.work, delta, stride,
+                )  # fmt: skip
         for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):
             if of_connection(m, c, at.SEND) != at.SEND_NOTHING:
                 send_back(m, c, first, rows)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def total_weight(m, begin, end):
     """Sum of the sample weights of a batch."""
     if m.numbers[at.WEIGHTED] == 0:
@@ -169,9 +158,9 @@ def total_weight(m, begin, end):
     return total
 
 
-@njit(nogil=True)
-def sweep(m, begin, end, first, last):
-    """Both sweeps over the rows `first` to `last` of the batch m.order[begin:end]."""
+def sweep(table, work, begin, end, first, last, unused):
+    """Both sweeps over the rows `first` to `last` of the batch order[begin:end]."""
+    m = memory_at(table, work)
     weight_rows = m.numbers[at.WEIGHT_ROWS]
     total = total_weight(m, begin, end) if m.numbers[at.MEAN] else 0.0
     share = 1.0 / total if total != 0 else 1.0

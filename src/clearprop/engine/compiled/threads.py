@@ -113,18 +113,18 @@ else:
 
         return types.void(), codegen
 
-    @njit(nogil=True)
+    @njit(error_model="numpy")
     def give_way():
         """Let another thread have the core."""
         _external_yield()
 
-    @njit(nogil=True)
+    @njit(error_model="numpy")
     def nap():
         """Sleep for a moment."""
         _external_sleep(_NAP)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def wait_until(numbers, place, least):
     """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep in between."""
     tries = 0
@@ -138,7 +138,7 @@ def wait_until(numbers, place, least):
             nap()
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def meet(numbers, target):
     """Wait until `target` arrivals have been counted, one's own included."""
     atomic_add(numbers, ARRIVED, 1)

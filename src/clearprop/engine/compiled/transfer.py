@@ -5,8 +5,8 @@ from __future__ import annotations
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.memory import of_connection, of_layer, pointers
-from clearprop.engine.compiled.update import expand, refresh_transposed
+from clearprop.engine.compiled.calls import call_part
+from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer, pointer
 
 
 @njit(nogil=True, cache=True)
@@ -31,17 +31,17 @@ def copy_out(flat, panels, table, panel):
                     flat[start + r * columns + j + i] = panels[place + j * rows + r * width + i]
 
 
-@njit(nogil=True, cache=True)
-def read_parameters(memory, flat, table):
+@njit(nogil=True, cache=True, error_model="numpy")
+def read_parameters(table, work, flat, panels, copies):
     """The parameters into panels, with what is made of them."""
-    m = pointers(memory)
+    m = memory_at(pointer(table), pointer(work))
     panel = m.numbers[at.PANEL]
-    copy_in(flat, memory.weights, table, panel)
+    copy_in(flat, panels, copies, panel)
     for c in range(m.numbers[at.CONNECTION_COUNT]):
         if of_connection(m, c, at.KIND) == at.WIRED:
-            expand(m, c)
+            call_part(m, at.EXPAND, c)
         elif of_connection(m, c, at.KIND) == at.DENSE and of_connection(m, c, at.W_T) != -1:
             inputs = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS)
             columns = of_layer(m, of_connection(m, c, at.LAYER), at.PADDED)
             for j in range(0, columns, panel):
-                refresh_transposed(m, c, 0, inputs, j, min(panel, columns - j))
+                call_part(m, at.REFRESH, c, 0, inputs, j, min(panel, columns - j))

@@ -9,18 +9,18 @@ from __future__ import annotations
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.calls import call_multiply_transposed, call_prepare, call_slope, call_update
-from clearprop.engine.compiled.memory import of_connection, of_layer
+from clearprop.engine.compiled.calls import call_multiply_transposed, call_part, call_prepare, call_slope, call_update
+from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.products import column_sums, transpose_block
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def first_row(units, lanes, thread, threads):
     """Where a thread's share of the rows of W starts: a whole number of vectors."""
     return min(units, (-(-units // lanes)) * thread // threads * lanes)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def prepare(m, thread, rate, t):
     """What the update rule needs once per step, for the weights and for the biases."""
     place = thread * at.SCALAR_SETS * at.SCALARS
@@ -31,7 +31,7 @@ def prepare(m, thread, rate, t):
     call_prepare(numbers[at.PREPARE_PLAIN], rate, t, 0.0, m.scalars, place + at.PLAIN_BIASES * at.SCALARS)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def update(m, thread, kind, parameters, g, g_at, count):
     """Update a run of parameters whose gradient lies at g_at."""
     scalars = (thread * at.SCALAR_SETS + kind) * at.SCALARS
@@ -41,7 +41,7 @@ def update(m, thread, kind, parameters, g, g_at, count):
     )
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def clip_values(m, g_at, count):
     """Cut a run of the gradient to +-clip_value."""
     bound = m.reals[at.CLIP_VALUE]
@@ -50,7 +50,7 @@ def clip_values(m, g_at, count):
             m.work[i] = min(max(m.work[i], -bound), bound)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def finish_weights(m, parameters, g_at, count):
     """Slope of the penalties, then the cut, for a run of trained weights."""
     if m.numbers[at.SLOPE] != -1:
@@ -58,7 +58,7 @@ def finish_weights(m, parameters, g_at, count):
     clip_values(m, g_at, count)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def add_squares(work, g_at, rows, width, columns, norms, place):
     """Add the squares of each row of a block to its norm."""
     for r in range(rows):
@@ -69,16 +69,16 @@ def add_squares(work, g_at, rows, width, columns, norms, place):
         norms[place + r] += total
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def store(m, parameters, g_at, count):
     """Keep a run of the gradient for later."""
     for i in range(count):
         m.gradients[parameters + i] = m.work[g_at + i]
 
 
-@njit(nogil=True)
-def refresh_transposed(m, c, row, rows, column, width):
+def refresh_transposed(table, work, c, row, rows, column, width):
     """Bring the transposed copy up to date with a block of W."""
+    m = memory_at(table, work)
     panel, lanes = m.numbers[at.PANEL], m.numbers[at.LANES]
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
     inputs, units = of_layer(m, source, at.UNITS), of_layer(m, layer, at.UNITS)
@@ -94,9 +94,9 @@ def refresh_transposed(m, c, row, rows, column, width):
         done += piece
 
 
-@njit(nogil=True)
-def dense_gradient(m, c, samples, thread, threads, detailed):
+def dense_gradient(table, work, c, samples, thread, threads, detailed):
     """Gradient and update of a thread's rows of one dense W, a block of one panel at a time."""
+    m = memory_at(table, work)
     numbers = m.numbers
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
     a = m.X if source == 0 else m.work
@@ -128,12 +128,12 @@ def dense_gradient(m, c, samples, thread, threads, detailed):
                 kind = at.PLAIN_WEIGHTS if detailed else at.FUSED_WEIGHTS
                 update(m, thread, kind, parameters, m.work, g, rows * width)
                 if of_connection(m, c, at.W_T) != -1 and not numbers[at.BOUNDED]:
-                    refresh_transposed(m, c, row, rows, j, width)
+                    call_part(m, at.REFRESH, c, row, rows, j, width)
 
 
-@njit(nogil=True)
-def expand(m, c):
+def expand(table, work, c, unused1, unused2, unused3, unused4):
     """W in panels, and its transposed copy, from the shared weights of a wired connection."""
+    m = memory_at(table, work)
     panel = m.numbers[at.PANEL]
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
     inputs, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.PADDED)
@@ -143,12 +143,12 @@ def expand(m, c):
         m.weights[W + i] = m.weights[shared + number - 1] if number > 0 else 0.0
     if of_connection(m, c, at.W_T) != -1:
         for j in range(0, columns, panel):
-            refresh_transposed(m, c, 0, inputs, j, min(panel, columns - j))
+            call_part(m, at.REFRESH, c, 0, inputs, j, min(panel, columns - j))
 
 
-@njit(nogil=True)
-def wired_gradient(m, c, samples, thread, detailed):
+def wired_gradient(table, work, c, samples, thread, detailed, unused):
     """Gradient and update of the shared weights of one wired connection, by one thread."""
+    m = memory_at(table, work)
     numbers = m.numbers
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
     a = m.X if source == 0 else m.work
@@ -180,12 +180,12 @@ def wired_gradient(m, c, samples, thread, detailed):
     elif trained:
         update(m, thread, at.PLAIN_WEIGHTS, parameters, m.work, g, count)
         if not numbers[at.BOUNDED]:
-            expand(m, c)
+            call_part(m, at.EXPAND, c)
 
 
-@njit(nogil=True)
-def bias_gradient(m, layer, samples, thread, detailed):
+def bias_gradient(table, work, layer, samples, thread, detailed, unused):
     """Gradient and update of one bias, by one thread."""
+    m = memory_at(table, work)
     numbers = m.numbers
     kind = of_layer(m, layer, at.BIAS_KIND)
     if kind == at.NO_BIAS or (kind == at.FROZEN_BIAS and not detailed):
@@ -205,22 +205,22 @@ def bias_gradient(m, layer, samples, thread, detailed):
             update(m, thread, at.PLAIN_BIASES, bias, m.work, g, columns)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def gradients_and_updates(m, samples, thread, threads, detailed):
     """Gradient and, unless it has to be stored first, update of everything that belongs to a thread."""
     for c in range(m.numbers[at.CONNECTION_COUNT]):
         if of_connection(m, c, at.KIND) == at.DENSE:
             if detailed or of_connection(m, c, at.TRAINABLE):
-                dense_gradient(m, c, samples, thread, threads, detailed)
+                call_part(m, at.DENSE_GRADIENT, c, samples, thread, threads, detailed)
         elif of_connection(m, c, at.KIND) == at.WIRED and c % threads == thread:
             if detailed or of_connection(m, c, at.TRAINABLE):
-                wired_gradient(m, c, samples, thread, detailed)
+                call_part(m, at.WIRED_GRADIENT, c, samples, thread, detailed)
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
         if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread:
-            bias_gradient(m, layer, samples, thread, detailed)
+            call_part(m, at.BIAS_GRADIENT, layer, samples, thread, detailed)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def squared_norm(m, layer, trained_only):
     """Squared norm of the gradient of one layer: the rows of its W, then its b."""
     total = 0.0
@@ -235,7 +235,7 @@ def squared_norm(m, layer, trained_only):
     return total
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def clip_factor(m):
     """What the stored gradient is multiplied by, so that its norm is at most clip_norm."""
     total = 0.0
@@ -245,7 +245,7 @@ def clip_factor(m):
     return m.reals[at.CLIP_NORM] / norm if norm > m.reals[at.CLIP_NORM] else 1.0
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def apply_run(m, thread, kind, parameters, count, factor):
     """Update a run from the stored gradient."""
     for i in range(parameters, parameters + count):
@@ -253,17 +253,20 @@ def apply_run(m, thread, kind, parameters, count, factor):
     update(m, thread, kind, parameters, m.gradients, parameters, count)
 
 
-@njit(nogil=True)
-def apply_stored(m, thread, threads, factor):
+def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
     """Update everything that belongs to a thread from the stored gradient."""
+    m = memory_at(table, work)
     numbers = m.numbers
+    factor = clip_factor(m)
+    if thread == 0:
+        m.results[at.FACTOR] = factor
     for c in range(m.numbers[at.CONNECTION_COUNT]):
         if not of_connection(m, c, at.TRAINABLE):
             continue
         if of_connection(m, c, at.KIND) == at.WIRED:
             if c % threads == thread:
                 apply_run(m, thread, at.PLAIN_WEIGHTS, of_connection(m, c, at.PARAMETERS), of_connection(m, c, at.COUNT), factor)
-                expand(m, c)
+                call_part(m, at.EXPAND, c)
             continue
         inputs, columns = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS), of_layer(m, of_connection(m, c, at.LAYER), at.PADDED)
         row = first_row(inputs, numbers[at.LANES], thread, threads)
@@ -273,13 +276,13 @@ def apply_stored(m, thread, threads, factor):
             parameters = of_connection(m, c, at.W) + j * inputs + row * width
             apply_run(m, thread, at.PLAIN_WEIGHTS, parameters, rows * width, factor)
             if of_connection(m, c, at.W_T) != -1:
-                refresh_transposed(m, c, row, rows, j, width)
+                call_part(m, at.REFRESH, c, row, rows, j, width)
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
         if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread and of_layer(m, layer, at.BIAS_KIND) == at.TRAINED_BIAS:
             apply_run(m, thread, at.PLAIN_BIASES, of_layer(m, layer, at.BIAS), of_layer(m, layer, at.PADDED), factor)
 
 
-@njit(nogil=True)
+@njit(error_model="numpy")
 def bound_columns(m, place, rows, width, columns):
     """Scale the columns of a contiguous block down to the norm max_norm."""
     most = m.reals[at.MAX_NORM]
@@ -294,9 +297,9 @@ def bound_columns(m, place, rows, width, columns):
                 m.weights[place + r * width + j] *= most / norm
 
 
-@njit(nogil=True)
-def bound_weights(m, thread, threads):
+def bound_weights(table, work, thread, threads, unused1, unused2, unused3):
     """Keep the weights into each unit from one source within max_norm; the panels are shared out to the threads."""
+    m = memory_at(table, work)
     panel = m.numbers[at.PANEL]
     turn = 0
     for c in range(m.numbers[at.CONNECTION_COUNT]):
@@ -305,7 +308,7 @@ def bound_weights(m, thread, threads):
         if of_connection(m, c, at.KIND) == at.WIRED:
             if turn % threads == thread:
                 bound_columns(m, of_connection(m, c, at.PARAMETERS), of_connection(m, c, at.COUNT), 1, 1)
-                expand(m, c)
+                call_part(m, at.EXPAND, c)
             turn += 1
             continue
         inputs, columns = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS), of_layer(m, of_connection(m, c, at.LAYER), at.PADDED)
@@ -314,5 +317,5 @@ def bound_weights(m, thread, threads):
             if turn % threads == thread:
                 bound_columns(m, of_connection(m, c, at.W) + j * inputs, inputs, width, width)
                 if of_connection(m, c, at.W_T) != -1:
-                    refresh_transposed(m, c, 0, inputs, j, width)
+                    call_part(m, at.REFRESH, c, 0, inputs, j, width)
             turn += 1
