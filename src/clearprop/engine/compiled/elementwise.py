@@ -1,9 +1,9 @@
 """Kernels from definitions: what a network's activations, losses, optimizers and penalties are in compiled code.
 
-A definition is called once with symbolic arrays (`tracing`), the operations it performs become vector code (`lowering`)
-and machine code (`machine`), and the kernel is known by its address. In a kernel's arguments, rows lie `stride` elements
-apart, a multiple of 64 bytes, and the columns from `units` to `stride` are padding: zeros are written there, and nothing
-that stands there reaches a result. A kernel holds no state, and may run in several threads at once.
+A definition is called once with symbolic arrays (`tracing`), the operations it performs become vector code
+(`lowering`) and machine code (`machine`), and the kernel is known by its address. In a kernel's arguments, rows lie
+`stride` elements apart, a multiple of 64 bytes, and the columns from `units` to `stride` are padding: zeros are written
+there, and nothing that stands there reaches a result. A kernel holds no state, and may run in several threads at once.
 
 With Numba's compiler switched off (NUMBA_DISABLE_JIT=1) a kernel is a plain Python function that hands views of the
 arrays to the definition itself, so that a reader can step into it.
@@ -22,12 +22,16 @@ from clearprop.engine.compiled import scalar
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.lowering import Output, RowKernel, StepKernel, ordered
 from clearprop.engine.compiled.machine import compile_function
-from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, as_symbol, convert
+from clearprop.engine.compiled.operations import as_symbol, convert, reduce_row
+from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
+from clearprop.engine.compiled.vocabulary import MEANINGS
 from clearprop.errors import ArgumentError
 from clearprop.losses import Loss
 from clearprop.optimizers import Optimizer
 from clearprop.penalties import Penalty
 
+#: Whether Numba's compiler is switched off.
+PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 #: Most slots per parameter that an optimizer may have here.
 SLOTS = 2
 
@@ -35,16 +39,16 @@ SLOTS = 2
 def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of forward(z, a, rows, units, stride) and pullback(z, a, error, rows, units, stride).
 
-    `forward` writes a = f(z) and may work in place (a is z); `pullback` turns error = dJ/da into delta = dJ/dz in place.
+    `forward` writes a = f(z) and may work in place (a is z); `pullback` makes delta = dJ/dz of error = dJ/da in place.
     """
-    if config.DISABLE_JIT:
+    if PLAIN:
         return register(_plain_forward(activation)), register(_plain_pullback(activation))
     graph, (z,) = _arrays(dtype, "z")
     forward = RowKernel(graph, ("z", "a"), [_stored(graph, "a", traced(activation, "function", z))])
     graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
     delta = _stored(graph, "error", traced(activation, "pullback", z, a, error))
     pullback = RowKernel(graph, ("z", "a", "error"), [delta])
-    return _compiled(forward, "forward"), _compiled(pullback, "pullback")
+    return compile_function(forward.text()), compile_function(pullback.text())
 
 
 def reads_z(activation: Activation) -> bool:
@@ -57,10 +61,10 @@ def reads_z(activation: Activation) -> bool:
 def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False) -> int:
     """Address of loss(z, a, y, y_index, weights, delta, values, rows, units, stride).
 
-    Adds w_n l_n to values (float64) and writes w_n dl/dz to delta, which must not overlap another array. With `indices`,
-    the targets are class indices (int64) in y_index, else the rows of y; the other one is not looked at.
+    Adds w_n l_n to values (float64) and writes w_n dl/dz to delta, which must not overlap another array. With
+    `indices`, the targets are class indices (int64) in y_index, else the rows of y; the other one is not looked at.
     """
-    if config.DISABLE_JIT:
+    if PLAIN:
         return register(_plain_loss(loss, activation, indices))
     graph, (z, a) = _arrays(dtype, "z", "a")
     y = graph.input("y", ELEMENT)
@@ -73,7 +77,7 @@ def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bo
         Output("values", convert(as_symbol(weights * value, graph), graph.kind), add=True),
     ]
     pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
-    return _compiled(RowKernel(graph, pointers, outputs), "loss")
+    return compile_function(RowKernel(graph, pointers, outputs).text())
 
 
 def optimizer_kernels(
@@ -81,52 +85,56 @@ def optimizer_kernels(
 ) -> tuple[int, int]:
     """Addresses of prepare(rate, t, shrink, scalars) and update(w, g, slot0, slot1, count, scalars).
 
-    `prepare` computes what depends on the step alone (such as 1 - beta^t), once per step, into `scalars` (16 of float64).
-    `update` turns `count` parameters w into w (1 - shrink) + change and updates the slots in place; the gradient that the
-    optimizer sees is g plus the slopes of the penalties, cut to +-clip_value.
+    `prepare` computes what depends on the step alone (such as 1 - beta^t) into `scalars` (16 of float64), once per
+    step. `update` turns `count` parameters w into w (1 - shrink) + change and updates the slots in place; the gradient
+    that the optimizer sees is g plus the slopes of the penalties, cut to +-clip_value.
     """
     if len(optimizer.slots) > SLOTS:
         raise ArgumentError(
             f"optimizer: the compiled engine keeps at most {SLOTS} slots per parameter, {type(optimizer).__name__} has "
             f'{len(optimizer.slots)} ({", ".join(optimizer.slots)}). Train with engine="textbook".'
         )
-    if config.DISABLE_JIT:
+    if PLAIN:
         return register(_plain_prepare), register(_plain_update(optimizer, penalties, clip_value))
-    graph, (w, g) = _arrays(dtype, "w", "g")
+    graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
     rate, t, shrink = (graph.input(name, STEP, "double") for name in ("rate", "t", "shrink"))
     slots = [graph.input(f"slot{place}", ELEMENT) for place in range(len(optimizer.slots))]
     for penalty in penalties:
         g = g + traced(penalty, "value_and_slope", w)[1]
     g = g if clip_value is None else scalar.clip(g, -clip_value, clip_value)
     change, *following = traced(optimizer, "update", rate, t, w, g, *slots)
+    if len(following) != len(slots):
+        raise ArgumentError(
+            f"{type(optimizer).__name__}.update: expected the change and {len(slots)} slots "
+            f"({', '.join(optimizer.slots)}), got {len(following)} slots."
+        )
     outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
     outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
     kernel = RowKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
-    prepare = StepKernel(graph).text("prepare", kernel.scalars)
-    return compile_function(prepare, "prepare"), _compiled(kernel, "update")
+    return compile_function(StepKernel(graph).text(kernel.scalars)), compile_function(kernel.text())
 
 
 def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int, int]:
     """Addresses of slope(w, g, count), which adds dJ/dw to g, and value(w, count, total), which adds to total[0]."""
-    if config.DISABLE_JIT:
+    if PLAIN:
         return register(_plain_slope(penalties)), register(_plain_value(penalties))
-    graph, (w, g) = _arrays(dtype, "w", "g")
+    graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
     for penalty in penalties:
         g = g + traced(penalty, "value_and_slope", w)[1]
     slope = RowKernel(graph, ("w", "g"), [_stored(graph, "g", g)], ragged=True)
-    graph, (w,) = _arrays(dtype, "w")
+    graph, (w,) = _arrays(dtype, "w", rows=False)
     total: Any = 0 * w
     for penalty in penalties:
         total = total + traced(penalty, "value_and_slope", w)[0]
-    outputs = [Output("total", total.sum(axis=-1), add=True)]
+    outputs = [Output("total", reduce_row("sum", as_symbol(total, graph), axis=-1), add=True)]
     value = RowKernel(graph, ("w", "total"), outputs, ragged=True)
-    return _compiled(slope, "slope"), _compiled(value, "value")
+    return compile_function(slope.text()), compile_function(value.text())
 
 
 # ------------------------------------------------------------------------------------------------------------- compiled
-def _arrays(dtype: np.dtype, *names: str) -> tuple[Graph, list[Symbol]]:
-    """A new graph and symbolic arrays (n, u) in it."""
-    graph = Graph(np.dtype(dtype))
+def _arrays(dtype: np.dtype, *names: str, rows: bool = True) -> tuple[Graph, list[Symbol]]:
+    """A new graph and symbolic arrays in it: (n, u), or runs of parameters where there are no rows."""
+    graph = Graph(dtype, MEANINGS, rows)
     return graph, [graph.input(name, ELEMENT) for name in names]
 
 
@@ -135,18 +143,16 @@ def _stored(graph: Graph, pointer: str, value: Any) -> Output:
     return Output(pointer, convert(as_symbol(value, graph), graph.kind))
 
 
-def _compiled(kernel: RowKernel, name: str) -> int:
-    return compile_function(kernel.text(name), name)
-
-
 def traced(definition: Any, method: str, *arguments: Any) -> Any:
     """What a definition's method returns for symbolic arrays."""
     try:
         return getattr(definition, method)(*arguments)
     except Exception as error:
+        reason = f"it {error}" if isinstance(error, TraceError) else f"{type(error).__name__}: {error}"
         raise ArgumentError(
-            f"{type(definition).__name__}.{method} cannot be compiled: {error}. Write it with operators and the functions "
-            'of clearprop.mathematics or NumPy on whole arrays, or train with engine="textbook".'
+            f'{type(definition).__name__} "{definition.name}": {method} cannot be compiled: {reason}. Write it with '
+            "operators and the functions of clearprop.mathematics or NumPy on whole arrays, "
+            'or train with engine="textbook".'
         ) from error
 
 
@@ -197,9 +203,7 @@ def _plain_prepare(rate: float, t: int, shrink: float, scalars: np.ndarray) -> N
     scalars[:3] = rate, t, shrink
 
 
-def _plain_update(
-    optimizer: Optimizer, penalties: Sequence[Penalty], clip_value: float | None
-) -> Callable[..., None]:
+def _plain_update(optimizer: Optimizer, penalties: Sequence[Penalty], clip_value: float | None) -> Callable[..., None]:
     def update(
         w: np.ndarray, g: np.ndarray, slot0: np.ndarray, slot1: np.ndarray, count: int, scalars: np.ndarray
     ) -> None:

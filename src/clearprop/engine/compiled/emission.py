@@ -1,4 +1,4 @@
-"""LLVM text, an operation at a time: vectors of one line of 64 bytes, and plain numbers for what depends on the step alone."""
+"""LLVM text, an operation at a time: vectors of 64 bytes, and plain numbers for what depends on the step alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, STEP, Graph, Symbol
 
 BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8}
-#: Bytes that one vector instruction of the text works on. LLVM splits it where the registers are narrower; the numbers do
-#: not depend on that, and two chains of operations side by side keep the processor busy.
+#: Bytes that one vector instruction of the text works on. LLVM splits it where the registers are narrower; the numbers
+#: do not depend on that, and two chains of operations side by side keep the processor busy.
 LINE = 64
 #: What every kernel is called in its text.
 KERNEL = "kernel"

@@ -1,220 +1,37 @@
 """What the functions of `clearprop.mathematics` mean for a single number, in operations that vectorise.
 
-Each is free of branches: a reduction of the argument, a minimax polynomial (coefficients found by the Remez algorithm for
-the interval and the relative error stated beside them), and the exponent set through the bits. Written once for float32
-and float64, with at most 4 units in the last place of error over the whole range, subnormal numbers included. `fma` is
-one rounding where the machine has it and two where not; no constant relies on which.
+Each is free of branches: a reduction of the argument, a minimax polynomial, and the exponent set through the bits. It
+is written once for float32 and float64, with at most 4 units in the last place of error over the whole range, subnormal
+numbers included. `fma` is one rounding where the machine has it and two where not; no function relies on which.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from clearprop import mathematics
-from clearprop.engine.compiled.tracing import (
-    FLOATS,
-    INTEGERS,
-    MEANINGS,
-    Symbol,
-    TraceError,
-    arithmetic,
+from clearprop.engine.compiled.formats import FORMATS, Format
+from clearprop.engine.compiled.operations import (
     as_float,
     bitwise,
     compare,
     convert,
     intrinsic,
     is_number,
-    library,
-    power,
     rarely,
-    reduce_row,
     select,
 )
+from clearprop.engine.compiled.tracing import INTEGERS, Symbol
 
 
-@dataclass(frozen=True)
-class Format:
-    """A floating-point format, and the constants and polynomials that belong to it."""
-
-    type: type[np.floating]
-    mantissa: int  # bits
-    bias: int  # of the exponent
-    ln2: tuple[float, float]  # its first part has zeros at the end, so that n * ln2[0] is exact
-    lowest: float  # exp of less is 0
-    highest: float  # exp of more is infinite
-    exp: tuple[float, ...]  # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2
-    log: tuple[float, ...]  # (2 artanh(s) - 2 s) / s^3 as a polynomial in s^2 for |s| <= 0.1716
-    erf: tuple[float, ...]  # erf(x) / x - 1 as a polynomial in x^2 for |x| <= 1/2
-    erfc: tuple[float, ...]  # (1 + 2 x) exp(x^2) erfc(x) as a polynomial in (x - centre) / (x + centre) for x >= 0.49
-    centre: float
-    farthest: float  # erfc of more is 0
-    sin: tuple[float, ...]  # (sin(r) - r) / r^3 as a polynomial in r^2 for |r| <= pi/4
-    cos: tuple[float, ...]  # (cos(r) - 1 + r^2/2) / r^4 likewise
-
-    @property
-    def magic(self) -> float:
-        """Added to a number smaller than 2^(mantissa - 2), it leaves its nearest integer in the low bits."""
-        return 1.5 * 2.0**self.mantissa
-
-    @property
-    def magic_bits(self) -> int:
-        return bits_of(self.magic, self)
-
-    @property
-    def sign_bit(self) -> int:
-        return bits_of(-0.0, self)
-
-
-def bits_of(value: float, of: Format) -> int:
-    """The bits of a number as a signed integer."""
-    integer = np.int32 if of.mantissa == 23 else np.int64
-    return int(of.type(value).view(integer))
-
-
-FORMATS = {
-    "float": Format(
-        type=np.float32,
-        mantissa=23,
-        bias=127,
-        ln2=(0.693359375, -2.1219444005469058e-4),
-        lowest=-104.0,
-        highest=89.0,
-        # relative errors: 2^-26.2, 2^-30, 2^-28, 2^-33
-        exp=(0.5000000061993179, 0.16666542916848935, 0.041666281860834063, 0.0083665839953257395, 0.0013946459911820167),
-        log=(0.66666776487292976, 0.39977527078416467, 0.29872152196749808),
-        erfc=(
-            1.2769783814932367,
-            -0.09276355343378599,
-            -0.1660304272898261,
-            0.16404183135547978,
-            -0.0542177658641258,
-            -0.007944299781242949,
-            0.008691267158833471,
-            0.0009434356697433835,
-            -0.0013131600835276907,
-        ),
-        erf=(
-            0.1283791655644767,
-            -0.3761260852603977,
-            0.11282821684700915,
-            -0.02675710035018317,
-            0.0047177986113764465,
-        ),
-        centre=2.0,
-        farthest=10.3,
-        sin=(-0.16666654936656829, 0.0083321776840043064, -0.00019517234372989691),
-        cos=(0.041666646854759695, -0.0013887366917199197, 2.4438380220312748e-5),
-    ),
-    "double": Format(
-        type=np.float64,
-        mantissa=52,
-        bias=1023,
-        ln2=(0.6931471803691238, 1.9082149292705877e-10),
-        lowest=-746.0,
-        highest=710.0,
-        # relative errors: 2^-55.6, 2^-59, 2^-58, 2^-64
-        exp=(
-            0.50000000000000055513,
-            0.16666666666666685978,
-            0.04166666666657361524,
-            0.0083333333333146074877,
-            0.0013888888932381169673,
-            0.00019841269902994722619,
-            2.4801504443605012779e-5,
-            2.7557227987016978921e-6,
-            2.762632734061007114e-7,
-            2.5114462210477809852e-8,
-        ),
-        log=(
-            0.66666666666667345613,
-            0.3999999999941356272,
-            0.28571428742661502878,
-            0.22222198542642530089,
-            0.18183566031752236968,
-            0.1531400405500301298,
-            0.14796442175469373141,
-        ),
-        erfc=(
-            1.2329951186255526,
-            -0.1396211168405625,
-            0.015379652102618945,
-            0.06809705425469048,
-            -0.10103906603624849,
-            0.09373283499844368,
-            -0.06633036581373741,
-            0.03716751553559342,
-            -0.016197734036657425,
-            0.005031969999331409,
-            -0.0007577734599137245,
-            -0.00019925684377617285,
-            0.00015062254234171182,
-            -2.4398534793636634e-05,
-            -1.1224853821608123e-05,
-            5.707665648057624e-06,
-            2.9974546651446387e-07,
-            -8.212553973887092e-07,
-            6.686549461696817e-08,
-            1.0470584248086984e-07,
-            -1.2167104607208839e-08,
-            -1.016465024079064e-08,
-        ),
-        erf=(
-            0.12837916709551256,
-            -0.37612638903183465,
-            0.11283791670924728,
-            -0.02686617063268628,
-            0.005223977369823271,
-            -0.0008548297478094537,
-            0.00012053321965282171,
-            -1.4845521998641898e-05,
-            1.4722558584726385e-06,
-        ),
-        centre=4.0,
-        farthest=27.6,
-        sin=(
-            -0.16666666666666632026,
-            0.0083333333333224135206,
-            -0.00019841269829807738333,
-            2.7557313691900131451e-6,
-            -2.5050758113115236084e-8,
-            1.5896795552810855267e-10,
-        ),
-        cos=(
-            0.041666666666666599476,
-            -0.001388888888887412402,
-            2.4801587289482243058e-5,
-            -2.7557314352349158333e-7,
-            2.0875723275319914568e-9,
-            -1.1359647902961220607e-11,
-        ),
-    ),
-}
-
-
-def meaning(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function as the compiled meaning of these names; plain numbers keep NumPy's meaning."""
-
-    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
-            MEANINGS[name] = function
-        return function
-
-    return enter
-
-
-# --------------------------------------------------------------------------------------------------------- vocabulary
+# --------------------------------------------------------------------------------------------------- building blocks
 def fma(x: Any, y: Any, z: Any) -> Symbol:
     """X y + z."""
     return intrinsic("fmuladd", x, y, z)
 
 
 def polynomial(x: Symbol, coefficients: tuple[float, ...]) -> Symbol:
-    """c_0 + c_1 x + c_2 x^2 + ... by Estrin's scheme: neighbours in pairs, then pairs in pairs, a short chain of steps."""
+    """c_0 + c_1 x + c_2 x^2 + ... by Estrin's scheme: neighbours in pairs, then pairs in pairs, in few steps."""
     terms: list[Any] = list(coefficients)
     while len(terms) > 1:
         pairs = zip(terms[::2], terms[1::2], strict=False)
@@ -235,7 +52,7 @@ def number(i: Symbol) -> Symbol:
 
 def whole(x: Symbol, of: Format) -> Symbol:
     """The integer nearest to a number smaller than 2^(mantissa - 2)."""
-    return bits(x + of.magic) - of.magic_bits
+    return bits(x + of.magic) - of.bits(of.magic)
 
 
 def two_to(n: Symbol, of: Format) -> Symbol:
@@ -245,12 +62,12 @@ def two_to(n: Symbol, of: Format) -> Symbol:
 
 def with_sign_of(size: Symbol, x: Symbol, of: Format) -> Symbol:
     """|size| with the sign of x."""
-    return number(bits(abs(size)) | (bits(x) & of.sign_bit))
+    return number(bits(abs(size)) | (bits(x) & of.bits(-0.0)))
 
 
 # ------------------------------------------------------------------------------------------------------ exp and family
 def _reduced_exp(x: Symbol, of: Format, carry: Any = None) -> tuple[Symbol, Symbol]:
-    """exp(r) - 1 and n, a whole number, for x + carry = n log 2 + r, |r| <= log(2) / 2."""
+    """The pair exp(r) - 1 and n, a whole number, for x + carry = n log 2 + r, |r| <= log(2) / 2."""
     shifted = fma(x, 1 / math.log(2), of.magic)
     n = shifted - of.magic
     r = fma(n, -of.ln2[1], fma(n, -of.ln2[0], x))
@@ -264,7 +81,6 @@ def _scaled(x: Symbol, n: Symbol, of: Format) -> Symbol:
     return x * two_to(half, of) * two_to(whole(n, of) - half, of)
 
 
-@meaning("exp")
 def exp(x: Symbol) -> Symbol:
     """2^n exp(r)."""
     x = as_float(x)
@@ -274,7 +90,6 @@ def exp(x: Symbol) -> Symbol:
     return _scaled(p + 1, n, of)
 
 
-@meaning("expm1")
 def expm1(x: Symbol) -> Symbol:
     """2^n (exp(r) - 1) + (2^n - 1), at half its size so that 2^n does not overflow."""
     x = as_float(x)
@@ -286,7 +101,6 @@ def expm1(x: Symbol) -> Symbol:
     return select(abs(x) < 2.0 ** -(of.mantissa + 2), x, result)
 
 
-@meaning("tanh")
 def tanh(x: Symbol) -> Symbol:
     """-e / (e + 2) with e = exp(-2 |x|) - 1, and the sign of x."""
     x = as_float(x)
@@ -306,10 +120,10 @@ def _log_of_normal(x: Symbol, of: Format, exponent: Any, carry: Any) -> Symbol:
     x = 2^e m with m between sqrt(1/2) and sqrt(2), log m = 2 artanh(s) with s = f / (2 + f), f = m - 1, written as
     f - (f^2/2 - s (f^2/2 + R)) so that the leading term is exact.
     """
-    root_half = bits_of(math.sqrt(0.5), of) - (of.bias << of.mantissa)
+    root_half = of.bits(math.sqrt(0.5)) - (of.bias << of.mantissa)
     e = bitwise("lshr", bits(x) - root_half, of.mantissa)  # with the bias, so never negative
     f = number(bits(x) - ((e - of.bias) << of.mantissa)) - 1
-    e = number(e + of.magic_bits) - (of.magic + of.bias) + exponent
+    e = number(e + of.bits(of.magic)) - (of.magic + of.bias) + exponent
     s = f / (f + 2)
     square = s * s
     half = 0.5 * f * f
@@ -317,7 +131,6 @@ def _log_of_normal(x: Symbol, of: Format, exponent: Any, carry: Any) -> Symbol:
     return fma(e, of.ln2[0], f - (half - rest))
 
 
-@meaning("log")
 def log(x: Symbol) -> Symbol:
     """log m + e log 2 for x = 2^e m."""
     x = as_float(x)
@@ -330,7 +143,6 @@ def log(x: Symbol) -> Symbol:
     return select(x <= 0, select(x == 0, -math.inf, math.nan), result)
 
 
-@meaning("log1p")
 def log1p(x: Symbol) -> Symbol:
     """log(u) + (what rounding took from u = 1 + x) / u."""
     x = as_float(x)
@@ -343,7 +155,6 @@ def log1p(x: Symbol) -> Symbol:
     return select(x <= -1, select(x == -1, -math.inf, math.nan), result)
 
 
-@meaning("xlogy")
 def xlogy(x: Any, y: Any) -> Any:
     """X log y, 0 where x = 0 unless y is NaN."""
     if is_number(y):
@@ -369,9 +180,8 @@ def _erf_of_small(x: Symbol, of: Format) -> Symbol:
     return fma(x, polynomial(x * x, of.erf), x)
 
 
-@meaning("erfc")
 def erfc(x: Symbol) -> Symbol:
-    """1 - erf(x) for |x| < 1/2; beyond, by the size of x, and 2 - erfc(-x) for negative x."""
+    """One minus erf(x) for |x| < 1/2; beyond, by the size of x, and 2 - erfc(-x) for negative x."""
     x = as_float(x)
     of = FORMATS[x.kind]
     large = _erfc_of_large(abs(x), of)
@@ -379,7 +189,6 @@ def erfc(x: Symbol) -> Symbol:
     return select(abs(x) < 0.5, 1 - _erf_of_small(x, of), large)
 
 
-@meaning("erf")
 def erf(x: Symbol) -> Symbol:
     """X + x P(x^2) for |x| < 1/2, else 1 - erfc(|x|) with the sign of x."""
     x = as_float(x)
@@ -418,133 +227,36 @@ def _circle(x: Symbol, quarter: int, name: str) -> Symbol:
     return rarely((abs(x) > 1e6) & (abs(x) < math.inf), name, x, result)
 
 
-@meaning("sin")
 def sin(x: Symbol) -> Symbol:
     """The sine."""
     return _circle(x, 0, "sin")
 
 
-@meaning("cos")
 def cos(x: Symbol) -> Symbol:
     """The cosine."""
     return _circle(x, 1, "cos")
 
 
-# ----------------------------------------------------------------------------------------------- choices and comparisons
-@meaning("maximum")
+# ---------------------------------------------------------------------------------------------- choices and comparisons
 def maximum(x: Any, y: Any) -> Symbol:
     """The larger; NaN where either is."""
     x, y = (y, x) if is_number(x) else (x, y)
     return select(~compare("lt", x, y), x, y) if is_number(y) else select((x >= y) | (x != x), x, y)
 
 
-@meaning("minimum")
 def minimum(x: Any, y: Any) -> Symbol:
     """The smaller; NaN where either is."""
     x, y = (y, x) if is_number(x) else (x, y)
     return select(~compare("gt", x, y), x, y) if is_number(y) else select((x <= y) | (x != x), x, y)
 
 
-@meaning("sign")
 def sign(x: Symbol) -> Symbol:
     """-1, 0 or 1; NaN stays."""
     x = as_float(x)
     return select(x > 0, 1.0, select(x < 0, -1.0, select(x == 0, 0.0, x)))
 
 
-@meaning("clip")
-def clip(x: Symbol, min: Any = None, max: Any = None) -> Symbol:  # noqa: A002 - NumPy's names
+def clip(x: Symbol, min: Any = None, max: Any = None) -> Symbol:
     """X between two bounds, None for no bound."""
     x = x if min is None else maximum(x, min)
     return x if max is None else minimum(x, max)
-
-
-def _arange(stop: Any) -> Symbol:
-    """The number of each column."""
-    if not isinstance(stop, Symbol) or stop.op != "units":
-        raise TraceError("it uses arange with something else than the number of units")
-    graph = stop.graph
-    return graph.node("column", (), INTEGERS[graph.kind], None, 2)
-
-
-def _filled(value: float) -> Callable[..., Symbol]:
-    return lambda like, dtype=None: select(like == like, value, value)
-
-
-MEANINGS.update(
-    {
-        "where": select,
-        "sqrt": lambda x: intrinsic("sqrt", x),
-        "square": lambda x: x * x,
-        "reciprocal": lambda x: 1 / x,
-        "arange": _arange,
-        "astype": lambda x, dtype, copy=True: x.astype(dtype),
-        "asarray": lambda x, dtype=None: x,
-        "isnan": lambda x: x != x,
-        "isfinite": lambda x: abs(x) < math.inf,
-        "zeros_like": _filled(0.0),
-        "ones_like": _filled(1.0),
-        "mean": lambda x, axis=None, keepdims=False: x.mean(axis, keepdims),
-        "logaddexp": lambda x, y: maximum(x, y) + log1p(exp(-abs(x - y))),
-        "expit": mathematics.logistic,
-        "log_expit": lambda x: -mathematics.log_one_plus_exp(-x),
-        "negative": lambda x: -x,
-        "positive": lambda x: x,
-    }
-)
-for _names, _operation in {
-    ("add",): "add",
-    ("subtract",): "sub",
-    ("multiply",): "mul",
-    ("divide", "true_divide"): "div",
-}.items():
-    meaning(*_names)(lambda x, y, op=_operation: arithmetic(op, x, y))
-for _name, _relation in {
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
-    "equal": "eq",
-    "not_equal": "ne",
-}.items():
-    meaning(_name)(lambda x, y, relation=_relation: compare(relation, x, y))
-for _names, _op in {
-    ("logical_and", "bitwise_and"): "and",
-    ("logical_or", "bitwise_or"): "or",
-    ("logical_xor", "bitwise_xor"): "xor",
-}.items():
-    meaning(*_names)(lambda x, y, op=_op: bitwise(op, x, y))
-meaning("logical_not", "invert", "bitwise_not")(lambda x: ~x)
-for _names, _name in {
-    ("abs", "absolute", "fabs"): "fabs",
-    ("floor",): "floor",
-    ("ceil",): "ceil",
-    ("trunc",): "trunc",
-    ("round", "rint"): "rint",
-}.items():
-    meaning(*_names)(lambda x, name=_name: intrinsic(name, x))
-for _operation in ("sum", "max", "min"):
-    meaning(_operation, "a" + _operation)(
-        lambda x, axis=None, keepdims=False, operation=_operation: reduce_row(operation, x, axis, keepdims)
-    )
-meaning("pow", "power", "float_power")(power)
-#: Functions that no definition of the library uses: by the C library, element by element.
-for _numpy, _c in {
-    "sinh": "sinh",
-    "cosh": "cosh",
-    "tan": "tan",
-    "arcsin": "asin",
-    "arccos": "acos",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arcsinh": "asinh",
-    "arccosh": "acosh",
-    "arctanh": "atanh",
-    "exp2": "exp2",
-    "log2": "log2",
-    "log10": "log10",
-    "cbrt": "cbrt",
-    "hypot": "hypot",
-}.items():
-    meaning(_numpy, _c)(lambda *x, name=_c: library(name, *x))
-assert set(FORMATS) == set(FLOATS)
