@@ -11,7 +11,8 @@ arrays to the definition itself, so that a reader can step into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ from clearprop.penalties import Penalty
 PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 #: Most slots per parameter that an optimizer may have here.
 SLOTS = 2
+#: Most numbers that an optimizer may compute from rate and t.
+SCALARS = 16
 
 
 def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, int]:
@@ -44,18 +47,24 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
     if PLAIN:
         return register(_plain_forward(activation)), register(_plain_pullback(activation))
     graph, (z,) = _arrays(dtype, "z")
-    forward = RowKernel(graph, ("z", "a"), [_stored(graph, "a", traced(activation, "function", z))])
-    graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
-    delta = _stored(graph, "error", traced(activation, "pullback", z, a, error))
-    pullback = RowKernel(graph, ("z", "a", "error"), [delta])
+    with _compiling(activation, "function"):
+        a = _stored(graph, "a", activation.function(z))
+    forward = RowKernel(graph, ("z", "a"), [a])
+    pullback = RowKernel(*_traced_pullback(activation, dtype))
     return compile_function(forward.text()), compile_function(pullback.text())
+
+
+def _traced_pullback(activation: Activation, dtype: np.dtype) -> tuple[Graph, tuple[str, ...], list[Output]]:
+    graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
+    with _compiling(activation, "pullback"):
+        delta = _stored(graph, "error", activation.pullback(z, a, error))
+    return graph, ("z", "a", "error"), [delta]
 
 
 def reads_z(activation: Activation) -> bool:
     """Whether the pullback looks at z; where not, the forward kernel may overwrite it with a."""
-    graph, (z, a, error) = _arrays(np.dtype(np.float64), "z", "a", "error")
-    delta = _stored(graph, "error", traced(activation, "pullback", z, a, error))
-    return any(node is z for node in ordered([delta.value]))
+    _, _, (delta,) = _traced_pullback(activation, np.dtype(np.float64))
+    return any(node.op == "input" and node.extra == "z" for node in ordered([delta.value]))
 
 
 def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False) -> int:
@@ -71,11 +80,10 @@ def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bo
     if indices:
         y = convert(graph.input("y_index", ROW, "i64", flat=True), INTEGERS[graph.kind])
     weights = graph.input("weights", ROW, flat=True)
-    value, delta = traced(loss, "value_and_delta", activation, z, a, y)
-    outputs = [
-        _stored(graph, "delta", weights[:, None] * delta),
-        Output("values", convert(as_symbol(weights * value, graph), graph.kind), add=True),
-    ]
+    with _compiling(loss, "value and delta"):
+        value, delta = loss.value_and_delta(activation, z, a, y)
+        value = convert(as_symbol(weights * value, graph), graph.kind)
+        outputs = [_stored(graph, "delta", weights[:, None] * delta), Output("values", value, add=True)]
     pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
     return compile_function(RowKernel(graph, pointers, outputs).text())
 
@@ -99,18 +107,17 @@ def optimizer_kernels(
     graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
     rate, t, shrink = (graph.input(name, STEP, "double") for name in ("rate", "t", "shrink"))
     slots = [graph.input(f"slot{place}", ELEMENT) for place in range(len(optimizer.slots))]
-    for penalty in penalties:
-        g = g + traced(penalty, "value_and_slope", w)[1]
+    g = _with_slopes(g, w, penalties)
     g = g if clip_value is None else scalar.clip(g, -clip_value, clip_value)
-    change, *following = traced(optimizer, "update", rate, t, w, g, *slots)
-    if len(following) != len(slots):
-        raise ArgumentError(
-            f"{type(optimizer).__name__}.update: expected the change and {len(slots)} slots "
-            f"({', '.join(optimizer.slots)}), got {len(following)} slots."
-        )
-    outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
-    outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
-    kernel = RowKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
+    with _compiling(optimizer, "update"):
+        change, *following = optimizer.update(rate, t, w, g, *slots)
+        outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
+        outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
+        kernel = RowKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
+        if len(following) != len(slots):
+            raise TraceError(f"returns {len(following)} slots instead of {len(slots)}")
+        if len(kernel.scalars) > SCALARS:
+            raise TraceError(f"uses {len(kernel.scalars)} numbers that depend on rate and t, more than {SCALARS}")
     return compile_function(StepKernel(graph).text(kernel.scalars)), compile_function(kernel.text())
 
 
@@ -119,16 +126,23 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
     if PLAIN:
         return register(_plain_slope(penalties)), register(_plain_value(penalties))
     graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
-    for penalty in penalties:
-        g = g + traced(penalty, "value_and_slope", w)[1]
-    slope = RowKernel(graph, ("w", "g"), [_stored(graph, "g", g)], ragged=True)
+    slope = RowKernel(graph, ("w", "g"), [_stored(graph, "g", _with_slopes(g, w, penalties))], ragged=True)
     graph, (w,) = _arrays(dtype, "w", rows=False)
-    total: Any = 0 * w
+    total = 0 * w
     for penalty in penalties:
-        total = total + traced(penalty, "value_and_slope", w)[0]
-    outputs = [Output("total", reduce_row("sum", as_symbol(total, graph), axis=-1), add=True)]
+        with _compiling(penalty, "value_and_slope"):
+            total = total + penalty.value_and_slope(w)[0]
+    outputs = [Output("total", reduce_row("sum", total, axis=-1), add=True)]
     value = RowKernel(graph, ("w", "total"), outputs, ragged=True)
     return compile_function(slope.text()), compile_function(value.text())
+
+
+def _with_slopes(g: Symbol, w: Symbol, penalties: Sequence[Penalty]) -> Symbol:
+    """The gradient and the slopes of the penalties."""
+    for penalty in penalties:
+        with _compiling(penalty, "value_and_slope"):
+            g = g + penalty.value_and_slope(w)[1]
+    return g
 
 
 # ------------------------------------------------------------------------------------------------------------- compiled
@@ -143,14 +157,15 @@ def _stored(graph: Graph, pointer: str, value: Any) -> Output:
     return Output(pointer, convert(as_symbol(value, graph), graph.kind))
 
 
-def traced(definition: Any, method: str, *arguments: Any) -> Any:
-    """What a definition's method returns for symbolic arrays."""
+@contextmanager
+def _compiling(definition: Any, what: str) -> Iterator[None]:
+    """Say which definition it is that cannot be compiled, why, and how to mend it."""
     try:
-        return getattr(definition, method)(*arguments)
+        yield
     except Exception as error:
         reason = f"it {error}" if isinstance(error, TraceError) else f"{type(error).__name__}: {error}"
         raise ArgumentError(
-            f'{type(definition).__name__} "{definition.name}": {method} cannot be compiled: {reason}. Write it with '
+            f'{type(definition).__name__} "{definition.name}": {what} cannot be compiled: {reason}. Write it with '
             "operators and the functions of clearprop.mathematics or NumPy on whole arrays, "
             'or train with engine="textbook".'
         ) from error

@@ -27,10 +27,10 @@ class CompiledEngine:
     Shape and results are those of the textbook engine, to rounding; they do not depend on the number of threads.
     """
 
-    def __init__(self, training: Training, params: Parameters, batch: int) -> None:
+    def __init__(self, training: Training, params: Parameters, batch: int, threads: int | None = None) -> None:
         self.training, self.params, self.steps = training, params, 0
         objective, limits = training.objective, training.limits
-        self.threads = 1 if config.DISABLE_JIT else meeting.get_threads()
+        self.threads = 1 if config.DISABLE_JIT else threads or meeting.get_threads()
         self.plan = Plan(
             params.net, params.dtype, min(batch, objective.samples), self.threads, objective.losses, objective.targets
         )

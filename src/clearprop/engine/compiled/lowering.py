@@ -7,7 +7,7 @@ row: one for the values that each reduction needs, and a last one for the result
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,20 +29,16 @@ class Output:
     add: bool = False
 
 
-def ordered(targets: Iterable[Symbol], known: Iterable[int] = ()) -> list[Symbol]:
-    """The nodes that the targets need, operands first; what is known already is not looked into."""
-    seen, found = set(known), []
-
-    def visit(node: Symbol) -> None:
-        if id(node) not in seen:
-            seen.add(id(node))
-            for x in node.args:
-                visit(x)
-            found.append(node)
-
-    for target in targets:
-        visit(target)
-    return found
+def ordered(targets: Iterable[Symbol], known: Container[int] = ()) -> list[Symbol]:
+    """The nodes that the targets need, operands first; what is known already (by id) is not looked into."""
+    found: dict[int, Symbol] = {}
+    waiting = list(targets)
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in found and id(node) not in known:
+            found[id(node)] = node
+            waiting += node.args
+    return sorted(found.values(), key=lambda node: node.place)
 
 
 def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
@@ -87,27 +83,21 @@ class RowKernel(Emitter):
         return found
 
     def _worth_keeping(self) -> tuple[int, Symbol] | None:
-        """A dear value that a later pass needs again, and the pass that computes it.
+        """The dearest value that a later pass needs again, and the pass that computes it.
 
         It is kept in the row of the first stored result. That may be an input's row, so no later pass may read one.
         """
-        stored = [output for output in self.outputs if not output.add]
-        best: tuple[int, int, Symbol] | None = None
-        for number in range(self.last if stored else 0):
+        best, depth = None, DEAR
+        for number in range(self.last if any(not output.add for output in self.outputs) else 0):
+            later = [target for n in range(number + 1, self.last + 1) for target in self.targets(n)]
+            again = {id(node) for node in ordered(later)}
             for node in ordered(self.targets(number)):
-                inside = [x for x in ordered([node]) if x.level == ELEMENT]
-                later = [t for n in range(number + 1, self.last + 1) for t in self.targets(n)]
                 rest = ordered(later, known=[id(node)])
-                if (
-                    node.level == ELEMENT
-                    and node.kind == self.kind
-                    and len(inside) > DEAR
-                    and any(x is node for x in ordered(later))
-                    and not any(x.op == "input" and x.level == ELEMENT for x in rest)
-                    and (best is None or len(inside) > best[0])
-                ):
-                    best = len(inside), number, node
-        return best and best[1:]
+                inside = sum(x.level == ELEMENT for x in ordered([node]))
+                reads = any(x.op == "input" and x.level == ELEMENT for x in rest)
+                if id(node) in again and node.kind == self.kind and inside > depth and not reads:
+                    best, depth = (number, node), inside
+        return best
 
     # ------------------------------------------------------------------------------------------------------ emission
     def text(self) -> str:
@@ -148,7 +138,6 @@ class RowKernel(Emitter):
                 else:
                     self.compute(node)
         self.spreads = {id(node): self.spread(self.names[id(node)], node.kind) for node in self.scalars}
-        self.units = self.spread(self.emit("trunc i64 %units to i32"), "i32")
         self.iota = f"<{', '.join(f'i32 {lane}' for lane in range(self.lanes))}>"
 
     def _rows(self) -> None:
@@ -252,9 +241,8 @@ class RowKernel(Emitter):
 
     def _mask(self) -> str:
         """Which lanes stand for real columns."""
-        start = self.spread(self.emit(f"trunc i64 {self.j} to i32"), "i32")
-        place = self.emit(f"add {self.type('i32')} {start}, {self.iota}")
-        return self.emit(f"icmp slt {self.type('i32')} {place}, {self.units}")
+        rest = self.spread(self.emit(f"trunc i64 {self.emit(f'sub i64 %units, {self.j}')} to i32"), "i32")
+        return self.emit(f"icmp slt {self.type('i32')} {self.iota}, {rest}")
 
     def _vector(self, number: int, targets: list[Symbol], masked: bool) -> None:
         """The targets of a pass for one vector of columns."""

@@ -82,7 +82,7 @@ def _scaled(x: Symbol, n: Symbol, of: Format) -> Symbol:
 
 
 def exp(x: Symbol) -> Symbol:
-    """2^n exp(r)."""
+    """2^n e^r for x = n log 2 + r."""
     x = as_float(x)
     of = FORMATS[x.kind]
     x = select(x > of.highest, of.highest, select(x < of.lowest, of.lowest, x))
@@ -181,7 +181,7 @@ def _erf_of_small(x: Symbol, of: Format) -> Symbol:
 
 
 def erfc(x: Symbol) -> Symbol:
-    """One minus erf(x) for |x| < 1/2; beyond, by the size of x, and 2 - erfc(-x) for negative x."""
+    """1 - erf(x) for |x| < 1/2; beyond, by the size of x, and for negative x the difference to 2."""
     x = as_float(x)
     of = FORMATS[x.kind]
     large = _erfc_of_large(abs(x), of)

@@ -112,13 +112,13 @@ def _reflected(name: str) -> Callable[..., Any]:
 class Symbol:
     """A symbolic array; see the module."""
 
-    __slots__ = ("args", "extra", "flat", "graph", "kind", "level", "op")
+    __slots__ = ("args", "extra", "flat", "graph", "kind", "level", "op", "place")
 
     def __init__(
         self, graph: Graph, op: str, args: tuple[Symbol, ...], kind: str, extra: Any, level: int, flat: bool
     ) -> None:
         self.graph, self.op, self.args, self.kind, self.extra = graph, op, args, kind, extra
-        self.level, self.flat = level, flat
+        self.level, self.flat, self.place = level, flat, len(graph.nodes)
 
     # ------------------------------------------------------------------------------------------------ shape and type
     @property

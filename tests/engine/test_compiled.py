@@ -1,0 +1,198 @@
+"""The compiled engine does the steps of the textbook engine, on any network, with any number of threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import clearprop as cp
+from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.objective import prepare
+from clearprop.training.loop import BatchPlan
+
+SMOOTH = ("identity", "sigmoid", "tanh", "softplus", "silu", "gelu", "mish", "gaussian", "sine", "log_sigmoid", "softsign")
+KINKED = ("relu", "leaky_relu", "elu", "selu", "hard_sigmoid")
+BY_ROW = ("softmax", "layer_normalization")
+HIDDEN = SMOOTH + KINKED + BY_ROW
+
+#: Pairs of output activation and loss, with and without a short form.
+OUTPUTS = (
+    ("identity", cp.SquaredError()),
+    ("tanh", cp.SquaredError(factor=1.0, outputs="mean")),
+    ("softmax", cp.CrossEntropy()),
+    ("softmax", cp.CrossEntropy(label_smoothing=0.1)),
+    ("sigmoid", cp.CrossEntropy()),
+    ("sigmoid", cp.BinaryCrossEntropy()),
+    ("softmax", cp.BinaryCrossEntropy(label_smoothing=0.1)),
+    ("exponential", cp.Poisson()),
+    ("softplus", cp.Poisson()),
+    ("identity", cp.Huber(0.7)),
+    ("identity", cp.AbsoluteError()),
+    ("identity", cp.Quantile(0.3)),
+    ("softmax", cp.SquaredError()),
+    ("identity", cp.CustomLoss("quartic", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))),
+)
+
+OPTIMIZERS = (
+    cp.GradientDescent(0.05),
+    cp.Momentum(0.02, 0.9),
+    cp.Nesterov(0.02, 0.9),
+    cp.Adagrad(0.05),
+    cp.RMSprop(0.01),
+    cp.Adam(0.01),
+    cp.AdamW(0.01, weight_decay=0.1),
+    cp.Nadam(0.01),
+    cp.Momentum(cp.ExponentialDecay(0.05, 0.5)),
+)
+
+
+@dataclass
+class Case:
+    """A network with data and a way of training it."""
+
+    net: cp.Network
+    losses: dict[str, cp.Loss]
+    X: np.ndarray
+    y: dict[str, np.ndarray]
+    weight: np.ndarray | None
+    reduction: str
+    optimizer: cp.Optimizer
+    penalties: tuple[cp.Penalty, ...]
+    limits: cp.Limits
+    plan: BatchPlan
+    seed: int
+
+
+@st.composite
+def networks(draw: st.DrawFn, largest: int = 24) -> tuple[cp.Network, dict[str, cp.Loss]]:
+    size = st.integers(1, largest)
+    inputs = draw(size)
+    units = {"input": inputs}
+    layers: list[cp.Layer] = []
+    count = draw(st.integers(1, 4))
+    for i in range(count):
+        name, last = f"l{i}", i == count - 1
+        wide = draw(st.sampled_from([draw(size), *units.values()]))
+        f = draw(st.sampled_from(HIDDEN))
+        wide = max(2, wide) if f in BY_ROW else wide
+        sources = draw(st.lists(st.sampled_from(sorted(units)), min_size=1, max_size=3, unique=True))
+        connections = [draw(_connection(source, units[source], wide)) for source in sources]
+        if draw(st.booleans()) and not any(c.kind == "identity" for c in connections):
+            connections += [cp.Direct(s) for s in sorted(units) if units[s] == wide and s not in sources][:1]
+        dropout = draw(st.sampled_from([0.0, 0.0, 0.3])) if not last else 0.0
+        bias, train_bias = draw(st.booleans()), draw(st.sampled_from([True, True, False]))
+        layers.append(
+            cp.Layer(name, wide, f, connections, bias, train_bias, dropout, bias_initializer=cp.Normal(0.3))
+        )
+        units[name] = wide
+    taken = {c.source for layer in layers for c in layer.connections}
+    outputs = [layer.name for layer in layers if layer.name not in taken]
+    extra = [layer.name for layer in layers if layer.name in taken and not layer.dropout]
+    outputs += draw(st.lists(st.sampled_from(extra), max_size=1)) if extra else []
+    losses = {}
+    for i, layer in enumerate(layers):
+        if layer.name in outputs:
+            f, loss = draw(st.sampled_from(OUTPUTS))
+            if layer.units == 1 and (f == "softmax" or isinstance(loss, cp.CrossEntropy)):
+                f, loss = "identity", cp.SquaredError()
+            layers[i] = cp.Layer(
+                layer.name, layer.units, f, layer.sources, layer.bias, layer.train_bias, 0.0,
+                bias_initializer=layer.bias_initializer,
+            )  # fmt: skip
+            losses[layer.name] = loss
+    return cp.Network(inputs, layers, [layer.name for layer in layers if layer.name in outputs]), losses
+
+
+@st.composite
+def _connection(draw: st.DrawFn, source: str, source_units: int, units: int) -> cp.Connection:
+    kind = draw(st.sampled_from(["dense", "dense", "dense", "frozen", "wired", "identity"]))
+    if kind == "identity" and source_units == units:
+        return cp.Direct(source)
+    if kind == "wired":
+        random = np.random.default_rng(draw(st.integers(0, 99)))
+        pattern = random.integers(0, 5, (source_units, units))
+        pattern.flat[0] = 1
+        used = np.unique(np.append(pattern, 0))
+        return cp.Wired(source, np.searchsorted(used, pattern), trainable=draw(st.booleans()))
+    return cp.Dense(source, trainable=kind != "frozen")
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    net, losses = draw(networks())
+    seed, samples = draw(st.integers(0, 1000)), draw(st.integers(1, 60))
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(samples, net.inputs))
+    y = {name: _targets(random, loss, samples, net[name].units, draw(st.booleans())) for name, loss in losses.items()}
+    weight = random.integers(0, 3, samples) * 0.5 if draw(st.booleans()) else None
+    if weight is not None:
+        weight[0] = 1.0
+    sizes = st.sampled_from([1, 3, 8, 20, None])
+    limits = draw(
+        st.sampled_from([{}, {}, {"clip_norm": 0.5}, {"clip_value": 0.05}, {"max_norm": 0.8}, {"clip_norm": 0.3, "max_norm": 1.0, "clip_value": 0.2}])
+    )
+    penalties = draw(st.sampled_from([(), (), (cp.L2(0.1),), (cp.L1(0.05), cp.L2(0.01))]))
+    plan = BatchPlan(samples, draw(sizes), None, draw(st.booleans()), seed)
+    return Case(
+        net, losses, X, y, weight, draw(st.sampled_from(["mean", "sum"])), draw(st.sampled_from(OPTIMIZERS)),
+        penalties, cp.Limits(**limits), plan, seed,
+    )  # fmt: skip
+
+
+def _targets(random: np.random.Generator, loss: cp.Loss, samples: int, units: int, indices: bool) -> np.ndarray:
+    if isinstance(loss, cp.CrossEntropy):
+        classes = random.integers(0, units, samples)
+        return classes if indices else np.eye(units)[classes]
+    if isinstance(loss, cp.BinaryCrossEntropy):
+        return random.integers(0, 2, (samples, units)).astype(float)
+    if isinstance(loss, cp.Poisson):
+        return random.integers(0, 4, (samples, units)).astype(float)
+    return random.normal(size=(samples, units))
+
+
+def _train(case: Case, dtype: str, engine: type, threads: int | None = None, epochs: int = 3):
+    params = case.net.initialize(case.seed, dtype)
+    objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
+    training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed)
+    largest = int(np.diff(case.plan.edges()).max())
+    runner = engine(training, params, largest) if engine is CompiledEngine else engine(training, params)
+    if threads is not None:
+        runner = CompiledEngine(training, params, largest, threads)
+    results = []
+    with np.errstate(all="ignore"):
+        for epoch in range(epochs):
+            results.append(runner.run_epoch(epoch, case.plan.epoch(epoch), lambda step: _rate(case, step)))
+    return params, results, runner
+
+
+def _rate(case: Case, step: int) -> float:
+    return case.optimizer.schedule.at(cp.Progress(step, len(case.plan.edges()) - 1, 3))
+
+
+def _close(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> None:
+    scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * scale)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases())
+def test_both_engines_agree_on_random_networks(case: Case) -> None:
+    theirs, expected, textbook = _train(case, "float64", TextbookEngine)
+    ours, found, compiled = _train(case, "float64", CompiledEngine)
+    if not np.isfinite(theirs.flat).all() or np.abs(theirs.flat).max(initial=0) > 1e6:
+        return  # both engines may overflow on the way, at different places
+    _close(ours.flat, theirs.flat, 1e-10)
+    assert compiled.steps == textbook.steps
+    for name, slot in textbook.slots.items():
+        _close(compiled.slots[name], slot, 1e-10)
+    for mine, other in zip(found, expected, strict=True):
+        _close(np.array([mine.cost, mine.gradient_norm]), np.array([other.cost, other.gradient_norm]), 1e-9)
+        assert mine.delta_norms.keys() == other.delta_norms.keys()
+        for name in mine.delta_norms:
+            _close(np.array(mine.delta_norms[name]), np.array(other.delta_norms[name]), 1e-9)
+            _close(np.array(mine.gradient_norms[name]), np.array(other.gradient_norms[name]), 1e-9)
