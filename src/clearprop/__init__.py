@@ -29,6 +29,8 @@ from clearprop.activations import (
     tanh,
 )
 from clearprop.connections import Connection, Dense, Direct, Wired
+from clearprop.errors import ClearpropError, TrainingDiverged
+from clearprop.evaluation import Evaluation
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
     INITIALIZERS,
@@ -52,6 +54,7 @@ from clearprop.losses import (
     Quantile,
     SquaredError,
 )
+from clearprop.model import Model, fit
 from clearprop.network import Layer, Network
 from clearprop.optimizers import (
     LBFGS,
@@ -82,7 +85,8 @@ from clearprop.schedules import (
     Step,
     WarmUp,
 )
-from clearprop.trace import LayerTrace, Trace, backpropagate, predict
+from clearprop.tables import TableEncoding
+from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
 from clearprop.training.history import History
 from clearprop.training.loop import train
@@ -109,6 +113,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BinaryCrossEntropy",
+    "ClearpropError",
     "Connection",
     "Constant",
     "Convergence",
@@ -121,6 +126,7 @@ __all__ = [
     "EarlyStopping",
     "Elementwise",
     "EpochEnd",
+    "Evaluation",
     "ExponentialDecay",
     "GradientCheck",
     "GradientDescent",
@@ -134,6 +140,7 @@ __all__ = [
     "LeakyReLU",
     "Limits",
     "Loss",
+    "Model",
     "Momentum",
     "Nadam",
     "Nesterov",
@@ -155,7 +162,9 @@ __all__ = [
     "SquaredError",
     "Step",
     "StoppingRule",
+    "TableEncoding",
     "Trace",
+    "TrainingDiverged",
     "Uniform",
     "VarianceScaling",
     "WarmUp",
@@ -163,8 +172,10 @@ __all__ = [
     "Zeros",
     "backpropagate",
     "check_gradients",
+    "cost",
     "elu",
     "exponential",
+    "fit",
     "gaussian",
     "gelu",
     "hard_sigmoid",

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from clearprop.checks import check_number
 from clearprop.errors import ArgumentError, suggest
 from clearprop.mathematics import (
     Array,
@@ -202,6 +203,9 @@ class LeakyReLU(Elementwise):
     initializer = "he_uniform"
     slope: float = 0.01
 
+    def __post_init__(self) -> None:
+        check_number(self.slope, "LeakyReLU slope")
+
     def function(self, z: Array) -> Array:
         return where(z > 0, z, self.slope * z)
 
@@ -221,6 +225,9 @@ class ELU(Elementwise):
     name = "elu"
     initializer = "he_uniform"
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number(self.alpha, "ELU alpha", above=0)
 
     def function(self, z: Array) -> Array:
         return where(z > 0, z, self.alpha * expm1(minimum(z, 0)))
@@ -459,6 +466,9 @@ class LayerNormalization(Activation):
     name = "layer_normalization"
     epsilon: float = 1e-5
 
+    def __post_init__(self) -> None:
+        check_number(self.epsilon, "LayerNormalization epsilon", above=0)
+
     def function(self, z: Array) -> Array:
         centred = z - row_mean(z)
         return centred / sqrt(row_mean(centred * centred) + self.epsilon)
@@ -512,7 +522,8 @@ def as_activation(given: str | Activation, where: str = "activation") -> Activat
         return given
     if isinstance(given, str) and given in ACTIVATIONS:
         return ACTIVATIONS[given]
+    hint = f" Write {given.__name__}() with parentheses." if isinstance(given, type) else ""
     raise ArgumentError(
-        f"{where}: {given!r} is no activation. {suggest(str(given), ACTIVATIONS)} "
+        f"{where}: {given!r} is no activation.{hint} {suggest(str(given), ACTIVATIONS)} "
         "Your own is a cp.Custom(name, f, derivative) or a subclass of cp.Elementwise."
     )

@@ -37,7 +37,7 @@ class Forward:
 
 @dataclass
 class Backward:
-    """What the backward sweep saw: error signal and sensitivity of each layer (an output layer's error may be absent)."""
+    """What the backward sweep saw: error signal and sensitivity of each layer (an output's error may be absent)."""
 
     error: dict[str, Array]
     delta: dict[str, Array]

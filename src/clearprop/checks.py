@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,17 @@ def check_integer(value: Any, name: str, *, least: int = 1) -> int:
     return int(value)
 
 
+def check_seed(value: Any) -> int:
+    """`value` as a seed, a whole number from 0 to 2^63 - 1.
+
+    >>> check_seed(0)
+    0
+    """
+    if check_integer(value, "seed", least=0) >= 2**63:
+        raise ArgumentError(f"seed: expected a whole number below 2^63, got {value}.")
+    return int(value)
+
+
 def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     """`value` if it is one of the choices.
 
@@ -66,6 +78,18 @@ def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ArgumentError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}.")
     return value
+
+
+def one_or_several(given: Any) -> tuple[Any, ...]:
+    """A tuple of what may come alone, in a list, or not at all; text counts as one.
+
+    >>> one_or_several("rmse"), one_or_several(["rmse", "mae"]), one_or_several(None)
+    (('rmse',), ('rmse', 'mae'), ())
+    """
+    if given is None:
+        return ()
+    several = isinstance(given, Iterable) and not isinstance(given, (str, type))
+    return tuple(given) if several else (given,)
 
 
 def check_array(values: Any, name: str, dtype: np.dtype) -> np.ndarray:
@@ -79,7 +103,8 @@ def check_array(values: Any, name: str, dtype: np.dtype) -> np.ndarray:
             f"{name}: expected numbers, got values of type {array.dtype}. "
             "Turn text and categories into numbers first, or give the table to clearprop.fit."
         )
-    return np.asarray(array, dtype=dtype)
+    with np.errstate(over="ignore"):  # a number too large for the precision becomes infinite, and is found as such
+        return np.asarray(array, dtype=dtype)
 
 
 def check_finite(array: np.ndarray, name: str) -> None:

@@ -1,8 +1,8 @@
 """Connections: how a layer takes the activations of an earlier one, forward and backward.
 
-A connection from source k (u_k units) into layer j (u_j units) contributes a_k W_kj to the weighted sum z_j. Backward it
-sends delta_j W_kj^T to the error signal at a_k, and its gradient is dJ/dW_kj = a_k^T delta_j. Each kind of connection
-gives these three operations; all arrays have one row per sample.
+A connection from source k (u_k units) into layer j (u_j units) contributes a_k W_kj to the weighted sum z_j. Backward
+it sends delta_j W_kj^T to the error signal at a_k, and its gradient is dJ/dW_kj = a_k^T delta_j. Each kind of
+connection gives these three operations; all arrays have one row per sample.
 """
 
 from __future__ import annotations
@@ -218,10 +218,10 @@ def _as_pattern(given: Any, where: str) -> tuple[tuple[int, ...], ...]:
     if len(positive) == 0:
         raise NetworkError(f"{where}: the pattern is all 0, so nothing is connected. Leave the source out instead.")
     if not np.array_equal(positive, np.arange(1, len(positive) + 1)):
-        missing = sorted(set(range(1, int(positive[-1]) + 1)) - set(positive.tolist()))
+        missing = int(np.argmax(positive != np.arange(1, len(positive) + 1))) + 1
         raise NetworkError(
             f"{where}: the weights of a pattern are numbered 1 to {int(positive[-1])} without gaps, "
-            f"but {missing[0]} does not occur. Renumber with np.unique(pattern, return_inverse=True)."
+            f"but {missing} does not occur. Renumber with np.unique(pattern, return_inverse=True)."
         )
     return tuple(tuple(int(k) for k in row) for row in array)
 

@@ -12,7 +12,7 @@ from clearprop.checks import check_number
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import prepare
-from clearprop.parameters import Block, Parameters, layout
+from clearprop.parameters import Block, Parameters, check_params, layout
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class GradientCheck:
     def __str__(self) -> str:
         wide = max((len(block.label) for block in self.blocks), default=0)
         lines = [
-            f"{block.label:{wide}s}  {'ok ' if block.error <= self.tolerance else 'BAD'}  relative error {block.error:.1e}"
+            f"{block.label:{wide}s}  {'ok ' if block.error <= self.tolerance else 'BAD'}"
+            f"  relative error {block.error:.1e}"
             f"  worst at {list(block.place)}: {block.backpropagated:.9g} against {block.difference:.9g}"
             for block in self.blocks
         ]
@@ -76,6 +77,7 @@ def check_gradients(
     True
     """
     check_number(tolerance, "tolerance", above=0)
+    check_params(net, params)
     params = params.astype("float64")
     objective = prepare(net, params, X, y, loss, sample_weight, reduction)
     gradients = Parameters(net, np.zeros_like(params.flat))

@@ -166,4 +166,5 @@ def as_initializer(given: str | Initializer, where: str = "initializer") -> Init
         return given
     if isinstance(given, str) and given in INITIALIZERS:
         return INITIALIZERS[given]
-    raise ArgumentError(f"{where}: {given!r} is no initializer. {suggest(str(given), INITIALIZERS)}")
+    hint = f" Write {given.__name__}() with parentheses." if isinstance(given, type) else ""
+    raise ArgumentError(f"{where}: {given!r} is no initializer.{hint} {suggest(str(given), INITIALIZERS)}")

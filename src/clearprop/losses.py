@@ -25,6 +25,7 @@ from clearprop.mathematics import (
     exp,
     log,
     log_one_plus_exp,
+    minimum,
     one_hot,
     row_max,
     row_sum,
@@ -157,9 +158,8 @@ class Huber(PointwiseLoss):
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         r = yhat - y
-        small = absolute(r) <= self.threshold
-        linear = self.threshold * (absolute(r) - 0.5 * self.threshold)
-        return where(small, 0.5 * r * r, linear), where(small, r, self.threshold * sign(r))
+        cut = minimum(absolute(r), self.threshold)  # no square of a large residual is taken, which could overflow
+        return cut * (absolute(r) - 0.5 * cut), cut * sign(r)
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Quantile(PointwiseLoss):
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         r = yhat - y
-        slope = where(r > 0, 1 - self.q, where(r < 0, -self.q, 0))
+        slope = 0.5 * sign(r) + (0.5 - self.q) * absolute(sign(r))  # 1 - q above, -q below, 0 at y
         return slope * r, slope
 
 
@@ -197,7 +197,7 @@ class Poisson(PointwiseLoss):
     partner = Exponential
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
-        return yhat - y + xlogy(y, y) - xlogy(y, yhat), 1 - where(y == 0, 0, y / yhat)
+        return yhat - y + xlogy(y, y) - xlogy(y, yhat), 1 - _ratio(y, yhat)
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         return row_sum(exp(z) - y + xlogy(y, y) - y * z)[:, 0], yhat - y
@@ -232,7 +232,7 @@ class BinaryCrossEntropy(PointwiseLoss):
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._smooth(y)
         value = -xlogy(y, yhat) - xlogy(1 - y, 1 - yhat)
-        return value, where(y == 1, 0, (1 - y) / (1 - yhat)) - where(y == 0, 0, y / yhat)
+        return value, _ratio(1 - y, 1 - yhat) - _ratio(y, yhat)
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._smooth(y)
@@ -282,7 +282,7 @@ class CrossEntropy(Loss):
 
     def value_and_error(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._rows(y, yhat)
-        return -row_sum(xlogy(y, yhat))[:, 0], -where(y == 0, 0, y / yhat)
+        return -row_sum(xlogy(y, yhat))[:, 0], -_ratio(y, yhat)
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._rows(y, z)
@@ -317,6 +317,11 @@ class CrossEntropy(Loss):
         )
 
 
+def _ratio(y: Array, yhat: Array) -> Array:
+    """Y / yhat, and 0 where y = 0 whatever yhat is: the derivative of y log yhat."""
+    return y / where(y == 0, 1, yhat)
+
+
 def _check_at_least_zero(array: np.ndarray, loss: str, where: str) -> np.ndarray:
     if (array < 0).any():
         row, column = np.argwhere(array < 0)[0]
@@ -332,7 +337,8 @@ def _check_class_indices(array: np.ndarray, units: int, where: str) -> np.ndarra
     if outside.any():
         row = int(np.argmax(outside))
         raise DataError(
-            f"{where}: expected class indices from 0 to {units - 1}, one per output unit, got {array[row]} at row {row}."
+            f"{where}: expected class indices from 0 to {units - 1}, one per output unit, "
+            f"got {array[row]} at row {row}."
         )
     return array.astype(np.intp, copy=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,8 @@ class Layer:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or self.name == INPUT:
             raise NetworkError(
-                f'layer name: expected text that is not empty and not "{INPUT}" (the network\'s input), got {self.name!r}.'
+                f'layer name: expected text that is not empty, and not "{INPUT}", which is the network\'s input; '
+                f"got {self.name!r}."
             )
         where = f'layer "{self.name}"'
         put = object.__setattr__  # the fields of a frozen dataclass are normalised once, here
@@ -73,7 +74,7 @@ class Layer:
 
 
 def _as_connections(given: Any, where: str) -> tuple[Connection, ...]:
-    listed = [given] if isinstance(given, (str, Connection)) else list(given)
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     for source in listed:
         if not isinstance(source, (str, Connection)):
             raise NetworkError(
@@ -110,7 +111,7 @@ class Network:
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "inputs", check_integer(self.inputs, "inputs"))
-        layers = tuple(self.layers)
+        layers = tuple(self.layers) if isinstance(self.layers, Iterable) else ()
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise NetworkError(f"layers: expected at least one cp.Layer, got {self.layers!r}.")
         put(self, "layers", _fill_in_sources(layers))
@@ -198,6 +199,7 @@ class Network:
         f_wide = max(len(layer.f.name) for layer in self.layers)
         sources = [", ".join(_describe(c) for c in layer.connections) for layer in self.layers]
         s_wide = max(map(len, sources))
+        c_wide = max(3, *(len(str(counts[name])) for name in self.index))
         lines = [f"{INPUT:{wide}s}  {self.inputs:5d}"]
         for layer, source in zip(self.layers, sources, strict=True):
             notes = (f"  dropout {layer.dropout:g}" if layer.dropout else "") + (
@@ -205,7 +207,7 @@ class Network:
             )
             lines.append(
                 f"{layer.name:{wide}s}  {layer.units:5d}  {layer.f.name:{f_wide}s}  from {source:{s_wide}s}"
-                f"  {counts[layer.name]:3d} parameters{notes}"
+                f"  {counts[layer.name]:{c_wide}d} parameters{notes}"
             )
         return "\n".join(lines)
 

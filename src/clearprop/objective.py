@@ -14,10 +14,10 @@ import numpy as np
 
 from clearprop.backprop import Backward, Forward, backward, forward, loss_and_delta
 from clearprop.checks import check_choice, check_inputs, check_sample_weight
-from clearprop.errors import ArgumentError, ShapeError, suggest
+from clearprop.errors import ArgumentError, suggest
 from clearprop.losses import Loss, as_loss
 from clearprop.network import Network
-from clearprop.parameters import Parameters
+from clearprop.parameters import Parameters, check_params
 
 #: Rows that are swept at once where the whole set is only evaluated; keeps memory small, changes no result.
 CHUNK = 4096
@@ -89,8 +89,7 @@ def prepare(
     names: tuple[str, str] = ("X", "y"),
 ) -> Objective:
     """Check what a caller hands in and put it in order; the data is copied only to change its precision."""
-    if params.net != net:
-        raise ShapeError("params: these parameters belong to another network; use net.initialize(seed=0).")
+    check_params(net, params)
     check_choice(reduction, "reduction", ("mean", "sum"))
     X = check_inputs(X, net.inputs, params.dtype, names[0])
     outputs = tuple(net.outputs or ())

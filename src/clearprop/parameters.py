@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.checks import check_array, check_dtype, check_finite, check_integer
-from clearprop.errors import NetworkError, ShapeError, suggest
+from clearprop.checks import check_array, check_dtype, check_finite, check_seed
+from clearprop.errors import ArgumentError, NetworkError, ShapeError, suggest
 from clearprop.initializers import as_initializer
 from clearprop.network import Network
 
@@ -97,6 +97,10 @@ class Weights(MutableMapping[str, np.ndarray]):
         if source not in self._views:
             raise NetworkError(f'layer "{self._layer}" has no weights from "{source}". {suggest(source, self._views)}')
         return self._views[source]
+
+    def get(self, source: str, default: Any = None) -> Any:
+        """The W from a source, or the default: an identity connection has none."""
+        return self._views.get(source, default)
 
     def __contains__(self, source: object) -> bool:
         return source in self._views
@@ -214,6 +218,18 @@ class Parameters:
         return f"Parameters({self.flat.size} numbers, {self.dtype}, layers {', '.join(self._layers)})"
 
 
+def check_params(net: Any, params: Any) -> None:
+    """Raise an ArgumentError unless these are a network and parameters of its own."""
+    if not isinstance(net, Network):
+        raise ArgumentError(f"net: expected a cp.Network, got {type(net).__name__}.")
+    if not isinstance(params, Parameters):
+        raise ArgumentError(
+            f"params: expected cp.Parameters, such as net.initialize(seed=0), got {type(params).__name__}."
+        )
+    if params.net != net:
+        raise ArgumentError("params: these parameters belong to another network; use net.initialize(seed=0).")
+
+
 def initialize(
     net: Network, seed: int, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Parameters:
@@ -224,7 +240,7 @@ def initialize(
     """
     dtype = check_dtype(dtype)
     params = Parameters(net, np.zeros(layout(net).size, dtype))
-    generator = np.random.default_rng(check_integer(seed, "seed", least=0))
+    generator = np.random.default_rng(check_seed(seed))
     for layer in net.layers:
         fan_in = max(1.0, net.fan_in(layer))
         usual = as_initializer(layer.initializer or layer.f.initializer)

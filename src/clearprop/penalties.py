@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from clearprop.checks import check_number
+from clearprop.checks import check_number, one_or_several
 from clearprop.errors import ArgumentError
 from clearprop.mathematics import Array, absolute, sign
 
@@ -110,7 +110,7 @@ def as_penalties(given: Penalty | list[Penalty] | tuple[Penalty, ...] | None) ->
     >>> as_penalties(L2(0.1))
     (L2(strength=0.1),)
     """
-    listed = () if given is None else (given,) if isinstance(given, Penalty) else tuple(given)
+    listed = one_or_several(given)
     for penalty in listed:
         if not isinstance(penalty, Penalty):
             raise ArgumentError(f"penalty: expected penalties such as cp.L2(1e-4), got {penalty!r}.")

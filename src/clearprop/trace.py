@@ -10,11 +10,11 @@ import numpy as np
 
 from clearprop.backprop import Forward, forward
 from clearprop.checks import check_inputs
-from clearprop.errors import ArgumentError, NetworkError, suggest
+from clearprop.errors import NetworkError, suggest
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import CHUNK, Objective, prepare
-from clearprop.parameters import Parameters, layout
+from clearprop.parameters import Parameters, check_params, layout
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,26 @@ def _losses_and_errors(objective: Objective, seen: Forward) -> tuple[np.ndarray,
     return total, errors
 
 
+def cost(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    loss: Loss | str | Mapping[str, Loss | str],
+    sample_weight: Any = None,
+    reduction: str = "mean",
+) -> float:
+    """The cost J alone, by a forward sweep; the arguments are those of `backpropagate`.
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[2.0]], "b": [1.0]}})
+    >>> cp.cost(net, params, np.array([[3.0]]), np.array([[5.0]]), loss=cp.SquaredError())
+    2.0
+    """
+    return prepare(net, params, X, y, loss, sample_weight, reduction).cost(params)
+
+
 def predict(net: Network, params: Parameters, X: Any) -> Any:
     """Activations of the output layer (n, o units), or a dict of them where the network has several outputs.
 
@@ -126,8 +146,7 @@ def predict(net: Network, params: Parameters, X: Any) -> Any:
     >>> cp.predict(net, net.initialize(given={"output": {"input": [[2.0]]}}), np.array([[3.0]]))
     array([[6.]])
     """
-    if params.net != net:
-        raise ArgumentError("params: these parameters belong to another network; use net.initialize(seed=0).")
+    check_params(net, params)
     X = check_inputs(X, net.inputs, params.dtype)
     outputs = tuple(net.outputs or ())
     parts: dict[str, list[np.ndarray]] = {name: [] for name in outputs}

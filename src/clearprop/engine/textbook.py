@@ -26,22 +26,22 @@ class Training:
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
 
-    def penalty(self, params: Parameters) -> float:
-        """The penalties of the present weights."""
-        w = params.penalized
-        return float(sum(penalty.value_and_slope(w)[0].sum(dtype=np.float64) for penalty in self.penalties))
-
-    def add_penalty_slope(self, params: Parameters, gradients: Parameters) -> None:
-        """Add the slope of the penalties to the gradient."""
+    def add_penalty(self, params: Parameters, gradients: Parameters) -> float:
+        """The penalties of the present weights; their slope is added to the gradient."""
+        total = 0.0
         for penalty in self.penalties:
-            gradients.penalized[...] += penalty.value_and_slope(params.penalized)[1]
+            value, slope = penalty.value_and_slope(params.penalized)
+            gradients.penalized[...] += slope
+            total += float(value.sum(dtype=np.float64))
+        return total
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch tells: cost J (without penalty) as its steps saw it, and norms of the last step by layer."""
+    """What an epoch tells: cost J and penalty as its steps saw them, and norms of the last step by layer."""
 
     cost: float
+    penalty: float
     gradient_norm: float
     delta_norms: dict[str, float]
     gradient_norms: dict[str, float]
@@ -65,29 +65,30 @@ class TextbookEngine:
     def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
         """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
         objective = self.training.objective
-        total = weight = 0.0
+        total = weight = penalties = 0.0
         back = Backward({}, {})
         for batch in batches:
-            cost, back = self._step(epoch, batch, rate(self.steps))
+            cost, penalty, back = self._step(epoch, batch, rate(self.steps))
+            penalties += penalty / len(batches)
             share = 1.0 if objective.reduction == "sum" else self._weight(batch)
             total, weight = total + cost * share, weight + share
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
         delta_norms = {name: _norm(delta) for name, delta in back.delta.items()}
-        return EpochResult(cost, _norm(self.gradients.trainable), delta_norms, self._gradient_norms())
+        return EpochResult(cost, penalties, _norm(self.gradients.trainable), delta_norms, self._gradient_norms())
 
     def _weight(self, batch: np.ndarray) -> float:
         weights = self.training.objective.sample_weight
         return float(len(batch) if weights is None else weights[batch].sum())
 
-    def _step(self, epoch: int, batch: np.ndarray, rate: float) -> tuple[float, Backward]:
-        """Both sweeps over a batch, then the change of the parameters."""
+    def _step(self, epoch: int, batch: np.ndarray, rate: float) -> tuple[float, float, Backward]:
+        """Both sweeps over a batch, then the change of the parameters; its cost and penalty are those before it."""
         training, params = self.training, self.params
         masks = self._dropout_masks(epoch, batch)
         cost, _, back = training.objective.sweep(params, self.gradients, batch, masks)
-        training.add_penalty_slope(params, self.gradients)
+        penalty = training.add_penalty(params, self.gradients)
         training.limits.clip(self.gradients.trainable)
         self._update(rate)
-        return cost, back
+        return cost, penalty, back
 
     def _update(self, rate: float) -> None:
         self.steps += 1

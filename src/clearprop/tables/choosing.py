@@ -20,16 +20,30 @@ RARE = 10
 """Categories of fewer rows are pooled, in tables of 10,000 rows and more; of proportionally fewer below."""
 OTHER_ROWS = 100
 """Rows that the pooled categories need together to get an input: fewer would teach it only noise."""
-MOST_STEPS, ROWS_PER_STEP = 32, 100
+MOST_STEPS, LEAST_STEPS, ROWS_PER_STEP, MOST_STEP_INPUTS = 48, 8, 250, 400
+"""Ranges per column of numbers: as many as the rows support, none in a small table, and a bound on all columns."""
 HEAVY_SKEW = 2.0
 
 Column = NumericColumn | CategoricalColumn
 
 
-def choose(series: nw.Series[Any], wanted: str | None = None) -> Column | str:
+def steps_for(rows_present: int, numeric_columns: int) -> int:
+    """The number of ranges that a column of numbers is cut into.
+
+    Measured in docs/decisions/0005: many ranges help when there are rows enough to learn each, and hurt when not.
+
+    >>> steps_for(20_000, 8), steps_for(4_000, 8), steps_for(1_000, 8), steps_for(20_000, 64)
+    (48, 16, 0, 0)
+    """
+    steps = min(MOST_STEPS, rows_present // ROWS_PER_STEP, MOST_STEP_INPUTS // max(numeric_columns, 1))
+    return steps if steps >= LEAST_STEPS else 0
+
+
+def choose(series: nw.Series[Any], wanted: str | None = None, numeric_columns: int = 1) -> Column | str:
     """The encoding of one training column, or in words why it is left out.
 
-    `wanted` is "categorical", "numeric", or None to decide from what the column holds.
+    `wanted` is "categorical", "numeric", or None to decide from what the column holds. `numeric_columns` is how many
+    columns of numbers the table has, which share a bound on the number of inputs.
     Raises TableError when the column cannot be encoded.
     """
     kind = held(series)
@@ -44,32 +58,37 @@ def choose(series: nw.Series[Any], wanted: str | None = None) -> Column | str:
     if series.null_count() == 0 and series.n_unique() == 1:
         return f"all rows hold the same value, {series[0]!r}"
     if wanted == "numeric":
-        return fit_numeric(series, "number" if kind == "text" else kind)
+        return fit_numeric(series, "number" if kind == "text" else kind, numeric_columns)
     if wanted == "categorical":
         return fit_categorical(series, kind)
     if kind == "text":
         return _like_identifiers(series) or fit_categorical(series, kind)
-    return _like_row_numbers(series, kind) or fit_numeric(series, kind)
+    return _like_row_numbers(series, kind) or fit_numeric(series, kind, numeric_columns)
 
 
 def _like_identifiers(series: nw.Series[Any]) -> str | None:
     present = series.drop_nulls()
     distinct = present.n_unique()
-    if distinct > 20 and distinct > len(present) / 2:
-        return f"{distinct} different texts in {len(present)} rows, like a name or an identifier"
-    _refuse_broken_numbers(series, distinct)
-    return None
+    stray = _strays(series)
+    _refuse_broken_numbers(series, stray, distinct)
+    if distinct <= 20 or distinct <= len(present) / 2:
+        return None
+    hint = "" if stray.any() else f'; all are numbers written as text, which numeric=["{series.name}"] takes as numbers'
+    return f"{distinct} different texts in {len(present)} rows, like a name or an identifier{hint}"
 
 
-def _refuse_broken_numbers(series: nw.Series[Any], distinct: int) -> None:
-    """A column of numbers with a few stray texts would silently become many categories."""
+def _strays(series: nw.Series[Any]) -> np.ndarray:
+    """True where a text is no number, shape (n,)."""
     native = series.to_native()
-    stray = native.is_not_null() & native.cast(float, strict=False).is_null()
-    if distinct > 20 and 0 < stray.sum() <= 0.05 * len(native):
-        where = stray.to_numpy()
-        row = int(np.flatnonzero(where)[0])
+    return (native.is_not_null() & native.cast(float, strict=False).is_null()).to_numpy()
+
+
+def _refuse_broken_numbers(series: nw.Series[Any], stray: np.ndarray, distinct: int) -> None:
+    """A column of numbers with a few stray texts would silently become many categories, or be left out."""
+    if distinct > 20 and 0 < stray.sum() <= 0.05 * len(stray):
+        row = int(np.flatnonzero(stray)[0])
         raise TableError(
-            f'Column "{series.name}": numbers, except in {rows(where)}: "{series[row]}". Correct the value, '
+            f'Column "{series.name}": numbers, except in {rows(stray)}: "{series[row]}". Correct the value, '
             f"mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or take the column as it is: "
             f'categorical=["{series.name}"], or drop=["{series.name}"].'
         )
@@ -81,13 +100,13 @@ def _like_row_numbers(series: nw.Series[Any], kind: str) -> str | None:
     values = numbers(series, kind)
     if values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
         return "the number of the row"
-    named = re.search(r"(^|[_ ])id$|[a-z]I[dD]$", series.name, flags=0) or series.name.lower() == "id"
+    named = re.search(r"(?i:(^|[_ ])id$)|[a-z]I[dD]$", series.name)
     if named and (values == np.floor(values)).all() and len(np.unique(values)) == len(values):
         return "a different whole number in every row, and named like an identifier"
     return None
 
 
-def fit_numeric(series: nw.Series[Any], kind: str) -> NumericColumn:
+def fit_numeric(series: nw.Series[Any], kind: str, numeric_columns: int = 1) -> NumericColumn:
     """Learn fill, logarithm, standardization and knots from a column of numbers."""
     raw = numbers(series, kind)
     present = raw[~np.isnan(raw)]
@@ -102,7 +121,7 @@ def fit_numeric(series: nw.Series[Any], kind: str) -> NumericColumn:
         return plain
     log_unit = _log_unit(present, fill)
     t = np.arcsinh((present - fill) / log_unit) if log_unit else present
-    spots = knots(present, steps=min(MOST_STEPS, len(present) // ROWS_PER_STEP))
+    spots = knots(present, steps=steps_for(len(present), numeric_columns))
     rises = [np.clip((present - a) / (b - a), 0, 1) for a, b in pairwise(spots)]
     return replace(
         plain, log_unit=log_unit, center=float(t.mean()), scale=float(t.std()) or 1.0, knots=spots,
@@ -146,8 +165,11 @@ def knots(values: np.ndarray, steps: int) -> tuple[float, ...]:
     return tuple(map(float, np.unique(np.concatenate([common, cuts, different[[0, -1]]]))))
 
 
-def fit_categorical(series: nw.Series[Any], kind: str) -> CategoricalColumn:
-    """Learn the categories of a column; the rare ones, and those beyond the cap, are pooled."""
+def fit_categorical(series: nw.Series[Any], kind: str) -> CategoricalColumn | str:
+    """Learn the categories of a column; the rare ones, and those beyond the cap, are pooled.
+
+    In words why the column is left out, when no two values occur often enough.
+    """
     counted = series.drop_nulls().value_counts(sort=False)
     counts = {spell(value): int(count) for value, count in counted.rows()}
     rare = min(RARE, len(series) // 1000)
@@ -160,6 +182,8 @@ def fit_categorical(series: nw.Series[Any], kind: str) -> CategoricalColumn:
         *([pooled] if other else []),
         *([series.null_count()] if flag else []),
     ]
+    if len(rows_of) < 2:
+        return f"no two of its {len(counts)} values occur in at least {rare} rows"
     return CategoricalColumn(
         name=series.name, kind=kind, categories=tuple(kept), shares=tuple(c / len(series) for c in rows_of),
         other=other, flag=flag,

@@ -191,7 +191,7 @@ class CategoricalColumn:
     def from_dict(cls, stored: Stored) -> CategoricalColumn:
         """The column that `to_dict` described; ModelFileError when the fields make no sense."""
         column = cls(
-            name=stored.text("name"), kind=stored.choice("kind", ("text", "number", "boolean", "date")),
+            name=stored.text("name"), kind=stored.choice("kind", ("text", "number", "boolean", "date", "duration")),
             categories=stored.texts("categories"), shares=stored.numbers("shares"), other=stored.truth("other"),
             flag=stored.truth("flag"),
         )  # fmt: skip
@@ -200,4 +200,4 @@ class CategoricalColumn:
         return column
 
 
-_HELD = {"text": "text", "number": "numbers", "boolean": "true and false", "date": "dates"}
+_HELD = {"text": "text", "number": "numbers", "boolean": "true and false", "date": "dates", "duration": "durations"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frames import as_frame, declared_categories
 from clearprop.tables.stored import Stored, refuse
 from clearprop.tables.targets import ClassTarget, Label, Target, choose_target, target_from_dict
+from clearprop.tables.values import held
 
 TASKS = ("auto", "classification", "regression")
 VERSION = 1
@@ -83,19 +84,14 @@ class TableEncoding:
         """
         if task not in TASKS:
             raise ArgumentError(f"task: expected one of {', '.join(TASKS)}, got {task!r}.")
-        frame, declared = as_frame(frame), declared_categories(frame)
+        as_text = (categorical,) if isinstance(categorical, str) else tuple(categorical)
+        frame, declared = as_frame(frame, text=as_text), declared_categories(frame)
         names = (target,) if isinstance(target, str) else tuple(target)
         wanted = dict.fromkeys(declared, "categorical") | _wanted(frame, names, drop, categorical, numeric)
-        if task == "auto" and len(names) == 1 and names[0] in declared:
-            task = "classification"
         if frame.shape[0] == 0:
             raise TableError("The table has no rows; expected at least two.")
-        learnt, reason = choose_target(frame, names, task)
-        chosen = {
-            name: "dropped, as asked" if wanted.get(name) == "drop" else choose(frame[name], wanted.get(name))
-            for name in frame.columns
-            if name not in names
-        }
+        learnt, reason = choose_target(frame, names, task, declared)
+        chosen = _chosen(frame.drop(names), wanted)
         left_out = tuple((name, why) for name, why in chosen.items() if isinstance(why, str))
         encoders = tuple(column for column in chosen.values() if not isinstance(column, str))
         if not encoders:
@@ -222,6 +218,16 @@ class TableEncoding:
         if frame.shape[0] == 0:
             raise TableError("The table has no rows; expected at least one.")
         return frame
+
+
+def _chosen(frame: nw.DataFrame[Any], wanted: Mapping[str, str]) -> dict[str, Column | str]:
+    """For each column its encoding, or in words why it is left out."""
+    numeric = sum(held(frame[name]) in ("number", "date", "duration") for name in frame.columns if name not in wanted)
+    numeric += sum(how == "numeric" for how in wanted.values())
+    return {
+        name: "dropped, as asked" if wanted.get(name) == "drop" else choose(frame[name], wanted.get(name), numeric)
+        for name in frame.columns
+    }
 
 
 def _wanted(

@@ -37,9 +37,11 @@ def as_frame(data: Any, *, text: Sequence[str] = ()) -> nw.DataFrame[Any]:
     except TypeError:
         raise TableError(
             f"A table: expected a path, a data frame (pandas, polars, pyarrow) or a dict of columns, "
-            f"got {type(data).__name__}. Collect a lazy frame first. An array has no column names: give it to MLPClassifier or MLPRegressor, "
-            "or name its columns."
+            f"got {type(data).__name__}. Collect a lazy frame first. An array has no column names: "
+            "give it to MLPClassifier or MLPRegressor, or name its columns."
         ) from None
+    except nw.exceptions.DuplicateError as reason:
+        raise TableError(f"{reason} Give each column its own name.") from None
     names = [str(name) for name in frame.columns]
     refuse_twice(names)
     plain = [_plain(series, name) for series, name in zip(frame.iter_columns(), names, strict=True)]

@@ -150,17 +150,20 @@ def _header(content: bytes, between: str, file: Path) -> list[str]:
 
 def _refuse_ragged(content: bytes, between: str, names: list[str], file: Path) -> list[int]:
     """Raise TableError at the first row of another length than the header; else the numbers of the blank rows."""
-    lines = _lines(content, between)
-    blank: list[int] = []
+    lines, blank, row = _lines(content, between), [], -1
     try:
-        for row, cells in enumerate(lines, start=-1):
+        for cells in lines:
+            if row < 0 and not cells:
+                continue  # a blank line before the column names
             if not cells and len(names) > 1:
                 blank.append(row)
             elif len(cells) != len(names) and len(names) > 1:
                 raise TableError(
-                    f"{file}: line {lines.line_num} has {len(cells)} cells, expected {len(names)} as in the line of "
-                    "column names. Is a separator missing or one too many, a text with a comma not in quotes, or a quote never closed?"
+                    f"{file}: line {lines.line_num}: expected {len(names)} cells as in the line of column names, got "
+                    f"{len(cells)}. Is a separator missing or one too many, a text with a comma not in quotes, or a "
+                    "quote never closed?"
                 )
+            row += 1
     except csv.Error as reason:
         raise TableError(f"{file}: line {lines.line_num} cannot be read: {reason}.") from None
     return blank

@@ -219,10 +219,13 @@ def target_from_dict(fields: Any) -> Target:
     raise refuse("target, type", "one of class, number, flags", kind)
 
 
-def choose_target(frame: nw.DataFrame[Any], names: Sequence[str], task: str) -> tuple[Target, str]:
+def choose_target(
+    frame: nw.DataFrame[Any], names: Sequence[str], task: str, declared: Sequence[str] = ()
+) -> tuple[Target, str]:
     """The target learnt from the training table, and in words why it is that task.
 
-    `task` is "classification", "regression", or "auto" to decide from what the columns hold.
+    `task` is "classification", "regression", or "auto" to decide from what the columns hold; `declared` names the
+    columns that the frame declares as categories.
     """
     for name in names:
         _refuse_missing(frame[name])
@@ -231,7 +234,9 @@ def choose_target(frame: nw.DataFrame[Any], names: Sequence[str], task: str) -> 
                 f'Target column "{name}": expected numbers, text or true and false, got values such as '
                 f"{frame[name][0]!r}. Convert the column to numbers first."
             )
-    if task == "auto":
+    if task == "auto" and len(names) == 1 and names[0] in declared:
+        as_classes, reason = True, f'classification, because "{names[0]}" is declared a category'
+    elif task == "auto":
         as_classes, reason = _recognised(frame, names)
     else:
         as_classes, reason = task == "classification", f"{task}, as asked"

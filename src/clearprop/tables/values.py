@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -50,7 +51,7 @@ def missing(series: nw.Series[Any]) -> np.ndarray:
 
 
 def spell(value: Any) -> str:
-    """One spelling for equal values: 1, 1.0 and Decimal(1) are "1".
+    """One spelling for equal values: 1, 1.0 and Decimal(1) are "1", and midnight of a day is that day.
 
     >>> spell(1.0), spell(True), spell("a"), spell(0.5)
     ('1', 'True', 'a', '0.5')
@@ -62,6 +63,8 @@ def spell(value: Any) -> str:
         if isinstance(value, int | np.integer) or (number.is_integer() and abs(number) < 2**63):
             return str(int(value))
         return repr(number)
+    if isinstance(value, datetime) and value.time() == time():
+        return value.date().isoformat()
     return str(value)
 
 
@@ -79,7 +82,7 @@ def find(value: Any, known: Mapping[str, int], kind: str) -> int | None:
 def _spellings(value: Any, kind: str) -> tuple[str, ...]:
     if isinstance(value, str) and kind == "number":
         try:
-            return (spell(float(value)),)
+            return () if "_" in value else (spell(float(value)),)
         except ValueError:
             return ()
     if isinstance(value, str) and kind == "boolean":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from clearprop.checks import one_or_several
+from clearprop.errors import ArgumentError
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 from clearprop.training.history import History
@@ -27,6 +29,15 @@ class EpochEnd:
 
 #: A function called after each epoch. It stops training by returning True or the reason in words.
 Callback = Callable[[EpochEnd], "bool | str | None"]
+
+
+def as_callbacks(given: Callback | Iterable[Callback] | None) -> tuple[Callback, ...]:
+    """One or several callbacks as a tuple."""
+    listed = one_or_several(given)
+    for callback in listed:
+        if not callable(callback):
+            raise ArgumentError(f"callbacks: expected functions of a cp.EpochEnd, got {callback!r}.")
+    return listed
 
 
 class ProgressBar:

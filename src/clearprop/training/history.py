@@ -31,8 +31,8 @@ class History:
 
     @property
     def cost(self) -> list[float]:
-        """The training cost of each epoch."""
-        return self["cost"]
+        """The training cost of each epoch; empty before the first."""
+        return self.columns.get("cost", [])
 
     def __getitem__(self, name: str) -> list[float]:
         """The numbers recorded under a name, one per epoch."""

@@ -22,30 +22,31 @@ def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int) 
     if any(layer.dropout for layer in run.objective.net.layers):
         raise ArgumentError("optimizer: L-BFGS needs the same cost each time, so no layer may have dropout.")
     training = Training(run.objective, GradientDescent(), penalties, seed=seed)
-    params, gradients = run.params, Parameters(run.params.net, np.zeros_like(run.params.flat))
-    state = {"result": EpochResult(np.nan, np.nan, {}, {}), "reason": None, "start": time.perf_counter()}
+    params = run.params  # those of the last finished iteration, whatever the line search tries
+    trial, gradients = params.copy(), Parameters(params.net, np.zeros_like(params.flat))
+    state = {"result": EpochResult(np.nan, 0.0, np.nan, {}, {}), "reason": None, "start": time.perf_counter()}
 
     def cost_and_gradient(w: np.ndarray) -> tuple[float, np.ndarray]:
-        params.trainable[...] = w
-        cost, _, back = training.objective.sweep(params, gradients, slice(None))
-        training.add_penalty_slope(params, gradients)
+        trial.trainable[...] = w
+        cost, _, back = training.objective.sweep(trial, gradients, slice(None))
+        penalty = training.add_penalty(trial, gradients)
         norms = {name: float(np.linalg.norm(delta)) for name, delta in back.delta.items()}
-        by_layer = {name: _layer_norm(gradients, name) for name in params}
+        by_layer = {name: _layer_norm(gradients, name) for name in trial}
         g = gradients.trainable.astype(np.float64)
-        state["result"] = EpochResult(cost, float(np.linalg.norm(g)), norms, by_layer)
-        return cost + training.penalty(params), g
+        state["result"] = EpochResult(cost, penalty, float(np.linalg.norm(g)), norms, by_layer)
+        return cost + penalty, g
 
     def end_of_iteration(intermediate_result: object) -> None:
         # SciPy may have tried other points since; the record is of the accepted one
         cost_and_gradient(intermediate_result.x)  # type: ignore[attr-defined]
+        params.flat[...] = trial.flat
         now = time.perf_counter()
-        state["reason"] = run.end_epoch(state["result"], training.penalty(params), 1.0, now - state["start"])  # type: ignore[arg-type]
+        state["reason"] = run.end_epoch(state["result"], 1.0, now - state["start"])  # type: ignore[arg-type]
         state["start"] = now
         bar.update(run.history)
         if state["reason"]:
             raise StopIteration
 
-    before = params.flat.copy()
     options = {
         "maxiter": run.epochs,
         "maxcor": rule.memory,
@@ -65,9 +66,8 @@ def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int) 
             callback=end_of_iteration,
             options=options,
         )
-    params.trainable[...] = found.x
     if not np.isfinite(found.fun):
-        raise run.diverged(before, "Scale the inputs, or start from smaller weights.")
+        raise run.diverged(params.flat.copy(), "Scale the inputs, or start from smaller weights.")
     said = found.message if run.history.epochs < run.epochs else None
     return run.finish(state["reason"] or (f"L-BFGS: {str(said).lower()}" if said else None))  # type: ignore[arg-type]
 

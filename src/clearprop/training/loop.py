@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.checks import check_choice, check_integer, check_number
+from clearprop.checks import check_choice, check_integer, check_number, check_seed
 from clearprop.engine import EpochResult, TextbookEngine, Training
 from clearprop.errors import ArgumentError, DataError, TrainingDiverged
 from clearprop.losses import Loss
@@ -22,7 +22,7 @@ from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
 from clearprop.schedules import Progress
 from clearprop.trace import predict
-from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar
+from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
 from clearprop.training.history import History
 from clearprop.training.metrics import Metric, as_metrics
 from clearprop.training.stopping import EarlyStopping, StoppingRule, as_rules
@@ -76,10 +76,10 @@ def train(
     >>> params["output"].W["input"].round(3), params["output"].b.round(3)
     (array([[3.]]), array([1.]))
     """
+    check_seed(seed)
     objective, held_out = _with_validation(
         prepare(net, params, X, y, loss, sample_weight, reduction), params, loss, validation, seed
     )
-    check_integer(seed, "seed", least=0)
     check_choice(engine, "engine", ("auto", "textbook"))
     rule = as_optimizer(optimizer)
     penalties, limits = as_penalties(penalty), Limits(clip_norm, clip_value, max_norm)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def train(
         check_integer(epochs, "epochs", least=0),
         as_metrics(metrics),
         as_rules(stopping),
-        (callbacks,) if callable(callbacks) else tuple(callbacks),
+        as_callbacks(callbacks),
         progress,
     )
     if isinstance(rule, LBFGS):
@@ -132,7 +132,8 @@ class BatchPlan:
 
     def epoch(self, epoch: int) -> list[np.ndarray]:
         """Row numbers of each batch of an epoch."""
-        order = epoch_order(self.seed, epoch, self.samples) if self.shuffle else np.arange(self.samples)
+        shuffled = self.shuffle and len(self.edges()) > 2  # the order within one batch changes nothing
+        order = epoch_order(self.seed, epoch, self.samples) if shuffled else np.arange(self.samples)
         return [order[start:stop] for start, stop in pairwise(self.edges())]
 
 
@@ -154,9 +155,9 @@ class Run:
         self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore), None)
         self.best: np.ndarray | None = None
 
-    def end_epoch(self, result: EpochResult, penalty: float, rate: float, seconds: float) -> str | None:
+    def end_epoch(self, result: EpochResult, rate: float, seconds: float) -> str | None:
         """Record an epoch; the reason to stop, if there is one."""
-        numbers = {"cost": result.cost + penalty, **self._measure(self.objective, "")}
+        numbers = {"cost": result.cost + result.penalty, **self._measure(self.objective, "")}
         if self.held_out is not None:
             numbers["validation cost"] = self.held_out.cost(self.params)
             numbers |= self._measure(self.held_out, "validation ")
@@ -191,7 +192,9 @@ class Run:
     def _call(self, callback: Callback) -> str | None:
         epoch = self.history.epochs - 1
         answer = callback(EpochEnd(epoch, self.epochs, self.objective.net, self.params, self.history))
-        return answer if isinstance(answer, str) else "stopped by a callback" if answer is True else None
+        if isinstance(answer, (bool, np.bool_)):  # a comparison of NumPy numbers is no bool
+            return "stopped by a callback" if answer else None
+        return answer if isinstance(answer, str) else None
 
     def diverged(self, before: np.ndarray, hint: str) -> TrainingDiverged:
         """Put the parameters back and say in which epoch they stopped being finite."""
@@ -217,11 +220,10 @@ def _descend(run: Run, engine: TextbookEngine, plan: BatchPlan) -> History:
             before, start = run.params.flat.copy(), time.perf_counter()
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for below, once per epoch
                 result = engine.run_epoch(epoch, plan.epoch(epoch), rate)
-                penalty = engine.training.penalty(run.params)
-                finite = np.isfinite(result.cost) and np.isfinite(run.params.flat).all()
+                finite = np.isfinite(result.cost + result.penalty) and np.isfinite(run.params.flat).all()
             if not finite:
                 raise run.diverged(before, "Lower the rate, scale the inputs, or set clip_norm=1.")
-            reason = run.end_epoch(result, penalty, rate(engine.steps - 1), time.perf_counter() - start)
+            reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
             bar.update(run.history)
             if reason:
                 break

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.checks import one_or_several
 from clearprop.errors import ArgumentError, suggest
 
 Metric = Callable[[Any, Any], float]
@@ -75,12 +76,14 @@ def as_metrics(given: str | Metric | Iterable[str | Metric]) -> dict[str, Metric
     >>> list(as_metrics(["accuracy", rmse]))
     ['accuracy', 'rmse']
     """
-    listed = [given] if isinstance(given, str) or callable(given) else list(given)
     found: dict[str, Metric] = {}
-    for metric in listed:
+    for metric in one_or_several(given):
         if callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = metric
-        elif metric in METRICS:
+            name = getattr(metric, "__name__", type(metric).__name__)
+            if name in found or name == "cost":
+                raise ArgumentError(f'metrics: "{name}" names two things in the history; give a function another name.')
+            found[name] = metric
+        elif isinstance(metric, str) and metric in METRICS:
             found[metric] = METRICS[metric][0]
         else:
             raise ArgumentError(f"metrics: {metric!r} is no metric. {suggest(str(metric), METRICS)}")

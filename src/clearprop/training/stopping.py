@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from clearprop.checks import check_integer, check_number
+from clearprop.checks import check_integer, check_number, one_or_several
 from clearprop.errors import ArgumentError
 from clearprop.training.history import History
 from clearprop.training.metrics import METRICS
@@ -117,7 +117,7 @@ class EarlyStopping(StoppingRule):
 
 def as_rules(given: StoppingRule | Iterable[StoppingRule] | None) -> tuple[StoppingRule, ...]:
     """One or several stopping rules as a tuple."""
-    listed = () if given is None else (given,) if isinstance(given, StoppingRule) else tuple(given)
+    listed = one_or_several(given)
     for rule in listed:
         if not isinstance(rule, StoppingRule):
             raise ArgumentError(f"stopping: expected rules such as cp.EarlyStopping(), got {rule!r}.")

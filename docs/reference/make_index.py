@@ -1,0 +1,98 @@
+"""Write docs/reference/index.md: every public name with the first line of its docstring, by subject.
+
+Run it after a public name or the first line of a docstring has changed: python docs/reference/make_index.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import clearprop as cp
+from clearprop import errors
+
+#: Each subject with the modules whose public names belong to it.
+SECTIONS = {
+    "From a table to a model": ("model", "evaluation", "files", "tables", "report", "summary"),
+    "Networks": ("network", "connections", "parameters"),
+    "Training": ("training", "engine", "penalties"),
+    "Looking inside": ("trace", "gradient_check", "analysis"),
+    "Activations": ("activations",),
+    "Losses": ("losses",),
+    "Optimizers": ("optimizers",),
+    "Schedules of the learning rate": ("schedules",),
+    "Starting weights": ("initializers",),
+}
+
+#: Tables of names are dicts, which have no docstring.
+TABLES = {
+    "ACTIVATIONS": ("activations", "Every activation that comes with the library, by the name that stands for it."),
+    "INITIALIZERS": ("initializers", "Every initializer by the name that stands for it."),
+    "LOSSES": ("losses", "Every loss that comes with the library, by the name that stands for it."),
+    "METRICS": ("training", "Every metric by its name, as (function of y and yhat, whether more is better)."),
+    "OPTIMIZERS": ("optimizers", "Every optimizer that comes with the library, by the name that stands for it."),
+    "PENALTIES": ("penalties", "Every penalty that comes with the library, by the name that stands for it."),
+    "SCHEDULES": ("schedules", "Every schedule that comes with the library, by its name in model files."),
+}
+
+HEAD = """# Reference
+
+Every public name, as `import clearprop as cp` gives it, with the first line of its documentation. `help(cp.train)`
+shows the rest: equations, shapes, what is raised and an example. What the letters stand for is in the
+[conventions](../conventions.md).
+"""
+
+
+def entry(name: str) -> tuple[str, str]:
+    """The module (below clearprop) a public name comes from, and what it is in one line."""
+    if name in TABLES:
+        return TABLES[name]
+    thing = getattr(cp, name)
+    documented = thing if callable(thing) and hasattr(thing, "__name__") else type(thing)
+    return documented.__module__.removeprefix("clearprop."), first_line(documented)
+
+
+def first_line(thing: Any) -> str:
+    """The first line of a docstring."""
+    line = (thing.__doc__ or "").strip().partition("\n")[0]
+    if not line:
+        raise SystemExit(f"{thing.__name__} has no docstring to take a line from.")
+    return line
+
+
+def is_error(thing: Any) -> bool:
+    """Whether it is an exception class."""
+    return isinstance(thing, type) and issubclass(thing, Exception)
+
+
+def page() -> str:
+    """The text of docs/reference/index.md."""
+    entries = {name: entry(name) for name in cp.__all__}
+    parts, placed = [HEAD], set()
+    for title, modules in SECTIONS.items():
+        names = [name for name, (module, _) in entries.items() if module.partition(".")[0] in modules]
+        placed.update(names)
+        parts.append(section(title, {f"cp.{name}": entries[name][1] for name in sorted(names, key=order)}))
+    raised = {name: first_line(error) for name, error in vars(errors).items() if is_error(error)}
+    placed.update(raised)
+    shown = {f"cp.{name}" if name in entries else f"cp.errors.{name}": line for name, line in raised.items()}
+    parts.append(section("Errors", shown))
+    lost = sorted(set(entries) - placed)
+    if lost:
+        raise SystemExit(f"these public names have no section: {lost}. Add their module to SECTIONS.")
+    return "\n".join(parts)
+
+
+def section(title: str, lines: dict[str, str]) -> str:
+    """A heading with a table of names."""
+    rows = [f"| `{name}` | {line.replace('|', '&#124;')} |" for name, line in lines.items()]
+    return "\n".join([f"## {title}", "", "| Name | What it is |", "|---|---|", *rows, ""])
+
+
+def order(name: str) -> tuple[bool, bool, str]:
+    """Functions and ready-made objects first, then classes, then tables of names."""
+    return name in TABLES, name[0].isupper(), name.lower()
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("index.md").write_text(page(), encoding="utf-8")

@@ -1,0 +1,129 @@
+"""What the layers do on the rows of the report: answers, saturated activations, dead units, histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from clearprop.activations import Activation, Elementwise
+from clearprop.backprop import forward
+from clearprop.losses import Loss
+from clearprop.network import Layer
+from clearprop.objective import Objective
+from clearprop.parameters import Parameters
+
+#: An activation is saturated where |f'(z)| is below this share of its largest value for z from -3 to 3.
+SATURATED = 0.05
+_HISTOGRAM_ROWS = 2000
+_BINS = 24
+
+
+@dataclass(frozen=True)
+class LayerActivity:
+    """Of one layer: the share of saturated activations, how many units are dead, and a histogram of activations.
+
+    `saturated` and `dead` are None where a unit has no derivative of its own (softmax, layer normalisation). A unit is
+    dead when its derivative is exactly 0 on every row, so that no gradient passes. `zeros` is the share of activations
+    that are exactly 0; the histogram (`counts` in `edges`) holds the others.
+    """
+
+    layer: Layer
+    saturated: float | None
+    dead: int | None
+    counts: np.ndarray
+    edges: np.ndarray
+    zeros: float
+    slow: bool  #: whether saturation slows learning, which it does not where the loss has the short form yhat - y
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The forward sweep over all rows: weighted sums and activations of the outputs, and what each layer did."""
+
+    z: Mapping[str, np.ndarray]
+    a: Mapping[str, np.ndarray]
+    layers: tuple[LayerActivity, ...]
+
+
+def sweep(objective: Objective, params: Parameters) -> Sweep:
+    """Run the network over the rows, a chunk at a time, without dropout."""
+    net, outputs = objective.net, tuple(objective.net.outputs or ())
+    z: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
+    a: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
+    meters = [_Meter(layer, objective.samples) for layer in net.layers]
+    sampled = np.unique(np.linspace(0, objective.samples - 1, _HISTOGRAM_ROWS).astype(int))
+    for rows in objective.chunks():
+        seen = forward(net, params, objective.X[rows])
+        inside = sampled[(sampled >= rows.start) & (sampled < rows.stop)] - rows.start
+        for meter in meters:
+            meter.read(seen.z[meter.layer.name], seen.f[meter.layer.name], inside)
+        for name in outputs:
+            z[name].append(seen.z[name])
+            a[name].append(seen.a[name])
+    return Sweep(
+        {name: np.concatenate(parts) for name, parts in z.items()},
+        {name: np.concatenate(parts) for name, parts in a.items()},
+        tuple(meter.result(objective.losses.get(meter.layer.name)) for meter in meters),
+    )
+
+
+def largest_slope(f: Elementwise) -> float:
+    """The largest |f'(z)| for z from -3 to 3.
+
+    >>> import clearprop as cp
+    >>> largest_slope(cp.sigmoid), largest_slope(cp.tanh)
+    (0.25, 1.0)
+    """
+    z = np.linspace(-3, 3, 601)
+    return float(np.abs(np.asarray(f.derivative(z, f.function(z)), float)).max())
+
+
+class _Meter:
+    """Counts what one layer does while the chunks go by."""
+
+    def __init__(self, layer: Layer, samples: int) -> None:
+        self.layer, self.samples = layer, samples
+        self.limit = SATURATED * largest_slope(layer.f) if isinstance(layer.f, Elementwise) else None
+        self.saturated = 0
+        self.alive = np.zeros(layer.units, bool)
+        self.sample: list[np.ndarray] = []
+
+    def read(self, z: np.ndarray, a: np.ndarray, sampled: np.ndarray) -> None:
+        if self.limit is not None:
+            assert isinstance(self.layer.f, Elementwise)
+            slope = np.broadcast_to(np.abs(np.asarray(self.layer.f.derivative(z, a), float)), a.shape)
+            self.saturated += int(np.count_nonzero(slope < self.limit))
+            self.alive |= (slope > 0).any(axis=0)
+        self.sample.append(a[sampled])
+
+    def result(self, loss: Loss | None) -> LayerActivity:
+        seen = np.concatenate(self.sample).ravel().astype(np.float64)
+        seen = seen[np.isfinite(seen)]
+        others = seen[seen != 0]
+        zeros = 1 - len(others) / len(seen) if len(seen) else 0.0
+        counts, edges = np.histogram(others, bins=_BINS, range=_range(others))
+        has_slope = self.limit is not None
+        return LayerActivity(
+            self.layer,
+            self.saturated / (self.samples * self.layer.units) if has_slope else None,
+            int(self.layer.units - np.count_nonzero(self.alive)) if has_slope else None,
+            counts,
+            edges,
+            zeros,
+            not _is_partner(loss, self.layer.f),
+        )
+
+
+def _is_partner(loss: Loss | None, f: Activation) -> bool:
+    return loss is not None and loss.partner is not None and isinstance(f, loss.partner)
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Where a histogram begins and ends; a width that is not lost to rounding where all values are equal."""
+    if len(values) == 0:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    least = 1e-6 * max(abs(low), abs(high))
+    return (low, high) if high - low > least else (low - least, high + least)

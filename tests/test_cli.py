@@ -1,0 +1,158 @@
+"""The command line as a user runs it: output, files, exit codes, and no traceback."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+from test_model import people
+
+import clearprop as cp
+from clearprop.cli import main
+
+
+@pytest.fixture
+def table(tmp_path):
+    pl.DataFrame(people(200)).write_csv(tmp_path / "people.csv")
+    return tmp_path / "people.csv"
+
+
+@pytest.fixture
+def trained(table, tmp_path, capsys):
+    run("train", table, "--target", "rich", "--hidden", "4", "--epochs", "3", "--out", tmp_path / "m.cprop")
+    capsys.readouterr()
+    return tmp_path / "m.cprop"
+
+
+def run(*arguments):
+    """The exit code."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code
+
+
+def test_train_predict_evaluate_summary(table, tmp_path, capsys):
+    model, report = tmp_path / "m.cprop", tmp_path / "r.html"
+    assert (
+        run("train", table, "--target", "rich", "--hidden", "8,4", "--epochs", "5", "--out", model, "--report", report)
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert 'classification, because "rich" holds text' in printed
+    assert "on 40 rows held out of 200, which training never saw" in printed
+    assert "confusion matrix" in printed
+    assert report.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+
+    predictions = tmp_path / "p.csv"
+    assert run("predict", model, table, "--out", predictions) == 0
+    frame = pl.read_csv(predictions)
+    assert frame.columns == ["rich", "probability of no", "probability of yes"]
+    assert len(frame) == 200
+    expected = cp.Model.load(model).predict(table)
+    assert frame["rich"].to_list() == expected["rich"].tolist()
+
+    capsys.readouterr()
+    assert run("evaluate", model, table) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert run("summary", model) == 0
+    printed = capsys.readouterr().out
+    for part in ("hidden1", "parameters", "columns", "batch size", "history", "training"):
+        assert part in printed
+
+
+def test_predict_to_standard_output_parquet_and_with_inputs(trained, table, tmp_path, capsys):
+    assert run("predict", trained, table) == 0
+    assert capsys.readouterr().out.startswith("rich,probability of no,probability of yes\n")
+    assert run("predict", trained, table, "--out", tmp_path / "p.parquet", "--with-inputs") == 0
+    frame = pl.read_parquet(tmp_path / "p.parquet")
+    assert {"rich", "predicted rich", "age"} <= set(frame.columns)
+
+
+def test_explain_and_check(trained, table, capsys):
+    assert run("explain", trained, table, "--row", "3") == 0
+    assert "delta dJ/dz" in capsys.readouterr().out
+    assert run("check", trained, table) == 0
+    assert "all agree to 1e-06" in capsys.readouterr().out
+
+
+def test_default_name_of_the_model_is_the_tables(table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("train", table, "--target", "pay", "--hidden", "", "--epochs", "2") == 0
+    assert cp.Model.load("people.cprop").net.parameter_count > 0
+
+
+BAD_COMMANDS = [
+    ("train {table} --target incme", 'Target column "incme" does not exist'),
+    ("train {folder}/peple.csv --target rich", "people.csv"),
+    ("train {table} --target rich --out {table}", "is read or written already"),
+    ("train {table} --target rich --out {folder}/x.cprop --report {folder}/x.cprop", "is read or written already"),
+    ("train {table} --target rich --out {folder}/none/m.cprop", "does not exist"),
+    ("train {table} --target rich --hidden abc --out {folder}/x.cprop", 'such as 128,64, got "abc"'),
+    ("train {table} --target rich --rate 0.1 --out {folder}/x.cprop", "--rate: belongs to --optimizer"),
+    (
+        "train {table} --target rich --optimizer adam --rate 0 --out {folder}/x.cprop",
+        "rate: expected a finite number above 0",
+    ),
+    ("train {table} --target rich --optimizer adm --out {folder}/x.cprop", 'Did you mean "adam"'),
+    (
+        "train {table} --target rich --holdout 0 --epochs 1 --out {folder}/x.cprop --report {folder}/r.html",
+        "no rows are held out",
+    ),
+    ("predict {table} {table}", "expected a clearprop model file"),
+    ("predict {model} {folder}/none.csv", "none.csv"),
+    ("predict {model} {table} --out {model}", "is read or written already"),
+    ("evaluate {model} {folder}/short.csv", 'Column "age" is missing'),
+    ("explain {model} {table} --row 200", "expected a row from 0 to 199, got 200"),
+    ("check {model} {table} --parameters 3", "are more than --parameters 3"),
+    ("summary {folder}/none.cprop", "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("command", "text"), BAD_COMMANDS)
+def test_mistakes_are_answered_with_exit_code_2_and_leave_files_alone(command, text, trained, table, tmp_path, capsys):
+    (tmp_path / "short.csv").write_text("rich\nyes\nno\n")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    words = command.format(table=table, folder=tmp_path, model=trained).split(" ")
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert error.startswith("clearprop: ")
+    assert "Traceback" not in error
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_wrong_option_is_a_usage_error(table, capsys):
+    assert run("train", table) == 2
+    assert "--target" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+
+
+def test_interrupted_training_writes_nothing_and_keeps_the_old_model(table, trained):
+    old = trained.read_bytes()
+    command = [sys.executable, "-m", "clearprop", "train", table, "--target", "rich", "--out", trained]
+    options = ["--epochs", "1000000", "--patience", "1000000"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert trained.read_bytes() == old
+    assert {path.name for path in trained.parent.iterdir()} == {"people.csv", "m.cprop"}
+
+
+def test_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"clearprop {cp.__version__}\n"
+
+
+def test_demo(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("demo") == 0
+    printed = capsys.readouterr().out
+    assert "demo/digits.cprop" in printed
+    model = cp.Model.load("demo/digits.cprop")
+    assert model.settings["held_out"]["accuracy"] > 0.95
+    assert (tmp_path / "demo" / "digits.html").stat().st_size < 1_000_000

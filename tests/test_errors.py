@@ -1,0 +1,34 @@
+"""The exceptions and the help in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from clearprop import errors
+from clearprop.errors import suggest
+
+
+def test_one_base_for_all_and_the_usual_python_ones():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert len(kinds) >= 8
+    assert all(issubclass(kind, errors.ClearpropError) for kind in kinds)
+    for kind in (errors.NetworkError, errors.ArgumentError, errors.ShapeError, errors.DataError, errors.ModelFileError):
+        assert issubclass(kind, ValueError)
+    assert issubclass(errors.TrainingDiverged, ArithmeticError)
+    assert issubclass(errors.TableError, errors.DataError)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "text"),
+    [
+        ("hiden", ["input", "hidden"], 'Did you mean "hidden"? There are: input, hidden.'),
+        ("HIDDEN", ["hidden"], 'Did you mean "hidden"? There are: hidden.'),
+        ("hidden", ["Hidden"], 'Did you mean "Hidden"? There are: Hidden.'),
+        ("x", ["alpha", "beta"], "There are: alpha, beta."),
+        ("x", [], "There are none."),
+        ("7", [7, 8], 'Did you mean "7"? There are: 7, 8.'),
+        ("x", [f"column {i}" for i in range(25)], "column 19 and 5 more."),
+    ],
+)
+def test_suggestions(name, known, text):
+    assert suggest(name, known).endswith(text)
