@@ -110,7 +110,7 @@ def optimizer_kernels(
     g = _with_slopes(g, w, penalties)
     g = g if clip_value is None else scalar.clip(g, -clip_value, clip_value)
     with _compiling(optimizer, "update"):
-        change, *following = optimizer.update(rate, t, w, g, *slots)
+        change, *following = optimizer.update(rate, t, w, g, *slots)  # pyright: ignore[reportArgumentType]
         outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
         outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
         kernel = RowKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
@@ -228,7 +228,7 @@ def _plain_update(optimizer: Optimizer, penalties: Sequence[Penalty], clip_value
         for penalty in penalties:
             g = g + penalty.value_and_slope(w)[1]
         g = g if clip_value is None else np.clip(g, -clip_value, clip_value)
-        change, *following = optimizer.update(rate, t, w, g, *slots)
+        change, *following = optimizer.update(rate, t, w, g, *slots)  # pyright: ignore[reportArgumentType]
         w[...] = w * (1 - shrink) + change
         for slot, new in zip(slots, following, strict=True):
             slot[...] = new
