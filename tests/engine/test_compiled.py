@@ -191,7 +191,7 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
     for name, slot in textbook.slots.items():
         _close(compiled.slots[name], slot, 1e-10)
     for mine, other in zip(found, expected, strict=True):
-        _close(np.array([mine.cost, mine.gradient_norm]), np.array([other.cost, other.gradient_norm]), 1e-9)
+        _close(np.array([mine.cost, mine.penalty, mine.gradient_norm]), np.array([other.cost, other.penalty, other.gradient_norm]), 1e-9)
         assert mine.delta_norms.keys() == other.delta_norms.keys()
         for name in mine.delta_norms:
             _close(np.array(mine.delta_norms[name]), np.array(other.delta_norms[name]), 1e-9)

@@ -60,7 +60,7 @@ def _caller(pattern: str) -> Any:
 
 
 FORWARD, PULLBACK, LOSS = "ppnnn", "pppnnn", "pppppppnnn"
-PREPARE, UPDATE, SLOPE = "rnrp", "ppppnp", "ppn"
+PREPARE, UPDATE, SLOPE, VALUE = "rnrp", "ppppnp", "ppn", "pnp"
 MULTIPLY, MULTIPLY_TRANSPOSED, ADD_ROWS = "ppnnpnnnpnpn", "ppnnnpnnnpp", "ppnnpnpn"
 
 if config.DISABLE_JIT:
@@ -88,6 +88,10 @@ if config.DISABLE_JIT:
     def call_slope(address: int, *arguments: Any) -> None:
         """Add the slope of the penalties to g."""
         _plain_call(SLOPE, address, arguments)
+
+    def call_value(address: int, *arguments: Any) -> None:
+        """Add the penalties of a run of weights to a total."""
+        _plain_call(VALUE, address, arguments)
 
     def call_multiply(address: int, *arguments: Any) -> None:
         """C = S + A W."""
@@ -146,6 +150,12 @@ else:
         """Add the slope of the penalties to g."""
         signature, codegen = _caller(SLOPE)
         return signature((w, w_at, g, g_at, count)), codegen
+
+    @intrinsic
+    def call_value(typing_context, address, w, w_at, count, total, total_at):
+        """Add the penalties of a run of weights to a total."""
+        signature, codegen = _caller(VALUE)
+        return signature((w, w_at, count, total, total_at)), codegen
 
     @intrinsic
     def call_multiply(

@@ -60,7 +60,7 @@ class CompiledEngine:
         fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value)
         numbers[at.PREPARE], numbers[at.UPDATE] = fused
         numbers[at.PREPARE_PLAIN], numbers[at.UPDATE_PLAIN] = optimizer_kernels(training.optimizer, dtype)
-        numbers[at.SLOPE] = penalty_kernels(training.penalties, dtype)[0] if training.penalties else -1
+        numbers[at.SLOPE], numbers[at.VALUE] = penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
         numbers[at.STORED], numbers[at.BOUNDED] = limits.clip_norm is not None, limits.max_norm is not None
         reals[at.CLIP_NORM], reals[at.CLIP_VALUE] = limits.clip_norm or 0.0, limits.clip_value or 0.0
         reals[at.MAX_NORM], reals[at.DECAY] = limits.max_norm or 0.0, training.optimizer.weight_decay
@@ -107,14 +107,14 @@ class CompiledEngine:
             helper.join()
         copy_out(self.params.flat, m.weights, self.copies, self.plan.lanes.panel)
         self.steps += len(rates)
-        return self._result(m)
+        return self._result(m, len(rates))
 
     def _set_keys(self, epoch: int) -> None:
         for place, layer in enumerate(self.params.net.layers):
             if layer.dropout:
                 self.memory.keys[place + 1] = dropout_key(self.training.seed, epoch, place)[0]
 
-    def _result(self, m: Memory) -> EpochResult:
+    def _result(self, m: Memory, steps: int) -> EpochResult:
         r = m.results
         mean = self.training.objective.reduction == "mean"
         cost = r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST]
@@ -123,7 +123,7 @@ class CompiledEngine:
         first = at.LAYERS - at.GRADIENT + 2
         delta = dict(zip(names, roots[first::2].tolist(), strict=True))
         gradient = dict(zip(names, roots[first + 1 :: 2].tolist(), strict=True))
-        return EpochResult(float(cost), float(roots[0]), delta, gradient)
+        return EpochResult(float(cost), float(r[at.PENALTY]) / steps, float(roots[0]), delta, gradient)
 
 
 def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:

@@ -49,17 +49,17 @@ LAYER_COUNT, CONNECTION_COUNT = 18, 19  # rows of the tables
 MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
 SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
 REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
-ADD_ROWS = 32
-NUMBERS = 33
+ADD_PENALTY, ADD_ROWS, VALUE = 32, 33, 34
+NUMBERS = 35
 #: The parts of a step in the order of their addresses.
-PARTS = range(SWEEP, WRITE_NORMS + 1)
+PARTS = range(SWEEP, ADD_PENALTY + 1)
 
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, DROPOUT = 0, 1, 2, 3, 4
 
-# Results of an epoch: sums over its steps; what clipping multiplied by; squared norm of the last gradient; then by layer the squared norms of
+# Results of an epoch: sums over its steps; what clipping multiplied by; penalties; squared norm of the last gradient; then by layer the squared norms of
 # delta and of the gradient.
-COST, SHARE, FACTOR, GRADIENT, LAYERS = 0, 1, 2, 3, 4
+COST, SHARE, FACTOR, PENALTY, GRADIENT, LAYERS = 0, 1, 2, 3, 4, 5
 
 #: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
 #: weights whose gradient was finished before, and for biases.

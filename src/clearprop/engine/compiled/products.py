@@ -12,9 +12,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import cfunc, from_dtype, njit, types
+from numba import from_dtype, njit, types
 from numba.core import config
 
+from clearprop.engine.compiled.cache import address
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.tile import tile_along, tile_down
 from clearprop.engine.compiled.vectors import TILE_ROWS
@@ -74,15 +75,9 @@ def product_kernels(dtype: np.dtype) -> tuple[int, int, int]:
     along = types.void(real, places, n, n, real, n, n, n, real, n, real, n)
     down = types.void(real, places, n, n, n, real, n, n, n, real, real)
     identity = types.void(real, places, n, n, real, n, real, n)
-    compiled = [
-        cfunc(signature, nopython=True, cache=True, error_model="numpy")(function)
-        for function, signature in ((multiply, along), (multiply_transposed, down), (add_rows, identity))
-    ]
-    _alive.extend(compiled)
-    return compiled[0].address, compiled[1].address, compiled[2].address
-
-
-_alive: list[object] = []
+    signatures = ((multiply, along), (multiply_transposed, down), (add_rows, identity))
+    along_at, down_at, identity_at = (address(function, signature) for function, signature in signatures)
+    return along_at, down_at, identity_at
 
 
 @njit(error_model="numpy")

@@ -215,7 +215,6 @@ def _quadrant(x: Symbol) -> tuple[Symbol, Symbol]:
 
 def _circle(x: Symbol, quarter: int, name: str) -> Symbol:
     """sin(x + quarter pi/2): sin or cos of r by the quadrant; huge arguments go through the C library."""
-    x = as_float(x)
     of = FORMATS[x.kind]
     r, k = _quadrant(x)
     k = k + quarter
@@ -229,12 +228,13 @@ def _circle(x: Symbol, quarter: int, name: str) -> Symbol:
 
 def sin(x: Symbol) -> Symbol:
     """The sine."""
-    return _circle(x, 0, "sin")
+    x = as_float(x)
+    return select(abs(x) < 2.0 ** -(FORMATS[x.kind].mantissa // 2 + 2), x, _circle(x, 0, "sin"))
 
 
 def cos(x: Symbol) -> Symbol:
     """The cosine."""
-    return _circle(x, 1, "cos")
+    return _circle(as_float(x), 1, "cos")
 
 
 # ---------------------------------------------------------------------------------------------- choices and comparisons

@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import cfunc, from_dtype, njit, types
+from numba import from_dtype, njit, types
 from numba.core import config
 
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
+from clearprop.engine.compiled.cache import address, compiled
 from clearprop.engine.compiled.calls import call_part, register
 from clearprop.engine.compiled.memory import memory_at, of_layer, pointer
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.rows import sweep, total_weight
 from clearprop.engine.compiled.threads import atomic_add, atomic_load, atomic_store, meet, wait_until
 from clearprop.engine.compiled.update import (
+    add_penalty,
     apply_stored,
     bias_gradient,
     bound_weights,
@@ -75,6 +77,7 @@ _PARTS = (
     bound_weights,
     add_cost,
     write_norms,
+    add_penalty,
 )
 
 
@@ -93,13 +96,8 @@ def kernels(dtype: np.dtype) -> dict[int, int]:
         if config.DISABLE_JIT:
             found[column] = register(part)
         else:
-            compiled = cfunc(signature, nopython=True, cache=True, error_model="numpy")(part)
-            _alive.append(compiled)
-            found[column] = compiled.address
+            found[column] = address(part, signature)
     return found
-
-
-_alive: list[object] = []
 
 
 @njit(error_model="numpy")
@@ -109,6 +107,8 @@ def run_step(m, step, last, thread, threads, base):
     samples = end - begin
     call_part(m, at.SWEEP, begin, end, samples * thread // threads, samples * (thread + 1) // threads)
     prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1)
+    if thread == 0 and m.numbers[at.VALUE] != -1:
+        call_part(m, at.ADD_PENALTY)
     target = base
     if threads > 1:
         target += threads
@@ -135,7 +135,7 @@ def run_step(m, step, last, thread, threads, base):
     return target
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def run_epoch(table, work, steps, threads):
     """All steps of an epoch as the leader of `threads` threads, or (threads = 0) as one that joins it.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.calls import call_part
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer, pointer
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def copy_in(flat, panels, table, panel):
     """Every W and b from the flat vector into panels."""
     for start, place, rows, columns, padded in table:
@@ -20,7 +19,7 @@ def copy_in(flat, panels, table, panel):
                     panels[place + j * rows + r * width + i] = flat[start + r * columns + j + i]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def copy_out(flat, panels, table, panel):
     """Every W and b from the panels into the flat vector."""
     for start, place, rows, columns, padded in table:
@@ -31,7 +30,7 @@ def copy_out(flat, panels, table, panel):
                     flat[start + r * columns + j + i] = panels[place + j * rows + r * width + i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def read_parameters(table, work, flat, panels, copies):
     """The parameters into panels, with what is made of them."""
     m = memory_at(pointer(table), pointer(work))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.calls import call_multiply_transposed, call_part, call_prepare, call_slope, call_update
+from clearprop.engine.compiled.calls import call_multiply_transposed, call_part, call_prepare, call_slope, call_update, call_value
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.products import column_sums, transpose_block
 
@@ -218,6 +218,25 @@ def gradients_and_updates(m, samples, thread, threads, detailed):
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
         if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread:
             call_part(m, at.BIAS_GRADIENT, layer, samples, thread, detailed)
+
+
+def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
+    """The penalties of all trained weights, padding left out."""
+    m = memory_at(table, work)
+    value, panel = m.numbers[at.VALUE], m.numbers[at.PANEL]
+    for c in range(m.numbers[at.CONNECTION_COUNT]):
+        if not of_connection(m, c, at.TRAINABLE):
+            continue
+        place = of_connection(m, c, at.PARAMETERS)
+        if of_connection(m, c, at.KIND) == at.WIRED:
+            call_value(value, m.weights, place, of_connection(m, c, at.COUNT), m.results, at.PENALTY)
+            continue
+        inputs, units = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS), of_layer(m, of_connection(m, c, at.LAYER), at.UNITS)
+        whole = units // panel * panel
+        call_value(value, m.weights, place, inputs * whole, m.results, at.PENALTY)
+        width = of_layer(m, of_connection(m, c, at.LAYER), at.PADDED) - whole
+        for r in range(inputs if whole < units else 0):
+            call_value(value, m.weights, place + inputs * whole + r * width, units - whole, m.results, at.PENALTY)
 
 
 @njit(error_model="numpy")
