@@ -104,8 +104,9 @@ class RowKernel(Emitter):
         """The LLVM text."""
         arguments = [f"ptr %{p}" for p in self.pointers] + ["i64 %rows", "i64 %units", "i64 %stride"]
         if self.ragged:
-            arguments = [f"ptr %{p}" for p in self.pointers if p != "scalars"] + ["i64 %units"]
-            arguments += ["ptr %scalars"] if "scalars" in self.pointers else []
+            last = [p for p in self.pointers if p in ("scalars", "total")]
+            arguments = [f"ptr %{p}" for p in self.pointers if p not in last] + ["i64 %units"]
+            arguments += [f"ptr %{p}" for p in last]
         self._step_level()
         head, self.lines = self.lines, []
         if self.ragged:

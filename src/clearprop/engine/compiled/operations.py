@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
+from clearprop.engine.compiled.tracing import (
+    ELEMENT,
+    FLOATS,
+    INTEGERS,
+    ROW,
+    STEP,
+    Graph,
+    Symbol,
+    TraceError,
+    UnknownLength,
+)
 
 
 def is_number(value: Any) -> bool:
@@ -52,6 +62,8 @@ def common(*values: Any) -> tuple[tuple[Symbol, ...], bool]:
     Plain numbers, and what depends on the step alone, take the type of the arrays they meet.
     """
     for value in values:
+        if isinstance(value, UnknownLength):
+            value.use()
         if not isinstance(value, Symbol) and not is_number(value):
             shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
             raise TraceError(

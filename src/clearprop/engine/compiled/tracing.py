@@ -203,8 +203,9 @@ class Symbol:
 class UnknownLength:
     """The number of rows, which a compiled definition is not told."""
 
-    def _unknown(self, *_: Any) -> Any:
+    def use(self, *_: Any) -> Any:
+        """Refuse."""
         raise TraceError("uses the number of rows, but has to treat each row by itself")
 
-    __index__ = __int__ = __float__ = __bool__ = __add__ = __radd__ = __sub__ = __rsub__ = _unknown
-    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __lt__ = __gt__ = __le__ = __ge__ = _unknown
+    __index__ = __int__ = __float__ = __bool__ = __add__ = __radd__ = __sub__ = __rsub__ = use
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __lt__ = __gt__ = __le__ = __ge__ = use
