@@ -13,7 +13,7 @@ import pytest
 import clearprop as cp
 from clearprop import mathematics
 from clearprop.engine.compiled.elementwise import activation_kernels
-from clearprop.engine.compiled.formats import FORMATS
+from clearprop.engine.compiled.formats import FORMATS, Format
 from clearprop.engine.compiled.machine import assembly
 
 Exact = Callable[[mpmath.mpf], mpmath.mpf]
@@ -190,3 +190,47 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "clearprop.engine.compiled.elementwise.compile_function", lambda text: made.append(text) or len(made)
     )
     return made
+
+
+#: Relative error of each function that comes from its polynomial alone, as a power of two.
+BOUNDS = {
+    "exp": (-26, -55.5),
+    "log": (-30, -58.5),
+    "erf": (-29, -56),
+    "erfc": (-26, -54),
+    "sin": (-27.5, -57),
+    "cos": (-32.5, -59),
+}
+
+
+def by_polynomial(name: str, form: Format, x: mpmath.mpf) -> mpmath.mpf:
+    """A function by the polynomial that stands for it, in exact arithmetic."""
+
+    def p(at: mpmath.mpf) -> mpmath.mpf:
+        return mpmath.polyval([*reversed(getattr(form, name))], at)
+
+    return {
+        "exp": lambda: x + x**2 * p(x),
+        "log": lambda: 2 * x + x**3 * p(x**2),
+        "sin": lambda: x + x**3 * p(x**2),
+        "cos": lambda: 1 - x**2 / 2 + x**4 * p(x**2),
+        "erf": lambda: x + x * p(x**2),
+        "erfc": lambda: p((x - form.centre) / (x + form.centre)) * mpmath.exp(-(x**2)) / (1 + 2 * x),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_polynomials_are_as_good_as_said(name: str) -> None:
+    exact, low, high = {
+        "exp": (mpmath.expm1, 1e-6, math.log(2) / 2),
+        "log": (lambda s: 2 * mpmath.atanh(s), 1e-6, 0.1716),
+        "sin": (mpmath.sin, 1e-6, math.pi / 4),
+        "cos": (mpmath.cos, 0, math.pi / 4),
+        "erf": (mpmath.erf, 1e-6, 0.5),
+        "erfc": (mpmath.erfc, 0.5, None),
+    }[name]
+    for form, bound in zip(FORMATS.values(), BOUNDS[name], strict=True):
+        for x in np.linspace(low, high or form.farthest, 61):
+            with mpmath.workdps(40):
+                error = by_polynomial(name, form, mpmath.mpf(x)) / exact(mpmath.mpf(x)) - 1
+                assert abs(error) < mpmath.mpf(2) ** bound, (form.mantissa, x, mpmath.log(abs(error), 2))

@@ -1,6 +1,6 @@
 """The two floating-point formats, with the constants and polynomials that each function of `scalar` needs in them.
 
-The coefficients are minimax polynomials, found by the Remez algorithm for the interval and the relative error stated.
+The coefficients are minimax polynomials, found by the Remez algorithm for the intervals and relative errors stated.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ FORMATS = {
         ln2=(0.693359375, -2.1219444005469058e-4),
         lowest=-104.0,
         highest=89.0,
-        # relative errors: 2^-26.2, 2^-30, 2^-28, 2^-33
+        # relative errors of the functions: exp 2^-26, log 2^-30, erf 2^-29, erfc 2^-26, sin 2^-27.5, cos 2^-32.5
         exp=(
             0.5000000061993179,
             0.16666542916848935,
@@ -86,7 +86,7 @@ FORMATS = {
         ln2=(0.6931471803691238, 1.9082149292705877e-10),
         lowest=-746.0,
         highest=710.0,
-        # relative errors: 2^-55.6, 2^-59, 2^-58, 2^-64
+        # relative errors of the functions: exp 2^-55.5, log 2^-58.5, erf 2^-56, erfc 2^-54, sin 2^-57, cos 2^-59
         exp=(
             0.50000000000000055513,
             0.16666666666666685978,
