@@ -31,6 +31,7 @@ from clearprop.activations import (
 from clearprop.connections import Connection, Dense, Direct, Wired
 from clearprop.errors import ClearpropError, TrainingDiverged
 from clearprop.evaluation import Evaluation
+from clearprop.engine.cores import get_threads, set_threads
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
     INITIALIZERS,
@@ -178,6 +179,7 @@ __all__ = [
     "fit",
     "gaussian",
     "gelu",
+    "get_threads",
     "hard_sigmoid",
     "identity",
     "layer_normalization",
@@ -188,6 +190,7 @@ __all__ = [
     "relu",
     "selu",
     "sigmoid",
+    "set_threads",
     "silu",
     "sine",
     "softmax",

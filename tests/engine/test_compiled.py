@@ -196,3 +196,44 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
         for name in mine.delta_norms:
             _close(np.array(mine.delta_norms[name]), np.array(other.delta_norms[name]), 1e-9)
             _close(np.array(mine.gradient_norms[name]), np.array(other.gradient_norms[name]), 1e-9)
+
+
+def _digest(case: Case, dtype: str, threads: int) -> bytes:
+    params, results, runner = _train(case, dtype, CompiledEngine, threads, epochs=2)
+    numbers = [[r.cost, r.penalty, r.gradient_norm, *r.delta_norms.values()] for r in results]
+    return params.flat.tobytes() + np.array(numbers).tobytes() + b"".join(s.tobytes() for s in runner.slots.values())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(), st.sampled_from(["float32", "float64"]))
+def test_the_number_of_threads_changes_no_bit(case: Case, dtype: str) -> None:
+    one = _digest(case, dtype, 1)
+    for threads in (2, 3, 4, 7):
+        assert _digest(case, dtype, threads) == one, threads
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases())
+def test_float32_stays_close_to_float64(case: Case) -> None:
+    exact, _, _ = _train(case, "float64", TextbookEngine, epochs=1)
+    theirs, _, _ = _train(case, "float32", TextbookEngine, epochs=1)
+    ours, _, _ = _train(case, "float32", CompiledEngine, epochs=1)
+    if not np.isfinite(theirs.flat).all() or np.abs(exact.flat).max(initial=0) > 100:
+        return
+    start = case.net.initialize(case.seed, "float32").flat.astype(np.float64)
+    reference = max(float(np.abs(theirs.flat - exact.flat).max(initial=0)), 1e-5)
+    assert np.abs(ours.flat - exact.flat).max(initial=0) <= 20 * reference + 1e-5 * np.abs(start).max(initial=1)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 6, 7, 13, 31, 64, 97])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:
+    random = np.random.default_rng(batch)
+    for units in (1, 7, 9, 17, 33, 70):
+        net = cp.Network.sequential(batch % 5 + units, units, 3, hidden="tanh", output="softmax")
+        X, y = random.normal(size=(100, net.inputs)), random.integers(0, 3, 100)
+        case = Case(net, {"output": cp.CrossEntropy()}, X, {"output": y}, None, "mean", cp.Momentum(0.01), (), cp.Limits(),
+                    BatchPlan(100, batch, None, True, 0), 0)  # fmt: skip
+        theirs, _, _ = _train(case, dtype, TextbookEngine, epochs=1)
+        ours, _, _ = _train(case, dtype, CompiledEngine, 2, epochs=1)
+        _close(ours.flat, theirs.flat, 1e-12 if dtype == "float64" else 1e-3)

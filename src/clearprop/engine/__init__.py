@@ -1,5 +1,44 @@
 """Engines: what runs the steps of an epoch. All give the same result to rounding."""
 
-from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
+from __future__ import annotations
 
-__all__ = ["EpochResult", "TextbookEngine", "Training"]
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
+from clearprop.errors import CompilationError
+from clearprop.parameters import Parameters
+
+__all__ = ["Engine", "EpochResult", "TextbookEngine", "Training", "make_engine"]
+
+
+class Engine(Protocol):
+    """Runs epochs of gradient descent on parameters, in place."""
+
+    training: Training
+    steps: int
+
+    def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
+        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+        ...
+
+
+def make_engine(name: str, training: Training, params: Parameters, batch: int) -> Engine:
+    """The engine of that name, for batches of up to `batch` rows.
+
+    "auto" takes the compiled engine, and the textbook engine (with a warning) for a definition that cannot be compiled.
+    """
+    if name == "textbook":
+        return TextbookEngine(training, params)
+    from clearprop.engine.compiled.engine import CompiledEngine  # Numba takes a moment to load
+
+    try:
+        return CompiledEngine(training, params, batch)
+    except CompilationError as reason:
+        if name == "compiled":
+            raise
+        warnings.warn(f"Trained by the slower textbook engine. {reason}", UserWarning, stacklevel=3)
+        return TextbookEngine(training, params)

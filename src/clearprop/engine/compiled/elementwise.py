@@ -26,7 +26,7 @@ from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.operations import as_symbol, convert, reduce_row
 from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
 from clearprop.engine.compiled.vocabulary import MEANINGS
-from clearprop.errors import ArgumentError
+from clearprop.errors import CompilationError
 from clearprop.losses import Loss
 from clearprop.optimizers import Optimizer
 from clearprop.penalties import Penalty
@@ -98,7 +98,7 @@ def optimizer_kernels(
     that the optimizer sees is g plus the slopes of the penalties, cut to +-clip_value.
     """
     if len(optimizer.slots) > SLOTS:
-        raise ArgumentError(
+        raise CompilationError(
             f"optimizer: the compiled engine keeps at most {SLOTS} slots per parameter, {type(optimizer).__name__} has "
             f'{len(optimizer.slots)} ({", ".join(optimizer.slots)}). Train with engine="textbook".'
         )
@@ -164,7 +164,7 @@ def _compiling(definition: Any, what: str) -> Iterator[None]:
         yield
     except Exception as error:
         reason = f"it {error}" if isinstance(error, TraceError) else f"{type(error).__name__}: {error}"
-        raise ArgumentError(
+        raise CompilationError(
             f'{type(definition).__name__} "{definition.name}": {what} cannot be compiled: {reason}. Write it with '
             "operators and the functions of clearprop.mathematics or NumPy on whole arrays, "
             'or train with engine="textbook".'

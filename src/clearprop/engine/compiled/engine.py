@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,10 +12,14 @@ from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
 from clearprop.engine.compiled.memory import Memory, table_of
+from clearprop.engine.compiled.helpers import call_helper
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.step import run_epoch
 from clearprop.engine.compiled.transfer import copy_in, copy_out, read_parameters
+from clearprop.engine.batches import Batches, Rate
+from clearprop.engine.cores import get_threads
 from clearprop.engine.textbook import EpochResult, Training
+from clearprop.errors import ArgumentError
 from clearprop.parameters import Parameters
 from clearprop.randomness import dropout_key
 
@@ -30,7 +33,7 @@ class CompiledEngine:
     def __init__(self, training: Training, params: Parameters, batch: int, threads: int | None = None) -> None:
         self.training, self.params, self.steps = training, params, 0
         objective, limits = training.objective, training.limits
-        self.threads = 1 if config.DISABLE_JIT else threads or meeting.get_threads()
+        self.threads = 1 if config.DISABLE_JIT else threads or _useful_threads(params, min(batch, objective.samples))
         self.plan = Plan(
             params.net, params.dtype, min(batch, objective.samples), self.threads, objective.losses, objective.targets
         )
@@ -83,31 +86,40 @@ class CompiledEngine:
 
     def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
         """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
-        order = np.concatenate(batches).astype(np.int64, copy=False)
-        edges = np.cumsum([0, *map(len, batches)])
-        rates = np.array([rate(self.steps + s) for s in range(len(batches))], np.float64)
-        return self.run_steps(epoch, order, edges, rates)
+        if isinstance(batches, Batches):
+            order, edges = batches.order, batches.edges
+        else:
+            order, edges = np.concatenate(batches), np.cumsum([0, *map(len, batches)])
+        rates = rate.over(self.steps, len(batches)) if isinstance(rate, Rate) else [rate(self.steps + s) for s in range(len(batches))]
+        return self.run_steps(epoch, order.astype(np.int64, copy=False), edges.astype(np.int64, copy=False), np.asarray(rates, np.float64))
 
     def run_steps(self, epoch: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> EpochResult:
         """One step per batch order[edges[s] : edges[s + 1]], with the rate rates[s]."""
+        self._check(order, edges)
         self._set_keys(epoch)
         m = self.memory._replace(sync=np.zeros(meeting.SYNC, np.int64), order=order, edges=edges, rates=rates)
         m.numbers[at.STEPS_DONE] = self.steps
         m.results[:] = 0
         table = table_of(m)
         read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
-        helpers = [
-            threading.Thread(target=run_epoch, args=(table, m.work, len(rates), 0), daemon=True)
-            for _ in range(self.threads - 1)
-        ]
-        for helper in helpers:
-            helper.start()
+        for _ in range(self.threads - 1):
+            call_helper(run_epoch, table, m.work, len(rates), 0, kept=m)
         run_epoch(table, m.work, len(rates), self.threads)
-        for helper in helpers:
-            helper.join()
         copy_out(self.params.flat, m.weights, self.copies, self.plan.lanes.panel)
         self.steps += len(rates)
         return self._result(m, len(rates))
+
+    def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
+        """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
+        samples, sizes = self.training.objective.samples, np.diff(edges)
+        fits = len(sizes) > 0 and edges[0] == 0 and edges[-1] <= len(order)
+        if not fits or sizes.min() < 1 or sizes.max() > self.plan.batch:
+            raise ArgumentError(
+                f"batches: expected batches of 1 to {self.plan.batch} rows, got sizes from {sizes.min(initial=0)} to "
+                f"{sizes.max(initial=0)}."
+            )
+        if order.min() < 0 or order.max() >= samples:
+            raise ArgumentError(f"batches: expected row numbers from 0 to {samples - 1}, got {order.min()} to {order.max()}.")
 
     def _set_keys(self, epoch: int) -> None:
         for place, layer in enumerate(self.params.net.layers):
@@ -131,3 +143,12 @@ def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
     if len(arrays) == 1 and arrays[0].flags.writeable:
         return np.ascontiguousarray(arrays[0], dtype).ravel()
     return np.concatenate([array.ravel() for array in arrays], dtype=dtype)
+
+
+#: Floating-point operations of a step that keep one thread busy long enough to be worth waking another.
+WORTH_A_THREAD = 800_000
+
+
+def _useful_threads(params: Parameters, batch: int) -> int:
+    """As many threads as may be used, and fewer where a step is too small to be shared out."""
+    return max(1, min(get_threads(), 6 * batch * params.flat.size // WORTH_A_THREAD))
