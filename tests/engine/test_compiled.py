@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -237,3 +243,79 @@ def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:
         theirs, _, _ = _train(case, dtype, TextbookEngine, epochs=1)
         ours, _, _ = _train(case, dtype, CompiledEngine, 2, epochs=1)
         _close(ours.flat, theirs.flat, 1e-12 if dtype == "float64" else 1e-3)
+
+
+PLAIN = """
+import numpy as np, clearprop as cp
+random = np.random.default_rng(0)
+X, y = random.normal(size=(11, 3)), random.integers(0, 2, 11)
+net = cp.Network(3, [
+    cp.Layer("a", 3, "tanh", dropout=0.2), cp.Layer("b", 2, "relu", [cp.Wired("a", [[1, 0], [2, 1], [0, 2]])]),
+    cp.Layer("out", 2, "softmax", ["b", "input"]),
+])
+found = []
+for engine in ("compiled", "textbook"):
+    params = net.initialize(seed=1)
+    cp.train(net, params, X, y, loss="cross_entropy", optimizer=cp.AdamW(0.01), batch_size=4, epochs=2, engine=engine,
+             penalty=cp.L2(0.1), clip_norm=0.5, max_norm=1.0)
+    found.append(params.flat)
+np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
+print("agreed")
+"""
+
+
+def test_the_same_code_runs_as_plain_python() -> None:
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", PLAIN], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "agreed\n", done.stderr
+
+
+def _trained(seed: int) -> bytes:
+    random = np.random.default_rng(seed)
+    X, y = random.normal(size=(300, 40)), random.integers(0, 5, 300)
+    net = cp.Network.sequential(40, 200, 5, hidden="tanh", output="softmax")
+    params = net.initialize(seed)
+    cp.train(net, params, X, y, loss="cross_entropy", batch_size=50, epochs=3, seed=seed)
+    return params.flat.tobytes()
+
+
+def test_two_fits_at_once_in_one_process() -> None:
+    alone = [_trained(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(_trained, range(4))) == alone
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_give_the_same_numbers(method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    alone = _trained(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of fork where threads run
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+            assert pool.submit(_trained, 0).result() == alone
+
+
+def test_rows_out_of_range_are_refused_before_compiled_code_runs() -> None:
+    net = cp.Network.sequential(2, 1)
+    params = net.initialize(0)
+    training = Training(prepare(net, params, np.zeros((3, 2)), np.zeros((3, 1)), "squared_error"), cp.Momentum(0.1))
+    engine = CompiledEngine(training, params, 2)
+    with pytest.raises(cp.errors.ArgumentError, match="row numbers from 0 to 2, got 0 to 3"):
+        engine.run_epoch(0, [np.array([0, 3])], lambda step: 0.1)
+    with pytest.raises(cp.errors.ArgumentError, match="batches of 1 to 2 rows, got sizes from 3 to 3"):
+        engine.run_epoch(0, [np.array([0, 1, 2])], lambda step: 0.1)
+
+
+def test_data_is_read_where_it_lies() -> None:
+    random = np.random.default_rng(0)
+    whole = random.normal(size=(60, 12))
+    y = random.normal(size=(30, 1))
+    found = []
+    for X in (whole[::2, 3:8], np.ascontiguousarray(whole[::2, 3:8]), np.asfortranarray(whole[::2, 3:8])):
+        X.flags.writeable = False
+        net = cp.Network.sequential(5, 8, 1)
+        params = net.initialize(0)
+        cp.train(net, params, X, y, loss="squared_error", epochs=2, engine="compiled")
+        found.append(params.flat.tobytes())
+    assert found[0] == found[1] == found[2]

@@ -112,11 +112,11 @@ class CompiledEngine:
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
         """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
         samples, sizes = self.training.objective.samples, np.diff(edges)
-        fits = len(sizes) > 0 and edges[0] == 0 and edges[-1] <= len(order)
-        if not fits or sizes.min() < 1 or sizes.max() > self.plan.batch:
+        if len(sizes) == 0 or edges[0] != 0 or edges[-1] > len(order):
+            raise ArgumentError(f"batches: expected edges from 0 to at most {len(order)}, at least two, got {edges}.")
+        if sizes.min() < 1 or sizes.max() > self.plan.batch:
             raise ArgumentError(
-                f"batches: expected batches of 1 to {self.plan.batch} rows, got sizes from {sizes.min(initial=0)} to "
-                f"{sizes.max(initial=0)}."
+                f"batches: expected batches of 1 to {self.plan.batch} rows, got sizes from {sizes.min()} to {sizes.max()}."
             )
         if order.min() < 0 or order.max() >= samples:
             raise ArgumentError(f"batches: expected row numbers from 0 to {samples - 1}, got {order.min()} to {order.max()}.")
