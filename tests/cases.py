@@ -73,9 +73,7 @@ ACTIVATION_CASES = [
     ActivationCase(cp.sigmoid, single(plain_sigmoid), (0, 0), (1, 0), positive=True, below_one=True),
     ActivationCase(cp.tanh, single(math.tanh), (-1, 0), (1, 0)),
     ActivationCase(cp.relu, single(lambda z: max(z, 0)), (0, 0), (1e4, 1), kinks=(0,)),
-    ActivationCase(
-        cp.leaky_relu, single(lambda z: z if z > 0 else z / 100), (-100, 0.01), (1e4, 1), kinks=(0,)
-    ),
+    ActivationCase(cp.leaky_relu, single(lambda z: z if z > 0 else z / 100), (-100, 0.01), (1e4, 1), kinks=(0,)),
     ActivationCase(cp.elu, single(lambda z: z if z > 0 else math.exp(z) - 1), (-1, 0), (1e4, 1), kinks=(0,)),
     ActivationCase(cp.selu, single(plain_selu), (SELU_FLOOR, 0), (1.0507009873554805e4, 1.0507009873554805), (0,)),
     ActivationCase(cp.gelu, single(lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2), (0, 0), (1e4, 1)),
@@ -89,15 +87,9 @@ ACTIVATION_CASES = [
         kinks=(0,),
     ),
     ActivationCase(cp.mish, single(lambda z: z * math.tanh(math.log(1 + math.exp(z)))), (0, 0), (1e4, 1)),
-    ActivationCase(
-        cp.hard_sigmoid, single(lambda z: min(max(z / 6 + 0.5, 0), 1)), (0, 0), (1, 0), kinks=(-3, 3)
-    ),
-    ActivationCase(
-        cp.gaussian, single(lambda z: math.exp(-(z**2))), (0, 0), (0, 0), positive=True, below_one=True
-    ),
-    ActivationCase(
-        cp.sine, single(math.sin), (-math.sin(1e4), math.cos(1e4)), (math.sin(1e4), math.cos(1e4))
-    ),
+    ActivationCase(cp.hard_sigmoid, single(lambda z: min(max(z / 6 + 0.5, 0), 1)), (0, 0), (1, 0), kinks=(-3, 3)),
+    ActivationCase(cp.gaussian, single(lambda z: math.exp(-(z**2))), (0, 0), (0, 0), positive=True, below_one=True),
+    ActivationCase(cp.sine, single(math.sin), (-math.sin(1e4), math.cos(1e4)), (math.sin(1e4), math.cos(1e4))),
     ActivationCase(cp.log_sigmoid, single(lambda z: -math.log(1 + math.exp(-z))), (-1e4, 1), (0, 0)),
     ActivationCase(cp.exponential, single(math.exp), (0, 0), None, positive=True),
     ActivationCase(cp.softmax, plain_softmax, positive=True, below_one=True, least_units=2),
@@ -112,9 +104,7 @@ MORE_ACTIVATION_CASES = [
     ActivationCase(
         cp.ELU(alpha=0.5), single(lambda z: z if z > 0 else 0.5 * (math.exp(z) - 1)), (-0.5, 0), (1e4, 1), kinks=(0,)
     ),
-    ActivationCase(
-        cp.LayerNormalization(epsilon=0.1), lambda row: plain_layer_normalization(row, 0.1), least_units=2
-    ),
+    ActivationCase(cp.LayerNormalization(epsilon=0.1), lambda row: plain_layer_normalization(row, 0.1), least_units=2),
     ActivationCase(
         cp.Custom("hyperbola", lambda z: np.sqrt(z * z + 1), lambda z, a: z / a),
         single(lambda z: math.sqrt(z * z + 1)),
@@ -175,9 +165,7 @@ def plain_sum(f: Callable[[float, float], float]) -> Callable[[list[float], Any]
 
 
 def plain_huber(threshold: float) -> Callable[[float, float], float]:
-    return lambda p, t: (
-        (p - t) ** 2 / 2 if abs(p - t) <= threshold else threshold * abs(p - t) - threshold**2 / 2
-    )
+    return lambda p, t: (p - t) ** 2 / 2 if abs(p - t) <= threshold else threshold * abs(p - t) - threshold**2 / 2
 
 
 def plain_quantile(q: float) -> Callable[[float, float], float]:
@@ -186,6 +174,27 @@ def plain_quantile(q: float) -> Callable[[float, float], float]:
 
 def plain_deviance(p: float, t: float) -> float:
     return p - t + (t * math.log(t / p) if t else 0)
+
+
+def plain_gamma(p: float, t: float) -> float:
+    return t / p - 1 - math.log(t / p)
+
+
+def plain_tweedie(power: float) -> Callable[[float, float], float]:
+    """By integration of its slope: half the deviance is the integral of (m - t) / m^power for m from t to p."""
+
+    def antiderivative(m: float, t: float) -> float:
+        return m ** (2 - power) / (2 - power) - (t * m ** (1 - power) / (1 - power) if t else 0)
+
+    return lambda p, t: antiderivative(p, t) - antiderivative(t, t)
+
+
+def sizes(rng: Rng, n: int, units: int) -> np.ndarray:
+    return rng.gamma(2, size=(n, units))
+
+
+def amounts(rng: Rng, n: int, units: int) -> np.ndarray:
+    return np.where(rng.uniform(size=(n, units)) < 0.3, 0, rng.gamma(2, size=(n, units)))
 
 
 def plain_binary(smoothing: float = 0) -> Callable[[float, float], float]:
@@ -232,6 +241,9 @@ LOSS_CASES = [
     LossCase("median", cp.Quantile(), real_targets, plain_sum(plain_quantile(0.5)), kinks=(0,)),
     LossCase("quantile 0.9", cp.Quantile(0.9), real_targets, plain_sum(plain_quantile(0.9)), kinks=(0,)),
     LossCase("poisson", cp.Poisson(), counts, plain_sum(plain_deviance), positive),
+    LossCase("gamma", cp.Gamma(), sizes, plain_sum(plain_gamma), positive),
+    LossCase("tweedie", cp.Tweedie(), amounts, plain_sum(plain_tweedie(1.5)), positive),
+    LossCase("tweedie 1.2", cp.Tweedie(1.2), amounts, plain_sum(plain_tweedie(1.2)), positive),
     LossCase("binary", cp.BinaryCrossEntropy(), labels, plain_sum(plain_binary()), probability),
     LossCase(
         "binary, soft targets",
@@ -291,6 +303,7 @@ OPTIMIZER_CASES = [
     OptimizerCase(cp.RMSprop, 0.01, 0.002, 0.01),
     OptimizerCase(cp.Adam, 0.05, 0.02, 1e-3),
     OptimizerCase(lambda rate: cp.AdamW(rate, weight_decay=1e-6), 0.05, 0.02, 1e-3),
+    OptimizerCase(cp.AdamEpsilonHat, 0.05, 0.02, 1e-3),
     OptimizerCase(cp.Nadam, 0.05, 0.02, 1e-3),
     OptimizerCase(cp.Rprop, 0.1, 0.01, 1e-6),
     OptimizerCase(lambda rate: cp.LBFGS(), 1.0, 1.0, 1e-12),
@@ -321,9 +334,7 @@ SCHEDULE_CASES = [
     ScheduleCase(cp.Constant, (1,) * 8),
     ScheduleCase(lambda rate: cp.InverseScaling(rate, power=1), tuple(1 / t for t in range(1, 9))),
     ScheduleCase(lambda rate: cp.Step(rate, every=2, factor=0.1), (1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1)),
-    ScheduleCase(
-        lambda rate: cp.ExponentialDecay(rate, factor=0.5), (1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125)
-    ),
+    ScheduleCase(lambda rate: cp.ExponentialDecay(rate, factor=0.5), (1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125)),
     ScheduleCase(
         lambda rate: cp.Cosine(rate, final=rate / 5), tuple(0.2 + 0.8 * half_cosine(step / 8) for step in range(8))
     ),
@@ -353,7 +364,7 @@ SCHEDULE_CASES = [
 
 @dataclass(frozen=True)
 class ConnectionCase:
-    """A connection from "input" of `source` units into `units` units, with how many weights, and the matrix they make."""
+    """A connection from "input" of `source` units into `units` units: how many weights, and their matrix."""
 
     label: str
     make: Callable[[str], cp.Connection]
@@ -435,9 +446,7 @@ INITIALIZER_CASES = [
     InitializerCase("zeros", cp.INITIALIZERS["zeros"], 0, lambda i, o: 0, lambda i, o: 0),
     InitializerCase("uniform, off centre", cp.Uniform(1, 3), 2, lambda i, o: 1 / 3, lambda i, o: 3),
     InitializerCase("normal, off centre", cp.Normal(0.5, mean=2), 2, lambda i, o: 0.25),
-    InitializerCase(
-        "variance scaling", cp.VarianceScaling(3.0, "average", "normal"), 0, lambda i, o: 6 / (i + o)
-    ),
+    InitializerCase("variance scaling", cp.VarianceScaling(3.0, "average", "normal"), 0, lambda i, o: 6 / (i + o)),
 ]
 
 
@@ -485,8 +494,8 @@ TESTED_IN = {
     "LayerTrace": "test_trace.py",
     "backpropagate": "test_trace.py",
     "predict": "test_trace.py",
-    "GradientCheck": "test_gradient_check.py",
-    "check_gradients": "test_gradient_check.py",
+    "GradientCheck": "gradient_check/test_check.py",
+    "check_gradients": "gradient_check/test_check.py",
     "train": "training/test_loop.py",
     "History": "training/test_history.py",
     "EpochEnd": "training/test_callbacks.py",
@@ -494,6 +503,20 @@ TESTED_IN = {
     "Convergence": "training/test_stopping.py",
     "EarlyStopping": "training/test_stopping.py",
     "METRICS": "training/test_metrics.py",
+    "cost": "test_trace.py",
+    "ClearpropError": "test_errors.py",
+    "TrainingDiverged": "training/test_loop.py",
+    "TableEncoding": "test_tables.py",
+    "Model": "test_model.py",
+    "fit": "test_model.py",
+    "Evaluation": "test_evaluation.py",
+    "PerSample": "analysis/test_per_sample.py",
+    "fisher_diagonal": "analysis/test_curvature.py",
+    "gauss_newton_diagonal": "analysis/test_curvature.py",
+    "hessian_vector": "analysis/test_r_operator.py",
+    "input_gradient": "analysis/test_inputs.py",
+    "integrated_gradients": "analysis/test_inputs.py",
+    "jacobian": "analysis/test_inputs.py",
 }
 
 

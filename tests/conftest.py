@@ -1,4 +1,4 @@
-"""Set-up of the whole suite: the shared tables of cases are importable, and hypothesis always draws the same examples."""
+"""Set-up of the whole suite: the tables of cases are importable, and hypothesis always draws the same examples."""
 
 from __future__ import annotations
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from cases import ALL_ACTIVATION_CASES, LOSS_CASES, ActivationCase, LossCase
+from hypothesis import assume
 from hypothesis import strategies as st
 
 import clearprop as cp
+from clearprop.backprop import forward
 
 ACTIVATION_OF = {case.activation: case for case in ALL_ACTIVATION_CASES}
 
@@ -83,7 +85,9 @@ def problems(draw: st.DrawFn, most_layers: int = 6, most_samples: int = 4) -> Pr
     for i in range(1, draw(st.integers(1, most_layers)) + 1):
         earlier = list(units)
         chosen = draw(st.lists(st.sampled_from(earlier), min_size=1, max_size=3, unique=True))
-        sources[f"layer{i}"] = chosen if draw(st.booleans()) else [earlier[-1], *(k for k in chosen if k != earlier[-1])]
+        sources[f"layer{i}"] = (
+            chosen if draw(st.booleans()) else [earlier[-1], *(k for k in chosen if k != earlier[-1])]
+        )
         units[f"layer{i}"] = draw(st.integers(1, 5))
     unused = [name for name in sources if not any(name in taken for taken in sources.values())]
     outputs = [name for name in sources if name in unused or draw(st.integers(0, 9)) == 0]
@@ -106,12 +110,22 @@ def problems(draw: st.DrawFn, most_layers: int = 6, most_samples: int = 4) -> Pr
             W[...] = rng.normal(size=W.shape) / np.sqrt(max(1.0, net.fan_in(layer) / 2))
         if layer.bias:
             params[layer.name].b = rng.normal(0, 0.5, size=layer.units)
+    X = rng.normal(size=(n, units["input"]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = forward(net, params, X).z.values()
+    assume(all((np.abs(array) < 20).all() for array in z))  # exponentials of exponentials overflow
     y = {name: case.draw(rng, n, units[name]) for name, case in loss_cases.items()}
     weights = rng.uniform(0.2, 3, size=n) if draw(st.booleans()) else None
     if weights is not None and n > 1 and draw(st.booleans()):
         weights[0] = 0
     return Problem(
-        net, params, rng.normal(size=(n, units["input"])), y, loss_cases, weights, draw(st.sampled_from(["mean", "sum"]))
+        net,
+        params,
+        X,
+        y,
+        loss_cases,
+        weights,
+        draw(st.sampled_from(["mean", "sum"])),
     )
 
 
@@ -119,9 +133,7 @@ def problems(draw: st.DrawFn, most_layers: int = 6, most_samples: int = 4) -> Pr
 def _activation_and_loss(draw: st.DrawFn, units: int, output: bool) -> tuple[ActivationCase, LossCase | None]:
     loss = draw(st.sampled_from([case for case in LOSS_CASES if case.least_units <= units])) if output else None
     fitting = [
-        case
-        for case in ALL_ACTIVATION_CASES
-        if case.least_units <= units and (loss is None or loss.outputs(case))
+        case for case in ALL_ACTIVATION_CASES if case.least_units <= units and (loss is None or loss.outputs(case))
     ]
     if loss is not None and loss.loss.partner and draw(st.booleans()):
         fitting = [case for case in fitting if isinstance(case.activation, loss.loss.partner)]

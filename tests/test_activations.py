@@ -182,7 +182,7 @@ def test_activations_are_equal_by_their_settings():
 @pytest.mark.parametrize(
     ("given", "telling"),
     [
-        ("rlu", 'activation: \'rlu\' is no activation. Did you mean "relu"?'),
+        ("rlu", "activation: 'rlu' is no activation. Did you mean \"relu\"?"),
         ("SoftMax", 'Did you mean "softmax"?'),
         ("zzz", "There are: identity, sigmoid, tanh"),
         (None, "activation: None is no activation."),

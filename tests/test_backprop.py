@@ -15,7 +15,7 @@ from clearprop.backprop import forward
 from clearprop.objective import prepare
 
 NETWORKS = 500
-STEP = 1e-4
+STEP = 1e-5
 
 
 def cost_and_side(problem: Problem) -> tuple[float, list[np.ndarray]]:
@@ -32,9 +32,9 @@ def cost_and_side(problem: Problem) -> tuple[float, list[np.ndarray]]:
 
 
 def smooth_enough(problem: Problem) -> bool:
-    """Whether a difference quotient can say 6 digits: no kink or pole of a loss or normalisation is next to a number."""
+    """Whether a difference quotient can say 6 digits: no number is next to a pole of a loss or of a normalisation."""
     seen = forward(problem.net, problem.params, problem.X)
-    if not all(np.isfinite(a).all() and np.abs(z).max() < 5 for z, a in zip(seen.z.values(), seen.a.values())):
+    if not all((np.abs(z) < 5).all() for z in seen.z.values()):
         return False
     for name, case in problem.loss_cases.items():
         partner = case.loss.partner
@@ -51,18 +51,18 @@ def smooth_enough(problem: Problem) -> bool:
 
 
 def differences(problem: Problem) -> np.ndarray:
-    """Central differences of fourth order for every parameter, frozen ones too; skips the problem at a kink."""
+    """Central differences for every parameter, frozen ones too; skips the problem if a kink lies within a step."""
     w, slopes = problem.params.flat, []
     _, here = cost_and_side(problem)
     for i in range(len(w)):
         kept, costs = w[i], []
-        for step in (STEP, -STEP, 2 * STEP, -2 * STEP):
+        for step in (STEP, -STEP):
             w[i] = kept + step
             cost, side = cost_and_side(problem)
             costs.append(cost)
             assume(all(np.array_equal(a, b) for a, b in zip(here, side, strict=True)))
         w[i] = kept
-        slopes.append((8 * (costs[0] - costs[1]) - (costs[2] - costs[3])) / (12 * STEP))
+        slopes.append((costs[0] - costs[1]) / (2 * STEP))
     return np.array(slopes)
 
 
@@ -87,7 +87,7 @@ def test_gradients_agree_with_differences_on_random_networks():
         assume(problem.net.parameter_count > 0 and smooth_enough(problem))
         trace = cp.backpropagate(*problem.arguments)
         scale = np.abs(trace.gradients.flat).max()
-        assume(scale > 1e-4 * max(1, trace.cost))  # a slope lost in the rounding of the cost proves nothing
+        assume(scale > 1e-3 * max(1, trace.cost))  # a slope lost in the rounding of the cost proves nothing
         slopes = differences(problem)
         assert trace.cost == pytest.approx(cost_and_side(problem)[0], rel=1e-12)
         np.testing.assert_allclose(trace.gradients.flat, slopes, rtol=0, atol=1e-6 * scale)

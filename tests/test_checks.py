@@ -42,9 +42,9 @@ def test_what_is_no_number_in_range(value):
 def test_bounds_are_open_or_closed():
     assert check_number(0, "x", least=0) == 0
     assert check_number(1, "x", most=1) == 1
-    with pytest.raises(ArgumentError, match="x: expected a finite number above 0, got 0."):
+    with pytest.raises(ArgumentError, match=r"x: expected a finite number above 0, got 0\."):
         check_number(0, "x", above=0)
-    with pytest.raises(ArgumentError, match="x: expected a finite number below 1, got 1."):
+    with pytest.raises(ArgumentError, match=r"x: expected a finite number below 1, got 1\."):
         check_number(1, "x", below=1)
 
 
@@ -63,7 +63,7 @@ def test_seeds_fit_into_64_bits():
     assert check_seed(2**63 - 1) == 2**63 - 1
     with pytest.raises(ArgumentError, match=r"seed: expected a whole number below 2\^63, got 9223372036854775808."):
         check_seed(2**63)
-    with pytest.raises(ArgumentError, match="seed: expected a whole number of at least 0, got None."):
+    with pytest.raises(ArgumentError, match=r"seed: expected a whole number of at least 0, got None\."):
         check_seed(None)
 
 

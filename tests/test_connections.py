@@ -89,9 +89,7 @@ def test_wired_by_a_full_pattern_of_its_own_numbers_is_dense():
     one = wired.initialize(given={"output": {"input": start}})
     two = dense.initialize(given={"output": {"input": start.reshape(2, 3)}})
     for rows in X:
-        a, b = (
-            cp.backpropagate(net, p, rows, y, loss="squared_error") for net, p in ((wired, one), (dense, two))
-        )
+        a, b = (cp.backpropagate(net, p, rows, y, loss="squared_error") for net, p in ((wired, one), (dense, two)))
         np.testing.assert_allclose(a.gradients.flat, b.gradients.flat, rtol=1e-13)
         assert a.cost == pytest.approx(b.cost)
 
@@ -114,7 +112,10 @@ BAD_PATTERNS = [
     ([[1, -1], [0, 2]], "a pattern holds 0 (no connection) and 1, 2, ..., got -1."),
     ([[1, 3], [0, 4]], "numbered 1 to 4 without gaps, but 2 does not occur."),
     ([[1, 3], [0, 4]], "Renumber with np.unique(pattern, return_inverse=True)."),
-    ([1, 2], "expected a pattern of whole numbers with one row per source unit and one column per unit, got shape (2,)"),
+    (
+        [1, 2],
+        "expected a pattern of whole numbers with one row per source unit and one column per unit, got shape (2,)",
+    ),
     ([[1.0, 2.0]], "got shape (1, 2) of float64."),
     ([[1.5, math.nan]], "got shape (1, 2) of float64."),
     ([["a", "b"]], "expected a pattern of whole numbers"),

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from cases import ACTIVATION_CASES, LOSS_CASES, ids
+from sklearn.metrics import mean_tweedie_deviance
 
 import clearprop as cp
 from clearprop.errors import ArgumentError, DataError, ShapeError
@@ -37,6 +38,8 @@ def test_pairs_are_all_there():
     assert len(PAIRS) > 190
     assert {(a.loss.name, b.name) for a, b in SMOOTH} == {
         ("poisson", "exponential"),
+        ("gamma", "exponential"),
+        ("tweedie", "exponential"),
         ("binary_cross_entropy", "sigmoid"),
         ("cross_entropy", "softmax"),
     }
@@ -86,7 +89,11 @@ def test_short_form_equals_the_general_form(case, output):
     np.testing.assert_allclose(delta, f.pullback(z, yhat, error), rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize(("case", "output"), SMOOTH, ids=[f"{a.label}-{b.name}" for a, b in SMOOTH])
+#: Pairs of loss and output whose delta is yhat - y.
+PLAIN_DELTA = [(a, b) for a, b in SMOOTH if a.loss.name not in ("gamma", "tweedie")]
+
+
+@pytest.mark.parametrize(("case", "output"), PLAIN_DELTA, ids=[f"{a.label}-{b.name}" for a, b in PLAIN_DELTA])
 def test_delta_of_the_short_form_is_yhat_minus_y(case, output):
     z, yhat, y = draw(case, output)
     rows = np.eye(3)[y] if y.ndim == 1 else y
@@ -129,6 +136,14 @@ def test_binary_cross_entropy_of_huge_logits(dtype, size):
     value, delta = cp.BinaryCrossEntropy().value_and_delta(cp.sigmoid, z, cp.sigmoid(z), y)
     np.testing.assert_allclose(value, [0, 0, size, size], rtol=1e-6)
     np.testing.assert_array_equal(delta, [[0], [0], [1], [-1]])
+
+
+@pytest.mark.parametrize(("dtype", "z"), [("float32", 15.0), ("float64", 30.0)])
+def test_binary_cross_entropy_keeps_its_digits_where_it_is_small(dtype, z):
+    """log(1 + exp(z)) - z is exp(-z) to first order, but not as a difference of two numbers of the size of z."""
+    z, y = np.array([[z], [-z]], dtype), np.array([[1], [0]], dtype)
+    value, _ = cp.BinaryCrossEntropy().value_and_delta(cp.sigmoid, z, cp.sigmoid(z), y)
+    np.testing.assert_allclose(value, np.exp(-np.abs(z[:, 0])), rtol=1e-6 if dtype == "float32" else 1e-12)
 
 
 @HUGE
@@ -289,7 +304,13 @@ BAD_TARGETS = [
     (cp.BinaryCrossEntropy(), [[-0.5], [1.0]], 1, DataError, "got -0.5 at row 0, column 0."),
     (cp.BinaryCrossEntropy(), [0, 1], 1, ShapeError, "Give a column: y.reshape(-1, 1)."),
     (cp.CrossEntropy(), [0, 1], 1, ShapeError, "For two classes use 2 softmax units, or one sigmoid unit with"),
-    (cp.CrossEntropy(), [0, 3], 3, DataError, "expected class indices from 0 to 2, one per output unit, got 3 at row 1"),
+    (
+        cp.CrossEntropy(),
+        [0, 3],
+        3,
+        DataError,
+        "expected class indices from 0 to 2, one per output unit, got 3 at row 1",
+    ),
     (cp.CrossEntropy(), [-1, 2], 3, DataError, "got -1 at row 0."),
     (cp.CrossEntropy(), [0.0, 1.0], 3, DataError, "of an integer type, got float64: y.astype(int)."),
     (cp.CrossEntropy(), ["cat", "dog"], 3, DataError, "classes, y = np.unique(y, return_inverse=True)."),
@@ -326,3 +347,33 @@ def test_class_indices_of_any_integer_type(y):
 def test_true_and_false_are_class_indices():
     found = cp.CrossEntropy().check_targets(np.array([True, False]), 2, 2, np.dtype("float64"))
     assert found.tolist() == [1, 0]
+
+
+def test_gamma_and_tweedie_are_half_of_scikit_learns_deviances():
+    rng = np.random.default_rng(0)
+    yhat, y = rng.gamma(2, size=(50, 1)), rng.gamma(2, size=(50, 1))
+    for loss, power in ((cp.Gamma(), 2), (cp.Tweedie(1.3), 1.3), (cp.Tweedie(1.9), 1.9), (cp.Poisson(), 1)):
+        expected = mean_tweedie_deviance(y, yhat, power=power) / 2
+        assert loss.value_and_error(yhat, y)[0].mean() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cp.Tweedie(1), "Tweedie power: expected a finite number above 1 and below 2, got 1."),
+        (lambda: cp.Tweedie(2.0), "Tweedie power: expected a finite number above 1 and below 2, got 2.0."),
+        (
+            lambda: cp.Gamma().check_targets([[1.0], [0.0]], 2, 1, np.dtype(float)),
+            "y: expected values above 0 for gamma loss, got 0 at row 1, column 0. For amounts that can be 0 use "
+            "cp.Tweedie(), for counts cp.Poisson().",
+        ),
+        (
+            lambda: cp.Tweedie().check_targets([[-1.0]], 1, 1, np.dtype(float)),
+            "y: expected values of at least 0 for Tweedie loss, got -1 at row 0, column 0.",
+        ),
+    ],
+)
+def test_gamma_and_tweedie_say_what_they_take(make, message):
+    with pytest.raises(cp.ClearpropError) as found:
+        make()
+    assert str(found.value) == message

@@ -230,3 +230,10 @@ def test_mnist_reaches_its_accuracy():
     y = data["y_train"].astype(int)
     cp.train(net, params, X, y, loss="cross_entropy", optimizer=cp.Adam(cp.Cosine(0.001)), batch_size=128, epochs=6)
     assert (cp.predict(net, params, X_test).argmax(axis=1) == data["y_test"]).mean() >= 0.975
+
+
+def test_log_loss_is_exact_where_a_probability_is_rounded_to_0():
+    model = cp.fit(people(), "rich", hidden=(), epochs=1)
+    model.params.flat *= 1e4
+    log_loss = model.evaluate(people(50, 1)).metrics["log loss"]
+    assert 10 < log_loss < np.inf

@@ -238,7 +238,10 @@ BAD_NUMBERS = {
     "no units": (lambda: cp.Layer("a", 0), 'layer "a" units: expected a whole number of at least 1, got 0.'),
     "half units": (lambda: cp.Layer("a", 2.5), 'layer "a" units: expected a whole number of at least 1, got 2.5.'),
     "units as text": (lambda: cp.Layer("a", "3"), "layer \"a\" units: expected a whole number of at least 1, got '3'."),
-    "units as truth": (lambda: cp.Layer("a", True), 'layer "a" units: expected a whole number of at least 1, got True.'),
+    "units as truth": (
+        lambda: cp.Layer("a", True),
+        'layer "a" units: expected a whole number of at least 1, got True.',
+    ),
     "no inputs": (lambda: cp.Network(0, [cp.Layer("a", 1)]), "inputs: expected a whole number of at least 1, got 0."),
     "dropout 1": (
         lambda: cp.Layer("a", 1, dropout=1),
@@ -248,7 +251,7 @@ BAD_NUMBERS = {
     "dropout NaN": (lambda: cp.Layer("a", 1, dropout=math.nan), 'layer "a" dropout: expected a finite number'),
     "activation": (
         lambda: cp.Layer("a", 1, "tahn"),
-        "layer \"a\" activation: 'tahn' is no activation. Did you mean \"tanh\"?",
+        'layer "a" activation: \'tahn\' is no activation. Did you mean "tanh"?',
     ),
     "sequential activation": (lambda: cp.Network.sequential(1, 1, hidden="relu", output="soft_max"), '"softmax"'),
 }

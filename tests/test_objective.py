@@ -29,8 +29,7 @@ def test_cost_is_the_weighted_mean_or_sum_of_the_losses(problem):
     assert trace.cost == pytest.approx(expected, rel=1e-12, nan_ok=True)
     with np.errstate(all="ignore"):
         total = sum(
-            case.loss.value_and_error(trace[name].a, problem.y[name])[0]
-            for name, case in problem.loss_cases.items()
+            case.loss.value_and_error(trace[name].a, problem.y[name])[0] for name, case in problem.loss_cases.items()
         )
     np.testing.assert_allclose(trace.losses[np.isfinite(total)], total[np.isfinite(total)], rtol=1e-9, atol=1e-12)
 
@@ -93,7 +92,9 @@ def test_large_sets_are_evaluated_in_chunks():
             assert len(list(objective.chunks())) == 3
             trace = cp.backpropagate(NET, params, big, target, "squared_error", weight, reduction)
             assert objective.cost(params) == pytest.approx(trace.cost, rel=1e-12)
-    np.testing.assert_array_equal(cp.predict(NET, params, big)[CHUNK : CHUNK + 3], cp.predict(NET, params, big[CHUNK : CHUNK + 3]))
+    np.testing.assert_array_equal(
+        cp.predict(NET, params, big)[CHUNK : CHUNK + 3], cp.predict(NET, params, big[CHUNK : CHUNK + 3])
+    )
 
 
 def test_data_is_copied_only_to_change_its_precision():
@@ -119,7 +120,11 @@ def nan_at(array, row, column, value=math.nan):
 
 #: Arguments in place of good ones, the exception, and a telling part of its message.
 BAD_CALLS = {
-    "X without rows": ({"X": X[:0], "y": Y[:0]}, DataError, "X: expected at least one row, got an empty table of shape"),
+    "X without rows": (
+        {"X": X[:0], "y": Y[:0]},
+        DataError,
+        "X: expected at least one row, got an empty table of shape",
+    ),
     "X as a vector": ({"X": X[:, 0]}, ShapeError, "X: expected shape (n samples, 2 inputs), got (6,)."),
     "X as a vector, hint": ({"X": X[:, 0]}, ShapeError, "One sample is X.reshape(1, -1), one column X.reshape(-1, 1)."),
     "X as a number": ({"X": 3.0}, ShapeError, "X: expected shape (n samples, 2 inputs), got ()."),
@@ -130,7 +135,11 @@ BAD_CALLS = {
     "X of text": ({"X": X.astype(str)}, DataError, "X: expected numbers, got values of type <U32."),
     "X of objects": ({"X": X.astype(object)}, DataError, "X: expected numbers, got values of type object."),
     "X complex": ({"X": X + 1j}, DataError, "X: expected numbers, got values of type complex128."),
-    "X of dates": ({"X": X.astype("datetime64[s]")}, DataError, "X: expected numbers, got values of type datetime64[s]."),
+    "X of dates": (
+        {"X": X.astype("datetime64[s]")},
+        DataError,
+        "X: expected numbers, got values of type datetime64[s].",
+    ),
     "X ragged": ({"X": [[1, 2], [3]]}, ShapeError, "X: expected a rectangular array of numbers, got rows that differ"),
     "X none": ({"X": None}, DataError, "X: expected numbers, got values of type object."),
     "y as a vector": ({"y": Y[:, 0]}, ShapeError, "y: expected shape (6, 1) (rows of X, output units), got (6,)."),
@@ -148,7 +157,11 @@ BAD_CALLS = {
     ),
     "weights all zero": ({"sample_weight": np.zeros(6)}, DataError, "expected at least one weight above 0, got only"),
     "weights NaN": ({"sample_weight": [1, 1, 1, math.nan, 1, 1]}, DataError, "sample_weight: nan at row 3 (1 such"),
-    "weights text": ({"sample_weight": ["a"] * 6}, DataError, "sample_weight: expected numbers, got values of type <U1"),
+    "weights text": (
+        {"sample_weight": ["a"] * 6},
+        DataError,
+        "sample_weight: expected numbers, got values of type <U1",
+    ),
     "reduction": ({"reduction": "average"}, ArgumentError, "reduction: expected one of 'mean', 'sum', got 'average'."),
     "reduction none": ({"reduction": None}, ArgumentError, "reduction: expected one of 'mean', 'sum', got None."),
     "loss unknown": ({"loss": "squared"}, ArgumentError, "loss: 'squared' is no loss. Did you mean \"squared_error\"?"),
@@ -160,7 +173,11 @@ BAD_CALLS = {
         'loss: "outputs" is no output of the network. Did you mean "output"?',
     ),
     "no loss in the dict": ({"loss": {}}, ArgumentError, 'loss: nothing is given for the output "output".'),
-    "classes for one unit": ({"loss": "cross_entropy"}, ShapeError, "For two classes use 2 softmax units, or one sigmoid"),
+    "classes for one unit": (
+        {"loss": "cross_entropy"},
+        ShapeError,
+        "For two classes use 2 softmax units, or one sigmoid",
+    ),
     "params of another network": (
         {"params": cp.Network.sequential(2, 4, 1).initialize()},
         ArgumentError,
@@ -176,6 +193,7 @@ BAD_CALLS = {
 ENTRIES = {
     "backpropagate": cp.backpropagate,
     "check_gradients": cp.check_gradients,
+    "cost": cp.cost,
     "train": lambda net, params, X, y, **more: cp.train(net, params, X, y, epochs=2, **more),
 }
 
@@ -210,13 +228,21 @@ BAD_OUTPUTS = {
         "y: the network has 2 outputs, so expected a dict with one entry for each of: mean, kind.",
     ),
     "an output left out": ({"y": {"mean": Y}}, ArgumentError, 'y: nothing is given for the output "kind".'),
-    "an output too many": ({"y": {"mean": Y, "kin": Y}}, ArgumentError, 'y: "kin" is no output of the network. Did you'),
+    "an output too many": (
+        {"y": {"mean": Y, "kin": Y}},
+        ArgumentError,
+        'y: "kin" is no output of the network. Did you',
+    ),
     "a bad label": (
         {"y": {"mean": Y, "kind": KINDS + 1}},
         DataError,
         'y["kind"]: expected class indices from 0 to 2, one per output unit, got 3 at row 2.',
     ),
-    "a bad loss": ({"loss": {"mean": "hubert", "kind": "cross_entropy"}}, ArgumentError, "loss[\"mean\"]: 'hubert' is no"),
+    "a bad loss": (
+        {"loss": {"mean": "hubert", "kind": "cross_entropy"}},
+        ArgumentError,
+        "loss[\"mean\"]: 'hubert' is no",
+    ),
     "a list of losses": ({"loss": ["huber", "cross_entropy"]}, ArgumentError, "loss: the network has 2 outputs"),
 }
 

@@ -78,6 +78,15 @@ def plain_adam(w, gradients, rate=0.01, decay=0.0):
         yield w
 
 
+def plain_adam_epsilon_hat(w, gradients, rate=0.01):
+    for t in range(1, len(gradients) + 1):
+        g = gradients[:t]
+        m = weighted_mean(g, 0.9) * (1 - 0.9**t)
+        s = weighted_mean([x * x for x in g], 0.999) * (1 - 0.999**t)
+        w -= rate * math.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (math.sqrt(s) + 1e-8)
+        yield w
+
+
 def plain_adamw(w, gradients):
     return plain_adam(w, gradients, decay=1e-6)
 
@@ -132,7 +141,16 @@ def test_steps_of_training_are_the_plain_formulas(case, engine):
     linear = cp.CustomLoss("linear", lambda yhat, y: (yhat * y, y))
     n = len(GRADIENTS)
     options = {"batch_size": 1, "shuffle": False, "engine": engine}
-    cp.train(net, params, np.ones((n, 1)), np.array(GRADIENTS)[:, None], loss=linear, optimizer=case.optimizer, epochs=1, **options)
+    cp.train(
+        net,
+        params,
+        np.ones((n, 1)),
+        np.array(GRADIENTS)[:, None],
+        loss=linear,
+        optimizer=case.optimizer,
+        epochs=1,
+        **options,
+    )
     assert params.flat[0] == pytest.approx(list(PLAIN[case.name](START, GRADIENTS))[-1], rel=1e-13)
 
 
@@ -143,7 +161,9 @@ def test_steps_of_training_keep_the_precision(case, dtype):
     params = net.initialize(dtype=dtype)
     rng = np.random.default_rng(0)
     flat = params.flat
-    cp.train(net, params, rng.normal(size=(8, 2)), rng.normal(size=(8, 1)), loss="huber", optimizer=case.optimizer, epochs=2)
+    cp.train(
+        net, params, rng.normal(size=(8, 2)), rng.normal(size=(8, 1)), loss="huber", optimizer=case.optimizer, epochs=2
+    )
     assert params.flat is flat
     assert params.dtype == np.dtype(dtype)
 
@@ -191,7 +211,9 @@ def test_adam_equals_sklearn_where_epsilon_does_not_count():
 @every_engine
 def test_parabola(case, engine):
     """J = (w1 - 3)^2 / 2 + 5 (w2 + 1)^2, as linear units that see only the input 1."""
-    net = cp.Network(1, [cp.Layer("a", 1, bias=False), cp.Layer("b", 1, "identity", "input", bias=False)], outputs=["a", "b"])
+    net = cp.Network(
+        1, [cp.Layer("a", 1, bias=False), cp.Layer("b", 1, "identity", "input", bias=False)], outputs=["a", "b"]
+    )
     params = net.initialize(given={"a": {"input": [[0.0]]}, "b": {"input": [[0.0]]}})
     n = 50  # the same row again and again: an epoch is 50 steps
     history = cp.train(
@@ -272,7 +294,17 @@ def test_weight_decay_shrinks_weights_and_not_biases(engine):
     params = net.initialize(given={"a": {"input": [[2.0]], "b": [3.0]}, "b": {"a": [[4.0]], "b": [5.0]}})
     flat = cp.CustomLoss("flat", lambda yhat, y: (0 * yhat, 0 * yhat))
     optimizer = cp.AdamW(0.1, weight_decay=0.5)
-    cp.train(net, params, np.ones((3, 1)), np.ones((3, 1)), loss=flat, optimizer=optimizer, batch_size=1, epochs=1, engine=engine)
+    cp.train(
+        net,
+        params,
+        np.ones((3, 1)),
+        np.ones((3, 1)),
+        loss=flat,
+        optimizer=optimizer,
+        batch_size=1,
+        epochs=1,
+        engine=engine,
+    )
     assert params["b"].W["a"][0, 0] == pytest.approx(4 * 0.95**3)
     assert params["b"].b == 5
     assert params["a"].b == 3
@@ -314,8 +346,11 @@ def test_rates_that_are_none(case, rate):
 @pytest.mark.parametrize(
     ("make", "telling"),
     [
-        (lambda: cp.Momentum(0.1, 1), "Momentum momentum: expected a finite number at least 0 and below 1, got 1."),
-        (lambda: cp.Nesterov(0.1, -0.1), "Nesterov momentum: expected a finite number at least 0 and below 1"),
+        (
+            lambda: cp.Momentum(0.1, 1.5),
+            "Momentum momentum: expected a finite number at least 0 and at most 1, got 1.5.",
+        ),
+        (lambda: cp.Nesterov(0.1, -0.1), "Nesterov momentum: expected a finite number at least 0 and at most 1"),
         (lambda: cp.RMSprop(0.1, decay_rate=1), "RMSprop decay_rate: expected a finite number at least 0 and below 1"),
         (lambda: cp.Adam(0.1, beta_1=1), "Adam beta_1: expected a finite number at least 0 and below 1, got 1."),
         (lambda: cp.Nadam(0.1, beta_2=math.nan), "Nadam beta_2: expected a finite number at least 0 and below 1"),
@@ -338,3 +373,32 @@ def test_settings_out_of_range(make, telling):
     with pytest.raises(ArgumentError) as error:
         make()
     assert telling in str(error.value)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 0.1])
+def test_adam_epsilon_hat_equals_sklearns_adam(epsilon):
+    w = np.full(2, START)
+    theirs = list(sklearn_steps(AdamOptimizer([w], 0.03, 0.8, 0.99, epsilon), w, GRADIENTS))
+    ours, slots = START, (0.0, 0.0)
+    rule = cp.AdamEpsilonHat(0.03, 0.8, 0.99, epsilon)
+    for t, (g, expected) in enumerate(zip(GRADIENTS, theirs, strict=True), start=1):
+        change, *slots = rule.update(0.03, t, ours, g, *slots)
+        ours = ours + change
+        np.testing.assert_allclose(ours, expected[0], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: cp.LBFGS(gradient_tolerance=-1),
+            "LBFGS gradient_tolerance: expected a finite number at least 0, got -1.",
+        ),
+        (lambda: cp.LBFGS(cost_tolerance=-1), "LBFGS cost_tolerance: expected a finite number at least 0, got -1."),
+        (lambda: cp.LBFGS(evaluations=0), "LBFGS evaluations: expected a whole number of at least 1, got 0."),
+    ],
+)
+def test_lbfgs_says_what_it_takes(make, message):
+    with pytest.raises(cp.ClearpropError) as found:
+        make()
+    assert str(found.value) == message

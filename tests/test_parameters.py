@@ -17,7 +17,11 @@ NET = cp.Network(
     3,
     [
         cp.Layer("a", 2, train_bias=False),
-        cp.Layer("b", 2, sources=[cp.Dense("a", trainable=False), cp.Direct("a"), cp.Wired("input", [[1, 0], [2, 1], [0, 2]])]),
+        cp.Layer(
+            "b",
+            2,
+            sources=[cp.Dense("a", trainable=False), cp.Direct("a"), cp.Wired("input", [[1, 0], [2, 1], [0, 2]])],
+        ),
         cp.Layer("c", 1, sources=["b", "input"], bias=False),
     ],
 )
@@ -99,7 +103,11 @@ def test_copies_share_nothing():
 
 BAD_PARAMETERS = {
     "unknown layer": (lambda p: p["d"], NetworkError, 'parameters: there is no layer "d". There are: a, b, c.'),
-    "unknown source": (lambda p: p["a"].W["inputs"], NetworkError, 'has no weights from "inputs". Did you mean "input"'),
+    "unknown source": (
+        lambda p: p["a"].W["inputs"],
+        NetworkError,
+        'has no weights from "inputs". Did you mean "input"',
+    ),
     "identity source": (
         lambda p: cp.Network(2, [cp.Layer("x", 2, sources=cp.Direct("input"))]).initialize()["x"].W["input"],
         NetworkError,

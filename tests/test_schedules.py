@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from cases import SCHEDULE_CASES, ids
@@ -15,9 +16,7 @@ every_schedule = pytest.mark.parametrize("case", SCHEDULE_CASES, ids=ids(SCHEDUL
 
 
 def rates(schedule, costs, epochs=4, steps=2):
-    return [
-        schedule.at(cp.Progress(step, steps, epochs, costs[: step // steps])) for step in range(epochs * steps)
-    ]
+    return [schedule.at(cp.Progress(step, steps, epochs, costs[: step // steps])) for step in range(epochs * steps)]
 
 
 @every_schedule
@@ -69,8 +68,8 @@ def test_one_cycle_rises_and_falls_once():
     assert top == 30
     assert found[30] == 1
     assert found[0] == pytest.approx(1 / 25)
-    assert all(a < b for a, b in zip(found[:top], found[1 : top + 1], strict=True))
-    assert all(a > b for a, b in zip(found[top:-1], found[top + 1 :], strict=True))
+    assert all(a < b for a, b in pairwise(found[: top + 1]))
+    assert all(a > b for a, b in pairwise(found[top:]))
     assert found[-1] < 0.001
 
 
@@ -105,8 +104,14 @@ def test_rates_that_are_none(kind, rate):
         (lambda: cp.InverseScaling(1, power=-1), "InverseScaling power: expected a finite number at least 0, got -1."),
         (lambda: cp.Step(1, every=0), "Step every: expected a whole number of at least 1, got 0."),
         (lambda: cp.Step(1, factor=0), "Step factor: expected a finite number above 0, got 0."),
-        (lambda: cp.ExponentialDecay(1, factor=1.5), "ExponentialDecay factor: expected a finite number above 0 and at"),
-        (lambda: cp.Cosine(0.1, final=0.2), "Cosine final: expected a finite number at least 0 and at most 0.1, got 0.2"),
+        (
+            lambda: cp.ExponentialDecay(1, factor=1.5),
+            "ExponentialDecay factor: expected a finite number above 0 and at",
+        ),
+        (
+            lambda: cp.Cosine(0.1, final=0.2),
+            "Cosine final: expected a finite number at least 0 and at most 0.1, got 0.2",
+        ),
         (lambda: cp.OneCycle(1, rise=1), "OneCycle rise: expected a finite number above 0 and below 1, got 1."),
         (lambda: cp.OneCycle(1, start=0.5), "OneCycle start: expected a finite number at least 1, got 0.5."),
         (lambda: cp.OneCycle(1, end=0), "OneCycle end: expected a finite number at least 1, got 0."),

@@ -117,6 +117,13 @@ def test_prediction_of_one_and_of_several_outputs():
     assert cp.predict(NET, NET.initialize(dtype="float32"), X).dtype == np.float32
 
 
+def test_the_cost_alone():
+    params = NET.initialize(seed=0)
+    arguments = (X, Y, "binary_cross_entropy", [1, 2, 0, 1, 3], "sum")
+    assert cp.cost(NET, params, *arguments) == pytest.approx(cp.backpropagate(NET, params, *arguments).cost, rel=1e-13)
+    assert type(cp.cost(NET, params, *arguments)) is float
+
+
 def test_predictions_do_not_share_memory_with_the_input():
     net = cp.Network(2, [cp.Layer("same", 2, sources=cp.Direct("input"), bias=False)])
     found = cp.predict(net, net.initialize(), X)

@@ -28,8 +28,14 @@ from clearprop.activations import (
     softsign,
     tanh,
 )
+from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
+from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
+from clearprop.analysis.per_sample import PerSample
+from clearprop.analysis.r_operator import hessian_vector
 from clearprop.connections import Connection, Dense, Direct, Wired
+from clearprop.derivation import Derivation
 from clearprop.errors import ClearpropError, TrainingDiverged
+from clearprop.estimators import MLPClassifier, MLPRegressor
 from clearprop.evaluation import Evaluation
 from clearprop.engine.cores import get_threads, set_threads
 from clearprop.gradient_check import GradientCheck, check_gradients
@@ -48,12 +54,14 @@ from clearprop.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     CustomLoss,
+    Gamma,
     Huber,
     Loss,
     PointwiseLoss,
     Poisson,
     Quantile,
     SquaredError,
+    Tweedie,
 )
 from clearprop.model import Model, fit
 from clearprop.network import Layer, Network
@@ -62,6 +70,7 @@ from clearprop.optimizers import (
     OPTIMIZERS,
     Adagrad,
     Adam,
+    AdamEpsilonHat,
     AdamW,
     GradientDescent,
     Momentum,
@@ -86,6 +95,7 @@ from clearprop.schedules import (
     Step,
     WarmUp,
 )
+from clearprop.sensitivities import input_sensitivities
 from clearprop.tables import TableEncoding
 from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
@@ -112,6 +122,7 @@ __all__ = [
     "Activation",
     "Adagrad",
     "Adam",
+    "AdamEpsilonHat",
     "AdamW",
     "BinaryCrossEntropy",
     "ClearpropError",
@@ -123,12 +134,14 @@ __all__ = [
     "Custom",
     "CustomLoss",
     "Dense",
+    "Derivation",
     "Direct",
     "EarlyStopping",
     "Elementwise",
     "EpochEnd",
     "Evaluation",
     "ExponentialDecay",
+    "Gamma",
     "GradientCheck",
     "GradientDescent",
     "History",
@@ -141,6 +154,8 @@ __all__ = [
     "LeakyReLU",
     "Limits",
     "Loss",
+    "MLPClassifier",
+    "MLPRegressor",
     "Model",
     "Momentum",
     "Nadam",
@@ -153,6 +168,7 @@ __all__ = [
     "Orthogonal",
     "Parameters",
     "Penalty",
+    "PerSample",
     "PointwiseLoss",
     "Poisson",
     "Progress",
@@ -166,6 +182,7 @@ __all__ = [
     "TableEncoding",
     "Trace",
     "TrainingDiverged",
+    "Tweedie",
     "Uniform",
     "VarianceScaling",
     "WarmUp",
@@ -176,12 +193,19 @@ __all__ = [
     "cost",
     "elu",
     "exponential",
+    "fisher_diagonal",
     "fit",
+    "gauss_newton_diagonal",
     "gaussian",
     "gelu",
     "get_threads",
     "hard_sigmoid",
+    "hessian_vector",
     "identity",
+    "input_gradient",
+    "input_sensitivities",
+    "integrated_gradients",
+    "jacobian",
     "layer_normalization",
     "leaky_relu",
     "log_sigmoid",

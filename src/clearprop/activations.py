@@ -44,6 +44,19 @@ class Activation(ABC):
     """What turns weighted sums into activations, and error signals into sensitivities.
 
     `name` is the string that stands for it; `initializer` names the spread of starting weights that suits it.
+
+    >>> import numpy as np
+    >>> import clearprop as cp
+    >>> class UnitLength(cp.Activation):  # mixes the units of a row; for one unit by itself see cp.Elementwise
+    ...     def function(self, z):
+    ...         return z / np.linalg.norm(z, axis=1, keepdims=True)
+    ...
+    ...     def pullback(self, z, a, error):
+    ...         along = (error * a).sum(axis=1, keepdims=True)
+    ...         return (error - along * a) / np.linalg.norm(z, axis=1, keepdims=True)
+    >>> z = np.array([[3.0, 4.0]])
+    >>> UnitLength()(z), UnitLength().pullback(z, UnitLength()(z), np.array([[5.0, 0.0]])).round(3)
+    (array([[0.6, 0.8]]), array([[ 0.64, -0.48]]))
     """
 
     name: ClassVar[str] = ""

@@ -25,7 +25,6 @@ from clearprop.gradient_check import check_gradients
 from clearprop.model import Model, encode, fit
 from clearprop.optimizers import OPTIMIZERS
 from clearprop.tables import as_frame
-from clearprop.trace import backpropagate
 
 app = typer.Typer(
     name="clearprop",
@@ -171,34 +170,44 @@ def explain(
     model: ModelPath,
     table: Table,
     row: Annotated[int, typer.Option(help="Row of the table, counted from 0.")] = 0,
+    rows: Annotated[str | None, typer.Option(help="A batch of rows instead, such as 0:8 (8 left out).")] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate of the update that is shown.")] = None,
+    paths: Annotated[int | None, typer.Option(help="List every path of --weight, if there are at most so many.")] = None,
+    document: Annotated[
+        str | None, typer.Option(help="Write the worked step, or the derivation of --weight, as .html or .tex.")
+    ] = None,
 ) -> None:
-    """Show one row on its way through the network and back: z, a, error signal, delta and gradients of each layer."""
-    loaded = Model.load(model)
-    frame = as_frame(table, text=loaded.known_encoding.text_columns)
-    rows = frame.shape[0]
-    if not 0 <= row < rows:
-        raise ArgumentError(f"--row: expected a row from 0 to {rows - 1}, got {row}.")
-    X, y = encode(loaded.known_encoding, frame[[row]], loaded.params.dtype)
-    typer.echo(str(backpropagate(loaded.net, loaded.params, X, y, loss=loaded.loss)))
+    """Show rows on their way through the network and back, or derive one gradient by the chain rule.
+
+    Without --weight: z, a, error signal, delta and gradients of each layer, or with --document one whole training step
+    as a worked solution.
+    """
+    from clearprop.solution.command import explain_rows, for_terminal  # most commands write no mathematics
+
+    _keep_apart([model, table], [document])
+    text = explain_rows(model, table, row, rows, weight, rate, paths, document)
+    typer.echo(for_terminal(text.rstrip("\n"), sys.stdout.encoding))
 
 
 @app.command()
 def check(
     model: ModelPath,
     table: Table,
-    rows: Annotated[int, typer.Option(help="Rows of the table to use.")] = 8,
-    parameters: Annotated[int, typer.Option(help="Largest number of parameters to check one by one.")] = 20_000,
+    rows: Annotated[int, typer.Option(help="Rows of the table to use.", min=1)] = 8,
+    parameters: Annotated[
+        int, typer.Option(help="Most parameters to check one by one; more go along random directions.", min=0)
+    ] = 4000,
 ) -> None:
-    """Check the gradient of every parameter against central differences; exit code 1 if one disagrees."""
+    """Check the gradient of every W and b against values of the cost; exit code 1 if one disagrees."""
     loaded = Model.load(model)
-    if loaded.net.parameter_count > parameters:
-        raise ArgumentError(
-            f"check: {loaded.net.parameter_count:,} parameters, each needing four sweeps, are more than --parameters "
-            f"{parameters:,}. Raise it and be patient, or check a smaller network of the same kind."
-        )
     frame = as_frame(table, text=loaded.known_encoding.text_columns)
     X, y = encode(loaded.known_encoding, frame[list(range(min(rows, frame.shape[0])))], np.dtype("float64"))
-    verdict = check_gradients(loaded.net, loaded.params, X, y, loss=loaded.loss)
+    directions = 4 if loaded.net.parameter_count > parameters else 0
+    verdict = check_gradients(loaded.net, loaded.params, X, y, loss=loaded.loss, directions=directions)
     typer.echo(str(verdict))
     if not verdict.ok:
         raise typer.Exit(1)

@@ -22,7 +22,15 @@ from clearprop.mathematics import Array
 
 @dataclass(frozen=True)
 class Connection(ABC):
-    """Takes the activations of `source` into a layer. See Dense, Direct and Wired."""
+    """Takes the activations of `source` into a layer. See Dense, Direct and Wired.
+
+    >>> import numpy as np, clearprop as cp
+    >>> a, W, delta = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([[10.0]])
+    >>> c = cp.Dense("input")
+    >>> c.forward(a, W), c.backward(delta, W), c.gradient(a, delta)
+    (array([[11.]]), array([[30., 40.]]), array([[10.],
+           [20.]]))
+    """
 
     kind: ClassVar[str] = ""
     source: str

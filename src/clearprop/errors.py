@@ -7,7 +7,15 @@ from collections.abc import Iterable
 
 
 class ClearpropError(Exception):
-    """Base of every exception that clearprop raises on purpose."""
+    """Base of every exception that clearprop raises on purpose.
+
+    >>> import clearprop as cp
+    >>> try:
+    ...     cp.Adam(rate=0)
+    ... except cp.ClearpropError as error:
+    ...     print(error)
+    Adam rate: expected a finite number above 0, got 0.
+    """
 
 
 class NetworkError(ClearpropError, ValueError):
@@ -39,7 +47,16 @@ class ModelFileError(ClearpropError, ValueError):
 
 
 class TrainingDiverged(ClearpropError, ArithmeticError):
-    """The cost or the parameters became NaN or infinite; the parameters are those before the epoch it happened in."""
+    """The cost or the parameters became NaN or infinite; the parameters are those before the epoch it happened in.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> try:
+    ...     cp.train(net, net.initialize(), [[1.0]], [[1.0]], loss="squared_error", optimizer=cp.GradientDescent(1e60))
+    ... except cp.TrainingDiverged as error:
+    ...     print(str(error)[:65])
+    epoch 4: the cost or the parameters became NaN or infinite. The p
+    """
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,11 @@ class Evaluation:
     """Metrics by name, with the confusion matrix (rows: true class) or residuals (predicted - true); prints readably.
 
     `baseline` holds the same metrics for always answering the commonest class, or the mean of the target.
+
+    >>> import clearprop as cp
+    >>> print(cp.Evaluation("regression", 120, {"rmse": 1.5}, {"rmse": 3.0}))
+    120 rows
+      rmse  1.5    (3 for always the mean)
     """
 
     task: str
@@ -47,8 +52,13 @@ _BASELINE = {
 }
 
 
-def evaluate_classes(y: np.ndarray, probabilities: np.ndarray, labels: Sequence[Any]) -> Evaluation:
+def evaluate_classes(
+    y: np.ndarray, probabilities: np.ndarray, labels: Sequence[Any], log_loss: float | None = None
+) -> Evaluation:
     """One label per row: y (n,) class indices, probabilities (n, k).
+
+    The log loss comes from the probabilities unless it is given: where one is rounded to 0, only the weighted sums of
+    the network know it exactly.
 
     >>> import numpy as np
     >>> print(evaluate_classes(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ["no", "yes"]))
@@ -68,9 +78,9 @@ def evaluate_classes(y: np.ndarray, probabilities: np.ndarray, labels: Sequence[
     confusion = sklearn.metrics.confusion_matrix(y, guess, labels=np.arange(k))
     present = np.unique(y)
     recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    chosen = probabilities[np.arange(len(y)), y].astype(np.float64)
-    with np.errstate(divide="ignore"):
-        log_loss = float(-np.log(chosen).mean())
+    if log_loss is None:
+        with np.errstate(divide="ignore"):
+            log_loss = float(-np.log(probabilities[np.arange(len(y)), y].astype(np.float64)).mean())
     metrics = {"accuracy": float((guess == y).mean()), "balanced accuracy": float(recall.mean()), "log loss": log_loss}
     if k == 2 and len(present) == 2:
         metrics["ROC AUC"] = float(sklearn.metrics.roc_auc_score(y, probabilities[:, 1]))

@@ -19,7 +19,16 @@ from clearprop.errors import ArgumentError, suggest
 
 @dataclass(frozen=True)
 class Initializer(ABC):
-    """Draws starting weights of a shape from a generator, given the fan_in and fan_out of the layer."""
+    """Draws starting weights of a shape from a generator, given the fan_in and fan_out of the layer.
+
+    >>> import clearprop as cp
+    >>> class Ones(cp.Initializer):
+    ...     def draw(self, shape, fan_in, fan_out, generator):
+    ...         return np.ones(shape)
+    >>> cp.Network.sequential(2, 1, initializer=Ones()).initialize()["output"].W["input"]
+    array([[1.],
+           [1.]])
+    """
 
     name: ClassVar[str] = ""
 

@@ -2,9 +2,9 @@ r"""Losses: each gives its value and its error signal (or delta) in one call, fr
 
 A loss compares the output activations yhat (n samples, o units) with the targets y and returns the loss of each
 sample l (n,), summed over the outputs, together with the error signal dl/dyhat (n, o). Where a loss has a *partner*
-activation (softmax for cross-entropy, sigmoid for binary cross-entropy, exp for Poisson), value and delta = dl/dz are
-computed straight from the weighted sums z, in the short stable form that contains `yhat - y` and no logarithm of a
-rounded probability. Every other pair goes through the error signal and the activation's pullback.
+activation (softmax for cross-entropy, sigmoid for binary cross-entropy, exp for Poisson, gamma and Tweedie), value and
+delta = dl/dz are computed straight from the weighted sums z, in a short stable form without the logarithm of a rounded
+probability; delta is `yhat - y` in the first three. Every other pair goes through the error signal and the activation's pullback.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ class Loss(ABC):
     """What a network is trained to make small.
 
     `name` stands for it in model files; `partner` is the activation with which it has a short form.
+
+    >>> import numpy as np, clearprop as cp
+    >>> z, y = np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])
+    >>> value, delta = cp.SquaredError().value_and_delta(cp.tanh, z, cp.tanh(z), y)
+    >>> value.round(4), delta.round(4)
+    (array([0.5   , 0.0006]), array([[-1.    ],
+           [-0.0025]]))
     """
 
     name: ClassVar[str] = ""
@@ -204,6 +211,76 @@ class Poisson(PointwiseLoss):
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
         return _check_at_least_zero(super().check_targets(y, samples, units, dtype, where), "Poisson", where)
+
+
+class Gamma(PointwiseLoss):
+    """l = y / yhat - 1 - log(y / yhat), half the gamma deviance; yhat is the expected size, y and yhat above 0.
+
+    It weighs relative errors. With the exponential output, delta = 1 - y exp(-z) and l = y exp(-z) - 1 - log y + z.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Gamma().value_and_error(np.array([[2.0]]), np.array([[2.0]]))
+    (array([0.]), array([[0.]]))
+    """
+
+    name = "gamma"
+    partner = Exponential
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        share = y / yhat
+        return share - 1 - log(share), (1 - share) / yhat
+
+    def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        share = y * exp(-z)
+        return row_sum(share - 1 - log(y) + z)[:, 0], 1 - share
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        array = super().check_targets(y, samples, units, dtype, where)
+        if (array <= 0).any():
+            row, column = np.argwhere(array <= 0)[0]
+            raise DataError(
+                f"{where}: expected values above 0 for gamma loss, got {array[row, column]:g} at row {row}, "
+                f"column {column}. For amounts that can be 0 use cp.Tweedie(), for counts cp.Poisson()."
+            )
+        return array
+
+
+@dataclass(frozen=True)
+class Tweedie(PointwiseLoss):
+    """Half the Tweedie deviance, for amounts that are often 0; yhat is the expected amount, above 0, and y >= 0.
+
+    l = y^(2-p) / ((1-p)(2-p)) - y yhat^(1-p) / (1-p) + yhat^(2-p) / (2-p), slope yhat^(-p) (yhat - y), for a power p
+    between 1 (Poisson) and 2 (gamma) (Joergensen 1987). With the exponential output, delta = exp((2-p) z) - y exp((1-p) z).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.Tweedie(1.5).value_and_error(np.array([[4.0]]), np.array([[0.0]]))
+    (array([4.]), array([[0.5]]))
+    """
+
+    name = "tweedie"
+    partner = Exponential
+    power: float = 1.5
+
+    def __post_init__(self) -> None:
+        check_number(self.power, "Tweedie power", above=1, below=2)
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        value, delta = self._of_logarithm(log(yhat), y)
+        return value, delta / yhat
+
+    def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
+        value, delta = self._of_logarithm(z, y)
+        return row_sum(value)[:, 0], delta
+
+    def _of_logarithm(self, z: Array, y: Array) -> tuple[Array, Array]:
+        """Value and slope by z = log yhat."""
+        p = self.power
+        own = where(y == 0, 0.0, exp((2 - p) * log(where(y == 0, 1.0, y))))  # y^(2-p)
+        grown, shrunk = exp((2 - p) * z), y * exp((1 - p) * z)
+        return own / ((1 - p) * (2 - p)) - shrunk / (1 - p) + grown / (2 - p), grown - shrunk
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        return _check_at_least_zero(super().check_targets(y, samples, units, dtype, where), "Tweedie", where)
 
 
 @dataclass(frozen=True)
@@ -379,7 +456,7 @@ class CustomLoss(PointwiseLoss):
 #: Every loss that comes with the library, by the name that stands for it.
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss
-    for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson, BinaryCrossEntropy, CrossEntropy)
+    for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson, Gamma, Tweedie, BinaryCrossEntropy, CrossEntropy)
 }
 
 

@@ -27,7 +27,7 @@ from clearprop.penalties import L2
 from clearprop.schedules import Cosine, WarmUp
 from clearprop.tables import TableEncoding, as_frame
 from clearprop.tables.frames import declared_categories
-from clearprop.trace import predict
+from clearprop.trace import cost, predict
 from clearprop.training.callbacks import Callback
 from clearprop.training.history import History
 from clearprop.training.loop import train
@@ -96,7 +96,8 @@ class Model:
         if encoding.task == "multilabel":
             return evaluate_flags(y, yhat, list(encoding.target_names))
         probabilities = np.hstack([1 - yhat, yhat]) if encoding.task == "binary" else yhat
-        return evaluate_classes(y.reshape(-1).astype(int), probabilities, encoding.classes)
+        exact = cost(self.net, self.params, X, y, loss=TASKS[encoding.task][1])
+        return evaluate_classes(y.reshape(-1).astype(int), probabilities, encoding.classes, exact)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model into one file, whole or not at all."""

@@ -19,7 +19,15 @@ from clearprop.schedules import Schedule, as_schedule
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """A rule of gradient descent. The first argument is the learning rate, above 0, or a schedule."""
+    """A rule of gradient descent. The first argument is the learning rate, above 0, or a schedule.
+
+    >>> import numpy as np, clearprop as cp
+    >>> class SignDescent(cp.Optimizer):  # its own, without slots: every weight moves by the rate
+    ...     def update(self, rate, t, w, g):
+    ...         return (-rate * np.sign(g),)
+    >>> SignDescent(0.1).update(0.1, 1, w=3.0, g=-2.0)
+    (np.float64(0.1),)
+    """
 
     name: ClassVar[str] = ""
     slots: ClassVar[tuple[str, ...]] = ()
@@ -30,7 +38,9 @@ class Optimizer(ABC):
         if not isinstance(self.rate, Schedule):
             check_number(self.rate, where_, above=0)
         for field, value in vars(self).items():
-            if field in ("momentum", "decay_rate", "beta_1", "beta_2"):
+            if field == "momentum":
+                check_number(value, f"{type(self).__name__} {field}", least=0, most=1)
+            elif field in ("decay_rate", "beta_1", "beta_2"):
                 check_number(value, f"{type(self).__name__} {field}", least=0, below=1)
             elif field == "epsilon":
                 check_number(value, f"{type(self).__name__} {field}", above=0)
@@ -189,6 +199,27 @@ class AdamW(Adam):
     weight_decay: float = 0.01  # type: ignore[assignment]
 
 
+class AdamEpsilonHat(Adam):
+    """Adam in the order of computation that its authors call efficient, as scikit-learn and TensorFlow have it.
+
+    w <- w - rate_t m / (sqrt(s) + epsilon), rate_t = rate sqrt(1 - beta_2^t) / (1 - beta_1^t): epsilon is added before
+    s is made unbiased, and so counts more in the first steps (Kingma and Ba 2015, end of section 2).
+
+    >>> import clearprop as cp
+    >>> round(float(cp.AdamEpsilonHat(0.1, epsilon=0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 6)
+    -0.038743
+    """
+
+    name = "adam_epsilon_hat"
+
+    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        mean, square = slots
+        mean = self.beta_1 * mean + (1 - self.beta_1) * g
+        square = self.beta_2 * square + (1 - self.beta_2) * g * g
+        rate = rate * (1 - self.beta_2**t) ** 0.5 / (1 - self.beta_1**t)
+        return -rate * mean / (sqrt(square) + self.epsilon), mean, square
+
+
 @dataclass(frozen=True)
 class Nadam(Adam):
     """Adam that looks ahead: mhat = beta_1 m / (1 - beta_1^(t+1)) + (1 - beta_1) g / (1 - beta_1^t) (Dozat 2016).
@@ -253,7 +284,9 @@ class Rprop(Optimizer):
 class LBFGS:
     """Limited-memory BFGS on the whole set, by SciPy: each epoch is one iteration (Liu and Nocedal 1989).
 
-    `memory` is the number of gradient differences kept; `line_steps` the most evaluations in one line search.
+    `memory` is the number of gradient differences kept; `line_steps` the most evaluations in one line search. It ends
+    when no entry of the gradient is above `gradient_tolerance`, when an iteration lowers the cost by less than
+    `cost_tolerance` of itself, or after `evaluations` of the cost (None for no bound).
 
     >>> import clearprop as cp
     >>> cp.LBFGS(memory=20).memory
@@ -263,10 +296,17 @@ class LBFGS:
     name: ClassVar[str] = "lbfgs"
     memory: int = 10
     line_steps: int = 20
+    gradient_tolerance: float = 1e-12
+    cost_tolerance: float = 1e-15
+    evaluations: int | None = None
 
     def __post_init__(self) -> None:
         check_integer(self.memory, "LBFGS memory")
         check_integer(self.line_steps, "LBFGS line_steps")
+        check_number(self.gradient_tolerance, "LBFGS gradient_tolerance", least=0)
+        check_number(self.cost_tolerance, "LBFGS cost_tolerance", least=0)
+        if self.evaluations is not None:
+            check_integer(self.evaluations, "LBFGS evaluations")
 
 
 #: Every optimizer that comes with the library, by the name that stands for it.
@@ -280,6 +320,7 @@ OPTIMIZERS: dict[str, type[Optimizer] | type[LBFGS]] = {
         RMSprop,
         Adam,
         AdamW,
+        AdamEpsilonHat,
         Nadam,
         Rprop,
         LBFGS,

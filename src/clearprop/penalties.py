@@ -19,7 +19,15 @@ from clearprop.mathematics import Array, absolute, sign
 
 @dataclass(frozen=True)
 class Penalty(ABC):
-    """A cost of large weights, of the given strength (0 or more)."""
+    """A cost of large weights, of the given strength (0 or more).
+
+    >>> import numpy as np, clearprop as cp
+    >>> class Quartic(cp.Penalty):
+    ...     def value_and_slope(self, w):
+    ...         return self.strength * w**4, 4 * self.strength * w**3
+    >>> Quartic(0.5).value_and_slope(np.array([2.0]))
+    (array([8.]), array([16.]))
+    """
 
     name: ClassVar[str] = ""
     strength: float = 1e-4

@@ -18,7 +18,13 @@ from clearprop.errors import ArgumentError
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands before a step: all counted from 0; `costs` has one entry per finished epoch."""
+    """Where training stands before a step: all counted from 0; `costs` has one entry per finished epoch.
+
+    >>> import clearprop as cp
+    >>> progress = cp.Progress(step=25, steps_per_epoch=10, epochs=5)
+    >>> progress.epoch, progress.done
+    (2, 2.5)
+    """
 
     step: int
     steps_per_epoch: int
@@ -38,7 +44,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Schedule(ABC):
-    """The learning rate over time; `rate` is its scale, above 0."""
+    """The learning rate over time; `rate` is its scale, above 0.
+
+    >>> import clearprop as cp
+    >>> class Linear(cp.Schedule):
+    ...     def at(self, progress):
+    ...         return self.rate * (1 - progress.done / progress.epochs)
+    >>> cp.Adam(Linear(0.1)).schedule.at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    0.05
+    """
 
     name: ClassVar[str] = ""
     rate: float = 0.01

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.backprop import Forward, forward
 from clearprop.checks import check_inputs
-from clearprop.errors import NetworkError, suggest
+from clearprop.errors import DataError, NetworkError, suggest
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import CHUNK, Objective, prepare
 from clearprop.parameters import Parameters, check_params, layout
 
+if TYPE_CHECKING:
+    from clearprop.analysis.per_sample import PerSample
+    from clearprop.derivation import Derivation
+
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """What the sweeps saw in one layer, each (n samples, units): z, a, error = dJ/da and delta = dJ/dz."""
+    """What the sweeps saw in one layer, each (n samples, units): z, a, error = dJ/da and delta = dJ/dz.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network.sequential(1, 1, output="tanh")
+    >>> trace = cp.backpropagate(net, net.initialize(), [[0.0]], [[-2.0]], loss="squared_error")
+    >>> output = trace["output"]
+    >>> output.z, output.a, output.error, output.delta
+    (array([[0.]]), array([[0.]]), array([[2.]]), array([[2.]]))
+    """
 
     name: str
     z: np.ndarray
@@ -34,6 +48,13 @@ class Trace:
 
     `cost` is J, `losses` (n,) the loss of each sample before weights and reduction, `gradients` has the shape of the
     parameters (`gradients["hidden"].W["input"]`, `.b`, `.flat`), frozen ones included.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[2.0]]}})
+    >>> trace = cp.backpropagate(net, params, [[1.0], [2.0]], [[1.0], [1.0]], loss="squared_error")
+    >>> trace.cost, trace.losses, trace.gradients["output"].W["input"], trace.gradients["output"].b
+    (2.5, array([0.5, 4.5]), array([[3.5]]), array([2.]))
     """
 
     objective: Objective
@@ -48,6 +69,13 @@ class Trace:
         """The input (n, inputs)."""
         return self.objective.X
 
+    @cached_property
+    def per_sample(self) -> PerSample:
+        """The gradients of single samples: their norms, leverage, variance, and all of them; see cp.PerSample."""
+        from clearprop.analysis.per_sample import PerSample
+
+        return PerSample(self)
+
     def __getitem__(self, layer: str) -> LayerTrace:
         """The trace of the layer of that name."""
         if layer not in self.layers:
@@ -56,6 +84,35 @@ class Trace:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.layers)
+
+    def derivation(
+        self,
+        subject: str,
+        *,
+        sample: int | None = None,
+        rate: float | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
+        most: int = 6,
+        digits: int = 6,
+    ) -> Derivation:
+        """The chain rule of one weight, bias, unit or input, written out in symbols and with the numbers put in.
+
+        `subject` is "hidden[3] <- input[2]" for a weight, "hidden[3].b" for a bias, "hidden[3]" for dJ/dz and
+        "hidden[3].a" for dJ/da of a unit, "input[2]" for an input. `sample` is one row, all of them unless given;
+        `rate` puts a number on the update; `names` are names of units by layer, such as {"input": ["age", "income"]};
+        sums of more than `most` terms show the largest and count the rest. Raises ArgumentError with the nearest names
+        for a subject that does not exist.
+
+        >>> import numpy as np, clearprop as cp
+        >>> net = cp.Network.sequential(2, 2, 1, hidden="tanh")
+        >>> trace = cp.backpropagate(net, net.initialize(seed=0), np.ones((1, 2)), np.ones((1, 1)), loss="squared_error")
+        >>> derivation = trace.derivation("hidden[0] <- age", names={"input": ["age", "income"]})
+        >>> abs(derivation.value - trace.gradients["hidden"].W["input"][0, 0]) < 1e-15
+        True
+        """
+        from clearprop.derivation import derive
+
+        return derive(self, subject, sample=sample, rate=rate, names=names, most=most, digits=digits)
 
     def __str__(self) -> str:
         """Tables of the first samples and units of each layer, and its gradients."""
@@ -75,7 +132,8 @@ def backpropagate(
 
     X (n samples, i inputs), y as the loss takes it ((n, o units), or class indices (n,) for cross-entropy; a dict by
     output layer where there are several), sample_weight (n,). Parameters stay as they are, dropout is off.
-    Raises ShapeError, DataError or ArgumentError for what cannot be used.
+    Raises ShapeError, DataError or ArgumentError for what cannot be used, and DataError for rows whose trace would not
+    fit into memory.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -93,6 +151,7 @@ def backpropagate(
           2
     """
     objective = prepare(net, params, X, y, loss, sample_weight, reduction)
+    _check_memory(objective)
     gradients = Parameters(net, np.zeros_like(params.flat))
     cost, seen, back = objective.sweep(params, gradients, slice(None))
     losses, errors = _losses_and_errors(objective, seen)
@@ -102,6 +161,26 @@ def backpropagate(
         error = errors[name] + back.error.get(name, 0) if name in errors else back.error[name]
         layers[name] = LayerTrace(name, seen.z[name], seen.a[name], error, back.delta[name])
     return Trace(objective, params.copy(), cost, losses, layers, gradients)
+
+
+def _check_memory(objective: Objective) -> None:
+    """Raise a DataError where z, a, error and delta of every unit and row need more memory than the machine has."""
+    units = sum(layer.units for layer in objective.net.layers)
+    per_row = 4 * units * objective.X.dtype.itemsize
+    need, have = per_row * objective.samples, _memory()
+    if need > have:
+        raise DataError(
+            f"trace: z, a, error and delta of {objective.samples:,} rows x {units:,} units would take "
+            f"{need / 2**30:,.1f} GiB, and this machine has {have / 2**30:,.1f} GiB. Select rows: "
+            f"X[:{have // per_row // 4}] and y alike take a quarter of it; cp.cost needs no trace at all."
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine; 16 GiB where the system does not say."""
+    if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(os.sysconf_names):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return 16 * 2**30
 
 
 def _losses_and_errors(objective: Objective, seen: Forward) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -12,24 +12,33 @@ from clearprop.backprop import Backward
 from clearprop.objective import Objective
 from clearprop.optimizers import Optimizer
 from clearprop.parameters import Parameters
-from clearprop.penalties import Limits, Penalty
+from clearprop.penalties import L2, Limits, Penalty
 from clearprop.randomness import dropout_mask
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training run does, apart from the parameters: objective, rule of descent, penalties and limits."""
+    """What a training run does, apart from the parameters: objective, rule of descent, penalties and limits.
+
+    `alpha` is an L2 penalty that belongs to the batch, as scikit-learn has it: alpha / 2 sum w^2 is added to the sum of
+    the batch's losses, and so is divided by its sum of weights where the reduction is the mean. `row_keys` (n,) name the
+    rows for dropout, so that equal rows are hit alike; without them the row numbers do.
+    """
 
     objective: Objective
     optimizer: Optimizer
     penalties: tuple[Penalty, ...] = ()
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
+    alpha: float = 0.0
+    row_keys: np.ndarray | None = None
 
-    def add_penalty(self, params: Parameters, gradients: Parameters) -> float:
-        """The penalties of the present weights; their slope is added to the gradient."""
+    def add_penalty(self, params: Parameters, gradients: Parameters, weight: float) -> float:
+        """The penalties of the present weights, for a batch of this weight; their slope is added to the gradient."""
         total = 0.0
-        for penalty in self.penalties:
+        share = 1.0 if self.objective.reduction == "sum" else weight
+        of_batch = (L2(self.alpha / share),) if self.alpha and share > 0 else ()
+        for penalty in (*self.penalties, *of_batch):
             value, slope = penalty.value_and_slope(params.penalized)
             gradients.penalized[...] += slope
             total += float(value.sum(dtype=np.float64))
@@ -38,13 +47,18 @@ class Training:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch tells: cost J and penalty as its steps saw them, and norms of the last step by layer."""
+    """What an epoch tells: cost J and penalty as its steps saw them, and norms of the last step by layer.
+
+    `cost` weighs each step by its sample weights; `per_row` is cost and penalty together, each step weighed by its
+    number of rows.
+    """
 
     cost: float
     penalty: float
     gradient_norm: float
     delta_norms: dict[str, float]
     gradient_norms: dict[str, float]
+    per_row: float = np.nan
 
 
 class TextbookEngine:
@@ -65,16 +79,18 @@ class TextbookEngine:
     def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
         """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
         objective = self.training.objective
-        total = weight = penalties = 0.0
-        back = Backward({}, {})
+        total = weight = penalties = per_row = 0.0
+        back, rows = Backward({}, {}), sum(map(len, batches))
         for batch in batches:
             cost, penalty, back = self._step(epoch, batch, rate(self.steps))
             penalties += penalty / len(batches)
+            per_row += (cost + penalty) * len(batch) / rows
             share = 1.0 if objective.reduction == "sum" else self._weight(batch)
             total, weight = total + cost * share, weight + share
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
         delta_norms = {name: _norm(delta) for name, delta in back.delta.items()}
-        return EpochResult(cost, penalties, _norm(self.gradients.trainable), delta_norms, self._gradient_norms())
+        norm, norms = _norm(self.gradients.trainable), self._gradient_norms()
+        return EpochResult(cost, penalties, norm, delta_norms, norms, per_row)
 
     def _weight(self, batch: np.ndarray) -> float:
         weights = self.training.objective.sample_weight
@@ -85,7 +101,7 @@ class TextbookEngine:
         training, params = self.training, self.params
         masks = self._dropout_masks(epoch, batch)
         cost, _, back = training.objective.sweep(params, self.gradients, batch, masks)
-        penalty = training.add_penalty(params, self.gradients)
+        penalty = training.add_penalty(params, self.gradients, self._weight(batch))
         training.limits.clip(self.gradients.trainable)
         self._update(rate)
         return cost, penalty, back
@@ -109,9 +125,10 @@ class TextbookEngine:
                     self.training.limits.bound(self.params[layer.name].W[c.source])
 
     def _dropout_masks(self, epoch: int, batch: np.ndarray) -> dict[str, np.ndarray]:
+        keys = batch if self.training.row_keys is None else self.training.row_keys[batch]
         return {
             layer.name: dropout_mask(
-                self.training.seed, epoch, place, batch, layer.units, layer.dropout, self.params.dtype
+                self.training.seed, epoch, place, keys, layer.units, layer.dropout, self.params.dtype
             )
             for place, layer in enumerate(self.params.net.layers)
             if layer.dropout

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.activations import Sigmoid, Softmax
+from clearprop.errors import ArgumentError
 from clearprop.network import Layer
 from clearprop.objective import Objective, prepare
+from clearprop.tables import TableEncoding
 
 if TYPE_CHECKING:
     from clearprop.model import Model
@@ -101,34 +103,48 @@ def objective_of(model: Model, X: Any, y: Any) -> Objective:
     return prepare(net, model.params, X, y, model.loss)
 
 
-def answer(model: Model, output: str, y: np.ndarray, yhat: np.ndarray) -> Answer:
+def task_of(model: Model, output: str, y: np.ndarray) -> str:
+    """What an output answers: binary, multiclass, multilabel or regression.
+
+    The encoding says it where there is one. Otherwise softmax answers one of several classes, and sigmoid yes or no
+    where all targets are 0 or 1. Raises ArgumentError where classes are wanted and the output gives no probabilities.
+    """
+    layer, encoding = model.net[output], _encoding_of(model)
+    if encoding is None:
+        if isinstance(layer.f, Softmax):
+            return "multiclass"
+        if isinstance(layer.f, Sigmoid) and np.isin(y, (0, 1)).all():
+            return "binary" if layer.units == 1 else "multilabel"
+        return "regression"
+    if encoding.task != "regression" and not isinstance(layer.f, (Softmax, Sigmoid)):
+        raise ArgumentError(
+            f'report: the output "{output}" has the activation {layer.f.name}, but the table sets a {encoding.task} '
+            "task. Expected an output that gives probabilities: sigmoid or softmax."
+        )
+    return encoding.task
+
+
+def _encoding_of(model: Model) -> TableEncoding | None:
+    """The encoding of the table, whose target belongs to the one output of the network."""
+    return model.encoding if len(model.net.outputs or ()) == 1 else None
+
+
+def answer(model: Model, output: str, task: str, y: np.ndarray, yhat: np.ndarray) -> Answer:
     """The answer of one output, from its activations yhat (n, units) and checked targets y."""
-    layer = model.net[output]
-    alone = len(model.net.outputs or ()) == 1
-    encoding = model.encoding if alone else None
-    task = encoding.task if encoding is not None else _task(layer, y)
+    layer, encoding = model.net[output], _encoding_of(model)
     target = encoding.target_names[0] if encoding is not None else output
     if task == "regression":
-        names = tuple(encoding.target_names) if encoding is not None else _unit_names(layer)
-        if encoding is not None:
-            y, yhat = _in_own_unit(encoding, y), _in_own_unit(encoding, yhat)
-        return Numbers(output, target, names, y.astype(np.float64), yhat.astype(np.float64))
+        if encoding is None:
+            return Numbers(output, target, _unit_names(layer), y.astype(np.float64), yhat.astype(np.float64))
+        y, yhat = _in_own_unit(encoding, y), _in_own_unit(encoding, yhat)
+        return Numbers(output, target, encoding.target_names, y, yhat)
     if task == "multilabel":
-        names = tuple(encoding.target_names) if encoding is not None else _unit_names(layer)
+        names = encoding.target_names if encoding is not None else _unit_names(layer)
         return Flags(output, target, names, (y > 0.5).astype(int), yhat.astype(np.float64))
     p = yhat.astype(np.float64)
     p = np.hstack([1 - p, p]) if layer.units == 1 else p
     labels = [str(label) for label in encoding.classes] if encoding is not None else map(str, range(p.shape[1]))
     return Classes(output, target, tuple(labels), _class_indices(y), p)
-
-
-def _task(layer: Layer, y: np.ndarray) -> str:
-    """What an output without an encoding answers: a sigmoid says yes or no only where all targets do."""
-    if isinstance(layer.f, Softmax):
-        return "multiclass"
-    if isinstance(layer.f, Sigmoid) and np.isin(y, (0, 1)).all():
-        return "binary" if layer.units == 1 else "multilabel"
-    return "regression"
 
 
 def _class_indices(y: np.ndarray) -> np.ndarray:
@@ -142,7 +158,7 @@ def _unit_names(layer: Layer) -> tuple[str, ...]:
     return (layer.name,) if layer.units == 1 else tuple(f"{layer.name} {j}" for j in range(layer.units))
 
 
-def _in_own_unit(encoding: Any, standardized: np.ndarray) -> np.ndarray:
+def _in_own_unit(encoding: TableEncoding, standardized: np.ndarray) -> np.ndarray:
     columns = encoding.decode(standardized)
     return np.stack([columns[name] for name in encoding.target_names], axis=1)
 

@@ -46,7 +46,7 @@ def thin(values: Sequence[float], most: int = _POINTS) -> tuple[np.ndarray, np.n
     """Epochs (from 1) and values to draw: all, or the smallest and largest of each stretch of a long run.
 
     >>> epochs, values = thin([float(i) for i in range(1000)], most=10)
-    >>> len(epochs), values[0], values[-1]
+    >>> len(epochs), float(values[0]), float(values[-1])
     (10, 0.0, 999.0)
     """
     array = np.asarray(values, float)

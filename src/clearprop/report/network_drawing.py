@@ -53,24 +53,25 @@ def _is_small(net: Network) -> bool:
 
 
 def _legend(kinds: Collection[str], skips: bool, joins: bool, several: bool) -> tuple[tuple[Markup, str], ...]:
-    def sample(*parts: Markup) -> Markup:
-        return picture("", 34, 14, *parts, class_="swatch")
-
     entries = [
-        (sample(element("path", d="M1 7H33", class_=f"wire {kind}")), meaning)
+        (_sample(element("path", d="M1 7H33", class_=f"wire {kind}")), meaning)
         for kind, meaning in _MEANING.items()
         if kind in kinds
     ]
     if skips:
         entries.append(
-            (sample(element("path", d="M1 7H33", class_="wire dense skip")), "skip connection: leaps over layers")
+            (_sample(element("path", d="M1 7H33", class_="wire dense skip")), "skip connection: leaps over layers")
         )
     if joins:
-        entries.append((sample(*_plus(17, 7)), "contributions of several sources are added"))
+        entries.append((_sample(*_plus(17, 7)), "contributions of several sources are added"))
     if several:
         box = element("rect", x=6, y=1.5, width=22, height=11, rx=3, class_="box output")
-        entries.append((sample(box), "output: compared with targets"))
+        entries.append((_sample(box), "output: compared with targets"))
     return tuple(entries)
+
+
+def _sample(*parts: Markup) -> Markup:
+    return picture("", 34, 14, *parts, class_="swatch")
 
 
 def _plus(x: float, y: float) -> list[Markup]:
@@ -82,7 +83,7 @@ def _plus(x: float, y: float) -> list[Markup]:
     ]
 
 
-# --- layers as boxes ---------------------------------------------------------------------------------------------------
+# --- layers as boxes -----------------------------------------------------------------------------------------------
 
 
 def _draw_boxes(net: Network, losses: Mapping[str, Loss]) -> Drawing:
@@ -92,7 +93,7 @@ def _draw_boxes(net: Network, losses: Mapping[str, Loss]) -> Drawing:
     counts = layout(net).counts()
     texts = {INPUT: [INPUT, f"{net.inputs:,} input{'s' * (net.inputs > 1)}"]}
     texts |= {layer.name: _box_text(layer, counts[layer.name], losses) for layer in net.layers}
-    wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (420.0, 34.0)
+    wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (480.0, 34.0)
     plan = lay_out(net, dict.fromkeys(texts, high if flat else wide), gap=24 if flat else 20)
     space = _Space(flat, wide if flat else high, 62.0 if flat else 32.0)
     joins = [layer.name for layer in net.layers if len(layer.connections) > 1]
@@ -203,7 +204,7 @@ def _box(text: Sequence[str], role: str, x: float, y: float, wide: float, high: 
     return element("g", element("title", "\n".join(line[:200] for line in text)), box, *lines)
 
 
-# --- units and weights -------------------------------------------------------------------------------------------------
+# --- units and weights ---------------------------------------------------------------------------------------------
 
 
 class _UnitDrawing:
@@ -225,9 +226,8 @@ class _UnitDrawing:
         self.space = _Space(True, self.thick, self.gap)
         self.left = 140.0 if net.inputs else 0.0
         self.largest = max([1e-12, *(float(np.abs(w).max()) for name in net.index for w in params[name].W.values())])
-        self.largest_bias = max(
-            [1e-12, *(float(np.abs(params[n].b).max()) for n in net.index if params[n].b is not None)]
-        )
+        biases = [b for name in net.index if (b := params[name].b) is not None]
+        self.largest_bias = max([1e-12, *(float(np.abs(b).max()) for b in biases)])
 
     def draw(self) -> Drawing:
         """The picture with its legend."""
@@ -241,14 +241,15 @@ class _UnitDrawing:
         parts = [*(line for _, line in weights), *units]
         drawn = picture(label, width, self.plan.extent + 12, *parts)
         kinds = {style_of(wire.connection) for wire in self.plan.wires} - {"dense"}
-        signs = [
-            (picture("", 34, 14, element("path", d="M1 7H33", class_="weight plus-sign", stroke_width=3), class_="swatch"),
-             "positive weight, wider for larger"),
-            (picture("", 34, 14, element("path", d="M1 7H33", class_="weight minus-sign", stroke_width=3), class_="swatch"),
-             "negative weight"),
-            (picture("", 34, 14, element("circle", cx=17, cy=7, r=6, class_="unit plus-sign", fill_opacity=0.8), class_="swatch"),
-             "unit, coloured by its bias in the same way"),
-        ]  # fmt: skip
+        line = {"d": "M1 7H33", "stroke_width": 3}
+        signs = (
+            (_sample(element("path", class_="weight plus-sign", **line)), "positive weight, wider for larger"),
+            (_sample(element("path", class_="weight minus-sign", **line)), "negative weight"),
+            (
+                _sample(element("circle", cx=17, cy=7, r=6, class_="unit plus-sign", fill_opacity=0.8)),
+                "unit, coloured by its bias in the same way",
+            ),
+        )
         return Drawing(drawn, (*signs, *_legend(kinds, False, False, False)))
 
     def _at(self, name: str, unit: int) -> tuple[float, float]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from clearprop.files import write_atomically
 from clearprop.report.activity import sweep
-from clearprop.report.answers import Answer, Classes, Flags, answer, input_columns, objective_of
+from clearprop.report.answers import Answer, Classes, Flags, answer, input_columns, objective_of, task_of
 from clearprop.report.results import quality_sections, results
 from clearprop.report.sections import (
     activity_section,
@@ -35,13 +34,13 @@ def write_report(
     X (n, inputs) and y (as the loss takes it; (n,) also for one unit) are the rows to judge it on, and `evaluated_on`
     says what they are. Raises ShapeError or DataError for rows that cannot be used, ArgumentError for the path.
 
-    >>> import tempfile, clearprop as cp
+    >>> import pathlib, tempfile, clearprop as cp
     >>> from clearprop.model import Model
     >>> net = cp.Network.sequential(1, 1)
     >>> model = Model(net, net.initialize(), cp.SquaredError())
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_report(model, [[0.0], [1.0]], [0.0, 2.0], f"{folder}/report.html", evaluated_on="two rows")
-    ...     Path(folder, "report.html").read_text(encoding="utf-8")[:15]
+    ...     pathlib.Path(folder, "report.html").read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
     page = render_report(model, X, y, evaluated_on=evaluated_on, seed=seed)
@@ -61,12 +60,13 @@ def render_report(model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of r
     objective = objective_of(model, X, y)
     seen = sweep(objective, model.params)
     outputs = tuple(model.net.outputs or ())
-    answers = [answer(model, name, objective.targets[name], seen.a[name]) for name in outputs]
+    tasks = {name: task_of(model, name, objective.targets[name]) for name in outputs}
+    answers = [answer(model, name, tasks[name], objective.targets[name], seen.a[name]) for name in outputs]
     sections = [learning_section(model)]
     for found in answers:
         sections += quality_sections(found, objective, seen, several=len(outputs) > 1)
     sections += [
-        importance_section(model, objective, answers, seed),
+        importance_section(model, objective, answers, tasks, seed),
         gradient_section(model),
         activity_section(seen),
         network_section(model, objective, answers),
@@ -104,9 +104,9 @@ def _title(answers: Sequence[Answer]) -> str:
 
 
 def _named(found: Answer) -> str:
-    return (
-        found.target[:80] if isinstance(found, Classes) or len(found.labels) == 1 else f"{len(found.labels):,} columns"
-    )
+    if isinstance(found, Classes) or len(found.labels) == 1:
+        return found.target[:80]
+    return f"{len(found.labels):,} {'labels' if isinstance(found, Flags) else 'numbers'}"
 
 
 def _told(model: Model, answers: Sequence[Answer]) -> str:
@@ -118,9 +118,9 @@ def _told(model: Model, answers: Sequence[Answer]) -> str:
             pair = " or ".join(label[:40] for label in found.labels)
             kinds.append(f"either {pair}" if many == 2 else f"one of {many:,} classes")
         elif isinstance(found, Flags):
-            kinds.append(f"{many:,} yes-or-no labels")
+            kinds.append("yes or no for each label")
         else:
-            kinds.append("a number" if many == 1 else f"{many:,} numbers")
+            kinds.append("a number" if many == 1 else "numbers")
     columns = len(input_columns(model))
     told = f"{' and '.join(kinds)}, from {columns:,} column{'s' * (columns > 1)}."
     return told[0].upper() + told[1:]

@@ -21,7 +21,7 @@ from clearprop.report.svg import (
     text_width,
 )
 
-_POINTS = 500
+POINTS = 500
 _CELLS = 44
 
 
@@ -65,7 +65,7 @@ def _confusion_cell(
     parts = [element("rect", tip, x=x + 1, y=y + 1, width=size, height=size, rx=3, class_=class_, fill_opacity=shade)]
     if count:
         text = f"{count:,}" if text_width(f"{count:,}") < cell - 4 else f"{count / 1000:.0f}k"
-        ink = "cell on" if strength > 0.6 else "cell"
+        ink = "cell on" if strength > 0.8 else "cell"
         parts.append(element("text", text, x=x + cell / 2, y=y + cell / 2 + 4, class_=ink))
     return parts
 
@@ -75,7 +75,7 @@ def predicted_against_true(label: str, y: np.ndarray, yhat: np.ndarray) -> Marku
     scale = linear_scale(np.concatenate([y, yhat]), ticks=5)
     plot = Plot(label, scale, scale, "true", height=400, width=420, grid="xy", top=24)
     left, top, right, bottom = plot.area
-    if len(y) <= _POINTS:
+    if len(y) <= POINTS:
         for true, said in zip(y, yhat, strict=True):
             tip = element("title", f"true {number(true)}, predicted {number(said)}")
             plot.add(element("circle", tip, cx=float(plot.x(true)), cy=float(plot.y(said)), r=3, class_="point"))

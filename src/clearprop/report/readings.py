@@ -84,7 +84,8 @@ def read_confusion(matrix: np.ndarray, labels: Sequence[str], pairs: Sequence[tu
     i, j, count = pairs[0]
     if count == 1 and wrong > 1:
         return f"{said}; no class is taken for the same other class twice."
-    return f"{said}; most often {_quoted(labels[i])} is taken for {_quoted(labels[j])}, {count:,} of {int(matrix[i].sum()):,} rows."
+    most = f"most often {_quoted(labels[i])} is taken for {_quoted(labels[j])}"
+    return f"{said}; {most}, {count:,} of {int(matrix[i].sum()):,} rows."
 
 
 def read_residuals(y: np.ndarray, yhat: np.ndarray) -> str:
@@ -114,7 +115,8 @@ def read_reliability(found: Reliability, of_class: str | None) -> str:
     )
     if low <= said <= high:
         if found.expected_error > 0.1:
-            return f"Right on average but not for each probability: the expected calibration error is {percent(found.expected_error)}."
+            error = percent(found.expected_error)
+            return f"Right on average but not for each probability: the expected calibration error is {error}."
         return f"The probabilities can be taken at their word: {numbers}."
     if of_class is None:
         word = "Overconfident" if said > true else "Underconfident"

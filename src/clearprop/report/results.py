@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from clearprop.report.activity import Sweep
 from clearprop.report.answers import Answer, Classes, Flags, Numbers
 from clearprop.report.charts import versus
 from clearprop.report.quality_charts import (
+    POINTS,
     confusion_chart,
     flag_bars,
     predicted_against_true,
@@ -25,6 +26,7 @@ from clearprop.report.quality_charts import (
 from clearprop.report.readings import read_confusion, read_reliability, read_residuals
 from clearprop.report.sections import Figure, Section, Table
 from clearprop.report.statistics import (
+    Reliability,
     brier_score,
     class_scores,
     commonest_row,
@@ -130,7 +132,7 @@ def _confusion_section(found: Classes, of: str) -> Section:
         tables.append(Table("Most often mixed up", ("true", "answered", "rows", "of the class"), rows, left=2))
     tables.append(_scores_table(matrix, labels))
     title = _titled(of, "What it gets right and wrong")
-    return Section(f"quality-{found.output}", title, read_confusion(matrix, labels, pairs), figures, tables)
+    return Section(title, read_confusion(matrix, labels, pairs), figures, tables)
 
 
 def _scores_table(matrix: np.ndarray, labels: Sequence[str]) -> Table:
@@ -142,7 +144,7 @@ def _scores_table(matrix: np.ndarray, labels: Sequence[str]) -> Table:
         more = f"the {_ROWS_SHOWN} classes of lowest F1 out of {len(labels):,}"
     rows = [
         (
-            labels[i][:100],
+            labels[int(i)][:100],
             meter(scores.precision[i]),
             meter(scores.recall[i]),
             percent(scores.f1[i]),
@@ -163,67 +165,45 @@ def meter(share: float) -> Markup | str:
 
 
 def _flag_section(found: Flags, of: str) -> Section:
-    right = found.predicted == found.y
-    worst = int(right.mean(axis=0).argmin())
+    right = (found.predicted == found.y).mean(axis=0)
+    worst = int(right.argmin())
     shown = min(len(found.labels), _CLASSES_DRAWN)
     chart = flag_bars("Right and wrong answers by label", found.labels[:shown], found.y, found.predicted)
-    note = "From left to right: yes and found, yes but missed, no but taken for yes, no and found. The number is the share right."
-    reading = f"Hardest is “{found.labels[worst][:60]}”, right in {percent(float(right[:, worst].mean()))} of the rows."
-    tables = []
-    for i, label in enumerate(found.labels[:_ROWS_SHOWN]):
-        matrix = np.array(
-            [[np.sum((found.y[:, i] == a) & (found.predicted[:, i] == b)) for b in (0, 1)] for a in (0, 1)]
-        )
-        scores = class_scores(matrix)
-        tables.append(
-            (
-                label[:100],
-                meter(scores.precision[1]),
-                meter(scores.recall[1]),
-                percent(scores.f1[1]),
-                f"{scores.rows[1]:,}",
-            )
-        )
-    table = Table(
-        "By label", ("label", "precision", "recall", "F1", "rows with yes"), tables, folded=len(tables) > _CLASSES_DRAWN
+    note = (
+        "From left to right: yes and found, yes but missed, no but taken for yes, no and found. "
+        "The number is the share right."
     )
+    rows = [_flag_row(found, i) for i in range(min(len(found.labels), _ROWS_SHOWN))]
+    head = ("label", "precision", "recall", "F1", "rows with yes")
+    reading = f"Hardest is “{found.labels[worst][:60]}”, right in {percent(float(right[worst]))} of the rows."
     return Section(
-        f"quality-{found.output}",
         _titled(of, "What it gets right and wrong"),
         reading,
         [Figure("Answers by label", chart, note, "wide")],
-        [table],
+        [Table("By label", head, rows, folded=len(rows) > _CLASSES_DRAWN)],
+    )
+
+
+def _flag_row(found: Flags, label: int) -> Sequence[Markup | str]:
+    pairs = 2 * found.y[:, label] + found.predicted[:, label]
+    scores = class_scores(np.bincount(pairs, minlength=4).reshape(2, 2))
+    return (
+        found.labels[label][:100],
+        meter(scores.precision[1]),
+        meter(scores.recall[1]),
+        percent(scores.f1[1]),
+        f"{scores.rows[1]:,}",
     )
 
 
 def _error_section(found: Numbers, of: str) -> Section:
     figures, rows = [], []
     for i, name in enumerate(found.labels):
-        y, yhat = found.y[:, i], found.yhat[:, i]
         evaluation = _evaluate_column(found, i)
-        metrics = evaluation.metrics
-        rows.append(
-            (
-                name[:100],
-                number(metrics["RMSE"]),
-                number(evaluation.baseline["RMSE"]),
-                number(metrics["MAE"]),
-                number(metrics.get("R2", np.nan)),
-            )
-        )
+        shown = [evaluation.metrics["RMSE"], evaluation.baseline["RMSE"], evaluation.metrics["MAE"]]
+        rows.append((name[:100], *map(number, [*shown, evaluation.metrics.get("R2", np.nan)])))
         if i < _COLUMNS_SHOWN:
-            title = f": {name[:60]}" if len(found.labels) > 1 else ""
-            histogram, outside = residual_histogram(f"Histogram of predicted minus true {name[:60]}", yhat - y)
-            further = f" {outside:,} rows lie further out." if outside else ""
-            dots = "A dot is a row" if len(y) <= 500 else "The deeper the colour, the more rows"
-            figures += [
-                Figure(
-                    f"Predicted against true{title}",
-                    predicted_against_true(f"Predicted against true {name[:60]}", y, yhat),
-                    f"{dots}; on the dashed line the answer is right.",
-                ),
-                Figure(f"Errors{title}", histogram, f"Right of the dashed line the answer is too high.{further}"),
-            ]
+            figures += _error_figures(found.y[:, i], found.yhat[:, i], name[:60], len(found.labels) > 1)
     tables = []
     if len(rows) > 1:
         head = ("column", "RMSE", "RMSE of the mean", "MAE", "R²")
@@ -231,57 +211,58 @@ def _error_section(found: Numbers, of: str) -> Section:
         tables.append(Table("By column", head, rows[:_ROWS_SHOWN], more=more))
     reading = read_residuals(found.y[:, 0], found.yhat[:, 0])
     reading = f"{found.labels[0][:60]}: {reading}" if len(rows) > 1 else reading
-    return Section(f"quality-{found.output}", _titled(of, "How far off it is"), reading, figures, tables)
+    return Section(_titled(of, "How far off it is"), reading, figures, tables)
+
+
+def _error_figures(y: np.ndarray, yhat: np.ndarray, name: str, several: bool) -> list[Figure]:
+    title = f": {name}" if several else ""
+    histogram, outside = residual_histogram(f"Histogram of predicted minus true {name}", yhat - y)
+    further = f" {outside:,} rows lie further out." if outside else ""
+    dots = "A dot is a row" if len(y) <= POINTS else "The deeper the colour, the more rows"
+    scatter = predicted_against_true(f"Predicted against true {name}", y, yhat)
+    return [
+        Figure(f"Predicted against true{title}", scatter, f"{dots}; on the dashed line the answer is right."),
+        Figure(f"Errors{title}", histogram, f"Right of the dashed line the answer is too high.{further}"),
+    ]
 
 
 def _class_reliability(found: Classes, objective: Objective, seen: Sweep, of: str) -> Section:
-    f = objective.net[found.output].f
-    y = objective.targets[found.output]
-    log_loss = float(
-        usual_loss(f).value_and_delta(f, seen.z[found.output], seen.a[found.output], y)[0].mean(dtype=np.float64)
-    )
-    if len(found.labels) == 2:
-        label = found.labels[1]
-        bins = reliability((found.y == 1).astype(int), found.p[:, 1])
-        said, true = f"probability of “{shorten(label, 120)}”", f"share that is “{shorten(label, 120)}”"
-    else:
-        label = None
+    f, y = objective.net[found.output].f, objective.targets[found.output]
+    # from the weighted sums, because a probability may be rounded to 0
+    losses, _ = usual_loss(f).value_and_delta(f, seen.z[found.output], seen.a[found.output], y)
+    scores = {
+        "Brier score": number(brier_score(found.y, found.p)),
+        "log loss": number(float(losses.mean(dtype=np.float64))),
+    }
+    if len(found.labels) > 2:
         bins = reliability((found.predicted == found.y).astype(int), found.p.max(axis=1))
-        said, true = "probability of the answered class", "share that is right"
-    scores = [
-        ("expected calibration error", percent(bins.expected_error)),
-        ("Brier score", number(brier_score(found.y, found.p))),
-        ("log loss", number(log_loss)),
-    ]
-    return _reliability_section(found.output, of, bins, label, said, true, scores)
+        return _reliability_section(of, bins, None, "probability of the answered class", "share that is right", scores)
+    second = list(found.labels)[1]
+    label = shorten(second, 120)
+    bins = reliability((found.y == 1).astype(int), found.p[:, 1])
+    return _reliability_section(of, bins, second, f"probability of “{label}”", f"share that is “{label}”", scores)
 
 
 def _flag_reliability(found: Flags, of: str) -> Section:
     p, y = found.p.ravel(), found.y.ravel()
-    bins = reliability(y, p)
-    scores = [
-        ("expected calibration error", percent(bins.expected_error)),
-        ("Brier score", number(float(np.mean((p - y) ** 2)))),
-    ]
+    scores = {"Brier score": number(float(np.mean((p - y) ** 2)))}
     return _reliability_section(
-        found.output, of, bins, "yes", "probability of yes, all labels", "share that is yes", scores
+        of, reliability(y, p), "yes", "probability of yes, all labels", "share that is yes", scores
     )
 
 
-def _reliability_section(output, of, bins, label, said, true, scores) -> Section:
+def _reliability_section(
+    of: str, bins: Reliability, label: str | None, said: str, true: str, scores: Mapping[str, str]
+) -> Section:
+    note = (
+        "On the dashed line the probabilities keep their word; the whiskers are 95% intervals, "
+        "larger dots hold more rows."
+    )
     figures = [
-        Figure(
-            "Said and came true",
-            reliability_curve("Calibration curve", bins, said, true),
-            "On the dashed line the probabilities keep their word; the whiskers are 95% intervals, larger dots hold more rows.",
-        ),
+        Figure("Said and came true", reliability_curve("Calibration curve", bins, said, true), note),
         Figure("How often each probability is said", reliability_counts("Rows by probability", bins, said)),
     ]
-    note = " · ".join(f"{name} {value}" for name, value in scores)
-    return Section(
-        f"reliability-{output}",
-        _titled(of, "Can its probabilities be trusted?"),
-        read_reliability(bins, label),
-        figures,
-        note=note,
-    )
+    told = {"expected calibration error": percent(bins.expected_error), **scores}
+    listed = " · ".join(f"{name} {value}" for name, value in told.items())
+    title = _titled(of, "Can its probabilities be trusted?")
+    return Section(title, read_reliability(bins, label), figures, note=listed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -77,9 +77,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its name, what the numbers say in words, then figures, tables and notes."""
+    """A part of the page: its title, what the numbers say in words, then figures, tables and notes."""
 
-    id: str
     title: str
     reading: str
     figures: Sequence[Figure] = ()
@@ -102,12 +101,12 @@ def learning_section(model: Model) -> Section | None:
         shown.append("rate")
     width, size = _SIZES.get(len(shown), (420.0, "half"))
     figures = [_training_figure(model, history, name, width, size) for name in shown]
-    return Section("learning", "How it learnt", read_learning(history), figures)
+    return Section("How it learnt", read_learning(history), figures)
 
 
 def _training_figure(model: Model, history: History, name: str, width: float, size: str) -> Figure:
     if name == "rate":
-        rate = over_epochs("Learning rate in each epoch", [Curve("rate", "plain", history["rate"])], width=width)
+        rate = over_epochs("Learning rate in each epoch", [Curve("rate", "plain", history["rate"])], None, False, width)
         return Figure("Learning rate", rate, "In the last step of each epoch.", size)
     curves = [
         Curve(label, class_, history[column])
@@ -143,7 +142,7 @@ def gradient_section(model: Model) -> Section | None:
         ),
     ]
     reading = read_gradient(deltas, model.net.outputs or ())
-    return Section("gradient", "Does the gradient reach every layer?", reading, figures)
+    return Section("Does the gradient reach every layer?", reading, figures)
 
 
 def network_section(model: Model, objective: Objective, answers: Sequence[Answer]) -> Section:
@@ -160,7 +159,7 @@ def network_section(model: Model, objective: Objective, answers: Sequence[Answer
     reading = f"{len(net.layers)} layer{'s' * (len(net.layers) > 1)} with {net.parameter_count:,} parameters"
     reading += f", {frozen:,} of them frozen." if frozen else ", all of them trained." if net.parameter_count else "."
     figure = Figure("From the input to the output", drawing.picture, "", "wide", drawing.legend)
-    return Section("network", "The network", reading, [figure])
+    return Section("The network", reading, [figure])
 
 
 def activity_section(seen: Sweep) -> Section | None:
@@ -182,7 +181,7 @@ def activity_section(seen: Sweep) -> Section | None:
     note = "The small pictures are histograms of the activations of each layer, without dropout."
     if len(seen.layers) > _HISTOGRAMS_SHOWN:
         note += f" The first {_HISTOGRAMS_SHOWN} of {len(seen.layers)} layers are shown."
-    return Section("activity", "Saturated and dead units", reading, figures, note=note)
+    return Section("Saturated and dead units", reading, figures, note=note)
 
 
 def _histograms(layers: Sequence[LayerActivity]) -> list[Figure]:
@@ -196,19 +195,21 @@ def _histograms(layers: Sequence[LayerActivity]) -> list[Figure]:
     return figures
 
 
-def importance_section(model: Model, objective: Objective, answers: Sequence[Answer], seed: int) -> Section:
+def importance_section(
+    model: Model, objective: Objective, answers: Sequence[Answer], tasks: Mapping[str, str], seed: int
+) -> Section:
     """What it costs to shuffle each column."""
     generator = np.random.default_rng(seed)
     columns = input_columns(model)
     chosen = plan(model.net, model.params, objective.X, columns, generator)
     targets = {name: y[chosen.rows] for name, y in objective.targets.items()}
     part = Objective(model.net, objective.losses, objective.X[chosen.rows], targets, None, objective.reduction)
-    outputs = tuple(model.net.outputs or ())
+    (output, task), *others = tasks.items()
 
     def error(X: np.ndarray) -> float:
-        if len(outputs) > 1:
+        if others:
             return replace(part, X=X).cost(model.params)
-        return answer(model, outputs[0], targets[outputs[0]], predict(model.net, model.params, X)).error
+        return answer(model, output, task, targets[output], predict(model.net, model.params, X)).error
 
     tried = {name: columns[name] for name in chosen.columns}
     found = importance(error, part.X, tried, generator, chosen.left_out)
@@ -220,9 +221,7 @@ def importance_section(model: Model, objective: Objective, answers: Sequence[Ans
     if found.left_out:
         note += f" Not tried, because their weights are smallest: {found.left_out:,} columns."
     reading = read_importance(found, without)
-    return Section(
-        "columns", "Which columns matter", reading, [Figure("Permutation importance", picture, note, "wide")]
-    )
+    return Section("Which columns matter", reading, [Figure("Permutation importance", picture, note, "wide")])
 
 
 def _what_grows(answers: Sequence[Answer]) -> tuple[str, float, Callable[[float], str]]:
@@ -258,7 +257,7 @@ def making_section(model: Model) -> Section:
         head = ("column", "kind", "what was done", "inputs")
         tables.append(Table("Columns of the table", head, rows, 3, more, len(rows) > 24, "broad"))
     reading = model.encoding.task_reason if model.encoding is not None else "Trained on matrices, without a table."
-    return Section("making", "How it was made", reading[0].upper() + reading[1:].rstrip(".") + ".", (), tables)
+    return Section("How it was made", reading[0].upper() + reading[1:].rstrip(".") + ".", (), tables)
 
 
 def _setting(value: Any) -> str:

@@ -104,7 +104,7 @@ def shorten(text: str, width: float, size: float = FONT_SIZE) -> str:
     """The text, cut with an ellipsis to about the given width.
 
     >>> shorten("a name that is much too long", 60)
-    'a name tha…'
+    'a name t…'
     """
     text = clean(text)[:200]
     if text_width(text, size) <= width:
@@ -305,7 +305,9 @@ class Plot:
         """Put elements on top of what is there."""
         self.parts += parts
 
-    def line(self, xs: Sequence[float], ys: Sequence[float], class_: str, tip: str | None = None) -> None:
+    def line(
+        self, xs: Sequence[float] | np.ndarray, ys: Sequence[float] | np.ndarray, class_: str, tip: str | None = None
+    ) -> None:
         """A line through the points; it breaks where y has no place (NaN, infinite, or 0 on a log scale)."""
         y = np.asarray(ys, float)
         there = np.isfinite(y) & (y > 0 if self.y_scale.log else True)

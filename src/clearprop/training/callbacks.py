@@ -18,7 +18,18 @@ from clearprop.training.history import History
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """What a callback gets: the epoch just finished (from 0), the network, its parameters now, and the history."""
+    """What a callback gets: the epoch just finished (from 0), the network, its parameters now, and the history.
+
+    >>> import clearprop as cp
+    >>> def enough(end):
+    ...     if end.history.cost[-1] < 0.1:
+    ...         return f"cost below 0.1 in epoch {end.epoch + 1}"
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[0.0]]}})
+    >>> descent = cp.GradientDescent(0.25)
+    >>> cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer=descent, callbacks=enough).stopped
+    'cost below 0.1 in epoch 3'
+    """
 
     epoch: int
     epochs: int
@@ -55,7 +66,7 @@ class ProgressBar:
             TimeRemainingColumn(),
             console=console,
             disable=not visible,
-            transient=True,
+            transient=console.is_terminal,  # elsewhere, as in a log, the finished bar stays
         )
         self._task: TaskID = self._progress.add_task("training", total=epochs, numbers="")
 

@@ -16,6 +16,14 @@ class History:
     cost is that of the parameters after the epoch. `delta_norms["hidden"]` and `gradient_norms["hidden"]` are Euclidean
     norms of delta and of the gradient in the last step of each epoch. `stopped` says in words why training ended, and
     `best_epoch` (from 0) which epoch's parameters were kept, None for the last.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[0.0]]}})
+    >>> descent = cp.GradientDescent(0.25)
+    >>> history = cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer=descent, epochs=3)
+    >>> history.cost, history["rate"], history.gradient_norms["output"][0].__round__(4), history.stopped
+    ([0.5, 0.125, 0.03125], [0.25, 0.25, 0.25], 1.4142, 'finished 3 epochs')
     """
 
     columns: dict[str, list[float]] = field(default_factory=dict)

@@ -242,7 +242,7 @@ def _with_validation(
     """The objective to train on and the one held out, given apart or split off at random."""
     if validation is None:
         return objective, None
-    if isinstance(validation, tuple):
+    if isinstance(validation, (tuple, list)):
         if len(validation) not in (2, 3):
             raise ArgumentError(
                 f"validation: expected (X, y), (X, y, sample_weight) or a share, got {len(validation)} items."

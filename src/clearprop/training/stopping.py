@@ -16,7 +16,15 @@ from clearprop.training.metrics import METRICS
 
 @dataclass(frozen=True)
 class StoppingRule(ABC):
-    """Looks at the history after each epoch and says in words why to stop, or None to go on."""
+    """Looks at the history after each epoch and says in words why to stop, or None to go on.
+
+    >>> import clearprop as cp
+    >>> class Budget(cp.StoppingRule):
+    ...     def reason(self, history):
+    ...         return "a minute is over" if sum(history["seconds"]) > 60 else None
+    >>> Budget().reason(cp.History({"cost": [2.0, 1.0], "seconds": [40.0, 30.0]}))
+    'a minute is over'
+    """
 
     @abstractmethod
     def reason(self, history: History) -> str | None:

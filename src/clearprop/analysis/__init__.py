@@ -1,0 +1,1 @@
+"""What else the two sweeps tell: gradients of single samples, sensitivities of the inputs, and curvature."""

@@ -1,0 +1,267 @@
+"""MLPClassifier: labels and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+
+from clearprop.activations import Activation, sigmoid, softmax
+from clearprop.estimators.base import BaseMLP, _goes_by_batches
+from clearprop.estimators.settings import LOSS_NAMES
+from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
+from clearprop.network import Network
+from clearprop.optimizers import LBFGS, Optimizer
+from clearprop.parameters import Parameters
+from clearprop.schedules import Schedule
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """A feedforward classifier with the parameters, attributes and numbers of scikit-learn's class of this name.
+
+    J = mean of the cross-entropy (sigmoid outputs for two classes and for multi-label targets, softmax for more) plus
+    alpha / (2 n) sum W^2 for a batch of n rows. What goes beyond scikit-learn changes nothing until it is set:
+
+    - `activation`: any of the library's or your own, or a list with one per hidden layer; `dropout` likewise.
+    - `solver`: also an optimizer such as `cp.AdamW(0.001)`; `learning_rate`: also a schedule, with any solver.
+    - `loss`: "log_loss", or any loss of the library; `label_smoothing`; `soft_targets=True` takes rows of
+      probabilities.
+    - `class_weight`: "balanced" or a dict; `l1` and `l2` that do not depend on the batch size; `max_norm`, `clip_norm`,
+      `clip_value`.
+    - `skip=True` lets every layer take the input too; `network` is a `cp.Network` to train instead.
+    - `scoring`: what `early_stopping` goes by: a scorer, or "loss" for the validation loss; `restore_best` puts the
+      best parameters back. With `validation_fraction=0` the training rows themselves are watched.
+    - `categorical_features="from_dtype"` takes data frames with categories and missing values.
+    - `n_networks` networks are trained in `n_jobs` threads (None: all cores) and averaged.
+    - `dtype="float32"` computes in single precision whatever X has.
+
+    Raises ValueError (InvalidParameterError for parameters) with the parameter and what it may be.
+
+    >>> import numpy as np, clearprop as cp
+    >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> model = cp.MLPClassifier((4,), "tanh", solver="lbfgs", random_state=1).fit(X, ["no", "yes", "yes", "no"])
+    >>> model.predict(X)
+    array(['no', 'yes', 'yes', 'no'], dtype='<U3')
+    """
+
+    _parameter_constraints: ClassVar = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"log_loss", *LOSS_NAMES}), Loss],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "soft_targets": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
+        *,
+        solver: str | Optimizer | LBFGS = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | Loss = "log_loss",
+        class_weight: str | Mapping[Any, float] | None = None,
+        label_smoothing: float = 0.0,
+        soft_targets: bool = False,
+        network: Network | None = None,
+        skip: bool = False,
+        dropout: float | Sequence[float] = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        scoring: Any = None,
+        restore_best: bool = False,
+        categorical_features: Any = None,
+        n_networks: int = 1,
+        n_jobs: int | None = None,
+        dtype: Any = None,
+        engine: str = "auto",
+    ) -> None:
+        vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
+
+    @available_if(_goes_by_batches)
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+        """One epoch more on X (n, i) and y; the first call needs all `classes` there will be."""
+        if not self.soft_targets and _check_partial_fit_first_call(self, classes):
+            several = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, (n, classes), in the order of `classes_`."""
+        return self._probabilities(self._outputs_of(X))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of `predict_proba`, (n, classes)."""
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities)
+
+    def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        kind = self._kind
+        if kind == "multiclass":
+            return self.classes_[outputs.argmax(axis=1)]
+        if kind == "binary":
+            return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp) % len(self.classes_)]
+        return self._label_binarizer.inverse_transform(outputs)
+
+    @property
+    def _kind(self) -> str:
+        if self.soft_targets:
+            return "multiclass"
+        kind = self._label_binarizer.y_type_
+        return kind if kind in ("binary", "multiclass") else "multilabel"
+
+    def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
+        if self._kind == "multiclass":
+            right = outputs.argmax(axis=1) == y.argmax(axis=1)
+        else:
+            right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weight))
+
+    # --- the target --------------------------------------------------------------------------------------------------
+
+    def _outputs(self) -> list[tuple[int, Activation, Loss]]:
+        kind = self._kind
+        f = softmax if kind == "multiclass" else sigmoid
+        return [(self._width, f, self._loss(kind))]
+
+    def _loss(self, kind: str) -> Loss:
+        if self.loss == "log_loss":
+            usual = CrossEntropy if kind == "multiclass" else BinaryCrossEntropy
+            return usual(label_smoothing=float(self.label_smoothing))
+        if self.label_smoothing:
+            raise ValueError("label_smoothing: it belongs to loss='log_loss'; give your own loss its own smoothing.")
+        return as_loss(self.loss)
+
+    @property
+    def _width(self) -> int:
+        """The number of output units."""
+        if self.soft_targets or self._kind == "multilabel":
+            return len(self.classes_)
+        return 1 if self._kind == "binary" else len(self.classes_)
+
+    def _take_target(self, y: Any, incremental: bool) -> np.ndarray:
+        if self.soft_targets:
+            return self._take_soft(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        known = hasattr(self, "classes_") and (self.warm_start or incremental)
+        if not known:
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        elif self.warm_start and set(unique_labels(y)) != set(self.classes_):
+            # by these words scikit-learn's users recognise the error
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {unique_labels(y)}"
+            )
+        return self._binary_rows(y)
+
+    def _binary_rows(self, y: np.ndarray) -> np.ndarray:
+        """Labels as rows of true and false, (n, outputs)."""
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unknown):
+            raise ValueError(f"y: expected labels among classes_ {self.classes_}, got {unknown.tolist()} too.")
+        rows = self._label_binarizer.transform(y)
+        return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows).astype(bool)
+
+    def _take_soft(self, y: np.ndarray) -> np.ndarray:
+        if y.ndim != 2 or y.shape[1] < 2:
+            raise ValueError(f"y: soft_targets=True takes a row of probabilities per sample, got shape {y.shape}.")
+        if not hasattr(self, "classes_") or len(self.classes_) != y.shape[1]:
+            self.classes_ = np.arange(y.shape[1])
+        return np.asarray(y, np.float64)
+
+    def _held_target(self, y: np.ndarray) -> np.ndarray:
+        if self.soft_targets:
+            return self._take_soft(y)
+        return self._binary_rows(column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y)
+
+    def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
+        if isinstance(loss, CrossEntropy) and not self.soft_targets:
+            return y.argmax(axis=1)
+        return np.asarray(y, dtype)
+
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        return self._decode(np.asarray(y, np.float64))
+
+    def _own_answer(self, outputs: np.ndarray) -> np.ndarray:
+        if self._kind == "multiclass":
+            return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
+        return outputs > 0.5
+
+    def _stratify(self, y: np.ndarray) -> np.ndarray | None:
+        """scikit-learn splits alike by class where there is one output, and by chance elsewhere."""
+        return y if y.shape[1] == 1 else None
+
+    def _weigh(self, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weight is None else weight * by_class
+
+    # --- from and to -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_network(cls, net: Network, params: Parameters, classes: Sequence[Any] | None = None) -> MLPClassifier:
+        """A fitted classifier around a network with one output layer: a unit for two classes, or one for each.
+
+        >>> import clearprop as cp
+        >>> net = cp.Network.sequential(2, 3, output="softmax")
+        >>> cp.MLPClassifier.from_network(net, net.initialize(seed=0), ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
+        (1,)
+        """
+        units = net[(net.outputs or ())[0]].units
+        labels = np.unique(np.arange(max(2, units)) if classes is None else np.asarray(classes))
+        if len(net.outputs or ()) != 1 or len(labels) != max(2, units):
+            raise ValueError(
+                f"classes: expected {max(2, units)} for a network with one output layer of {units} units, "
+                f"got {len(labels)}, and {len(net.outputs or ())} output layers."
+            )
+        estimator = cls._from_network(net, params)
+        estimator._label_binarizer = LabelBinarizer().fit(labels)
+        estimator.classes_, estimator.n_outputs_ = labels, units
+        estimator._keep(params.copy())
+        return estimator
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

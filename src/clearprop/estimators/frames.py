@@ -1,0 +1,94 @@
+"""Data frames with categorical and missing values as inputs of the estimators, encoded by `clearprop.tables`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from clearprop.errors import TableError, suggest
+from clearprop.tables import as_frame
+from clearprop.tables.choosing import Column, choose
+from clearprop.tables.frames import declared_categories
+from clearprop.tables.values import held
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X is a data frame that narwhals reads (pandas, polars, pyarrow)."""
+    return nw.dependencies.is_into_dataframe(X)
+
+
+@dataclass(frozen=True)
+class FrameEncoder:
+    """How the columns of a data frame become inputs, learnt from the training frame."""
+
+    encoders: tuple[Column, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def fit(cls, X: Any, categorical: Any) -> FrameEncoder:
+        """Learn the encoding; `categorical` is "from_dtype", or names, places or a mask of the categorical columns.
+
+        Columns of text, categories and enumerations are categorical with "from_dtype"; numbers, dates, and true and
+        false are not. Raises TableError for a name that does not exist and where no column is left to learn from.
+        """
+        frame = as_frame(X)
+        wanted = dict.fromkeys(_named(X, frame.columns, categorical), "categorical")
+        numeric = sum(
+            held(frame[name]) in ("number", "date", "duration") for name in frame.columns if name not in wanted
+        )
+        chosen = {name: choose(frame[name], wanted.get(name), numeric) for name in frame.columns}
+        encoders = tuple(column for column in chosen.values() if not isinstance(column, str))
+        left_out = tuple((name, why) for name, why in chosen.items() if isinstance(why, str))
+        if not encoders:
+            told = "; ".join(f'"{name}": {why}' for name, why in left_out)
+            raise TableError(f"X: no column is left to learn from. Left out: {told or 'none'}.")
+        return cls(encoders, left_out)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The name of each input of the network, such as "age", "job=clerk" or "age is missing"."""
+        return [name for column in self.encoders for name in column.inputs]
+
+    def encode(self, X: Any, dtype: np.dtype) -> np.ndarray:
+        """The inputs of each row, (n, inputs)."""
+        if not is_frame(X):
+            raise TableError(f"X: expected a data frame as in fit, got {type(X).__name__}.")
+        frame = as_frame(X)
+        for column in self.encoders:
+            if column.name not in frame.columns:
+                raise TableError(f'X: column "{column.name}" is missing. {suggest(column.name, frame.columns)}')
+        out = np.empty((frame.shape[0], len(self.input_names)), dtype)
+        start = 0
+        for column in self.encoders:
+            stop = start + len(column.inputs)
+            column.encode(frame[column.name], out[:, start:stop])
+            start = stop
+        return out
+
+
+def _named(X: Any, columns: Sequence[str], categorical: Any) -> tuple[str, ...]:
+    """The columns to be taken as categories whatever they hold."""
+    if isinstance(categorical, str):
+        return declared_categories(X)
+    places = np.asarray(categorical)
+    if places.dtype.kind == "b":
+        if places.shape != (len(columns),):
+            raise ValueError(
+                f"categorical_features: expected a mask of {len(columns)} columns, got shape {places.shape}."
+            )
+        return tuple(name for name, chosen in zip(columns, places, strict=True) if chosen)
+    names = []
+    for place in places.tolist():
+        if isinstance(place, int):
+            if not 0 <= place < len(columns):
+                raise ValueError(f"categorical_features: expected places from 0 to {len(columns) - 1}, got {place}.")
+            names.append(columns[place])
+        elif place in columns:
+            names.append(place)
+        else:
+            raise ValueError(f"categorical_features: there is no column {place!r}. {suggest(str(place), columns)}")
+    return tuple(names)

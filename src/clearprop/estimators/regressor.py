@@ -1,0 +1,231 @@
+"""MLPRegressor: numbers, several at once, and several quantiles of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from clearprop.activations import Activation, Exponential, Identity, exponential, identity
+from clearprop.errors import ArgumentError
+from clearprop.estimators.base import BaseMLP, _goes_by_batches
+from clearprop.estimators.settings import LOSS_NAMES, loss_list
+from clearprop.losses import Loss, Quantile, as_loss
+from clearprop.network import Network
+from clearprop.optimizers import LBFGS, Optimizer
+from clearprop.parameters import Parameters
+from clearprop.schedules import Schedule
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """A feedforward regressor with the parameters, attributes and numbers of scikit-learn's class of this name.
+
+    J = mean over the samples of the loss, summed over the outputs, plus alpha / (2 n) sum W^2 for a batch of n rows.
+    What goes beyond scikit-learn changes nothing until it is set; see `MLPClassifier` for what both have. Here:
+
+    - `loss`: any of the library's by name or object ("absolute_error", `cp.Huber(1.5)`, `cp.Quantile(0.9)`, "gamma",
+      `cp.Tweedie(1.2)`, your own), or a list of them for the same target: `[cp.Quantile(0.1), cp.Quantile(0.9)]`
+      predicts both quantiles, (n, 2). Poisson, gamma and Tweedie have the exponential as output.
+    - `target_scaling=True` trains on standardized targets and predicts in the unit of y.
+
+    >>> import numpy as np, clearprop as cp
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> model = cp.MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0, tol=1e-9).fit(X, 3 * X[:, 0] + 1)
+    >>> model.coefs_[0].round(3), model.intercepts_[0].round(3)
+    (array([[3.]]), array([1.]))
+    """
+
+    _y_numeric = True
+    _parameter_constraints: ClassVar = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions(LOSS_NAMES), Loss, list, tuple],
+        "target_scaling": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        loss: str | Loss | Sequence[str | Loss] = "squared_error",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
+        *,
+        solver: str | Optimizer | LBFGS = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        target_scaling: bool = False,
+        network: Network | None = None,
+        skip: bool = False,
+        dropout: float | Sequence[float] = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        scoring: Any = None,
+        restore_best: bool = False,
+        categorical_features: Any = None,
+        n_networks: int = 1,
+        n_jobs: int | None = None,
+        dtype: Any = None,
+        engine: str = "auto",
+    ) -> None:
+        vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
+
+    @available_if(_goes_by_batches)
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """One epoch more on X (n, i) and y."""
+        return self._partial_fit(X, y, sample_weight)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2; for a list of quantiles the mean of D2, the share of the pinball loss explained."""
+        quantiles = self._quantiles()
+        if quantiles is None:
+            return super().score(X, y, sample_weight)
+        yhat = self._in_unit_of_y(self._outputs_of(X))
+        return self._mean_d2(np.asarray(y, np.float64).reshape(len(yhat), -1), yhat, sample_weight)
+
+    def _mean_d2(self, y: np.ndarray, yhat: np.ndarray, weight: Any) -> float:
+        parts = np.split(yhat, len(self._losses()), axis=1)
+        return float(
+            np.mean(
+                [
+                    d2_pinball_score(y, part, alpha=loss.q, sample_weight=weight)  # type: ignore[attr-defined]
+                    for loss, part in zip(self._losses(), parts, strict=True)
+                ]
+            )
+        )
+
+    def _losses(self) -> list[Loss]:
+        return [as_loss(loss) for loss in loss_list(self.loss)]
+
+    def _quantiles(self) -> list[float] | None:
+        """The quantiles of a list of quantile losses."""
+        losses = self._losses()
+        several = isinstance(self.loss, (list, tuple))
+        return (
+            [loss.q for loss in losses if isinstance(loss, Quantile)]
+            if several and all(isinstance(loss, Quantile) for loss in losses)
+            else None
+        )
+
+    def _in_unit_of_y(self, outputs: np.ndarray) -> np.ndarray:
+        if not self.target_scaling:
+            return outputs
+        return (outputs * self._scale + self._center).astype(outputs.dtype, copy=False)
+
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        yhat = self._in_unit_of_y(outputs)
+        several = len(loss_list(self.loss))
+        if isinstance(self.loss, (list, tuple)) and self._width > 1:
+            return np.stack(np.split(yhat, several, axis=1), axis=2)  # (n, outputs, losses)
+        return yhat[:, 0] if yhat.shape[1] == 1 else yhat
+
+    def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
+        yhat = self._in_unit_of_y(outputs)
+        if self._quantiles() is not None:
+            return self._mean_d2(y, yhat, weight)
+        return float(r2_score(y, yhat, sample_weight=weight))
+
+    # --- the target --------------------------------------------------------------------------------------------------
+
+    def _outputs(self) -> list[tuple[int, Activation, Loss]]:
+        losses = self._losses()
+        if not losses:
+            raise ValueError("loss: expected at least one loss in the list, got none.")
+        return [(self._width, exponential if loss.partner is Exponential else identity, loss) for loss in losses]
+
+    def _take_target(self, y: Any, incremental: bool) -> np.ndarray:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        rows = np.asarray(y, np.float64).reshape(len(y), -1)
+        going_on = self._is_trained() and (self.warm_start or incremental)
+        if not going_on:
+            self._width = rows.shape[1]
+            if self.target_scaling:
+                self._center, spread = rows.mean(axis=0), rows.std(axis=0)
+                self._scale = np.where(spread > 0, spread, 1.0)
+                losses = len(loss_list(self.loss))
+                self._center, self._scale = np.tile(self._center, losses), np.tile(self._scale, losses)
+        return self._held_target(rows)
+
+    def _held_target(self, y: np.ndarray) -> np.ndarray:
+        rows = np.asarray(y, np.float64).reshape(len(y), -1)
+        if rows.shape[1] != self._width:
+            raise ValueError(f"y: expected {self._width} outputs as in the first call, got {rows.shape[1]}.")
+        return rows
+
+    def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
+        scaled = (y - self._center[: y.shape[1]]) / self._scale[: y.shape[1]] if self.target_scaling else y
+        return np.asarray(scaled, dtype)
+
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def _output_scale(self) -> np.ndarray:
+        return self._scale if self.target_scaling else np.ones(1)
+
+    # --- from and to -------------------------------------------------------------------------------------------------
+
+    def to_network(self) -> tuple[Network, Parameters]:
+        """The network and a copy of its parameters; target scaling is worked into the output layers.
+
+        Raises ArgumentError for an ensemble, and for scaled targets of an output that is not the identity.
+        """
+        net, params = super().to_network()
+        start = 0
+        for name in net.outputs or () if self.target_scaling else ():
+            if not isinstance(net[name].f, Identity):
+                raise ArgumentError(
+                    f'to_network: scaled targets cannot be worked into the {net[name].f.name} "{name}".'
+                )
+            units = slice(start, start + net[name].units)
+            own = params[name]
+            for W in own.W.values():
+                W *= self._scale[units]
+            assert own.b is not None
+            own.b[...] = own.b * self._scale[units] + self._center[units]
+            start = units.stop
+        return net, params
+
+    @classmethod
+    def from_network(cls, net: Network, params: Parameters, loss: str | Loss = "squared_error") -> MLPRegressor:
+        """A fitted regressor around a network with one output layer.
+
+        >>> import clearprop as cp
+        >>> net = cp.Network.sequential(1, 1)
+        >>> params = net.initialize(given={"output": {"input": [[2.0]]}})
+        >>> cp.MLPRegressor.from_network(net, params).predict([[3.0]])
+        array([6.])
+        """
+        if len(net.outputs or ()) != 1:
+            raise ValueError(f"net: expected one output layer, got {list(net.outputs or ())}.")
+        estimator = cls._from_network(net, params, loss=loss)
+        estimator._width = estimator.n_outputs_ = net[(net.outputs or ())[0]].units
+        estimator._keep(params.copy())
+        return estimator

@@ -1,0 +1,43 @@
+"""scikit-learn's scorers on a network that is still being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+
+from clearprop.parameters import Parameters
+
+
+def score_during_training(estimator: Any, scoring: Any, held: Any, params: Parameters) -> Callable[[], float]:
+    """What a scorer (a name or a function of estimator, X, y) says of the present parameters on the held-out rows."""
+    scorer = check_scoring(estimator, scoring=scoring)
+    seen, labels = _Seen(estimator, params), estimator._labels(held.y)
+    weights = {} if held.weight is None else {"sample_weight": held.weight}
+    return lambda: float(scorer(seen, held.X, labels, **weights))
+
+
+class _Seen:
+    """An estimator as a scorer sees it in the middle of fit: it predicts rows that were checked before."""
+
+    def __init__(self, estimator: Any, params: Parameters) -> None:
+        self._estimator, self._params = estimator, params
+
+    def __getattr__(self, name: str) -> Any:
+        """The parameters and what is known of the target are the estimator's own."""
+        if name in ("predict_proba", "predict_log_proba") and hasattr(self._estimator, name):
+            return self._probabilities if name == "predict_proba" else lambda X: np.log(self._probabilities(X))
+        if name in ("decision_function",) or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._estimator, name)
+
+    def __sklearn_tags__(self) -> Any:
+        return self._estimator.__sklearn_tags__()
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self._estimator._decode(self._estimator._sweep(self._params, X))
+
+    def _probabilities(self, X: np.ndarray) -> np.ndarray:
+        return self._estimator._probabilities(self._estimator._sweep(self._params, X))

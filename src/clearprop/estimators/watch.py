@@ -1,0 +1,66 @@
+"""What is watched during fit: the loss or a score, epochs without improvement, and the best parameters so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearprop.objective import Objective
+from clearprop.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that training does not touch: their objective, and the score of the present parameters on them."""
+
+    objective: Objective
+    score: Callable[[], float]
+
+
+class Watch:
+    """Counts epochs without improvement in the way of scikit-learn, in the attributes of the estimator.
+
+    With early stopping the score has to rise by `tol`, otherwise the training loss has to fall by it. The best
+    parameters are those of the highest score; `keep` asks for them.
+    """
+
+    def __init__(self, estimator: Any, params: Parameters, held_out: HeldOut | None, keep: bool) -> None:
+        self.estimator, self.params, self.held_out, self.keep = estimator, params, held_out, keep
+        if held_out is not None and getattr(estimator, "validation_scores_", None) is None:
+            estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
+            estimator.validation_loss_curve_ = []
+        self.best = getattr(estimator, "_best", None)
+        if self.best is not None and self.best.shape != params.flat.shape:
+            self.best = None
+
+    def end_epoch(self, loss: float) -> bool:
+        """Look at the epoch that has just ended; True when there has been no improvement for too long."""
+        est = self.estimator
+        if self.held_out is not None:
+            self._score(self.held_out)
+        if est.early_stopping:
+            stuck = not est.validation_scores_[-1] >= self.before + est.tol
+        else:
+            stuck = loss > est.best_loss_ - est.tol
+            est.best_loss_ = min(est.best_loss_, loss)
+        est._no_improvement_count = est._no_improvement_count + 1 if stuck else 0
+        return est._no_improvement_count > est.n_iter_no_change
+
+    def _score(self, held_out: HeldOut) -> None:
+        est, score = self.estimator, float(held_out.score())
+        est.validation_scores_.append(score)
+        est.validation_loss_curve_.append(held_out.objective.cost(self.params))
+        self.before = est.best_validation_score_
+        if score > self.before:
+            est.best_validation_score_ = score
+            if self.keep:
+                self.best = self.params.flat.copy()
+
+    def restore(self) -> None:
+        """Put the best parameters back, where that was asked for and there are any."""
+        if self.keep and self.best is not None:
+            self.params.flat[...] = self.best
+            self.estimator._best = self.best

@@ -1,0 +1,234 @@
+"""A drawing of a small network with a number in every unit and on every link, as SVG and as TikZ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from clearprop.derivation.chain_rule import ChainRule, connected
+from clearprop.derivation.latex import escape
+from clearprop.derivation.names import Names, Unit
+from clearprop.derivation.notation import figure
+from clearprop.derivation.text import TextNotation
+from clearprop.network import INPUT
+from clearprop.report.network_layout import Wire, lay_out, style_of
+from clearprop.report.svg import clean, coordinate, element, picture, shorten
+
+_PITCH, _RADIUS, _GAP, _MARGIN, _LEVEL = 116.0, 31.0, 250.0, 78.0, 15.0
+#: Links are written on up to so many of them; with more they would lie on each other.
+MOST_LABELS = 40
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A unit: where it is, its name, the number in it, and a line below it."""
+
+    at: Point
+    name: str
+    number: str
+    below: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A link: the points it goes through, the number on it, and how it is drawn."""
+
+    points: tuple[Point, ...]
+    label: str
+    sign: str
+    style: str
+    width: float
+    odd: bool
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Units and links with their numbers, in pixels."""
+
+    width: float
+    height: float
+    label: str
+    spots: tuple[Spot, ...]
+    lines: tuple[Line, ...]
+
+    def svg(self) -> str:
+        """As an inline picture; the page's style sheet colours the classes."""
+        parts = [_svg_line(line) for line in self.lines]
+        parts += [_svg_label(line) for line in self.lines if line.label]
+        parts += [part for spot in self.spots for part in _svg_spot(spot)]
+        return str(picture(self.label, self.width, self.height, *parts, class_="network"))
+
+    def tikz(self) -> str:
+        """As a TikZ picture as wide as the text at most."""
+        scale = min(0.72, 455 / self.width)
+        lines = [rf"\begin{{tikzpicture}}[x={scale:.3f}pt, y=-{scale:.3f}pt, font=\scriptsize]"]
+        lines += [_tikz_line(line) for line in self.lines]
+        lines += [_tikz_label(line) for line in self.lines if line.label]
+        lines += [part for spot in self.spots for part in _tikz_spot(spot, scale)]
+        return "\n".join([*lines, r"\end{tikzpicture}"])
+
+
+def draw(
+    chain: ChainRule,
+    names: Names,
+    inside: Mapping[Unit, float],
+    below: Mapping[Unit, str],
+    links: Mapping[tuple[str, str, str], object],
+    label: str,
+    digits: int,
+) -> Drawing:
+    """The network with `inside` in the units, `below` under them, and a matrix of numbers for each connection.
+
+    `links` has the matrix (source units, units) by (layer, source, kind of connection).
+    """
+    net = chain.net
+    sizes = {name: _PITCH * net.units(name) for name in (INPUT, *net.index)}
+    most = max([0, *(net.units(c.source) * layer.units for layer in net.layers for c in layer.connections)])
+    plan = lay_out(net, sizes, gap=max(36.0, min(most, MOST_LABELS) * _LEVEL / 2 + 24))
+    places = {
+        Unit(name, i): (
+            _MARGIN + plan.ranks[name] * _GAP,
+            plan.centre(name) + (i + 0.5 - net.units(name) / 2) * _PITCH,
+        )
+        for name in sizes
+        for i in range(net.units(name))
+    }
+    outputs = net.outputs or ()
+    spots = [
+        Spot(at, names.unit(u), short_number(inside[u], digits), below.get(u, ""),
+             "input" if u.layer == INPUT else "output" if u.layer in outputs else "hidden")
+        for u, at in places.items()
+    ]  # fmt: skip
+    lines = [line for wire in plan.wires for line in _lines(net.units, wire, plan.across, places, links, digits)]
+    if sum(bool(line.label) for line in lines) > MOST_LABELS:
+        lines = [replace(line, label="") for line in lines]
+    width = 2 * _MARGIN + max(plan.ranks.values()) * _GAP
+    heights = [y for line in lines for _, y in line.points]
+    low, high = min([0.0, *(y - 12 for y in heights)]), max([plan.extent + 14, *(y + 12 for y in heights)])
+    return _moved(Drawing(width, high - low, label, tuple(spots), tuple(lines)), -low)
+
+
+def _moved(drawing: Drawing, down: float) -> Drawing:
+    spots = tuple(replace(spot, at=(spot.at[0], spot.at[1] + down)) for spot in drawing.spots)
+    lines = tuple(replace(line, points=tuple((x, y + down) for x, y in line.points)) for line in drawing.lines)
+    return replace(drawing, spots=spots, lines=lines)
+
+
+def _lines(units, wire: Wire, across, places, links, digits: int) -> list[Line]:  # noqa: ANN001
+    c, target = wire.connection, wire.target
+    matrix = links[target, c.source, c.kind]
+    largest = max(1e-300, max((abs(float(v)) for row in matrix for v in row), default=0.0))
+    found = []
+    for i in range(units(c.source)):
+        reached = connected(c, i, units(target))
+        for j in range(units(target)):
+            if not reached[j]:
+                continue
+            start, end = places[Unit(c.source, i)], places[Unit(target, j)]
+            level = _LEVEL * (i * units(target) + j - (units(c.source) * units(target) - 1) / 2)
+            via = [(_MARGIN + lane.rank * _GAP, across[lane] + level) for lane in wire.lanes]
+            number = float(matrix[i][j])
+            share = abs(number) / largest if math.isfinite(number) else 1.0
+            sign = "identity" if c.kind == "identity" else "minus" if number < 0 else "plus"
+            label = "1" if c.kind == "identity" else short_number(number, digits)
+            found.append(Line((start, *via, end), label, sign, style_of(c), 1 + 2.2 * share, bool(i % 2)))
+    return found
+
+
+def short_number(value: float, digits: int) -> str:
+    """A number for a drawing, in text notation.
+
+    >>> short_number(-0.0381982, 4)
+    '−0.0382'
+    """
+    shown = figure(value, digits)
+    return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
+
+
+# --- geometry ----------------------------------------------------------------------------------------------------------
+
+
+def _label_place(line: Line) -> tuple[Point, float]:
+    """Where the number of a link stands, and at which angle in degrees."""
+    if len(line.points) > 2:  # in its lane, where every link has a level of its own
+        return line.points[1], 0.0
+    (x0, y0), (x1, y1) = line.points
+    share = 0.52 if line.odd else 0.3
+    return (x0 + share * (x1 - x0), y0 + share * (y1 - y0)), math.degrees(math.atan2(y1 - y0, x1 - x0))
+
+
+def _curve(points: tuple[Point, ...]) -> str:
+    path = f"M{coordinate(points[0][0])} {coordinate(points[0][1])}"
+    if len(points) == 2:
+        return path + f"L{coordinate(points[1][0])} {coordinate(points[1][1])}"
+    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        middle = (x0 + x1) / 2
+        path += "C" + " ".join(f"{coordinate(x)} {coordinate(y)}" for x, y in ((middle, y0), (middle, y1), (x1, y1)))
+    return path
+
+
+# --- SVG ---------------------------------------------------------------------------------------------------------------
+
+
+def _svg_line(line: Line):  # noqa: ANN202
+    return element("path", d=_curve(line.points), class_=f"link {line.sign} {line.style}", stroke_width=line.width)
+
+
+def _svg_label(line: Line):  # noqa: ANN202
+    (x, y), angle = _label_place(line)
+    turn = f"rotate({coordinate(angle)} {coordinate(x)} {coordinate(y)})"
+    return element("text", line.label, x=x, y=y - 4, transform=turn, class_="onlink")
+
+
+def _svg_spot(spot: Spot) -> list:
+    x, y = spot.at
+    return [
+        element("circle", cx=x, cy=y, r=_RADIUS, class_=f"spot {spot.role}"),
+        element("text", spot.number, x=x, y=y + 4, class_="inside"),
+        element("text", shorten(spot.name, 130), x=x, y=y - _RADIUS - 6, class_="name"),
+        element("text", spot.below, x=x, y=y + _RADIUS + 14, class_="below"),
+    ]
+
+
+# --- TikZ --------------------------------------------------------------------------------------------------------------
+
+
+def _tikz_line(line: Line) -> str:
+    dash = {"frozen": ", dashed", "identity": ", densely dotted", "wired": ", dash dot"}.get(line.style, "")
+    colour = {"plus": "plus", "minus": "minus"}.get(line.sign, "gray")
+    ways = [f"({x:.1f},{y:.1f})" for x, y in line.points]
+    joined = " -- ".join(ways) if len(ways) == 2 else " to[out=0,in=180] ".join(ways)
+    return rf"\draw[{colour}, line width={0.35 * line.width:.2f}pt{dash}] {joined};"
+
+
+def _tikz_label(line: Line) -> str:
+    (x, y), angle = _label_place(line)
+    return (
+        rf"\node[rotate={-angle:.1f}, fill=white, inner sep=0.8pt] at ({x:.1f},{y:.1f}) {{{_tikz_number(line.label)}}};"
+    )
+
+
+def _tikz_number(text: str) -> str:
+    return escape(text).replace("·10", r"\ensuremath{\cdot}10") if "⁻" not in text else rf"${_powers(text)}$"
+
+
+def _powers(text: str) -> str:
+    plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-"))
+    mantissa, _, power = plain.partition("·10")
+    return rf"{mantissa} \cdot 10^{{{power}}}"
+
+
+def _tikz_spot(spot: Spot, scale: float) -> list[str]:
+    x, y = spot.at
+    fill = "black!5" if spot.role == "input" else "white"
+    thick = "thick" if spot.role == "output" else "semithick"
+    size = f"minimum size={2 * _RADIUS * scale:.1f}pt"
+    name = escape(clean(spot.name)[:24])
+    return [
+        rf"\node[circle, draw, {thick}, fill={fill}, {size}, inner sep=0pt] at ({x:.1f},{y:.1f}) {{{_tikz_number(spot.number)}}};",
+        rf"\node[above] at ({x:.1f},{y - _RADIUS:.1f}) {{{name}}};",
+        rf"\node[below, text=gray] at ({x:.1f},{y + _RADIUS:.1f}) {{{_tikz_number(spot.below)}}};",
+    ]

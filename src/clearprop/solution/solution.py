@@ -1,0 +1,396 @@
+"""The worked solution: one whole training step of a small network, as a lecturer writes it on the board."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from clearprop.checks import check_integer, check_number
+from clearprop.derivation.chain_rule import ChainRule
+from clearprop.derivation.content import Equation, Heading, Prose, Section, Side, Table, equation
+from clearprop.derivation.definitions import activation_formula, loss_formula
+from clearprop.derivation.expression import (
+    Expression,
+    Number,
+    OverSamples,
+    Partial,
+    Product,
+    Sum,
+    Symbol,
+    add,
+    multiply,
+    negate,
+    numbers,
+)
+from clearprop.derivation.names import Names, Unit
+from clearprop.derivation.steps import Item, Steps
+from clearprop.derivation.symbols import Symbols
+from clearprop.errors import ArgumentError
+from clearprop.files import write_atomically
+from clearprop.losses import CrossEntropy, PointwiseLoss
+from clearprop.network import INPUT
+from clearprop.parameters import Block, Parameters, layout
+from clearprop.solution.drawing import Drawing, draw, short_number
+from clearprop.trace import Trace, cost
+
+#: More than all terms of any sum: a worked solution leaves nothing out.
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing with its caption."""
+
+    drawing: Drawing
+    caption: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A section of the document, and the drawing above it."""
+
+    section: Section
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True)
+class WorkedSolution:
+    """One step of gradient descent written out: data, forward sweep, cost, deltas, gradients, updated weights.
+
+    `save` writes it as a page (.html) or as LaTeX (.tex); a notebook shows it by itself.
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[2.0]], "b": [1.0]}})
+    >>> trace = cp.backpropagate(net, params, np.array([[3.0]]), np.array([[5.0]]), loss=cp.SquaredError())
+    >>> solution = cp.worked_solution(trace, rate=0.1)
+    >>> solution.after["output"].W["input"], round(solution.cost_after, 9)
+    (array([[1.4]]), 0.0)
+    """
+
+    trace: Trace
+    rate: float
+    names: Names
+    digits: int
+    title: str
+
+    @cached_property
+    def after(self) -> Parameters:
+        """The parameters after the step: w - rate dJ/dw of every trainable one."""
+        params = self.trace.params.copy()
+        params.trainable[...] -= self.rate * self.trace.gradients.trainable
+        return params
+
+    @cached_property
+    def cost_after(self) -> float:
+        """The cost after the step."""
+        o = self.trace.objective
+        return cost(o.net, self.after, o.X, dict(o.targets), dict(o.losses), o.sample_weight, o.reduction)
+
+    @cached_property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """The content, before it is written in any notation."""
+        return _Lecture(self).chapters()
+
+    def html(self) -> str:
+        """As one page of HTML with MathML formulas and SVG drawings; it needs nothing outside it."""
+        from clearprop.solution.pages import html_page
+
+        return html_page(self)
+
+    def latex(self) -> str:
+        """As a LaTeX document with TikZ drawings."""
+        from clearprop.solution.pages import latex_page
+
+        return latex_page(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it into a file, whole or not at all: .html for a page, .tex for LaTeX."""
+        write_document(path, html=self.html, latex=self.latex)
+
+    def _repr_html_(self) -> str:
+        from clearprop.solution.pages import html_fragment
+
+        return html_fragment(self)
+
+
+def write_document(path: str | os.PathLike[str], **writers: object) -> None:
+    """Write what the writer for the path's ending returns: html for .html, latex for .tex, markdown for .md."""
+    endings = {".html": "html", ".htm": "html", ".tex": "latex", ".md": "markdown"}
+    known = {ending: writers[kind] for ending, kind in endings.items() if kind in writers}
+    writer = known.get(Path(path).suffix.lower())
+    if writer is None:
+        raise ArgumentError(f"{path}: expected a name that ends in {' or '.join(known)}, which says what to write.")
+    assert callable(writer)
+    write_atomically(path, writer().encode("utf-8"))
+
+
+def worked_solution(
+    trace: Trace,
+    rate: float = 0.1,
+    *,
+    names: Mapping[str, Sequence[str]] | None = None,
+    digits: int = 9,
+    title: str = "One step of backpropagation",
+    limit: int = 400,
+) -> WorkedSolution:
+    """One whole step of gradient descent of a small network written out, as a page or as LaTeX.
+
+    `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises ArgumentError for a network and
+    rows that would take more than `limit` lines of sums (units times rows, and parameters).
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(2, 2, 1, hidden="sigmoid")
+    >>> trace = cp.backpropagate(net, net.initialize(seed=0), np.eye(2), np.ones((2, 1)), loss=cp.SquaredError())
+    >>> page = cp.worked_solution(trace, rate=0.1).html()
+    >>> page.startswith("<!DOCTYPE html>"), "<script" in page
+    (True, False)
+    """
+    check_number(rate, "rate", above=0)
+    check_integer(limit, "limit")
+    if check_integer(digits, "digits", least=3) > 15:
+        raise ArgumentError(f"digits: expected at most 15, which is what float64 holds, got {digits}.")
+    net, n = trace.objective.net, trace.objective.samples
+    units = sum(layer.units for layer in net.layers)
+    lines = 2 * n * units + net.parameter_count
+    if lines > limit:
+        raise ArgumentError(
+            f"worked solution: {units:,} units over {n:,} rows and {net.parameter_count:,} parameters would take "
+            f"{lines:,} sums, more than limit={limit:,}. Take fewer rows or a smaller network, raise the limit, or derive "
+            'single gradients: trace.derivation("output[0] <- ...").'
+        )
+    return WorkedSolution(trace, rate, Names(net, dict(names or {})), digits, title)
+
+
+class _Lecture:
+    """Writes the chapters of a worked solution."""
+
+    def __init__(self, solution: WorkedSolution) -> None:
+        self.solution, self.trace, self.names = solution, solution.trace, solution.names
+        self.net = self.trace.objective.net
+        n = self.trace.objective.samples
+        self.chains = [ChainRule(self.trace, i) for i in range(n)]
+        self.symbols = [Symbols(chain, self.names, i if n > 1 else None) for i, chain in enumerate(self.chains)]
+        self.batch = n > 1
+
+    def chapters(self) -> tuple[Chapter, ...]:
+        forward = Picture(self.drawing("forward"), self.caption("The forward sweep: each unit with its activation a and "
+                          "below it the bias b, each link with its weight w."))  # fmt: skip
+        backward = Picture(self.drawing("backward"), self.caption("The backward sweep: each unit with its sensitivity "
+                           "δ = ∂J/∂z, each link with the gradient ∂J/∂w of its weight."))  # fmt: skip
+        return (
+            Chapter(Section("What is given", tuple(self.given()))),
+            Chapter(Section("Forward: from the data to the output", tuple(self.forward())), forward),
+            Chapter(Section("The cost", tuple(self.cost()))),
+            Chapter(Section("Backward: from the cost to every unit", tuple(self.backward())), backward),
+            Chapter(Section("The gradient of every weight", tuple(self.gradients()))),
+            Chapter(Section("The step", tuple(self.step()))),
+        )
+
+    def caption(self, words: str) -> str:
+        return words + (" Units show sample 0, gradients are of the whole batch." if self.batch else "")
+
+    # --- data --------------------------------------------------------------------------------------------------------------
+
+    def given(self) -> list[Item]:
+        o = self.trace.objective
+        losses = ", ".join(dict.fromkeys(loss.name.replace("_", " ") for loss in o.losses.values()))
+        shape = " – ".join(f"{layer.units} {layer.f.name}" for layer in self.net.layers)
+        words = (
+            f"A network of {self.net.inputs} input{'s' * (self.net.inputs > 1)} and layers {shape}; its "
+            f"{self.net.parameter_count} parameters are below. The cost J is the {o.reduction} of the {losses} "
+            f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step at rate ",
+            Symbol("alpha"), " = ", Number(self.solution.rate), ".",
+        )  # fmt: skip
+        return [Prose(words), self.data(), self.starting()]
+
+    def data(self) -> Table:
+        """One row per sample: inputs, targets and the weight it has."""
+        s, o = self.symbols[0], self.trace.objective
+        plain = Symbols(s.chain, self.names, None)
+        inputs = [plain.a(u) for u in self.names.units(INPUT)]
+        targets = [plain.target(u) for name in o.losses for u in self.names.units(name)]
+        weighted = o.sample_weight is not None
+        rows = []
+        for chain in self.chains:
+            x = [float(v) for v in o.X[chain.sample]]
+            y = [float(v) for name in o.losses for v in chain.target(name)]
+            weight = [float(o.sample_weight[chain.sample])] if o.sample_weight is not None else []
+            rows.append((str(chain.sample), *x, *y, *weight))
+        return Table(("sample", *inputs, *targets, *(["weight"] if weighted else [])), tuple(rows))
+
+    def starting(self) -> Table:
+        """The parameters in a few columns side by side."""
+        cells = [(symbol, symbol.number) for symbol, *_ in self.parameters()]
+        across = max(1, min(3, len(cells) // 3))
+        down = -(-len(cells) // across)
+        columns = [cells[i : i + down] + [("", "")] * (down - len(cells[i : i + down])) for i in range(0, len(cells), down)]
+        rows = tuple(tuple(part for cell in row for part in cell) for row in zip(*columns, strict=True))
+        return Table(("parameter", "starts at") * len(columns), rows)
+
+    def parameters(self) -> list[tuple[Symbol, Block, tuple[int, ...], list[tuple[Unit | None, Unit]]]]:
+        """Every parameter: its symbol, where it lies, and the places (source, unit) it is used at."""
+        found = []
+        s = Symbols(self.chains[0], self.names, None)
+        for block in sorted(layout(self.net).blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
+            for entry in np.ndindex(block.shape):
+                places = self.places(block, entry)
+                source, unit = places[0]
+                symbol = s.bias(unit) if source is None else s.weight(unit, source)
+                assert isinstance(symbol, Symbol)
+                found.append((symbol, block, entry, places))
+        return found
+
+    def places(self, block: Block, entry: tuple[int, ...]) -> list[tuple[Unit | None, Unit]]:
+        if block.source is None:
+            return [(None, Unit(block.layer, entry[0]))]
+        c = next(c for c in self.net[block.layer].connections if c.source == block.source and c.kind != "identity")
+        if len(entry) == 1:  # a weight that a pattern shares out
+            numbers = np.asarray(c.numbers)  # type: ignore[attr-defined]
+            return [(Unit(block.source, int(i)), Unit(block.layer, int(j))) for i, j in np.argwhere(numbers == entry[0] + 1)]
+        return [(Unit(block.source, entry[0]), Unit(block.layer, entry[1]))]
+
+    # --- forward -----------------------------------------------------------------------------------------------------------
+
+    def forward(self) -> list[Item]:
+        items: list[Item] = [Prose(("Each unit adds its bias and its inputs times their weights, and bends the sum.",))]
+        for s in self.symbols:
+            items += self.heading(s)
+            steps = Steps(s, _ALL)
+            for layer in self.net.layers:
+                for unit in self.names.units(layer.name):
+                    items += [steps.weighted_sum(unit), self.activation(s, unit)]
+        return items
+
+    def heading(self, s: Symbols) -> list[Item]:
+        return [Heading(f"Sample {s.mark}")] if self.batch else []
+
+    def activation(self, s: Symbols, unit: Unit) -> Equation:
+        a, f = s.a(unit), self.net[unit.layer].f
+        z = [s.z(u) for u in self.names.units(unit.layer)]
+        found = activation_formula(f, z, unit.index, a.number)
+        remark = f"because {found.reason}" if found.reason else ""
+        return equation(a, Side(found.expression, remark), value=a.number)
+
+    # --- cost --------------------------------------------------------------------------------------------------------------
+
+    def cost(self) -> list[Item]:
+        items: list[Item] = []
+        total: list[Expression] = []
+        for s in self.symbols:
+            terms = [term for name in self.trace.objective.losses for term in self.losses(s, name)]
+            value = float(self.trace.losses[s.chain.sample])
+            ell = Symbol("l", (), value, s.mark)
+            items.append(equation(ell, add(*terms) if terms else Number(value), value=value))
+            total.append(multiply(s.omega, ell))
+        cost = Symbol("J", (), self.trace.cost)
+        return [*items, equation(cost, total[0] if len(total) == 1 else Sum(tuple(total)), value=self.trace.cost)]
+
+    def losses(self, s: Symbols, name: str) -> list[Expression]:
+        """What each unit of an output adds to the loss of a sample."""
+        loss, units = self.trace.objective.losses[name], list(self.names.units(name))
+        if not isinstance(loss, (PointwiseLoss, CrossEntropy)):
+            return []
+        found = []
+        for unit in units:
+            yhat, y = s.a(unit), s.target(unit)
+            value = float("nan")
+            if isinstance(loss, PointwiseLoss):
+                value = float(loss.value_and_slope(np.array([[yhat.number] * len(units)]), np.array([[y.number]]))[0].flat[0])
+            if not (isinstance(loss, CrossEntropy) and y.number == 0):
+                found.append(loss_formula(loss, yhat, y, len(units), value))
+        return found
+
+    # --- backward ----------------------------------------------------------------------------------------------------------
+
+    def backward(self) -> list[Item]:
+        cost = Symbol("J")
+        items: list[Item] = [Prose((
+            "From the last layer to the first: the error signal ", Symbol("e"), " = ", Partial(cost, Symbol("a")),
+            " of a unit is what comes back from every unit that takes it, and its sensitivity ", Symbol("delta"), " = ",
+            Partial(cost, Symbol("z")), " is that times the slope of its activation.",
+        ))]  # fmt: skip
+        for s in self.symbols:
+            items += self.heading(s)
+            steps = Steps(s, _ALL)
+            for layer in reversed(self.net.layers):
+                units = list(self.names.units(layer.name))
+                items += [item for unit in units for item in steps.error_step(unit)]
+                items += [item for unit in units for item in steps.delta_step(unit)]
+        return items
+
+    # --- gradients ---------------------------------------------------------------------------------------------------------
+
+    def gradients(self) -> list[Item]:
+        words = "The gradient of a weight is the sensitivity of the unit it leads to times the activation it carries"
+        tail = ", added up over the samples." if self.batch else "."
+        shared = any(len(places) > 1 for *_, places in self.parameters())
+        more = " A shared weight adds what each of its places gives." if shared else ""
+        items: list[Item] = [Prose((words + tail + more,))]
+        cost = Symbol("J")
+        for symbol, block, entry, places in self.parameters():
+            value = float(self.trace.gradients.view(block)[entry])
+            general = [self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), place) for place in places]
+            law: Expression = general[0] if len(general) == 1 else Sum(tuple(general))
+            terms = tuple(self.term(s, place) for s in self.symbols for place in places)
+            put_in = numbers(terms[0] if len(terms) == 1 else Sum(terms))
+            sides = [Side(OverSamples(law, value) if self.batch else law), Side(put_in)]
+            if put_in != Number(value):
+                sides.append(Side(Number(value)))
+            items.append(Equation(Partial(cost, symbol, value), tuple(sides)))
+        return items
+
+    def term(self, s: Symbols, place: tuple[Unit | None, Unit]) -> Expression:
+        source, unit = place
+        return s.delta(unit) if source is None else Product((s.delta(unit), s.a(source)))
+
+    # --- the step ----------------------------------------------------------------------------------------------------------
+
+    def step(self) -> list[Item]:
+        alpha, rows = Symbol("alpha", (), self.solution.rate), []
+        w, cost = Symbol("w"), Symbol("J")
+        law = Equation(Symbol("w", ("new",)), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
+        items: list[Item] = [Prose(("Gradient descent moves all parameters at once, against their gradients:",)), law]
+        frozen = False
+        for symbol, block, entry, _ in self.parameters():
+            gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.solution.after))
+            if block.trainable:
+                rows.append((symbol, symbol.number, gradient, -self.solution.rate * gradient, after))
+            else:
+                frozen = True
+                rows.append((symbol, symbol.number, gradient, "frozen", after))
+        head = ("parameter", "before", Partial(cost, Symbol("w")), Symbol("Delta w"), "after")
+        items.append(Table(head, tuple(rows)))
+        if frozen:
+            items.append(Prose(("Frozen parameters have a gradient, and gradient descent leaves them as they are.",)))
+        before, now = self.trace.cost, self.solution.cost_after
+        moved = "fell" if now < before else "rose" if now > before else "stayed"
+        tail = "." if now < before else ": the step was too long. Take a smaller rate." if now > before else "."
+        return [*items, Prose((f"The cost {moved} from ", Number(before), " to ", Number(now), tail))]
+
+    # --- drawings ----------------------------------------------------------------------------------------------------------
+
+    def drawing(self, way: str) -> Drawing:
+        chain, s = self.chains[0], Symbols(self.chains[0], self.names, None)
+        units = [u for name in (INPUT, *self.net.index) for u in self.names.units(name)]
+        digits = min(6, self.solution.digits)
+        if way == "forward":
+            inside = {u: chain.activation(u) for u in units}
+            below = {u: f"b = {short_number(s.bias(u).number, digits)}"
+                     for u in units if u.layer != INPUT and self.net[u.layer].bias}  # fmt: skip
+        else:
+            inside = {u: s.delta(u).number if u.layer != INPUT else chain.activation(u) for u in units}
+            below = {}
+        links = {}
+        for layer in self.net.layers:
+            for c in layer.connections:
+                W = self.trace.params if way == "forward" or c.kind == "identity" else self.trace.gradients
+                values = W[layer.name].W.get(c.source) if c.kind != "identity" else None
+                links[layer.name, c.source, c.kind] = np.asarray(c.matrix(values, layer.units))  # type: ignore[arg-type]
+        label = f"The network with its {'activations and weights' if way == 'forward' else 'sensitivities and gradients'}"
+        return draw(chain, self.names, inside, below, links, label, digits)

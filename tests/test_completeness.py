@@ -1,0 +1,163 @@
+"""Nothing public goes untested: whoever adds an entry to a registry or a public name adds its row in tests/cases.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from cases import (
+    ACTIVATION_CASES,
+    CONNECTION_CASES,
+    ENGINES,
+    INITIALIZER_CASES,
+    LOSS_CASES,
+    MORE_ACTIVATION_CASES,
+    OPTIMIZER_CASES,
+    PENALTY_CASES,
+    SCHEDULE_CASES,
+    TESTED_IN,
+)
+
+import clearprop as cp
+from clearprop.connections import CONNECTIONS
+from clearprop.errors import ArgumentError
+
+TESTS = Path(__file__).parent
+#: Each registry with the names its case table has rows for.
+REGISTRIES = {
+    "ACTIVATIONS": (cp.ACTIVATIONS, {case.name for case in ACTIVATION_CASES}),
+    "LOSSES": (cp.LOSSES, {case.loss.name for case in LOSS_CASES}),
+    "OPTIMIZERS": (cp.OPTIMIZERS, {case.name for case in OPTIMIZER_CASES}),
+    "SCHEDULES": (cp.SCHEDULES, {case.name for case in SCHEDULE_CASES}),
+    "INITIALIZERS": (cp.INITIALIZERS, {case.name for case in INITIALIZER_CASES}),
+    "PENALTIES": (cp.PENALTIES, {case.name for case in PENALTY_CASES}),
+    "CONNECTIONS": (CONNECTIONS, {case.make("input").kind for case in CONNECTION_CASES}),
+}
+#: Modules whose tests are those of another: the vocabulary of the activations, the network part of a model file, ...
+TESTED_ELSEWHERE = {
+    "mathematics": "test_activations.py",
+    "description": "test_files.py",
+    "datasets": "test_tables.py",
+    "summary": "test_cli.py",
+}
+#: The types that the case tables run.
+TYPES_WITH_CASES = {
+    *(type(case.activation) for case in ACTIVATION_CASES + MORE_ACTIVATION_CASES),
+    *(type(case.loss) for case in LOSS_CASES),
+    *(type(case.optimizer) for case in OPTIMIZER_CASES),
+    *(type(case.make(1.0)) for case in SCHEDULE_CASES),
+    *(type(case.initializer) for case in INITIALIZER_CASES),
+    *(type(case.penalty) for case in PENALTY_CASES),
+    *(type(case.make("input")) for case in CONNECTION_CASES),
+}
+
+
+@pytest.mark.parametrize(("registry", "rows"), REGISTRIES.values(), ids=REGISTRIES)
+def test_every_entry_of_a_registry_has_a_row(registry, rows):
+    assert set(registry) - rows == set()
+
+
+@pytest.mark.parametrize(("registry", "rows"), REGISTRIES.values(), ids=REGISTRIES)
+def test_entries_go_by_their_own_name(registry, rows):
+    names = [getattr(entry, "kind", None) or getattr(entry, "name", None) for entry in registry.values()]
+    if registry is cp.INITIALIZERS:  # several settings of one class
+        assert len(set(registry.values())) == len(registry)
+    else:
+        assert names == list(registry)
+
+
+def test_the_tables_have_not_shrunk():
+    """The least numbers of rows; a row more is welcome, one less is an accident."""
+    counts = {
+        "activations": len(ACTIVATION_CASES),
+        "more activations": len(MORE_ACTIVATION_CASES),
+        "losses": len(LOSS_CASES),
+        "optimizers": len(OPTIMIZER_CASES),
+        "schedules": len(SCHEDULE_CASES),
+        "connections": len(CONNECTION_CASES),
+        "initializers": len(INITIALIZER_CASES),
+        "penalties": len(PENALTY_CASES),
+        "engines": len(ENGINES),
+    }
+    least = {
+        "activations": 19,
+        "more activations": 4,
+        "losses": 17,
+        "optimizers": 10,
+        "schedules": 8,
+        "connections": 5,
+        "initializers": 13,
+        "penalties": 2,
+        "engines": 1,
+    }
+    assert {name: count for name, count in counts.items() if count < least[name]} == {}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engines_are_those_that_train_knows(engine):
+    net = cp.Network.sequential(1, 1)
+    assert cp.train(net, net.initialize(), [[1.0]], [[1.0]], loss="huber", epochs=1, engine=engine).epochs == 1
+    with pytest.raises(ArgumentError) as error:
+        cp.train(net, net.initialize(), [[1.0]], [[1.0]], loss="huber", epochs=1, engine="none")
+    known = str(error.value).split("expected one of ")[1].split(", got")[0]
+    assert known == ", ".join(map(repr, ["auto", *ENGINES]))
+
+
+@pytest.mark.parametrize("name", cp.__all__)
+def test_every_public_name_is_tested(name):
+    public = getattr(cp, name)
+    kind = public if isinstance(public, type) else type(public)
+    if kind in TYPES_WITH_CASES or name in REGISTRIES:
+        return
+    assert name in TESTED_IN, f"cp.{name} has no row in a table of tests/cases.py, nor in TESTED_IN there"
+    text = (TESTS / TESTED_IN[name]).read_text(encoding="utf-8")
+    made_by = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()  # an Evaluation or a PerSample comes out of a function
+    assert name in text or made_by in text
+
+
+@pytest.mark.parametrize("name", cp.__all__)
+def test_every_public_name_has_a_docstring_with_an_example(name):
+    public = getattr(cp, name)
+    if isinstance(public, dict):
+        return
+    documented = public if isinstance(public, type) or inspect.isroutine(public) else type(public)
+    text = inspect.getdoc(documented)
+    assert text, f"cp.{name} has no docstring"
+    assert text.splitlines()[0].rstrip().endswith((".", ":", ",")) or len(text.splitlines()[0]) > 20
+    assert ">>> " in text, f"the docstring of cp.{name} has no example"
+
+
+def test_public_names_are_listed_once_and_exist():
+    assert len(set(cp.__all__)) == len(cp.__all__) >= 87
+    assert all(hasattr(cp, name) for name in cp.__all__)
+    public = {
+        name
+        for name, value in vars(cp).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and getattr(value, "__module__", "clearprop") != "typing"
+    }
+    assert public == set(cp.__all__)
+
+
+def test_every_row_of_tested_in_is_public():
+    assert set(TESTED_IN) - set(cp.__all__) == set()
+
+
+def test_tests_mirror_the_source():
+    """Each module of the core has the test file of its name."""
+    src = Path(inspect.getfile(cp)).parent
+    core = [path.stem for path in src.glob("*.py") if not path.stem.startswith("_")]
+    core = [f"test_{name}.py" for name in core if name not in TESTED_ELSEWHERE]
+    parts = [
+        f"{folder}/test_{path.stem}.py"
+        for folder in ("training", "engine")
+        for path in (src / folder).glob("*.py")
+        if not path.stem.startswith("_")
+    ]
+    assert len(core) >= 18
+    assert len(parts) >= 7
+    assert [name for name in core + parts if not (TESTS / name).exists()] == []
+    assert [name for name in TESTED_ELSEWHERE.values() if not (TESTS / name).exists()] == []
