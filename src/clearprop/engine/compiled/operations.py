@@ -103,7 +103,12 @@ def rarely(condition: Symbol, name: str, x: Symbol, usual: Symbol) -> Symbol:
 
 
 def arithmetic(op: str, x: Any, y: Any) -> Symbol:
-    """One of add, sub, mul (integers or floating-point numbers) and div."""
+    """One of add, sub, mul (integers or floating-point numbers) and div.
+
+    An array is divided by a number of the step by multiplying with its reciprocal, which is computed once per step.
+    """
+    if op == "div" and all(isinstance(side, Symbol) for side in (x, y)) and x.level == ELEMENT and y.level == STEP:
+        return arithmetic("mul", x, arithmetic("div", 1, y))
     (x, y), flat = common(x, y)
     if x.kind in FLOATS or op == "div":
         x, y, op = as_float(x), as_float(y), f"f{op}"
