@@ -1,5 +1,7 @@
 """Feedforward networks trained by backpropagation: the error signals you can see, at the speed of the hardware."""
 
+from typing import TYPE_CHECKING, Any
+
 from clearprop.activations import (
     ACTIVATIONS,
     ELU,
@@ -104,7 +106,20 @@ from clearprop.training.loop import train
 from clearprop.training.metrics import METRICS
 from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
 
+if TYPE_CHECKING:
+    from clearprop.engine.compiled.predictor import Predictor
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Numba is loaded when it is asked for."""
+    if name == "Predictor":
+        from clearprop.engine.compiled.predictor import Predictor
+
+        return Predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ACTIVATIONS",
@@ -171,6 +186,7 @@ __all__ = [
     "PerSample",
     "PointwiseLoss",
     "Poisson",
+    "Predictor",
     "Progress",
     "Quantile",
     "RMSprop",

@@ -64,7 +64,8 @@ def train(
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
     finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last
-    finished step.
+    finished step (textbook engine) or the last finished epoch (compiled engine). `engine` is "compiled" for the fast
+    one, "textbook" for the plain one, "auto" for the fast one unless a definition of your own cannot be compiled.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.linspace(-1, 1, 20)[:, None]
