@@ -3,8 +3,8 @@
     python benchmarks/speed.py                       # every workload; peers that are not installed are left out
     python benchmarks/speed.py --only small,digits --dtype float64 --optimizer adam --hidden tanh --rounds 9
 
-Everybody starts from the same parameters and takes the same batches; after the first epoch the costs must agree to 1e-4,
-or the line is void. Raw results go to benchmarks/results/ as JSON, with the machine and the versions.
+All start from the same parameters and take the same batches; after the first epoch the costs must agree to 1e-4, or
+the line is void. Raw results go to benchmarks/results/ as JSON, with the machine and the versions.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 
 import clearprop as cp
-from clearprop.engine.compiled.calls import call_multiply
+from clearprop.engine import Training
 from clearprop.engine.compiled.cache import compiled
+from clearprop.engine.compiled.calls import call_multiply
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.memory import pointer
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.vectors import lanes_of
-from clearprop.engine import Training
 from clearprop.objective import prepare
 from clearprop.randomness import epoch_order
 
@@ -245,7 +245,11 @@ def show(line: dict) -> None:
              f"{line['share_of_one_core']:5.0%} of a core"]  # fmt: skip
     for peer, value in step.items():
         if peer != "clearprop":
-            void = "" if line["agreed"][peer] else f"  VOID: cost {line['cost'][peer]:.6g} not {line['cost']['clearprop']:.6g}"
+            void = (
+                ""
+                if line["agreed"][peer]
+                else f"  VOID: cost {line['cost'][peer]:.6g} not {line['cost']['clearprop']:.6g}"
+            )
             parts.append(f"{peer} {value:.1f} us ({value / step['clearprop']:.1f}x){void}")
     print("  ".join(parts), flush=True)
 
@@ -260,7 +264,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     best = peak(args.dtype)
-    print(f"{args.dtype}, {args.optimizer}, {args.hidden}; a core's peak {best:.1f} GFLOP/s; {cp.get_threads()} threads")
+    print(
+        f"{args.dtype}, {args.optimizer}, {args.hidden}; a core's peak {best:.1f} GFLOP/s; {cp.get_threads()} threads"
+    )
     lines = []
     for name in args.only:
         lines.append(measure(name, args, best))
@@ -269,10 +275,16 @@ def main() -> None:
     for name in ("torch", "jax"):
         if any(name in line["step_us"] for line in lines):
             versions[name] = importlib.metadata.version(name)
-    machine = {"processor": _processor(), "cores": os.cpu_count(), "load": os.getloadavg(), "system": platform.platform()}
+    machine = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "system": platform.platform(),
+    }
     now = datetime.now(UTC)
     settings = {k: v for k, v in vars(args).items() if k not in ("only", "peers")}
-    record = {"date": now.isoformat(), "machine": machine, "versions": versions, "settings": settings, "peak_gflops": best, "lines": lines}  # fmt: skip
+    record = {"date": now.isoformat(), "machine": machine, "versions": versions, "settings": settings}
+    record |= {"peak_gflops": best, "lines": lines}
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
     (folder / f"speed-{now:%Y%m%dT%H%M%S}.json").write_text(json.dumps(record, indent=1))

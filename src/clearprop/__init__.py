@@ -36,10 +36,10 @@ from clearprop.analysis.per_sample import PerSample
 from clearprop.analysis.r_operator import hessian_vector
 from clearprop.connections import Connection, Dense, Direct, Wired
 from clearprop.derivation import Derivation
+from clearprop.engine.cores import get_threads, set_threads
 from clearprop.errors import ClearpropError, TrainingDiverged
 from clearprop.estimators import MLPClassifier, MLPRegressor
 from clearprop.evaluation import Evaluation
-from clearprop.engine.cores import get_threads, set_threads
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
     INITIALIZERS,
@@ -229,8 +229,8 @@ __all__ = [
     "predict",
     "relu",
     "selu",
-    "sigmoid",
     "set_threads",
+    "sigmoid",
     "silu",
     "sine",
     "softmax",

@@ -21,7 +21,19 @@ from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.objective import prepare
 from clearprop.training.loop import BatchPlan
 
-SMOOTH = ("identity", "sigmoid", "tanh", "softplus", "silu", "gelu", "mish", "gaussian", "sine", "log_sigmoid", "softsign")
+SMOOTH = (
+    "identity",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "silu",
+    "gelu",
+    "mish",
+    "gaussian",
+    "sine",
+    "log_sigmoid",
+    "softsign",
+)
 KINKED = ("relu", "leaky_relu", "elu", "selu", "hard_sigmoid")
 BY_ROW = ("softmax", "layer_normalization")
 HIDDEN = SMOOTH + KINKED + BY_ROW
@@ -92,9 +104,7 @@ def networks(draw: st.DrawFn, largest: int = 24) -> tuple[cp.Network, dict[str, 
             connections += [cp.Direct(s) for s in sorted(units) if units[s] == wide and s not in sources][:1]
         dropout = draw(st.sampled_from([0.0, 0.0, 0.3])) if not last else 0.0
         bias, train_bias = draw(st.booleans()), draw(st.sampled_from([True, True, False]))
-        layers.append(
-            cp.Layer(name, wide, f, connections, bias, train_bias, dropout, bias_initializer=cp.Normal(0.3))
-        )
+        layers.append(cp.Layer(name, wide, f, connections, bias, train_bias, dropout, bias_initializer=cp.Normal(0.3)))
         units[name] = wide
     taken = {c.source for layer in layers for c in layer.connections}
     outputs = [layer.name for layer in layers if layer.name not in taken]
@@ -140,7 +150,16 @@ def cases(draw: st.DrawFn) -> Case:
         weight[0] = 1.0
     sizes = st.sampled_from([1, 3, 8, 20, None])
     limits = draw(
-        st.sampled_from([{}, {}, {"clip_norm": 0.5}, {"clip_value": 0.05}, {"max_norm": 0.8}, {"clip_norm": 0.3, "max_norm": 1.0, "clip_value": 0.2}])
+        st.sampled_from(
+            [
+                {},
+                {},
+                {"clip_norm": 0.5},
+                {"clip_value": 0.05},
+                {"max_norm": 0.8},
+                {"clip_norm": 0.3, "max_norm": 1.0, "clip_value": 0.2},
+            ]
+        )
     )
     penalties = draw(st.sampled_from([(), (), (cp.L2(0.1),), (cp.L1(0.05), cp.L2(0.01))]))
     plan = BatchPlan(samples, draw(sizes), None, draw(st.booleans()), seed)
@@ -171,8 +190,7 @@ def _train(case: Case, dtype: str, engine: type, threads: int | None = None, epo
         runner = CompiledEngine(training, params, largest, threads)
     results = []
     with np.errstate(all="ignore"):
-        for epoch in range(epochs):
-            results.append(runner.run_epoch(epoch, case.plan.epoch(epoch), lambda step: _rate(case, step)))
+        results += [runner.run_epoch(e, case.plan.epoch(e), lambda step: _rate(case, step)) for e in range(epochs)]
     return params, results, runner
 
 
@@ -197,7 +215,11 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
     for name, slot in textbook.slots.items():
         _close(compiled.slots[name], slot, 1e-10)
     for mine, other in zip(found, expected, strict=True):
-        _close(np.array([mine.cost, mine.penalty, mine.gradient_norm]), np.array([other.cost, other.penalty, other.gradient_norm]), 1e-9)
+        _close(
+            np.array([mine.cost, mine.penalty, mine.gradient_norm]),
+            np.array([other.cost, other.penalty, other.gradient_norm]),
+            1e-9,
+        )
         assert mine.delta_norms.keys() == other.delta_norms.keys()
         for name in mine.delta_norms:
             _close(np.array(mine.delta_norms[name]), np.array(other.delta_norms[name]), 1e-9)
@@ -238,7 +260,8 @@ def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:
     for units in (1, 7, 9, 17, 33, 70):
         net = cp.Network.sequential(batch % 5 + units, units, 3, hidden="tanh", output="softmax")
         X, y = random.normal(size=(100, net.inputs)), random.integers(0, 3, 100)
-        case = Case(net, {"output": cp.CrossEntropy()}, X, {"output": y}, None, "mean", cp.Momentum(0.01), (), cp.Limits(),
+        case = Case(net, {"output": cp.CrossEntropy()}, X, {"output": y}, None, "mean", cp.Momentum(0.01), (),
+                    cp.Limits(),
                     BatchPlan(100, batch, None, True, 0), 0)  # fmt: skip
         theirs, _, _ = _train(case, dtype, TextbookEngine, epochs=1)
         ours, _, _ = _train(case, dtype, CompiledEngine, 2, epochs=1)

@@ -57,7 +57,7 @@ def train(
     """Train by gradient descent; `params` change in place, and the history of the epochs is returned.
 
     X (n samples, i inputs) and y as `cp.backpropagate` takes them. `batch_size` rows make a step: None takes the whole
-    set, 1 goes sample by sample (online); `batches` splits an epoch into that many nearly equal batches instead. Rows are
+    set, 1 goes sample by sample (online); `batches` splits an epoch into so many nearly equal batches instead. Rows are
     shuffled anew in each epoch, in an order that follows from (seed, epoch), unless `shuffle=False`. `validation` is
     (X, y), (X, y, sample_weight), or the share of rows to split off. `metrics` are names or functions of (y, yhat),
     computed after each epoch. `progress` is a bar on standard error; None shows it on a terminal only.

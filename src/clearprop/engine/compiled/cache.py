@@ -41,7 +41,7 @@ def place() -> Path | None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         warnings.warn(
-            f"clearprop: compiled code cannot be kept in {path} ({reason}), so each process compiles anew, for about 10 "
+            f"clearprop: compiled code cannot be kept in {path} ({reason}), so each process compiles anew, some 10 "
             "seconds. Set NUMBA_CACHE_DIR to a folder that can be written.",
             RuntimeWarning,
             stacklevel=2,

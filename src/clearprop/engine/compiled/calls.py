@@ -1,7 +1,8 @@
 """Calls of small compiled kernels by their address, so that the epoch loop is compiled once for all of them.
 
-A kernel is a C function, given as an int64. An argument that points into an array is given as a pointer to the array's start and a
-place in it. With Numba's compiler switched off an "address" is the number of a plain Python function, which gets views that start there.
+A kernel is a C function, given as an int64. An argument that points into an array is given as a pointer to the start of
+the array and a place in it. With Numba's compiler switched off an "address" is the number of a plain Python function,
+which gets views that start there.
 """
 
 from __future__ import annotations
@@ -24,11 +25,9 @@ def register(function: Callable[..., None]) -> int:
 
 
 def _plain_call(pattern: str, address: int, arguments: tuple[Any, ...]) -> None:
-    """`pattern` has a letter per argument of the kernel: p a pointer (start and place), n a whole number, r a real one."""
-    given, remaining = [], iter(arguments)
-    for letter in pattern:
-        given.append(next(remaining)[next(remaining) :] if letter == "p" else next(remaining))
-    _plain[address](*given)
+    """`pattern` has a letter per argument of the kernel: p start and place, n and r a whole and a real number."""
+    left = iter(arguments)
+    _plain[address](*[next(left)[next(left) :] if letter == "p" else next(left) for letter in pattern])
 
 
 def _caller(pattern: str) -> Any:
@@ -183,7 +182,9 @@ else:
     ):
         """C = S + A."""
         signature, codegen = _caller(ADD_ROWS)
-        return signature((a, a_at, offsets, offsets_at, rows, units, start, start_at, start_row, c, c_at, c_row)), codegen
+        return signature(
+            (a, a_at, offsets, offsets_at, rows, units, start, start_at, start_row, c, c_at, c_row)
+        ), codegen
 
     @intrinsic
     def _call_part(typing_context, address, table, table_at, work, work_at, a, b, c, d, e):

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numba.core import config
 
+from clearprop.engine.batches import Batches, Rate
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
-from clearprop.engine.compiled.memory import Memory, table_of
 from clearprop.engine.compiled.helpers import call_helper
+from clearprop.engine.compiled.memory import Memory, table_of
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.step import run_epoch
 from clearprop.engine.compiled.transfer import copy_in, copy_out, read_parameters
-from clearprop.engine.batches import Batches, Rate
 from clearprop.engine.cores import get_threads
 from clearprop.engine.textbook import EpochResult, Training
 from clearprop.errors import ArgumentError
@@ -63,7 +63,9 @@ class CompiledEngine:
         fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value)
         numbers[at.PREPARE], numbers[at.UPDATE] = fused
         numbers[at.PREPARE_PLAIN], numbers[at.UPDATE_PLAIN] = optimizer_kernels(training.optimizer, dtype)
-        numbers[at.SLOPE], numbers[at.VALUE] = penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
+        numbers[at.SLOPE], numbers[at.VALUE] = (
+            penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
+        )
         numbers[at.STORED], numbers[at.BOUNDED] = limits.clip_norm is not None, limits.max_norm is not None
         reals[at.CLIP_NORM], reals[at.CLIP_VALUE] = limits.clip_norm or 0.0, limits.clip_value or 0.0
         reals[at.MAX_NORM], reals[at.DECAY] = limits.max_norm or 0.0, training.optimizer.weight_decay
@@ -82,7 +84,9 @@ class CompiledEngine:
     @slots.setter
     def slots(self, given: dict[str, np.ndarray]) -> None:
         for name, panels in zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False):
-            copy_in(np.ascontiguousarray(given[name], self.params.dtype), panels, self.trained_copies, self.plan.lanes.panel)
+            copy_in(
+                np.ascontiguousarray(given[name], self.params.dtype), panels, self.trained_copies, self.plan.lanes.panel
+            )
 
     def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
         """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
@@ -90,8 +94,14 @@ class CompiledEngine:
             order, edges = batches.order, batches.edges
         else:
             order, edges = np.concatenate(batches), np.cumsum([0, *map(len, batches)])
-        rates = rate.over(self.steps, len(batches)) if isinstance(rate, Rate) else [rate(self.steps + s) for s in range(len(batches))]
-        return self.run_steps(epoch, order.astype(np.int64, copy=False), edges.astype(np.int64, copy=False), np.asarray(rates, np.float64))
+        rates = (
+            rate.over(self.steps, len(batches))
+            if isinstance(rate, Rate)
+            else [rate(self.steps + s) for s in range(len(batches))]
+        )
+        return self.run_steps(
+            epoch, order.astype(np.int64, copy=False), edges.astype(np.int64, copy=False), np.asarray(rates, np.float64)
+        )
 
     def run_steps(self, epoch: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> EpochResult:
         """One step per batch order[edges[s] : edges[s + 1]], with the rate rates[s]."""
@@ -116,10 +126,13 @@ class CompiledEngine:
             raise ArgumentError(f"batches: expected edges from 0 to at most {len(order)}, at least two, got {edges}.")
         if sizes.min() < 1 or sizes.max() > self.plan.batch:
             raise ArgumentError(
-                f"batches: expected batches of 1 to {self.plan.batch} rows, got sizes from {sizes.min()} to {sizes.max()}."
+                f"batches: expected batches of 1 to {self.plan.batch} rows, "
+                f"got sizes from {sizes.min()} to {sizes.max()}."
             )
         if order.min() < 0 or order.max() >= samples:
-            raise ArgumentError(f"batches: expected row numbers from 0 to {samples - 1}, got {order.min()} to {order.max()}.")
+            raise ArgumentError(
+                f"batches: expected row numbers from 0 to {samples - 1}, got {order.min()} to {order.max()}."
+            )
 
     def _set_keys(self, epoch: int) -> None:
         for place, layer in enumerate(self.params.net.layers):

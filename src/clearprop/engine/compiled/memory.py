@@ -57,7 +57,8 @@ PARTS = range(SWEEP, ADD_PENALTY + 1)
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, DROPOUT = 0, 1, 2, 3, 4
 
-# Results of an epoch: sums over its steps; what clipping multiplied by; penalties; squared norm of the last gradient; then by layer the squared norms of
+# Results of an epoch: sums over its steps; what clipping multiplied by; penalties; squared norm of the last
+# gradient; then by layer the squared norms of
 # delta and of the gradient.
 COST, SHARE, FACTOR, PENALTY, GRADIENT, LAYERS = 0, 1, 2, 3, 4, 5
 

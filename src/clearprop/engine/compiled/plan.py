@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from clearprop.activations import Identity
-from clearprop.connections import Wired
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
 from clearprop.engine.compiled.memory import Memory
@@ -251,7 +250,9 @@ class Plan:
         patterns = np.zeros(max(1, self.patterns.size), np.int64)
         for start, pattern in self.wirings.items():
             patterns[start : start + pattern.size] = pattern
-        trained = [aligned(max(1, self.trained if wanted else 1), self.dtype) for wanted in (slots > 0, slots > 1, stored)]
+        trained = [
+            aligned(max(1, self.trained if wanted else 1), self.dtype) for wanted in (slots > 0, slots > 1, stored)
+        ]
         fields: dict[str, Any] = {
             "numbers": numbers,
             "reals": np.zeros(at.DROPOUT + len(self.layers), np.float64),
@@ -309,7 +310,7 @@ class _Run:
 
 
 def as_run(X: np.ndarray) -> tuple[np.ndarray, int]:
-    """A matrix as the run of numbers it lies in, and the distance of its rows; copied only if its rows are in pieces."""
+    """A matrix as the run of numbers it lies in, and the distance of its rows; copied only if rows are in pieces."""
     item = X.itemsize
     neat = X.flags.aligned and X.dtype.isnative and (X.shape[1] == 1 or X.strides[1] == item)
     if not (neat and X.strides[0] >= 0 and X.strides[0] % item == 0):

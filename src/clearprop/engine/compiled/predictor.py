@@ -80,8 +80,14 @@ class Predictor:
         read_parameters(self._table, self._memory.work, params.flat, self._memory.weights, self._plan.copy_table())
 
     def __call__(self, X: Any) -> Any:
-        """Activations of the outputs for X (n samples, inputs); ShapeError or DataError for an X that cannot be used."""
-        neat = isinstance(X, np.ndarray) and X.dtype == self.dtype and X.ndim == 2 and X.flags.c_contiguous and X.flags.aligned
+        """Activations of the outputs for X (n samples, inputs); ShapeError or DataError for an X of no use."""
+        neat = (
+            isinstance(X, np.ndarray)
+            and X.dtype == self.dtype
+            and X.ndim == 2
+            and X.flags.c_contiguous
+            and X.flags.aligned
+        )
         if not (neat and X.shape[0] > 0 and X.shape[1] == self.net.inputs):
             X = np.ascontiguousarray(check_inputs(X, self.net.inputs, self.dtype))
         rows = len(X)

@@ -1,7 +1,8 @@
 """The three matrix products of a training step, on weights kept in panels.
 
-A matrix W (k rows, n columns) is kept as panels: `panel` columns at a time, each panel a contiguous (k, panel) block (the
-last one narrower, n rounded up to whole vectors). So a sweep reads W in one run, and the gradient of some rows of a
+A matrix W (k rows, n columns) is kept as panels: `panel` columns at a time, each panel a contiguous (k, panel) block
+(the last one narrower, n rounded up to whole vectors). So a sweep reads W in one run, and the gradient of some rows
+of a
 panel is one run as well, which the update rule consumes at once.
 
 The two kernels are C functions, called by address: they are compiled and kept on disk apart from the epoch loop.
@@ -9,7 +10,7 @@ The two kernels are C functions, called by address: they are compiled and kept o
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numba import from_dtype, njit, types
@@ -66,7 +67,7 @@ def add_rows(a, offsets, rows, units, start, start_row, c, c_row):
             c[r * c_row + j] = start[r * start_row + j] + a[offsets[r] + j]
 
 
-@lru_cache(maxsize=None)
+@cache
 def product_kernels(dtype: np.dtype) -> tuple[int, int, int]:
     """Addresses of `multiply`, `multiply_transposed` and `add_rows` in a precision."""
     if config.DISABLE_JIT:

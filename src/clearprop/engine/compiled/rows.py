@@ -46,7 +46,8 @@ def weighted_sum(m, layer, first, rows):
         else:
             call_multiply(
                 numbers[at.MULTIPLY], a, 0, m.offsets, rows_of_a, rows, of_layer(m, source, at.UNITS),
-                m.weights, of_connection(m, c, at.W), of_layer(m, layer, at.PADDED), numbers[at.LANES], numbers[at.PANEL],
+                m.weights, of_connection(m, c, at.W), of_layer(m, layer, at.PADDED),
+                numbers[at.LANES], numbers[at.PANEL],
                 start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
         fresh = False
@@ -96,7 +97,8 @@ def losses(m, begin, first, rows):
             of_layer(m, layer, at.LOSS),
             m.work, of_layer(m, layer, at.Z) + here, m.work, of_layer(m, layer, at.F) + here, m.work, y,
             m.batch_indices, chosen, m.work, m.numbers[at.WEIGHT_ROWS] + first,
-            m.work, (of_layer(m, layer, at.DELTA) if delta == -1 else delta) + here, m.values, first, rows, units, stride,
+            m.work, (of_layer(m, layer, at.DELTA) if delta == -1 else delta) + here,
+            m.values, first, rows, units, stride,
         )  # fmt: skip
 
 
@@ -118,7 +120,8 @@ def send_back(m, c, first, rows):
     else:
         call_multiply(
             numbers[at.MULTIPLY], m.work, 0, m.offsets, rows_of_delta, rows, of_layer(m, layer, at.UNITS),
-            m.weights, of_connection(m, c, at.W_T), of_layer(m, source, at.PADDED), numbers[at.LANES], numbers[at.PANEL],
+            m.weights, of_connection(m, c, at.W_T), of_layer(m, source, at.PADDED),
+            numbers[at.LANES], numbers[at.PANEL],
             start, start_at, start_row, m.work, error, stride,
         )  # fmt: skip
 
@@ -139,7 +142,8 @@ def backward(m, first, rows):
             if of_layer(m, layer, at.LOSS_DELTA) != -1:
                 more = of_layer(m, layer, at.LOSS_DELTA) - of_layer(m, layer, at.DELTA)
                 call_add_rows(
-                    m.numbers[at.ADD_ROWS], m.work, more, m.offsets, of_layer(m, layer, at.DELTA_ROWS) + first, rows, units,
+                    m.numbers[at.ADD_ROWS], m.work, more,
+                    m.offsets, of_layer(m, layer, at.DELTA_ROWS) + first, rows, units,
                     m.work, delta, stride, m.work, delta, stride,
                 )  # fmt: skip
         for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numba import from_dtype, njit, types
@@ -81,7 +81,7 @@ _PARTS = (
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernels(dtype: np.dtype) -> dict[int, int]:
     """Addresses of the products and the parts of a step in a precision, by their columns in `numbers`.
 

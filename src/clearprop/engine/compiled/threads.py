@@ -12,7 +12,6 @@ from numba import njit, types
 from numba.core import config
 from numba.extending import intrinsic
 
-
 # Places in `sync`, a cache line (8 numbers) apart.
 JOINED, ACTIVE, STARTED, ARRIVED, BASE, CLOSED = 0, 8, 16, 24, 32, 40
 SYNC = 64
@@ -123,7 +122,7 @@ else:
 
 @njit(error_model="numpy")
 def wait_until(numbers, place, least):
-    """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep in between."""
+    """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep."""
     tries = 0
     while atomic_load(numbers, place) < least:
         tries += 1

@@ -2,8 +2,8 @@
 
 Each step loads one row of B (a few vectors) and multiplies it by one number of each row of A, so a tile of 6 rows and 2
 vectors (4 with 512-bit registers) does 12 (24) fused multiply-adds for 8 (10) loads, as much as the machine can do.
-Rows of A are found through `offsets`, so a batch is read straight from where it lies. S, the start, has a row stride of its
-own: stride 0 spreads one row (a bias, or zeros), the stride of C adds to C.
+Rows of A are found through `offsets`, so a batch is read straight from where it lies. S, the start, has a row stride of
+its own: stride 0 spreads one row (a bias, or zeros), the stride of C adds to C.
 
 Every element of C is one chain of fused multiply-adds in the order of the shared dimension, whatever tile it is in, so
 results do not depend on how a product is cut into tiles or shared out to threads.
@@ -177,7 +177,23 @@ else:
 
     @intrinsic
     def tile_along(
-        typing_context, rows, vectors, a, offsets, offset, at, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, steps
+        typing_context,
+        rows,
+        vectors,
+        a,
+        offsets,
+        offset,
+        at,
+        b,
+        b_at,
+        b_row,
+        start,
+        start_at,
+        start_row,
+        c,
+        c_at,
+        c_row,
+        steps,
     ):
         """C = S + A B, row r of A at a[offsets[offset + r] + at :]."""
 
@@ -189,7 +205,23 @@ else:
 
     @intrinsic
     def tile_down(
-        typing_context, rows, vectors, a, offsets, offset, at, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, steps
+        typing_context,
+        rows,
+        vectors,
+        a,
+        offsets,
+        offset,
+        at,
+        b,
+        b_at,
+        b_row,
+        start,
+        start_at,
+        start_row,
+        c,
+        c_at,
+        c_row,
+        steps,
     ):
         """C = S + A^T B, row s of A (a step of the sweep) at a[offsets[offset + s] + at :]."""
 

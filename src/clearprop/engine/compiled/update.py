@@ -1,7 +1,8 @@
 """The second half of a training step: the gradient of some rows of each W, consumed by the update as it is made.
 
-Every row of a W belongs to one thread, which makes its gradient, adds the slope of the penalties, updates it and refreshes
-its column of the transposed copy. A bias, or the shared weights of a wired connection, belong to one thread as a whole.
+Every row of a W belongs to one thread, which makes its gradient, adds the slope of the penalties, updates it and
+refreshes its column of the transposed copy. A bias, or the shared weights of a wired connection, belong to one
+thread as a whole.
 """
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ from __future__ import annotations
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.calls import call_multiply_transposed, call_part, call_prepare, call_slope, call_update, call_value
+from clearprop.engine.compiled.calls import (
+    call_multiply_transposed,
+    call_part,
+    call_prepare,
+    call_slope,
+    call_update,
+    call_value,
+)
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.products import column_sums, transpose_block
 
@@ -169,7 +177,11 @@ def wired_gradient(table, work, c, samples, thread, detailed, unused):
         number = m.patterns[of_connection(m, c, at.PATTERN) + i]
         if number > 0:
             m.work[g + number - 1] += m.work[full + i]
-    trained, parameters, norms = of_connection(m, c, at.TRAINABLE), of_connection(m, c, at.PARAMETERS), of_connection(m, c, at.ROW_NORMS)
+    trained, parameters, norms = (
+        of_connection(m, c, at.TRAINABLE),
+        of_connection(m, c, at.PARAMETERS),
+        of_connection(m, c, at.ROW_NORMS),
+    )
     if trained:
         finish_weights(m, parameters, g, count)
     if detailed:
@@ -212,8 +224,9 @@ def gradients_and_updates(m, samples, thread, threads, detailed):
         if of_connection(m, c, at.KIND) == at.DENSE:
             if detailed or of_connection(m, c, at.TRAINABLE):
                 call_part(m, at.DENSE_GRADIENT, c, samples, thread, threads, detailed)
-        elif of_connection(m, c, at.KIND) == at.WIRED and c % threads == thread:
-            if detailed or of_connection(m, c, at.TRAINABLE):
+        elif of_connection(m, c, at.KIND) == at.WIRED:
+            wanted = detailed or of_connection(m, c, at.TRAINABLE)
+            if wanted and c % threads == thread:
                 call_part(m, at.WIRED_GRADIENT, c, samples, thread, detailed)
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
         if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread:
@@ -231,7 +244,10 @@ def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
         if of_connection(m, c, at.KIND) == at.WIRED:
             call_value(value, m.weights, place, of_connection(m, c, at.COUNT), m.results, at.PENALTY)
             continue
-        inputs, units = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS), of_layer(m, of_connection(m, c, at.LAYER), at.UNITS)
+        inputs, units = (
+            of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
+            of_layer(m, of_connection(m, c, at.LAYER), at.UNITS),
+        )
         whole = units // panel * panel
         call_value(value, m.weights, place, inputs * whole, m.results, at.PENALTY)
         width = of_layer(m, of_connection(m, c, at.LAYER), at.PADDED) - whole
@@ -284,10 +300,20 @@ def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
             continue
         if of_connection(m, c, at.KIND) == at.WIRED:
             if c % threads == thread:
-                apply_run(m, thread, at.PLAIN_WEIGHTS, of_connection(m, c, at.PARAMETERS), of_connection(m, c, at.COUNT), factor)
+                apply_run(
+                    m,
+                    thread,
+                    at.PLAIN_WEIGHTS,
+                    of_connection(m, c, at.PARAMETERS),
+                    of_connection(m, c, at.COUNT),
+                    factor,
+                )
                 call_part(m, at.EXPAND, c)
             continue
-        inputs, columns = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS), of_layer(m, of_connection(m, c, at.LAYER), at.PADDED)
+        inputs, columns = (
+            of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
+            of_layer(m, of_connection(m, c, at.LAYER), at.PADDED),
+        )
         row = first_row(inputs, numbers[at.LANES], thread, threads)
         rows = first_row(inputs, numbers[at.LANES], thread + 1, threads) - row
         for j in range(0, columns, numbers[at.PANEL]):
@@ -297,7 +323,9 @@ def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
             if of_connection(m, c, at.W_T) != -1:
                 call_part(m, at.REFRESH, c, row, rows, j, width)
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread and of_layer(m, layer, at.BIAS_KIND) == at.TRAINED_BIAS:
+        if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread and of_layer(
+            m, layer, at.BIAS_KIND
+        ) == at.TRAINED_BIAS:
             apply_run(m, thread, at.PLAIN_BIASES, of_layer(m, layer, at.BIAS), of_layer(m, layer, at.PADDED), factor)
 
 
@@ -330,7 +358,10 @@ def bound_weights(table, work, thread, threads, unused1, unused2, unused3):
                 call_part(m, at.EXPAND, c)
             turn += 1
             continue
-        inputs, columns = of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS), of_layer(m, of_connection(m, c, at.LAYER), at.PADDED)
+        inputs, columns = (
+            of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
+            of_layer(m, of_connection(m, c, at.LAYER), at.PADDED),
+        )
         for j in range(0, columns, panel):
             width = min(panel, columns - j)
             if turn % threads == thread:
