@@ -2,8 +2,7 @@
 
 A matrix W (k rows, n columns) is kept as panels: `panel` columns at a time, each panel a contiguous (k, panel) block
 (the last one narrower, n rounded up to whole vectors). So a sweep reads W in one run, and the gradient of some rows
-of a
-panel is one run as well, which the update rule consumes at once.
+of a panel is one run as well, which the update rule consumes at once.
 
 The two kernels are C functions, called by address: they are compiled and kept on disk apart from the epoch loop.
 """
