@@ -1,5 +1,7 @@
 """Feedforward networks trained by backpropagation: the error signals you can see, at the speed of the hardware."""
 
+from typing import TYPE_CHECKING, Any
+
 from clearprop.activations import (
     ACTIVATIONS,
     ELU,
@@ -35,6 +37,7 @@ from clearprop.analysis.r_operator import hessian_vector
 from clearprop.connections import Connection, Dense, Direct, Wired
 from clearprop.derivation import Derivation
 from clearprop.diagnosis import Diagnosis, Finding, diagnose
+from clearprop.engine.cores import get_threads, set_threads
 from clearprop.errors import ClearpropError, TrainingDiverged
 from clearprop.estimators import MLPClassifier, MLPRegressor
 from clearprop.evaluation import Evaluation
@@ -104,7 +107,20 @@ from clearprop.training.loop import train
 from clearprop.training.metrics import METRICS
 from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
 
+if TYPE_CHECKING:
+    from clearprop.engine.compiled.predictor import Predictor
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Numba is loaded when it is asked for."""
+    if name == "Predictor":
+        from clearprop.engine.compiled.predictor import Predictor
+
+        return Predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ACTIVATIONS",
@@ -173,6 +189,7 @@ __all__ = [
     "PerSample",
     "PointwiseLoss",
     "Poisson",
+    "Predictor",
     "Progress",
     "Quantile",
     "RMSprop",
@@ -202,6 +219,7 @@ __all__ = [
     "gauss_newton_diagonal",
     "gaussian",
     "gelu",
+    "get_threads",
     "hard_sigmoid",
     "hessian_vector",
     "identity",
@@ -215,6 +233,7 @@ __all__ = [
     "predict",
     "relu",
     "selu",
+    "set_threads",
     "sigmoid",
     "silu",
     "sine",

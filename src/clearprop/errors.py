@@ -26,6 +26,10 @@ class ArgumentError(ClearpropError, ValueError):
     """An argument has a value outside its range, such as a learning rate of zero."""
 
 
+class CompilationError(ArgumentError):
+    """A definition of one's own cannot be turned into compiled code; the textbook engine can run it."""
+
+
 class ShapeError(ClearpropError, ValueError):
     """An array has a shape that does not fit the network or the other arrays."""
 

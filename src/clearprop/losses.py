@@ -26,6 +26,7 @@ from clearprop.mathematics import (
     log,
     log_one_plus_exp,
     minimum,
+    one_hot,
     row_max,
     row_sum,
     sign,
@@ -351,8 +352,7 @@ class CrossEntropy(Loss):
     def _rows(self, y: Array, like: Array) -> Array:
         """Class indices as one-hot rows; then label smoothing."""
         if y.ndim == 1:
-            indices, y = y, np.zeros_like(like)
-            y[np.arange(len(indices)), indices] = 1
+            y = one_hot(y, like)
         if self.label_smoothing:
             y = (1 - self.label_smoothing) * y + self.label_smoothing / like.shape[-1]
         return y

@@ -99,6 +99,11 @@ def row_mean(x: Array) -> Array:
     return namespace(x).mean(x, axis=-1, keepdims=True)
 
 
+def one_hot(indices: Array, like: Array) -> Array:
+    """Rows of the shape and type of `like` (n, k) that are 1 at the column given by `indices` (n,), and 0 elsewhere."""
+    return (namespace(like).arange(like.shape[-1]) == indices[:, None]).astype(like.dtype)
+
+
 def logistic(z: Array) -> Array:
     """1 / (1 + exp(-z)) without overflow: only exp of a negative number is taken."""
     e = exp(-absolute(z))

@@ -10,6 +10,9 @@ import numpy as np
 
 _ORDER = 0x6F72646572  # keeps the orders apart from other uses of the same seed
 
+#: 2^64 divided by the golden ratio: multiples of it are spread evenly over the 64-bit numbers.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
 
 def epoch_order(seed: int, epoch: int, samples: int) -> np.ndarray:
     """The shuffled rows of an epoch (counted from 0).
@@ -27,6 +30,24 @@ def mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
+def dropout_key(seed: int, epoch: int, layer: int) -> np.ndarray:
+    """The number from which the mask of a layer in an epoch follows, (1,)."""
+    with np.errstate(over="ignore"):  # 64-bit arithmetic wraps round on purpose
+        key = np.zeros(1, np.uint64)
+        for part in (seed, epoch, layer):
+            key = mix(key + GOLDEN + np.uint64(part))
+        return key
+
+
+def mask_of(key: np.ndarray, rows: np.ndarray, units: int, dropout: float, dtype: np.dtype) -> np.ndarray:
+    """The mask (n, units) that follows from a layer's key: 0 with probability `dropout`, else 1 / (1 - dropout)."""
+    with np.errstate(over="ignore"):
+        row_keys = mix(key + GOLDEN * (rows.astype(np.uint64) + np.uint64(1)))
+        bits = mix(row_keys[:, None] + GOLDEN * (np.arange(units, dtype=np.uint64) + np.uint64(1)))
+    uniform = (bits >> np.uint64(11)) * 2.0**-53
+    return np.where(uniform < dropout, 0.0, 1.0 / (1.0 - dropout)).astype(dtype)
+
+
 def dropout_mask(
     seed: int, epoch: int, layer: int, rows: np.ndarray, units: int, dropout: float, dtype: np.dtype
 ) -> np.ndarray:
@@ -36,12 +57,4 @@ def dropout_mask(
     array([[0., 2., 0., 0.],
            [2., 0., 0., 0.]])
     """
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    with np.errstate(over="ignore"):  # 64-bit arithmetic wraps round on purpose
-        key = np.zeros(1, np.uint64)
-        for part in (seed, epoch, layer):
-            key = mix(key + golden + np.uint64(part))
-        row_keys = mix(key + golden * (rows.astype(np.uint64) + np.uint64(1)))
-        bits = mix(row_keys[:, None] + golden * (np.arange(units, dtype=np.uint64) + np.uint64(1)))
-    uniform = (bits >> np.uint64(11)) * 2.0**-53
-    return np.where(uniform < dropout, 0.0, 1.0 / (1.0 - dropout)).astype(dtype)
+    return mask_of(dropout_key(seed, epoch, layer), rows, units, dropout, dtype)

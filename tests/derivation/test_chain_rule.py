@@ -58,8 +58,8 @@ def test_every_parameter_of_200_random_networks():
                     else:
                         seen["full products that do not exist"] += 1
                 for value in found:
-                    # relative to the entry itself; where terms cancel to nothing, to rounding of the largest entry
-                    assert abs(value - wanted) <= 1e-12 * abs(wanted) + 1e-15 * largest, (text, value, wanted)
+                    # relative to the size of the gradient: where terms cancel, an entry may be rounding itself
+                    assert abs(value - wanted) <= 1e-12 * largest, (text, value, wanted)
                 seen["parameters"] += 1
         seen["networks"] += 1
         seen.update(set(problem.features()))

@@ -1,5 +1,43 @@
 """Engines: what runs the steps of an epoch. All give the same result to rounding."""
 
-from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
+from __future__ import annotations
 
-__all__ = ["EpochResult", "TextbookEngine", "Training"]
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
+from clearprop.errors import CompilationError
+from clearprop.parameters import Parameters
+
+__all__ = ["Engine", "EpochResult", "TextbookEngine", "Training", "make_engine"]
+
+
+class Engine(Protocol):
+    """Runs epochs of gradient descent on parameters, in place."""
+
+    training: Training
+    steps: int
+
+    def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
+        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+        ...
+
+
+def make_engine(name: str, training: Training, params: Parameters, batch: int) -> Engine:
+    """The engine of that name, for batches of up to `batch` rows.
+
+    "auto" is the textbook engine, until the compiled one starts as fast as it runs: it has to be compiled once on each
+    machine. Raises CompilationError where "compiled" was asked for and a definition cannot be compiled.
+    """
+    if name != "compiled":
+        return TextbookEngine(training, params)
+    if training.alpha or training.row_keys is not None:
+        raise CompilationError(
+            "The compiled engine has neither a penalty that belongs to the batch nor keys of rows; "
+            'use engine="textbook".'
+        )
+    from clearprop.engine.compiled.engine import CompiledEngine  # Numba takes a moment to load
+
+    return CompiledEngine(training, params, batch)

@@ -9,7 +9,7 @@ from typing import Any
 from clearprop.checks import check_choice, check_integer, check_number
 from clearprop.gradient_check.compare import AlongDirections, OneByOne
 from clearprop.gradient_check.given import Given, as_gradient
-from clearprop.gradient_check.mistakes import explain
+from clearprop.gradient_check.mistakes import Mistake, explain
 from clearprop.gradient_check.numeric import Derivative, choose
 from clearprop.gradient_check.pieces import check_pieces
 from clearprop.gradient_check.problem import Problem
@@ -78,10 +78,13 @@ def check_gradients(
     compare = AlongDirections(problem, derivative, several, seed) if several else OneByOne(problem, derivative)
     blocks = compare.blocks(given, missing)
     found = GradientCheck(tuple(blocks), tolerance, derivative.method, (), tuple(compare.kinks))
-    mistakes = () if found.ok else tuple(check_pieces(problem))
-    if not found.ok and gradient is not None:
-        mistakes = (*explain(problem, given, rate), *mistakes)
-    return replace(found, mistakes=mistakes, notes=tuple(_notes(derivative, several)))
+    mistakes: list[Mistake] = []
+    if not found.ok:
+        mistakes = [] if gradient is None else explain(problem, given, rate)
+        own = blocks if gradient is None else compare.blocks(problem.truth, frozenset())
+        if not all(found.passes(block) for block in own):  # then a definition is wrong, which the sweep followed
+            mistakes += check_pieces(problem)
+    return replace(found, mistakes=tuple(mistakes), notes=tuple(_notes(derivative, several)))
 
 
 def _notes(derivative: Derivative, directions: int) -> Iterator[str]:

@@ -30,7 +30,7 @@ def check_pieces(problem: Problem) -> list[Mistake]:
     for name, loss in problem.objective.losses.items():
         y = problem.objective.targets[name][:_ROWS]
         pieces.append(_of_loss(loss, net[name].f, seen.z[name][:_ROWS], y, name))
-    return [mistake for piece in pieces for mistake in piece.judge(max(problem.tolerance, 1e-7))]
+    return [mistake for piece in pieces for mistake in piece.judge(max(problem.tolerance, 1e-6))]
 
 
 @dataclass(frozen=True)
@@ -128,4 +128,4 @@ def _slope(f: Callable[[Array], Array], x: Array, unit: int | None = None) -> Ar
             (8 * (f(x + h * moved) - f(x - h * moved)) - (f(x + 2 * h * moved) - f(x - 2 * h * moved))) / (12 * h)
             for h in _STEPS
         )
-        return np.where(np.abs(wide - narrow) <= 1e-6 * (1 + np.abs(narrow)), wide, np.nan)
+        return np.where(np.abs(wide - narrow) <= 1e-7 * (1e-2 + np.abs(narrow)), wide, np.nan)

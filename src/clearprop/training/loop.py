@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from clearprop.checks import check_choice, check_integer, check_number, check_seed
-from clearprop.engine import EpochResult, TextbookEngine, Training
+from clearprop.engine import Engine, EpochResult, Training, make_engine
+from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import ArgumentError, DataError, TrainingDiverged
 from clearprop.losses import Loss
 from clearprop.network import Network
@@ -21,7 +22,6 @@ from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
 from clearprop.parameters import Parameters
 from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
-from clearprop.schedules import Progress
 from clearprop.trace import predict
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
 from clearprop.training.history import History
@@ -58,14 +58,16 @@ def train(
     """Train by gradient descent; `params` change in place, and the history of the epochs is returned.
 
     X (n samples, i inputs) and y as `cp.backpropagate` takes them. `batch_size` rows make a step: None takes the whole
-    set, 1 goes sample by sample (online); `batches` splits an epoch into that many nearly equal batches instead. Rows are
+    set, 1 goes sample by sample (online); `batches` splits an epoch into so many nearly equal batches instead. Rows are
     shuffled anew in each epoch, in an order that follows from (seed, epoch), unless `shuffle=False`. `validation` is
     (X, y), (X, y, sample_weight), or the share of rows to split off. `metrics` are names or functions of (y, yhat),
     computed after each epoch. `progress` is a bar on standard error; None shows it on a terminal only.
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
     finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last
-    finished step.
+    finished step (textbook engine) or the last finished epoch (compiled engine). `engine` is "textbook" for
+    the plain one, "compiled" for the fast one (which is compiled once on each machine, for the better part of a
+    minute), and "auto" for the textbook engine as yet.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.linspace(-1, 1, 20)[:, None]
@@ -81,7 +83,7 @@ def train(
     objective, held_out = _with_validation(
         prepare(net, params, X, y, loss, sample_weight, reduction), params, loss, validation, seed
     )
-    check_choice(engine, "engine", ("auto", "textbook"))
+    check_choice(engine, "engine", ("auto", "compiled", "textbook"))
     rule = as_optimizer(optimizer)
     penalties, limits = as_penalties(penalty), Limits(clip_norm, clip_value, max_norm)  # type: ignore[arg-type]
     run = Run(
@@ -102,7 +104,7 @@ def train(
         return run_lbfgs(run, rule, penalties, seed)
     descent = Training(objective, rule, penalties, limits, seed)
     plan = BatchPlan(objective.samples, batch_size, batches, shuffle, seed)
-    return _descend(run, TextbookEngine(descent, params), plan)
+    return _descend(run, make_engine(engine, descent, params, plan.largest), plan)
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,20 @@ class BatchPlan:
         size = min(self.batch_size or self.samples, self.samples)
         return np.append(np.arange(0, self.samples, size), self.samples)
 
-    def epoch(self, epoch: int) -> list[np.ndarray]:
+    @property
+    def largest(self) -> int:
+        """Rows of the largest batch."""
+        return int(np.diff(self._edges).max())
+
+    @cached_property
+    def _edges(self) -> np.ndarray:
+        return self.edges()
+
+    def epoch(self, epoch: int) -> Batches:
         """Row numbers of each batch of an epoch."""
-        shuffled = self.shuffle and len(self.edges()) > 2  # the order within one batch changes nothing
+        shuffled = self.shuffle and len(self._edges) > 2  # the order within one batch changes nothing
         order = epoch_order(self.seed, epoch, self.samples) if shuffled else np.arange(self.samples)
-        return [order[start:stop] for start, stop in pairwise(self.edges())]
+        return Batches(order, self._edges)
 
 
 @dataclass
@@ -215,15 +226,12 @@ class Run:
         return f"With them the largest weighted sum is {largest(self.objective, self.params)}{then}."
 
 
-def _descend(run: Run, engine: TextbookEngine, plan: BatchPlan) -> History:
+def _descend(run: Run, engine: Engine, plan: BatchPlan) -> History:
     schedule = engine.training.optimizer.schedule
     steps_per_epoch = len(plan.edges()) - 1
     watched = "validation cost" if run.held_out is not None else "cost"
 
-    def rate(step: int) -> float:
-        costs = run.history.columns.get(watched, [])
-        return schedule.at(Progress(step, steps_per_epoch, max(1, run.epochs), costs))
-
+    rate = Rate(schedule, steps_per_epoch, max(1, run.epochs), lambda: run.history.columns.get(watched, []))
     reason = None
     with ProgressBar(run.epochs, run.progress) as bar:
         for epoch in range(run.epochs):

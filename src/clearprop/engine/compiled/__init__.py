@@ -1,0 +1,1 @@
+"""The compiled engine: whole epochs as one compiled call."""

@@ -1,0 +1,103 @@
+"""Compilation of the parts of the engine, kept on disk from one process to the next.
+
+Numba's own cache looks at the file of a function alone. The parts of the engine share tables of columns and helpers, so
+here a change of any file of the engine counts; and the place is the one where the kernels are kept as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
+
+from clearprop.engine.compiled.machine import folder
+
+_PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@cache
+def fingerprint() -> str:
+    """What the sources of the engine hash to."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def place() -> Path | None:
+    """The folder of the engine's machine code, or None (with a warning) if it cannot be written."""
+    path = folder() / f"engine-{fingerprint()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        warnings.warn(
+            f"clearprop: compiled code cannot be kept in {path} ({reason}), so each process compiles anew, some 10 "
+            "seconds. Set NUMBA_CACHE_DIR to a folder that can be written.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return path if os.access(path, os.W_OK | os.R_OK) else None
+
+
+class _Locator:
+    """Tells Numba where to keep a function, and that all of the engine's sources are its source."""
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> _Locator:
+        del function, file
+        return cls()
+
+    def ensure_cache_path(self) -> None:
+        assert place() is not None
+
+    def get_cache_path(self) -> str:
+        return str(place())
+
+    def get_source_stamp(self) -> str:
+        return fingerprint()
+
+    def get_disambiguator(self) -> None:
+        return None
+
+
+class _Files(FunctionCache._impl_class):  # type: ignore[name-defined, misc]
+    _locator_classes = [_Locator]  # noqa: RUF012
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Files
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """A function for Python to call, compiled for the types it is called with, which holds no lock while it runs."""
+    if _PLAIN:
+        return function
+    dispatcher = njit(nogil=True, error_model="numpy")(function)
+    if place() is not None:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+_alive: list[CFunc] = []
+
+
+def address(function: Callable[..., Any], signature: Any) -> int:
+    """The address of a function compiled as a C function."""
+    options = {"nopython": True, "error_model": "numpy"}
+    compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
+    if place() is not None:
+        compiled._cache = _Cache(function)
+    compiled.compile()
+    _alive.append(compiled)
+    return compiled.address

@@ -1,0 +1,336 @@
+"""From traced operations to LLVM text: explicit vector instructions in a loop over rows and columns.
+
+Every element goes through the same vector instructions wherever it stands, so results do not depend on how rows or
+runs of elements are divided among threads. A definition with sums or maxima along a row takes several passes over the
+row: one for the values that each reduction needs, and a last one for the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from clearprop.engine.compiled.emission import BYTES, KERNEL, Emitter
+from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
+
+#: A value this many operations deep is kept between two passes over a row instead of being computed again.
+DEAR = 8
+#: Where the running sum, max or min of a row starts.
+NEUTRAL = {"sum": -0.0, "max": float("-inf"), "min": float("inf")}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes: `store` into an array (n, u), or `add` to a double precision array (n,)."""
+
+    pointer: str
+    value: Symbol
+    add: bool = False
+
+
+def ordered(targets: Iterable[Symbol], known: Container[int] = ()) -> list[Symbol]:
+    """The nodes that the targets need, operands first; what is known already (by id) is not looked into."""
+    found: dict[int, Symbol] = {}
+    waiting = list(targets)
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in found and id(node) not in known:
+            found[id(node)] = node
+            waiting += node.args
+    return sorted(found.values(), key=lambda node: node.place)
+
+
+def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
+    """How many passes over the row have to be over before a node can be computed; nodes come operands first."""
+    stage: dict[int, int] = {}
+    for node in nodes:
+        before = max((stage[id(x)] for x in node.args), default=0)
+        stage[id(node)] = before + (node.op == "reduce")
+    return stage
+
+
+class RowKernel(Emitter):
+    """A function over the rows of arrays (rows, units) that lie `stride` elements apart.
+
+    With `ragged`, there is one row of `units` elements that may end anywhere; without, rows are padded to whole
+    vectors, zeros are written to the padding of results, and what is read from padding reaches no result.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        pointers: Sequence[str],
+        outputs: Sequence[Output],
+        ragged: bool = False,
+    ) -> None:
+        super().__init__(graph)
+        self.pointers, self.outputs, self.ragged = pointers, outputs, ragged
+        self.nodes = ordered(output.value for output in outputs)
+        self.scalars = step_values(self.nodes, [output.value for output in outputs])
+        self.stage = stages(self.nodes)
+        self.reductions = [node for node in self.nodes if node.op == "reduce"]
+        stored = [output.value for output in outputs if not output.add]
+        self.last = max([self.stage[id(x)] for x in stored] + [self.stage[id(x)] - 1 for x in self.reductions])
+        self.kept = self._worth_keeping()
+
+    # ---------------------------------------------------------------------------------------------------------- plan
+    def targets(self, number: int) -> list[Symbol]:
+        """The values that a pass over the row is for."""
+        found = [node.args[0] for node in self.reductions if self.stage[id(node)] == number + 1]
+        if number == self.last:
+            found += [output.value for output in self.outputs if not output.add]
+        return found
+
+    def _worth_keeping(self) -> tuple[int, Symbol] | None:
+        """The dearest value that a later pass needs again, and the pass that computes it.
+
+        It is kept in the row of the first stored result. That may be an input's row, so no later pass may read one.
+        """
+        best, depth = None, DEAR
+        for number in range(self.last if any(not output.add for output in self.outputs) else 0):
+            later = [target for n in range(number + 1, self.last + 1) for target in self.targets(n)]
+            again = {id(node) for node in ordered(later)}
+            for node in ordered(self.targets(number)):
+                rest = ordered(later, known=[id(node)])
+                inside = sum(x.level == ELEMENT for x in ordered([node]))
+                reads = any(x.op == "input" and x.level == ELEMENT for x in rest)
+                if id(node) in again and node.kind == self.kind and inside > depth and not reads:
+                    best, depth = (number, node), inside
+        return best
+
+    # ------------------------------------------------------------------------------------------------------ emission
+    def text(self) -> str:
+        """The LLVM text."""
+        arguments = [f"ptr %{p}" for p in self.pointers] + ["i64 %rows", "i64 %units", "i64 %stride"]
+        if self.ragged:
+            last = [p for p in self.pointers if p in ("scalars", "total")]
+            arguments = [f"ptr %{p}" for p in self.pointers if p not in last] + ["i64 %units"]
+            arguments += [f"ptr %{p}" for p in last]
+        self._step_level()
+        head, self.lines = self.lines, []
+        if self.ragged:
+            self.row_offset = "0"
+            self._row()
+        else:
+            self._rows()
+        loops, self.lines = self.lines, []
+        body = "\n".join([f"define void @{KERNEL}({', '.join(arguments)}) {{", "entry:", *self.slots(), *head, *loops])
+        return "\n".join([*sorted(self.declared.values()), body, "  ret void", "}", ""])
+
+    def slots(self) -> list[str]:
+        """Memory of the loop counters and running reductions, which LLVM turns into registers."""
+        vector = self.type(self.kind)
+        return ["  %n = alloca i64", "  %j = alloca i64"] + [
+            f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))
+        ]
+
+    def _step_level(self) -> None:
+        """What depends on the step alone, once per call: read from `scalars`, or computed from the number of units."""
+        if "scalars" in self.pointers:
+            for place, node in enumerate(self.scalars):
+                address = self.emit(f"getelementptr double, ptr %scalars, i64 {place}")
+                value = self.emit(f"load double, ptr {address}")
+                self.names[id(node)] = self.emit(f"fptrunc double {value} to float") if node.kind == "float" else value
+        else:
+            for node in ordered(self.scalars):
+                if node.op == "units":
+                    self.names[id(node)] = self.emit("uitofp i64 %units to double")
+                else:
+                    self.compute(node)
+        self.spreads = {id(node): self.spread(self.names[id(node)], node.kind) for node in self.scalars}
+        self.iota = f"<{', '.join(f'i32 {lane}' for lane in range(self.lanes))}>"
+
+    def _rows(self) -> None:
+        condition, body, end = self.label("rows"), self.label("row"), self.label("end")
+        self.do("store i64 0, ptr %n")
+        self.do(f"br label %{condition}")
+        self.start(condition)
+        self.n = self.emit("load i64, ptr %n")
+        self.do(f"br i1 {self.emit(f'icmp slt i64 {self.n}, %rows')}, label %{body}, label %{end}")
+        self.start(body)
+        self.row_offset = self.emit(f"mul i64 {self.n}, %stride")
+        self._row()
+        self.do(f"store i64 {self.emit(f'add i64 {self.n}, 1')}, ptr %n")
+        self.do(f"br label %{condition}")
+        self.start(end)
+
+    def _row(self) -> None:
+        """All passes over one row."""
+        at_hand = dict(self.names)
+        for number in range(self.last + 1):
+            targets = self.targets(number)
+            for node in ordered(targets):
+                if node.level == ROW:
+                    self._row_level(node)
+            self._columns(number, targets)
+            for i, node in enumerate(self.reductions):
+                if self.stage[id(node)] == number + 1:
+                    running = self.emit(f"load {self.type(self.kind)}, ptr %running{i}")
+                    self.names[id(node)] = self.across(node.extra, running)
+        for output in self.outputs:
+            if output.add:
+                for node in ordered([output.value]):
+                    if node.level == ROW:
+                        self._row_level(node)
+                self._add(output)
+        self.names = at_hand
+
+    def _row_level(self, node: Symbol) -> None:
+        if node.op == "input" and id(node) not in self.names:
+            address = self.emit(f"getelementptr {node.kind}, ptr %{node.extra}, i64 {self.n}")
+            self.names[id(node)] = self.spread(self.emit(f"load {node.kind}, ptr {address}"), node.kind)
+        else:
+            self.compute(node)
+
+    def _add(self, output: Output) -> None:
+        value = self.lane(self.operand(output.value, ROW), self.kind, 0)
+        if self.kind == "float":
+            value = self.emit(f"fpext float {value} to double")
+        place = "0" if self.ragged else self.n
+        address = self.emit(f"getelementptr double, ptr %{output.pointer}, i64 {place}")
+        total = self.emit(f"fadd double {self.emit(f'load double, ptr {address}')}, {value}")
+        self.do(f"store double {total}, ptr {address}")
+
+    def _columns(self, number: int, targets: list[Symbol]) -> None:
+        """One pass over the columns of a row: whole vectors, and where the run is ragged the rest under a mask."""
+        vector = self.type(self.kind)
+        for i, node in enumerate(self.reductions):
+            if self.stage[id(node)] == number + 1:
+                self.do(f"store {vector} {self.literal(NEUTRAL[node.extra], self.kind)}, ptr %running{i}")
+        condition, body, end = self.label("columns"), self.label("column"), self.label("over")
+        self.do("store i64 0, ptr %j")
+        self.do(f"br label %{condition}")
+        self.start(condition)
+        self.j = self.emit("load i64, ptr %j")
+        following = self.emit(f"add i64 {self.j}, {self.lanes}")
+        more = f"icmp sle i64 {following}, %units" if self.ragged else f"icmp slt i64 {self.j}, %units"
+        self.do(f"br i1 {self.emit(more)}, label %{body}, label %{end}")
+        self.start(body)
+        self._vector(number, targets, masked=False)
+        self.do(f"store i64 {following}, ptr %j")
+        self.do(f"br label %{condition}")
+        self.start(end)
+        if self.ragged:
+            with self._only_if(f"icmp slt i64 {self.j}, %units"):
+                self._vector(number, targets, masked=True)
+        elif number == self.last:
+            self._trim()
+
+    @contextmanager
+    def _only_if(self, comparison: str) -> Iterator[None]:
+        """What is emitted inside runs only where a comparison holds."""
+        inside, after = self.label("inside"), self.label("after")
+        self.do(f"br i1 {self.emit(comparison)}, label %{inside}, label %{after}")
+        self.start(inside)
+        yield
+        self.do(f"br label %{after}")
+        self.start(after)
+
+    def _trim(self) -> None:
+        """Zeros in the padding of the results' last vector."""
+        vector, whole = self.type(self.kind), self.type(INTEGERS[self.kind])
+        with self._only_if(f"icmp sgt i64 {self.j}, %units"):
+            self.j = self.emit(f"sub i64 {self.j}, {self.lanes}")
+            self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
+            mask = self.emit(f"sext {self.type('i1')} {self._mask()} to {whole}")
+            for output in self.outputs:
+                if not output.add:
+                    value = self._load(output.pointer, self.kind, "")
+                    kept = self.emit(f"and {whole} {mask}, {self.emit(f'bitcast {vector} {value} to {whole}')}")
+                    self._store(output.pointer, self.emit(f"bitcast {whole} {kept} to {vector}"), "")
+
+    def _mask(self) -> str:
+        """Which lanes stand for real columns."""
+        rest = self.spread(self.emit(f"trunc i64 {self.emit(f'sub i64 %units, {self.j}')} to i32"), "i32")
+        return self.emit(f"icmp slt {self.type('i32')} {self.iota}, {rest}")
+
+    def _vector(self, number: int, targets: list[Symbol], masked: bool) -> None:
+        """The targets of a pass for one vector of columns."""
+        at_hand = dict(self.names)
+        self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
+        reducing = any(self.stage[id(node)] == number + 1 for node in self.reductions)
+        mask = self._mask() if masked or (reducing and not self.ragged) else ""
+        if self.kept and number > self.kept[0]:
+            self.names[id(self.kept[1])] = self._load(self._scratch, self.kind, "")
+        for node in ordered(targets, known=self.names):
+            if node.level == ELEMENT:
+                self._element(node, mask if masked else "")
+        if self.kept and number == self.kept[0]:
+            self._store(self._scratch, self.names[id(self.kept[1])], "")
+        self._accumulate(number, mask)
+        if number == self.last:
+            for output in self.outputs:
+                if not output.add:
+                    self._store(output.pointer, self.operand(output.value, ELEMENT), mask if masked else "")
+        self.names = at_hand
+
+    @property
+    def _scratch(self) -> str:
+        return next(output.pointer for output in self.outputs if not output.add)
+
+    def _accumulate(self, number: int, mask: str) -> None:
+        vector = self.type(self.kind)
+        for i, node in enumerate(self.reductions):
+            if self.stage[id(node)] == number + 1:
+                value = self.operand(node.args[0], ELEMENT)
+                if mask:
+                    neutral = self.literal(NEUTRAL[node.extra], self.kind)
+                    value = self.emit(f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {neutral}")
+                running = self.emit(f"load {vector}, ptr %running{i}")
+                self.do(f"store {vector} {self.combine(node.extra, running, value)}, ptr %running{i}")
+
+    def _element(self, node: Symbol, mask: str) -> None:
+        if node.op == "input":
+            self.names[id(node)] = self._load(node.extra, node.kind, mask)
+        elif node.op == "column":
+            start = self.spread(self.emit(f"trunc i64 {self.j} to i32"), "i32")
+            place = self.emit(f"add {self.type('i32')} {start}, {self.iota}")
+            wide = f"sext {self.type('i32')} {place} to {self.type('i64')}"
+            self.names[id(node)] = place if node.kind == "i32" else self.emit(wide)
+        else:
+            self.compute(node)
+
+    def _load(self, pointer: str, kind: str, mask: str) -> str:
+        vector, size = self.type(kind), BYTES[kind]
+        address = self.emit(f"getelementptr {kind}, ptr %{pointer}, i64 {self.offset}")
+        if not mask:
+            return self.emit(f"load {vector}, ptr {address}, align {size}")
+        name = f"llvm.masked.load.v{self.lanes}{'f32' if kind == 'float' else 'f64'}.p0"
+        function = self.declare(name, vector, ["ptr", "i32 immarg", self.type("i1"), vector])
+        zero = f"{vector} zeroinitializer"
+        return self.emit(f"call {vector} {function}(ptr {address}, i32 {size}, {self.type('i1')} {mask}, {zero})")
+
+    def _store(self, pointer: str, value: str, mask: str) -> None:
+        vector, size = self.type(self.kind), BYTES[self.kind]
+        address = self.emit(f"getelementptr {self.kind}, ptr %{pointer}, i64 {self.offset}")
+        if not mask:
+            self.do(f"store {vector} {value}, ptr {address}, align {size}")
+            return
+        name = f"llvm.masked.store.v{self.lanes}{'f32' if self.kind == 'float' else 'f64'}.p0"
+        function = self.declare(name, "void", [vector, "ptr", "i32 immarg", self.type("i1")])
+        self.do(f"call void {function}({vector} {value}, ptr {address}, i32 {size}, {self.type('i1')} {mask})")
+
+
+class StepKernel(Emitter):
+    """A function that computes the numbers of one step from its rate, its number t and the share weights shrink by."""
+
+    def text(self, values: Sequence[Symbol]) -> str:
+        """The LLVM text; value k goes to scalars[k]."""
+        for node in ordered(values):
+            if node.op == "input":
+                self.names[id(node)] = f"%{node.extra}" if node.extra != "t" else self.emit("sitofp i64 %t to double")
+            else:
+                self.compute(node)
+        for place, node in enumerate(values):
+            value = self.operand(node, STEP)
+            wide = self.emit(f"fpext float {value} to double") if node.kind == "float" else value
+            self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {place}')}")
+        head = f"define void @{KERNEL}(double %rate, i64 %t, double %shrink, ptr %scalars) {{\nentry:"
+        return "\n".join([*sorted(self.declared.values()), head, *self.lines, "  ret void", "}", ""])
+
+
+def step_values(nodes: Iterable[Symbol], results: Iterable[Symbol]) -> list[Symbol]:
+    """The numbers of one step that arrays meet or that are results, in a fixed order."""
+    met = [x for node in nodes if node.level != STEP for x in node.args] + list(results)
+    return list({id(x): x for x in met if x.level == STEP and x.op != "constant"}.values())

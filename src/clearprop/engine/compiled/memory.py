@@ -1,0 +1,189 @@
+"""The memory of the compiled engine: what the epoch loop reads and writes, as flat arrays and tables of whole numbers.
+
+Tables have a row per layer (row 0 is the network's input) and a row per connection; their columns are named here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+from numba.core import config
+from numba.extending import intrinsic
+
+# Columns of the table of layers. Places are offsets into `work` unless said otherwise; -1 stands for "none".
+UNITS, PADDED, STRIDE = 0, 1, 2  # units, rounded up to whole vectors, distance of rows
+Z, F, A, MASK = 3, 4, 5, 6  # f(z) before dropout, a after it, and its mask
+DELTA, LOSS_DELTA = 7, 8  # delta by the targets (or the loss), and by the loss where there are both
+A_ROWS, DELTA_ROWS = 9, 10  # offsets of the rows of a and delta, as places in `offsets`
+FIRST, LAST = 11, 12  # its connections
+BIAS, BIAS_KIND = 13, 14  # place in `weights`, and what is done with it
+FORWARD, PULLBACK = 15, 16  # addresses of kernels
+OUTPUT, TARGETS = 17, 18  # number among the outputs; whether other layers take it
+LOSS, Y, Y_WIDTH, Y_START = 19, 20, 21, 22  # kernel, place of gathered targets, row width (0: indices), start in m.y
+NORM = 23  # place of its norms in `norms`
+LAYER_COLUMNS = 24
+
+# Columns of the table of connections; W, W_T and PARAMETERS are places in `weights`.
+KIND, SOURCE, LAYER = 0, 1, 2
+W, W_T, PARAMETERS, COUNT = 3, 4, 5, 6  # panels of W, of its transpose, what is trained, how many numbers that is
+TRAINABLE, SEND, PATTERN = 7, 8, 9  # SEND: how it gives the error signal to its source; PATTERN: place in `patterns`
+ROW_NORMS, NORM_COUNT = 10, 11  # squared norms of the rows of dJ/dW in `norms` (one for shared weights)
+FULL = 12  # wired connections: place in `work` of dJ/dW in panels, then of the gradient of the shared weights
+CONNECTION_COLUMNS = 13
+
+DENSE, IDENTITY, WIRED = 0, 1, 2
+NO_BIAS, TRAINED_BIAS, FROZEN_BIAS = 0, 1, 2
+SEND_NOTHING, SEND_FIRST, SEND_MORE = 0, 1, 2
+
+# Whole numbers of the run.
+X_STRIDE, MEAN, WEIGHTED = 0, 1, 2
+PREPARE, UPDATE, PREPARE_PLAIN, UPDATE_PLAIN, SLOPE = 3, 4, 5, 6, 7
+STORED, BOUNDED = 8, 9  # whether the gradient is stored (for clipping by norm); whether max_norm is set
+LANES, PANEL, BLOCK = 10, 11, 12
+ZEROS = 13  # place in `weights` of zeros
+SCRATCH, SCRATCH_SIZE, WEIGHT_ROWS = 14, 15, 16  # places in `work`: a block per thread, sample weights of the batch
+STEPS_DONE = 17  # steps before this epoch
+LAYER_COUNT, CONNECTION_COUNT = 18, 19  # rows of the tables
+MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
+SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
+REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
+ADD_PENALTY, ADD_ROWS, VALUE = 32, 33, 34
+NUMBERS = 35
+#: The parts of a step in the order of their addresses.
+PARTS = range(SWEEP, ADD_PENALTY + 1)
+
+# Real numbers of the run, then one dropout rate per layer.
+CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, DROPOUT = 0, 1, 2, 3, 4
+
+# Results of an epoch: sums over its steps; what clipping multiplied by; penalties; squared norm of the last
+# gradient; then by layer the squared norms of
+# delta and of the gradient.
+COST, SHARE, FACTOR, PENALTY, GRADIENT, LAYERS = 0, 1, 2, 3, 4, 5
+
+#: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
+#: weights whose gradient was finished before, and for biases.
+SCALARS = 32
+FUSED_WEIGHTS, PLAIN_WEIGHTS, PLAIN_BIASES, SCALAR_SETS = 0, 1, 2, 3
+
+
+class Memory(NamedTuple):
+    """Everything the epoch loop works on: arrays outside, plain pointers inside compiled code."""
+
+    numbers: Any  #: int64, see above
+    reals: Any  #: float64
+    layers: Any  #: int64 (layers + 1, LAYER_COLUMNS), flattened
+    connections: Any  #: int64 (connections, CONNECTION_COLUMNS), flattened
+    X: Any  #: the caller's X, seen as one run
+    y: Any  #: targets of the outputs with values, one after the other
+    indices: Any  #: int64, targets of the outputs with class indices
+    sample_weight: Any  #: (n,) or unused
+    offsets: Any  #: int64, where the rows of each layer's a and delta start
+    weights: Any  #: parameters in panels
+    slot0: Any  #: the optimizer's slots, laid out as the trained part of `weights`
+    slot1: Any
+    gradients: Any  #: stored gradients, or unused
+    work: Any  #: z, a, delta, ... of the batch
+    batch_indices: Any  #: int64, class indices of the batch
+    patterns: Any  #: int64, wired connections: number of the shared weight in panel order
+    values: Any  #: float64, weighted loss of each row of the batch
+    norms: Any  #: float64, squared norms
+    scalars: Any  #: float64, what `prepare` kernels computed, for each thread
+    keys: Any  #: uint64, dropout key of each layer in this epoch
+    results: Any  #: float64
+    sync: Any  #: int64, how threads meet
+    order: Any  #: int64, the rows of the data in the order of the epoch
+    edges: Any  #: int64, where each batch starts in it, and the end
+    rates: Any  #: float64, the learning rate of each step
+    table: Any = None  #: in compiled code, where all these addresses are
+
+
+def table_of(memory):
+    """What compiled code gets: the addresses of all arrays (plain Python gets the memory itself)."""
+    if config.DISABLE_JIT:
+        return memory
+    return np.array([0 if array is None else array.__array_interface__["data"][0] for array in memory], np.int64)
+
+
+if config.DISABLE_JIT:
+
+    def memory_at(table, work):
+        """The memory whose addresses are in `table`; `work` tells the precision."""
+        return table
+
+    def pointer(array):
+        """Where an array starts."""
+        return array
+
+else:
+
+    @intrinsic
+    def pointer(typing_context, array):
+        """Where an array starts."""
+
+        def codegen(context, builder, signature, args):
+            return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+        return types.CPointer(array.dtype)(array), codegen
+
+    def _reader(kind):
+        """An intrinsic that reads the address at a place of a table, as a pointer."""
+
+        @intrinsic
+        def read(typing_context, table, place, work):
+            pointer = work if kind is None else types.CPointer(kind)
+
+            def codegen(context, builder, signature, args):
+                address = builder.load(builder.gep(args[0], [args[1]]))
+                return builder.inttoptr(address, context.get_value_type(pointer))
+
+            return pointer(table, types.intp, work), codegen
+
+        return read
+
+    _whole, _double, _key, _real = _reader(types.int64), _reader(types.float64), _reader(types.uint64), _reader(None)
+
+    @njit(error_model="numpy")
+    def memory_at(table, work):
+        """The memory whose addresses are in `table`; `work` tells the precision."""
+        return Memory(
+            _whole(table, 0, work),
+            _double(table, 1, work),
+            _whole(table, 2, work),
+            _whole(table, 3, work),
+            _real(table, 4, work),
+            _real(table, 5, work),
+            _whole(table, 6, work),
+            _real(table, 7, work),
+            _whole(table, 8, work),
+            _real(table, 9, work),
+            _real(table, 10, work),
+            _real(table, 11, work),
+            _real(table, 12, work),
+            _real(table, 13, work),
+            _whole(table, 14, work),
+            _whole(table, 15, work),
+            _double(table, 16, work),
+            _double(table, 17, work),
+            _double(table, 18, work),
+            _key(table, 19, work),
+            _double(table, 20, work),
+            _whole(table, 21, work),
+            _whole(table, 22, work),
+            _whole(table, 23, work),
+            _double(table, 24, work),
+            table,
+        )
+
+
+@njit(error_model="numpy")
+def of_layer(m, layer, column):
+    """A number of the table of layers."""
+    return m.layers[layer * LAYER_COLUMNS + column]
+
+
+@njit(error_model="numpy")
+def of_connection(m, connection, column):
+    """A number of the table of connections."""
+    return m.connections[connection * CONNECTION_COLUMNS + column]

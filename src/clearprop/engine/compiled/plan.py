@@ -1,0 +1,319 @@
+"""A network and its training as tables of numbers and as memory that the epoch loop works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clearprop.activations import Identity
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
+from clearprop.engine.compiled.memory import Memory
+from clearprop.engine.compiled.step import kernels
+from clearprop.engine.compiled.vectors import Lanes, lanes_of
+from clearprop.losses import Loss
+from clearprop.network import INPUT, Network
+from clearprop.parameters import Block, layout
+
+#: Memory is given out in whole cache lines.
+LINE = 64
+
+
+@dataclass
+class Region:
+    """Places given out one after the other in an array that is made once its size is known."""
+
+    line: int
+    size: int = 0
+
+    def take(self, count: int) -> int:
+        """The place of `count` numbers."""
+        place = self.size
+        self.size += -(-count // self.line) * self.line
+        return place
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One W or b: where it lies in the flat vector and in the panels."""
+
+    block: Block
+    place: int
+    rows: int
+    columns: int
+    padded: int
+
+
+@dataclass
+class Plan:
+    """Where everything lies, for batches of up to `batch` rows; `losses` only where training is planned."""
+
+    net: Network
+    dtype: np.dtype
+    batch: int
+    threads: int
+    losses: Mapping[str, Loss] | None = None
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lanes: Lanes = lanes_of(self.dtype)
+        line = LINE // self.dtype.itemsize
+        self.weights, self.work = Region(line), Region(line)
+        self.offsets, self.norms, self.patterns = Region(8), Region(8), Region(8)
+        self.index = {INPUT: 0} | {layer.name: i + 1 for i, layer in enumerate(self.net.layers)}
+        self.layers = np.full((len(self.index), at.LAYER_COLUMNS), -1, np.int64)
+        flat = [(layer, c) for layer in self.net.layers for c in layer.connections]
+        self.connections = np.full((len(flat), at.CONNECTION_COLUMNS), -1, np.int64)
+        self.wirings: dict[int, np.ndarray] = {}
+        self.copies: list[Copy] = []
+        self.offset_values: list[tuple[int, int, int]] = []
+        self._plan_layers()
+        self._plan_parameters()
+        self._plan_senders()
+        self.zeros = self.weights.take(max(int(self.layers[:, at.PADDED].max()), self.lanes.panel))
+        self.weight_rows = self.work.take(self.batch)
+        self.scratch_size = self._scratch_size()
+        self.scratch = self.work.take(self.scratch_size * self.threads)
+        self._fill_in_zeros()
+
+    @property
+    def training(self) -> bool:
+        """Whether a backward sweep is planned as well."""
+        return self.losses is not None
+
+    def _stride(self, units: int) -> int:
+        """Distance of rows: whole cache lines, and never a multiple of 256 bytes, which would crowd few cache sets."""
+        line = LINE // self.dtype.itemsize
+        stride = -(-units // line) * line
+        return stride + line if stride % (4 * line) == 0 else stride
+
+    def _rows(self, stride: int, place: int) -> int:
+        """Offsets of the rows of a buffer."""
+        start = self.offsets.take(self.batch)
+        self.offset_values.append((start, place, stride))
+        return start
+
+    def _plan_layers(self) -> None:
+        """Buffers and kernels of each layer."""
+        self.layers[0, at.UNITS] = self.net.inputs
+        self.layers[0, at.PADDED] = self.lanes.padded(self.net.inputs)
+        self.layers[0, at.A_ROWS] = self.offsets.take(self.batch)
+        taken = {c.source for layer in self.net.layers for c in layer.connections}
+        first = 0
+        for layer in self.net.layers:
+            row = self.layers[self.index[layer.name]]
+            row[at.UNITS], row[at.PADDED] = layer.units, self.lanes.padded(layer.units)
+            stride = row[at.STRIDE] = self._stride(layer.units)
+            row[at.FIRST], row[at.LAST] = first, first + len(layer.connections)
+            first += len(layer.connections)
+            row[at.TARGETS] = layer.name in taken
+            size = self.batch * int(stride)
+            row[at.Z] = row[at.F] = self.work.take(size)
+            if type(layer.f) is not Identity:
+                row[at.FORWARD], row[at.PULLBACK] = activation_kernels(layer.f, self.dtype)
+                is_output = layer.name in (self.net.outputs or ())
+                if self.training and (is_output or reads_z(layer.f)):
+                    row[at.F] = self.work.take(size)
+            row[at.A] = row[at.F]
+            if self.training and layer.dropout:
+                row[at.A], row[at.MASK] = self.work.take(size), self.work.take(size)
+            row[at.A_ROWS] = self._rows(stride, int(row[at.A]))
+            if self.training:
+                row[at.DELTA] = self.work.take(size)
+                row[at.DELTA_ROWS] = self._rows(stride, int(row[at.DELTA]))
+                row[at.NORM] = self.norms.take(1)
+        self._plan_outputs()
+
+    def _plan_outputs(self) -> None:
+        """Kernels of the losses, and where the targets are."""
+        self.index_rows = y_start = index_start = 0
+        for number, name in enumerate(self.losses or ()):
+            row, y = self.layers[self.index[name]], self.targets[name]
+            row[at.OUTPUT] = number
+            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1)
+            size = self.batch * int(row[at.STRIDE])
+            if row[at.TARGETS]:
+                row[at.LOSS_DELTA] = self.work.take(size)
+            if y.ndim == 1:
+                row[at.Y_WIDTH], row[at.Y_START], row[at.Y] = 0, index_start, self.index_rows
+                index_start += len(y)
+                self.index_rows += self.batch
+            else:
+                row[at.Y_WIDTH], row[at.Y_START], row[at.Y] = y.shape[1], y_start, self.work.take(size)
+                y_start += y.size
+
+    def _plan_parameters(self) -> None:
+        """Places of W, its transposed copy and b: what is trained comes first, as the slots need only that part."""
+        blocks = {(block.layer, block.source): block for block in layout(self.net).blocks}
+        for trained in (True, False):
+            for layer in self.net.layers:
+                place = self.index[layer.name]
+                for c, row in self._connections_of(layer.name):
+                    if c.kind != "identity" and c.trainable == trained:
+                        self._place_parameters(row, c, blocks[layer.name, c.source])
+                b = blocks.get((layer.name, None))
+                if b is not None and b.trainable == trained:
+                    padded = self.lanes.padded(layer.units)
+                    self.layers[place, at.BIAS] = self.weights.take(padded)
+                    self.layers[place, at.BIAS_KIND] = at.TRAINED_BIAS if trained else at.FROZEN_BIAS
+                    self.copies.append(Copy(b, int(self.layers[place, at.BIAS]), 1, layer.units, padded))
+            if trained:
+                self.trained = self.weights.size
+        for layer in self.net.layers:
+            for c, row in self._connections_of(layer.name):
+                self._place_copies(layer.name, row, c)
+
+    def _connections_of(self, name: str) -> list[tuple[Any, np.ndarray]]:
+        place = self.index[name]
+        first = int(self.layers[place, at.FIRST])
+        return [(c, self.connections[first + i]) for i, c in enumerate(self.net[name].connections)]
+
+    def _place_parameters(self, row: np.ndarray, c: Any, block: Block) -> None:
+        inputs, units = self.net.units(c.source), self.net.units(block.layer)
+        padded = self.lanes.padded(units)
+        if c.kind == "wired":
+            row[at.COUNT] = c.shared
+            row[at.PARAMETERS] = self.weights.take(c.shared)
+            self.copies.append(Copy(block, int(row[at.PARAMETERS]), 1, c.shared, c.shared))
+        else:
+            row[at.W] = row[at.PARAMETERS] = self.weights.take(inputs * padded)
+            self.copies.append(Copy(block, int(row[at.W]), inputs, units, padded))
+
+    def _place_copies(self, layer: str, row: np.ndarray, c: Any) -> None:
+        """What is made of the parameters, and the connection's other columns."""
+        inputs, units = self.net.units(c.source), self.net.units(layer)
+        row[at.KIND] = {"dense": at.DENSE, "identity": at.IDENTITY, "wired": at.WIRED}[c.kind]
+        row[at.SOURCE], row[at.LAYER], row[at.TRAINABLE] = self.index[c.source], self.index[layer], c.trainable
+        row[at.SEND] = at.SEND_NOTHING
+        if c.kind == "identity":
+            return
+        if c.kind == "wired":
+            row[at.W] = self.weights.take(inputs * self.lanes.padded(units))
+            row[at.PATTERN] = self.patterns.take(inputs * self.lanes.padded(units))
+            self.wirings[int(row[at.PATTERN])] = self.panels(c.numbers)
+        if self.training:
+            row[at.NORM_COUNT] = 1 if c.kind == "wired" else inputs
+            row[at.ROW_NORMS] = self.norms.take(int(row[at.NORM_COUNT]))
+            if c.source != INPUT:
+                row[at.W_T] = self.weights.take(units * self.lanes.padded(inputs))
+            if c.kind == "wired":
+                row[at.FULL] = self.work.take(inputs * self.lanes.padded(units) + c.shared)
+
+    def _plan_senders(self) -> None:
+        """In the backward sweep the first error signal that reaches a layer is written, the others are added."""
+        reached = set()
+        for layer in reversed(self.net.layers):
+            for c, row in self._connections_of(layer.name):
+                if self.training and c.source != INPUT:
+                    row[at.SEND] = at.SEND_MORE if c.source in reached else at.SEND_FIRST
+                    reached.add(c.source)
+
+    def _scratch_size(self) -> int:
+        return max(self.lanes.block * self.lanes.panel, int(self.layers[:, at.PADDED].max()))
+
+    def _fill_in_zeros(self) -> None:
+        for layer in self.net.layers:
+            row = self.layers[self.index[layer.name]]
+            if row[at.BIAS] == -1:
+                row[at.BIAS], row[at.BIAS_KIND] = self.zeros, at.NO_BIAS
+
+    def panels(self, W: np.ndarray) -> np.ndarray:
+        """A matrix as panels, one after the other."""
+        rows, columns = W.shape
+        padded = np.zeros((rows, self.lanes.padded(columns)), W.dtype)
+        padded[:, :columns] = W
+        width = self.lanes.panel
+        return np.concatenate([padded[:, j : j + width].ravel() for j in range(0, padded.shape[1], width)])
+
+    def numbers(self) -> np.ndarray:
+        """The run's whole numbers that follow from the network alone."""
+        numbers = np.zeros(at.NUMBERS, np.int64)
+        numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK] = self.lanes.lanes, self.lanes.panel, self.lanes.block
+        numbers[at.ZEROS], numbers[at.SCRATCH], numbers[at.SCRATCH_SIZE] = self.zeros, self.scratch, self.scratch_size
+        numbers[at.WEIGHT_ROWS] = self.weight_rows
+        numbers[at.LAYER_COUNT], numbers[at.CONNECTION_COUNT] = len(self.layers), len(self.connections)
+        for column, address in kernels(self.dtype).items():
+            numbers[column] = address
+        return numbers
+
+    def memory(self, X: np.ndarray, slots: int = 0, stored: bool = False, **given: Any) -> Memory:
+        """Memory of this plan; `given` replaces fields."""
+        nothing, no_numbers = np.zeros(1, self.dtype), np.zeros(1, np.int64)
+        numbers = self.numbers()
+        X, numbers[at.X_STRIDE] = as_run(X)
+        offsets = np.zeros(max(1, self.offsets.size), np.int64)
+        for start, place, stride in self.offset_values:
+            offsets[start : start + self.batch] = place + stride * np.arange(self.batch)
+        patterns = np.zeros(max(1, self.patterns.size), np.int64)
+        for start, pattern in self.wirings.items():
+            patterns[start : start + pattern.size] = pattern
+        trained = [
+            aligned(max(1, self.trained if wanted else 1), self.dtype) for wanted in (slots > 0, slots > 1, stored)
+        ]
+        fields: dict[str, Any] = {
+            "numbers": numbers,
+            "reals": np.zeros(at.DROPOUT + len(self.layers), np.float64),
+            "layers": self.layers.ravel(),
+            "connections": self.connections.ravel(),
+            "X": X,
+            "y": nothing,
+            "indices": no_numbers,
+            "sample_weight": nothing,
+            "offsets": offsets,
+            "weights": aligned(self.weights.size, self.dtype),
+            "slot0": trained[0],
+            "slot1": trained[1],
+            "gradients": trained[2],
+            "work": aligned(self.work.size, self.dtype),
+            "batch_indices": np.zeros(max(1, self.index_rows), np.int64),
+            "patterns": patterns,
+            "values": np.zeros(self.batch, np.float64),
+            "norms": np.zeros(max(1, self.norms.size), np.float64),
+            "scalars": np.zeros(self.threads * at.SCALAR_SETS * at.SCALARS, np.float64),
+            "keys": np.zeros(len(self.layers), np.uint64),
+            "results": np.zeros(at.LAYERS + 2 * len(self.layers), np.float64),
+            "sync": no_numbers,
+            "order": no_numbers,
+            "edges": no_numbers,
+            "rates": np.zeros(1, np.float64),
+        }
+        return Memory(**(fields | given))
+
+    def copy_table(self, wanted: Callable[[Copy], bool] = lambda copy: True) -> np.ndarray:
+        """A row per W or b: start in the flat vector, place, rows, columns, padded columns."""
+        rows = [[c.block.start, c.place, c.rows, c.columns, c.padded] for c in self.copies if wanted(c)]
+        return np.array(rows, np.int64).reshape(-1, 5)
+
+
+def aligned(size: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that start at a cache line."""
+    spare = LINE // dtype.itemsize
+    array = np.zeros(size + spare, dtype)
+    skip = (-array.ctypes.data % LINE) // dtype.itemsize
+    return array[skip : skip + size]
+
+
+class _Run:
+    """The memory of an array from its first number to its last, as NumPy is to see it."""
+
+    def __init__(self, array: np.ndarray, count: int) -> None:
+        self.owner = array
+        self.__array_interface__ = {
+            "data": (array.__array_interface__["data"][0], False),  # read-only arrays are only read, here too
+            "shape": (count,),
+            "typestr": array.dtype.str,
+            "version": 3,
+        }
+
+
+def as_run(X: np.ndarray) -> tuple[np.ndarray, int]:
+    """A matrix as the run of numbers it lies in, and the distance of its rows; copied only if rows are in pieces."""
+    item = X.itemsize
+    neat = X.flags.aligned and X.dtype.isnative and (X.shape[1] == 1 or X.strides[1] == item)
+    if not (neat and X.strides[0] >= 0 and X.strides[0] % item == 0):
+        X = np.ascontiguousarray(X)
+    stride = X.strides[0] // item
+    return np.asarray(_Run(X, (len(X) - 1) * stride + X.shape[1])), stride

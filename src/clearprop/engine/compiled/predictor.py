@@ -1,0 +1,128 @@
+"""Prediction in compiled code: the forward sweep alone, prepared once for many calls."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from clearprop.checks import check_inputs
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import compiled
+from clearprop.engine.compiled.memory import memory_at, of_layer, pointer, table_of
+from clearprop.engine.compiled.plan import Plan
+from clearprop.engine.compiled.rows import forward
+from clearprop.engine.compiled.transfer import read_parameters
+from clearprop.engine.cores import get_threads
+from clearprop.network import Network
+from clearprop.parameters import Parameters, check_params
+
+#: Rows that go through the network at once.
+ROWS = 96
+#: Rows times parameters from which on several threads are worth their start.
+WORTH_THREADS = 50_000_000
+_X, _OUT = at.Memory._fields.index("X"), at.Memory._fields.index("y")
+
+
+@compiled
+def infer(table, work, first, last, rows_at_once, total):
+    """Activations of the outputs for rows of X, into y, one output after the other; whether these rows are finite."""
+    m = memory_at(pointer(table), pointer(work))
+    inputs, nothing = of_layer(m, 0, at.UNITS), 0.0
+    for begin in range(first, last, rows_at_once):
+        rows = min(rows_at_once, last - begin)
+        for n in range(rows):
+            line = (begin + n) * m.numbers[at.X_STRIDE]
+            m.offsets[n] = line
+            for j in range(inputs):
+                nothing += m.X[line + j] * 0  # NaN for NaN and infinity
+        forward(m, 0, 0, rows)
+        start = 0
+        for layer in range(1, m.numbers[at.LAYER_COUNT]):
+            if of_layer(m, layer, at.OUTPUT) == -1:
+                continue
+            units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
+            for n in range(rows):
+                line, to = of_layer(m, layer, at.F) + n * stride, start + (begin + n) * units
+                for j in range(units):
+                    m.y[to + j] = m.work[line + j]
+            start += total * units
+    return nothing == 0
+
+
+class Predictor:
+    """A network with parameters, ready to predict: a few microseconds per call with a single row.
+
+    It holds a copy of the parameters as they were; make another after training on. Calls give what `cp.predict` gives,
+    (n, o units) or a dict by output layer, to rounding.
+
+    >>> import numpy as np, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> predictor = cp.Predictor(net, net.initialize(given={"output": {"input": [[2.0]]}}))
+    >>> predictor(np.array([[3.0]]))
+    array([[6.]])
+    """
+
+    def __init__(self, net: Network, params: Parameters) -> None:
+        check_params(net, params)
+        self.net, self.dtype = net, params.dtype
+        self._outputs = [(name, net[name].units) for name in net.outputs or ()]
+        self._width = sum(units for _, units in self._outputs)
+        self._plan = Plan(net, params.dtype, ROWS, 1)
+        for name, _ in self._outputs:
+            self._plan.layers[self._plan.index[name], at.OUTPUT] = 0
+        self._size = params.flat.size
+        self._memory = self._plan.memory(np.zeros((1, net.inputs), params.dtype))
+        self._table = table_of(self._memory)
+        self._lock = threading.Lock()
+        read_parameters(self._table, self._memory.work, params.flat, self._memory.weights, self._plan.copy_table())
+
+    def __call__(self, X: Any) -> Any:
+        """Activations of the outputs for X (n samples, inputs); ShapeError or DataError for an X of no use."""
+        neat = (
+            isinstance(X, np.ndarray)
+            and X.dtype == self.dtype
+            and X.ndim == 2
+            and X.flags.c_contiguous
+            and X.flags.aligned
+        )
+        if not (neat and X.shape[0] > 0 and X.shape[1] == self.net.inputs):
+            X = np.ascontiguousarray(check_inputs(X, self.net.inputs, self.dtype))
+        rows = len(X)
+        out = np.empty(rows * self._width, self.dtype)
+        if rows * self._size < WORTH_THREADS or get_threads() == 1:
+            with self._lock:
+                finite = self._infer(self._memory, self._table, X, out, 0, rows)
+        else:
+            finite = self._share_out(X, out)
+        if not finite:
+            check_inputs(X, self.net.inputs, self.dtype)
+        if len(self._outputs) == 1:
+            return out.reshape(rows, -1)
+        found, start = {}, 0
+        for name, units in self._outputs:
+            found[name] = out[start : start + rows * units].reshape(rows, units)
+            start += rows * units
+        return found
+
+    def _infer(self, memory: Any, table: Any, X: np.ndarray, out: np.ndarray, first: int, last: int) -> bool:
+        memory.numbers[at.X_STRIDE] = self.net.inputs
+        if isinstance(table, np.ndarray):
+            table[_X], table[_OUT] = X.__array_interface__["data"][0], out.__array_interface__["data"][0]
+        else:
+            table = memory._replace(X=X.ravel(), y=out)
+        return infer(table, memory.work, first, last, ROWS, len(X))
+
+    def _share_out(self, X: np.ndarray, out: np.ndarray) -> bool:
+        """Rows shared out to threads, each with memory of its own but for the weights."""
+        threads = get_threads()
+        edges = [len(X) * t // threads for t in range(threads + 1)]
+
+        def work(first: int, last: int) -> bool:
+            memory = self._plan.memory(X, weights=self._memory.weights)
+            return self._infer(memory, table_of(memory), X, out, first, last)
+
+        with ThreadPoolExecutor(threads) as pool:
+            return all(pool.map(work, edges[:-1], edges[1:]))

@@ -1,0 +1,183 @@
+"""The first half of a training step: forward sweep, loss and backward sweep over some rows of the batch.
+
+Rows do not depend on each other, so each thread sweeps its own.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.calls import call_add_rows, call_forward, call_loss, call_multiply, call_pullback
+from clearprop.engine.compiled.dropout import fill_mask
+from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
+
+#: Rows that go through the whole network at once, so that what they leave is still in the cache on the way back.
+ROWS_AT_ONCE = 96
+
+
+@njit(error_model="numpy")
+def scale_rows(work, to, source, factor, rows, units, stride):
+    """work[to] = work[source] * work[factor], elementwise."""
+    for r in range(rows):
+        line = r * stride
+        for j in range(units):
+            work[to + line + j] = work[source + line + j] * work[factor + line + j]
+
+
+@njit(error_model="numpy")
+def weighted_sum(m, layer, first, rows):
+    """z = b + sum over sources of a W, each connection onto what the ones before it left."""
+    numbers = m.numbers
+    stride = of_layer(m, layer, at.STRIDE)
+    z = of_layer(m, layer, at.Z) + first * stride
+    fresh = True
+    for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):
+        source = of_connection(m, c, at.SOURCE)
+        a = m.X if source == 0 else m.work
+        rows_of_a = of_layer(m, source, at.A_ROWS) + first
+        start, start_at = (m.weights, of_layer(m, layer, at.BIAS)) if fresh else (m.work, z)
+        start_row = 0 if fresh else stride
+        if of_connection(m, c, at.KIND) == at.IDENTITY:
+            call_add_rows(
+                numbers[at.ADD_ROWS], a, 0, m.offsets, rows_of_a, rows, of_layer(m, layer, at.UNITS),
+                start, start_at, start_row, m.work, z, stride,
+            )  # fmt: skip
+        else:
+            call_multiply(
+                numbers[at.MULTIPLY], a, 0, m.offsets, rows_of_a, rows, of_layer(m, source, at.UNITS),
+                m.weights, of_connection(m, c, at.W), of_layer(m, layer, at.PADDED),
+                numbers[at.LANES], numbers[at.PANEL],
+                start, start_at, start_row, m.work, z, stride,
+            )  # fmt: skip
+        fresh = False
+
+
+@njit(error_model="numpy")
+def forward(m, begin, first, rows):
+    """z and a of each layer, from the input to the outputs."""
+    for layer in range(1, m.numbers[at.LAYER_COUNT]):
+        weighted_sum(m, layer, first, rows)
+        units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
+        here = first * stride
+        z, f, a = of_layer(m, layer, at.Z) + here, of_layer(m, layer, at.F) + here, of_layer(m, layer, at.A) + here
+        if of_layer(m, layer, at.FORWARD) != -1:
+            call_forward(of_layer(m, layer, at.FORWARD), m.work, z, m.work, f, rows, units, stride)
+        if of_layer(m, layer, at.MASK) != -1:
+            mask = of_layer(m, layer, at.MASK) + here
+            rate = m.reals[at.DROPOUT + layer]
+            fill_mask(m.work, mask, stride, m.order, begin + first, rows, units, m.keys[layer], rate)
+            scale_rows(m.work, a, f, mask, rows, units, stride)
+
+
+@njit(error_model="numpy")
+def losses(m, begin, first, rows):
+    """Weighted loss of each row, and delta of each output layer."""
+    for n in range(rows):
+        m.values[first + n] = 0.0
+    for layer in range(1, m.numbers[at.LAYER_COUNT]):
+        if of_layer(m, layer, at.OUTPUT) == -1:
+            continue
+        units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
+        here = first * stride
+        width, start = of_layer(m, layer, at.Y_WIDTH), of_layer(m, layer, at.Y_START)
+        y, chosen = 0, 0
+        if width == 0:
+            chosen = of_layer(m, layer, at.Y) + first
+            for n in range(rows):
+                m.batch_indices[chosen + n] = m.indices[start + m.order[begin + first + n]]
+        else:
+            y = of_layer(m, layer, at.Y) + here
+            for n in range(rows):
+                row = start + m.order[begin + first + n] * width
+                for j in range(width):
+                    m.work[y + n * stride + j] = m.y[row + j]
+        delta = of_layer(m, layer, at.LOSS_DELTA)
+        call_loss(
+            of_layer(m, layer, at.LOSS),
+            m.work, of_layer(m, layer, at.Z) + here, m.work, of_layer(m, layer, at.F) + here, m.work, y,
+            m.batch_indices, chosen, m.work, m.numbers[at.WEIGHT_ROWS] + first,
+            m.work, (of_layer(m, layer, at.DELTA) if delta == -1 else delta) + here,
+            m.values, first, rows, units, stride,
+        )  # fmt: skip
+
+
+@njit(error_model="numpy")
+def send_back(m, c, first, rows):
+    """The error signal of one connection's source: delta W^T, written or added."""
+    numbers = m.numbers
+    source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
+    fresh = of_connection(m, c, at.SEND) == at.SEND_FIRST
+    stride = of_layer(m, source, at.STRIDE)
+    error = of_layer(m, source, at.DELTA) + first * stride
+    rows_of_delta = of_layer(m, layer, at.DELTA_ROWS) + first
+    start, start_at, start_row = (m.weights, numbers[at.ZEROS], 0) if fresh else (m.work, error, stride)
+    if of_connection(m, c, at.KIND) == at.IDENTITY:
+        call_add_rows(
+            numbers[at.ADD_ROWS], m.work, 0, m.offsets, rows_of_delta, rows, of_layer(m, source, at.UNITS),
+            start, start_at, start_row, m.work, error, stride,
+        )  # fmt: skip
+    else:
+        call_multiply(
+            numbers[at.MULTIPLY], m.work, 0, m.offsets, rows_of_delta, rows, of_layer(m, layer, at.UNITS),
+            m.weights, of_connection(m, c, at.W_T), of_layer(m, source, at.PADDED),
+            numbers[at.LANES], numbers[at.PANEL],
+            start, start_at, start_row, m.work, error, stride,
+        )  # fmt: skip
+
+
+@njit(error_model="numpy")
+def backward(m, first, rows):
+    """Delta of each layer, from the outputs to the input; each gives its sources their error signal."""
+    for layer in range(m.numbers[at.LAYER_COUNT] - 1, 0, -1):
+        units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
+        here = first * stride
+        delta = of_layer(m, layer, at.DELTA) + here
+        if of_layer(m, layer, at.TARGETS):
+            if of_layer(m, layer, at.MASK) != -1:
+                scale_rows(m.work, delta, delta, of_layer(m, layer, at.MASK) + here, rows, units, stride)
+            if of_layer(m, layer, at.PULLBACK) != -1:
+                z, f = of_layer(m, layer, at.Z) + here, of_layer(m, layer, at.F) + here
+                call_pullback(of_layer(m, layer, at.PULLBACK), m.work, z, m.work, f, m.work, delta, rows, units, stride)
+            if of_layer(m, layer, at.LOSS_DELTA) != -1:
+                more = of_layer(m, layer, at.LOSS_DELTA) - of_layer(m, layer, at.DELTA)
+                call_add_rows(
+                    m.numbers[at.ADD_ROWS], m.work, more,
+                    m.offsets, of_layer(m, layer, at.DELTA_ROWS) + first, rows, units,
+                    m.work, delta, stride, m.work, delta, stride,
+                )  # fmt: skip
+        for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):
+            if of_connection(m, c, at.SEND) != at.SEND_NOTHING:
+                send_back(m, c, first, rows)
+
+
+@njit(error_model="numpy")
+def total_weight(m, begin, end):
+    """Sum of the sample weights of a batch."""
+    if m.numbers[at.WEIGHTED] == 0:
+        return float(end - begin)
+    total = 0.0
+    for n in range(begin, end):
+        total += m.sample_weight[m.order[n]]
+    return total
+
+
+def sweep(table, work, begin, end, first, last, unused):
+    """Both sweeps over the rows `first` to `last` of the batch order[begin:end]."""
+    m = memory_at(table, work)
+    weight_rows = m.numbers[at.WEIGHT_ROWS]
+    total = total_weight(m, begin, end) if m.numbers[at.MEAN] else 0.0
+    share = 1.0 / total if total != 0 else 1.0
+    for n in range(first, last):
+        row = m.order[begin + n]
+        m.offsets[n] = row * m.numbers[at.X_STRIDE]
+        if m.numbers[at.WEIGHTED]:
+            weight = m.sample_weight[row]
+            m.work[weight_rows + n] = weight / total if total != 0 else weight
+        else:
+            m.work[weight_rows + n] = share
+    for start in range(first, last, ROWS_AT_ONCE):
+        rows = min(ROWS_AT_ONCE, last - start)
+        forward(m, begin, start, rows)
+        losses(m, begin, start, rows)
+        backward(m, start, rows)

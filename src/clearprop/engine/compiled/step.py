@@ -1,0 +1,162 @@
+"""A whole epoch of training steps, as one compiled call that holds no Python lock."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numba import from_dtype, njit, types
+from numba.core import config
+
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import threads as meeting
+from clearprop.engine.compiled.cache import address, compiled
+from clearprop.engine.compiled.calls import call_part, register
+from clearprop.engine.compiled.memory import memory_at, of_layer, pointer
+from clearprop.engine.compiled.products import product_kernels
+from clearprop.engine.compiled.rows import sweep, total_weight
+from clearprop.engine.compiled.threads import atomic_add, atomic_load, atomic_store, meet, wait_until
+from clearprop.engine.compiled.update import (
+    add_penalty,
+    apply_stored,
+    bias_gradient,
+    bound_weights,
+    dense_gradient,
+    expand,
+    gradients_and_updates,
+    prepare,
+    refresh_transposed,
+    squared_norm,
+    wired_gradient,
+)
+
+#: A step is published as one number: its place in the epoch from 1 on, times this, plus how many threads take part.
+STEP = 65536
+
+
+def add_cost(table, work, begin, end, unused1, unused2, unused3):
+    """The cost of a step, summed in the order of the rows, and its share in the cost of the epoch."""
+    m = memory_at(table, work)
+    cost = 0.0
+    for n in range(end - begin):
+        cost += m.values[n]
+    share = total_weight(m, begin, end) if m.numbers[at.MEAN] else 1.0
+    m.results[at.COST] += cost * share
+    m.results[at.SHARE] += share
+
+
+def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
+    """Squared norms of the last step's delta and gradient, by layer."""
+    m = memory_at(table, work)
+    gradient, factor = 0.0, m.results[at.FACTOR] if m.numbers[at.STORED] else 1.0
+    for layer in range(1, m.numbers[at.LAYER_COUNT]):
+        total = 0.0
+        for n in range(samples):
+            line = of_layer(m, layer, at.DELTA) + n * of_layer(m, layer, at.STRIDE)
+            for j in range(of_layer(m, layer, at.UNITS)):
+                delta = float(m.work[line + j])
+                total += delta * delta
+        trained = squared_norm(m, layer, True)
+        fixed = squared_norm(m, layer, False) - trained
+        trained *= factor * factor
+        gradient += trained
+        m.results[at.LAYERS + 2 * layer] = total
+        m.results[at.LAYERS + 2 * layer + 1] = trained + max(fixed, 0.0)
+    m.results[at.GRADIENT] = gradient
+
+
+#: In the order of their columns in `numbers`.
+_PARTS = (
+    sweep,
+    dense_gradient,
+    wired_gradient,
+    bias_gradient,
+    refresh_transposed,
+    expand,
+    apply_stored,
+    bound_weights,
+    add_cost,
+    write_norms,
+    add_penalty,
+)
+
+
+@cache
+def kernels(dtype: np.dtype) -> dict[int, int]:
+    """Addresses of the products and the parts of a step in a precision, by their columns in `numbers`.
+
+    Each is compiled by itself and called by address: were they linked into each other, each would be optimised again
+    in every one that calls it, and compilation take a minute instead of seconds.
+    """
+    products = product_kernels(dtype)
+    found = dict(zip((at.MULTIPLY, at.MULTIPLY_TRANSPOSED, at.ADD_ROWS), products, strict=True))
+    n, table, work = types.intp, types.CPointer(types.int64), types.CPointer(from_dtype(dtype))
+    signature = types.void(table, work, n, n, n, n, n)
+    for column, part in zip(at.PARTS, _PARTS, strict=True):
+        if config.DISABLE_JIT:
+            found[column] = register(part)
+        else:
+            found[column] = address(part, signature)
+    return found
+
+
+@njit(error_model="numpy")
+def run_step(m, step, last, thread, threads, base):
+    """One step of gradient descent by one of `threads` threads; `base` arrivals were counted before it."""
+    begin, end = m.edges[step], m.edges[step + 1]
+    samples = end - begin
+    call_part(m, at.SWEEP, begin, end, samples * thread // threads, samples * (thread + 1) // threads)
+    prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1)
+    if thread == 0 and m.numbers[at.VALUE] != -1:
+        call_part(m, at.ADD_PENALTY)
+    target = base
+    if threads > 1:
+        target += threads
+        meet(m.sync, target)
+    stored = m.numbers[at.STORED] != 0
+    gradients_and_updates(m, samples, thread, threads, last or stored)
+    if thread == 0:
+        call_part(m, at.ADD_COST, begin, end)
+    if stored:
+        if threads > 1:
+            target += threads
+            meet(m.sync, target)
+        call_part(m, at.APPLY, thread, threads)
+    if m.numbers[at.BOUNDED]:
+        if threads > 1:
+            target += threads
+            meet(m.sync, target)
+        call_part(m, at.BOUND, thread, threads)
+    if threads > 1:
+        target += threads
+        meet(m.sync, target)
+    if last and thread == 0:
+        call_part(m, at.WRITE_NORMS, samples)
+    return target
+
+
+@compiled
+def run_epoch(table, work, steps, threads):
+    """All steps of an epoch as the leader of `threads` threads, or (threads = 0) as one that joins it.
+
+    The leader publishes each step; threads that have joined by then take part in it.
+    """
+    m = memory_at(pointer(table), pointer(work))
+    thread, seen, active, base = 0, 0, 1, 0
+    if threads == 0:
+        seen = atomic_load(m.sync, meeting.STARTED) // STEP
+        thread = atomic_add(m.sync, meeting.JOINED, 1) + 1
+    while seen <= steps:
+        if threads == 0:
+            wait_until(m.sync, meeting.STARTED, (seen + 1) * STEP)
+            word = atomic_load(m.sync, meeting.STARTED)
+            seen, active = word // STEP, word % STEP
+            base = atomic_load(m.sync, meeting.BASE)
+        else:
+            seen += 1
+            if threads > 1:
+                active = min(threads, 1 + atomic_load(m.sync, meeting.JOINED)) if seen <= steps else 0
+                atomic_store(m.sync, meeting.BASE, base)
+                atomic_store(m.sync, meeting.STARTED, seen * STEP + active)
+        if seen <= steps and thread < active:
+            base = run_step(m, seen - 1, seen == steps, thread, active, base)

@@ -1,0 +1,50 @@
+"""The vector registers of this machine, which decide how weights are laid out and how large a tile is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+import numpy as np
+from numba.core import config
+
+#: Rows of a tile: with TILE_VECTORS vectors each they fill the registers, and leave some for the operands.
+TILE_ROWS = 6
+
+
+def _host_has(feature: str) -> bool:
+    """Whether compiled code may use a feature of the processor (Numba's own setting comes before the host's)."""
+    if config.CPU_FEATURES is not None:
+        return f"+{feature}" in config.CPU_FEATURES.split(",")
+    return bool(llvm.get_host_cpu_features().get(feature, False))
+
+
+#: 512-bit registers come with 32 names, 256- and 128-bit ones (AVX2, NEON) with 16 or 32.
+VECTOR_BYTES = 64 if _host_has("avx512f") else 32 if _host_has("avx") else 16
+TILE_VECTORS = 4 if VECTOR_BYTES == 64 else 2
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How many numbers of a precision a vector holds, and how wide the panels are in which weights are kept."""
+
+    lanes: int
+
+    @property
+    def panel(self) -> int:
+        """Columns of a full panel."""
+        return self.lanes * TILE_VECTORS
+
+    @property
+    def block(self) -> int:
+        """Rows of W whose gradient is made and consumed at once: a multiple of TILE_ROWS and of `panel`."""
+        return int(np.lcm(TILE_ROWS, self.panel))
+
+    def padded(self, units: int) -> int:
+        """Columns with padding, a whole number of vectors."""
+        return -(-units // self.lanes) * self.lanes
+
+
+def lanes_of(dtype: np.dtype) -> Lanes:
+    """The lanes of float32 or float64 on this machine."""
+    return Lanes(VECTOR_BYTES // np.dtype(dtype).itemsize)
