@@ -16,7 +16,7 @@ import numpy as np
 import clearprop as cp
 
 #: What `cp.train(engine=...)` is tested with.
-ENGINES = ["textbook"]
+ENGINES = ["textbook", "compiled"]
 
 Rng = np.random.Generator
 

@@ -4,7 +4,8 @@ A loss compares the output activations yhat (n samples, o units) with the target
 sample l (n,), summed over the outputs, together with the error signal dl/dyhat (n, o). Where a loss has a *partner*
 activation (softmax for cross-entropy, sigmoid for binary cross-entropy, exp for Poisson, gamma and Tweedie), value and
 delta = dl/dz are computed straight from the weighted sums z, in a short stable form without the logarithm of a rounded
-probability; delta is `yhat - y` in the first three. Every other pair goes through the error signal and the activation's pullback.
+probability; delta is `yhat - y` in the first three. Every other pair goes through the error signal and
+the activation's pullback.
 """
 
 from __future__ import annotations
@@ -250,7 +251,8 @@ class Tweedie(PointwiseLoss):
     """Half the Tweedie deviance, for amounts that are often 0; yhat is the expected amount, above 0, and y >= 0.
 
     l = y^(2-p) / ((1-p)(2-p)) - y yhat^(1-p) / (1-p) + yhat^(2-p) / (2-p), slope yhat^(-p) (yhat - y), for a power p
-    between 1 (Poisson) and 2 (gamma) (Joergensen 1987). With the exponential output, delta = exp((2-p) z) - y exp((1-p) z).
+    between 1 (Poisson) and 2 (gamma) (Joergensen 1987). With the exponential output,
+    delta = exp((2-p) z) - y exp((1-p) z).
 
     >>> import numpy as np, clearprop as cp
     >>> cp.Tweedie(1.5).value_and_error(np.array([[4.0]]), np.array([[0.0]]))
@@ -456,7 +458,17 @@ class CustomLoss(PointwiseLoss):
 #: Every loss that comes with the library, by the name that stands for it.
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss
-    for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson, Gamma, Tweedie, BinaryCrossEntropy, CrossEntropy)
+    for loss in (
+        SquaredError,
+        AbsoluteError,
+        Huber,
+        Quantile,
+        Poisson,
+        Gamma,
+        Tweedie,
+        BinaryCrossEntropy,
+        CrossEntropy,
+    )
 }
 
 

@@ -20,10 +20,10 @@ from clearprop.randomness import dropout_mask
 class Training:
     """What a training run does, apart from the parameters: objective, rule of descent, penalties and limits.
 
-    `alpha` is an L2 penalty that belongs to the batch, as scikit-learn has it: alpha / 2 sum w^2 is added to the sum of
-    the batch's losses, and so is divided by its sum of weights where the reduction is the mean. `row_keys` (n,) name the
-    rows for dropout, so that equal rows are hit alike; without them the row numbers do. `norms` asks for the norms of
-    each epoch's last step, which take as long as a small step does.
+    `alpha` is an L2 penalty that belongs to the batch, as scikit-learn has it: alpha / 2 sum w^2 is added to the sum
+    of the batch's losses, and so is divided by its sum of weights where the reduction is the mean. `row_keys` (n,) name
+    the rows for dropout, so that equal rows are hit alike; without them the row numbers do. `norms` asks for the norms
+    of each epoch's last step, which take as long as a small step does.
     """
 
     objective: Objective

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from clearprop.engine import EpochResult, TextbookEngine, Training
+from clearprop.engine import EpochResult, Training, make_engine
 from clearprop.errors import TrainingDiverged
 from clearprop.estimators.settings import follows_own_rate
 from clearprop.estimators.watch import Watch
@@ -87,11 +87,6 @@ class Rows:
         return [chosen[start : start + self.batch_size] for start in range(0, len(chosen), self.batch_size)]
 
 
-def make_engine(name: str, training: Training, params: Parameters) -> TextbookEngine:
-    """The engine of that name; "auto" takes the one that is there."""
-    return TextbookEngine(training, params)
-
-
 class Descent:
     """Epochs of gradient descent on an estimator's behalf."""
 
@@ -99,7 +94,7 @@ class Descent:
         self, estimator: Any, training: Training, params: Parameters, state: OptimizerState, rows: Rows, watch: Watch
     ) -> None:
         self.estimator, self.params, self.state, self.rows, self.watch = estimator, params, state, rows, watch
-        self.engine = make_engine(estimator.engine, training, params)
+        self.engine: Any = make_engine(estimator.engine, training, params, rows.batch_size)
         sizes = {name: slot.shape for name, slot in self.engine.slots.items()}
         if {name: slot.shape for name, slot in state.slots.items()} == sizes:  # the same rule of descent as before
             self.engine.slots, self.engine.steps = state.slots, state.steps

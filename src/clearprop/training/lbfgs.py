@@ -51,9 +51,7 @@ def minimize_lbfgs(
         params.flat[...] = trial.flat
         norms = {name: float(np.linalg.norm(delta)) for name, delta in back.delta.items()}
         by_layer = {name: _layer_norm(gradients, name) for name in trial}
-        if callback and callback(
-            EpochResult(cost, penalty, float(np.linalg.norm(g)), norms, by_layer, cost + penalty)
-        ):
+        if callback and callback(EpochResult(cost, penalty, float(np.linalg.norm(g)), norms, by_layer, cost + penalty)):
             raise StopIteration
 
     options = {

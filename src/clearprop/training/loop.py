@@ -209,7 +209,7 @@ class Run:
         return answer if isinstance(answer, str) else None
 
     def diverged(self, before: np.ndarray, hint: str) -> TrainingDiverged:
-        """Put the parameters back and say in which epoch they stopped being finite, and where, as far as a sweep tells."""
+        """Put the parameters back; say in which epoch they stopped being finite, and where, as far as a sweep tells."""
         after = self.params.copy()
         self.params.flat[...] = before
         return TrainingDiverged(
