@@ -10,7 +10,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 import clearprop as cp
 from clearprop.diagnosis.diagnose import LOOKED_FOR
+from clearprop.diagnosis.evidence import Evidence
 from clearprop.errors import ArgumentError, ClearpropError
+from clearprop.objective import prepare
 
 rng = np.random.default_rng(0)
 
@@ -216,6 +218,19 @@ def test_a_rate_too_high_from_the_history():
     assert "rate too high" in adam.names
 
 
+def test_a_training_cost_shaken_by_dropout_is_no_rate_too_high():
+    """Half of the units go missing in each step; the validation cost, without dropout, falls quietly."""
+    net = cp.Network.sequential(2, 16, 1, hidden="relu", dropout=0.5)
+    params = net.initialize(seed=0)
+    options = {"optimizer": cp.Adam(0.003), "epochs": 40, "batch_size": 16}
+    history = cp.train(net, params, X[:150], Y[:150], loss="squared_error", validation=(X[150:], Y[150:]), **options)
+    assert cp.diagnose(net, params, X, Y, "squared_error", history=history).ok
+    history.columns["cost"] = [1.0 + 0.2 * (-1) ** i for i in range(40)]
+    assert cp.diagnose(net, params, X, Y, "squared_error", history=history).ok
+    history.columns["validation cost"] = history.columns["cost"]
+    assert cp.diagnose(net, params, X, Y, "squared_error", history=history).names == ("rate too high",)
+
+
 def test_a_rate_too_high_along_the_step():
     net = cp.Network.sequential(2, 10, 1, hidden="tanh")
     params = net.initialize(seed=0)
@@ -288,6 +303,25 @@ def test_targets_with_a_slipped_decimal_point_are_found():
     cp.train(net, params, X, wrong, loss="absolute_error", optimizer=cp.Adam(0.003), epochs=60)
     found = cp.diagnose(net, params, X, wrong, "absolute_error")["labels that look wrong"]
     assert found.where == ("400", "17")
+
+
+@pytest.mark.parametrize(
+    ("loss", "output", "y", "best"),
+    [
+        ("cross_entropy", "softmax", np.arange(90) % 3, np.log(3)),
+        ("squared_error", "identity", rng.normal(size=(90, 3)), None),
+        ("absolute_error", "identity", np.tile([[1.0, 2.0, 3.0], [1.0, 2.0, 9.0], [1.0, 2.0, 3.0]], (30, 1)), 2.0),
+        ("binary_cross_entropy", "sigmoid", np.tile([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]], (45, 1)), 2 * np.log(2)),
+    ],
+)
+def test_what_a_constant_would_cost(loss, output, y, best):
+    net = cp.Network.sequential(2, 3, output=output)
+    objective = prepare(net, net.initialize(), rng.normal(size=(90, 2)), y, loss)
+    evidence = Evidence.gather(objective, net.initialize())
+    expected = 0.5 * y.var(axis=0).sum() if best is None else best
+    assert evidence.prior["output"] == pytest.approx(expected)
+    assert evidence.left == pytest.approx(evidence.cost / expected)
+    assert evidence.cost == pytest.approx(objective.cost(net.initialize()))
 
 
 # --- numbers that are not finite ---------------------------------------------------------------------------------

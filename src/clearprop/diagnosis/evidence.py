@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clearprop.backprop import forward, loss_and_delta
-from clearprop.losses import Loss
+from clearprop.losses import Loss, PointwiseLoss
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 from clearprop.trace import Trace, backpropagate
@@ -75,7 +75,9 @@ def _losses(objective: Objective, params: Parameters) -> tuple[np.ndarray, dict[
 def _constant_cost(loss: Loss, y: np.ndarray, like: np.ndarray) -> float:
     """The mean loss of the best of some constant outputs: mean, median and other quantiles of the targets."""
     rows = one_hot(y, like)
-    tried = [rows.mean(axis=0), *(np.quantile(rows, q, axis=0) for q in (0.1, 0.25, 0.5, 0.75, 0.9))]
+    tried = [rows.mean(axis=0)]
+    if isinstance(loss, PointwiseLoss):  # of one-hot rows, medians add up to no distribution
+        tried += [np.quantile(rows, q, axis=0) for q in (0.1, 0.25, 0.5, 0.75, 0.9)]
     costs = []
     with np.errstate(all="ignore"):
         for constant in tried:

@@ -71,13 +71,12 @@ def of_history(history: History, prior: float) -> Iterator[Finding]:
     cost = np.asarray(history.cost, dtype=np.float64)
     if len(cost) < EPOCHS or not np.isfinite(cost).all():
         return
-    at = f" (rate {history['rate'][0]:.3g})" if "rate" in history else ""
-    late = cost[len(cost) // 2 :]
-    steps = np.diff(late)
-    fall = max(min(cost[0], prior) - cost.min(), 0.1 * cost.min())
-    ups, swing = float((steps > 0).mean()), float(np.median(np.abs(steps)))
+    at = f" (rate {max(history['rate']):.3g})" if "rate" in history else ""
+    curves = [cost] + ([np.asarray(history["validation cost"])] if "validation cost" in history else [])
+    ups, swing = _ups_and_swing(cost)
     numbers = {"first": cost[0], "last": cost[-1], "lowest": cost.min(), "share of rises": ups}
-    if cost[-1] > 1.5 * max(cost[0], prior) or (ups >= UPS and swing > SWING * fall):
+    # dropout and small batches shake the training cost without harm, and few rows the validation cost
+    if cost[-1] > 1.5 * max(cost[0], prior) or all(_swings(curve, prior) for curve in curves):
         words = (
             f"The cost swings or grows{at}: in the later half of {len(cost)} epochs it rose in {ups:.0%} of them, and "
             f"an epoch changes it by {swing:.3g}; it began at {cost[0]:.4g}, ended at {cost[-1]:.4g}, and was at best "
@@ -91,3 +90,16 @@ def of_history(history: History, prior: float) -> Iterator[Finding]:
         words = f"The cost falls evenly and slowly{at}: from {cost[0]:.5g} to {cost[-1]:.5g} in {len(cost)} epochs, "
         words += f"{last:.3g} of it in the later half. It is nowhere near its end."
         yield Finding("rate too low", "warning", words, _RAISE, (), numbers)
+
+
+def _ups_and_swing(cost: np.ndarray) -> tuple[float, float]:
+    """Of the later half of the epochs: in which share the cost rose, and by how much it typically changed."""
+    steps = np.diff(cost[len(cost) // 2 :])
+    return float((steps > 0).mean()), float(np.median(np.abs(steps)))
+
+
+def _swings(cost: np.ndarray, prior: float) -> bool:
+    """Whether it goes up and down by a good part of what it has fallen."""
+    ups, swing = _ups_and_swing(cost)
+    fall = max(min(cost[0], prior) - cost.min(), 0.1 * cost.min())
+    return ups >= UPS and swing > SWING * fall
