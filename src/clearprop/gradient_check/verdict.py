@@ -38,6 +38,16 @@ class GradientCheck:
     `method` is "complex step" or "central differences"; `mistakes` name what would explain a wrong gradient, best
     first; `kinks` are entries at a point without a derivative, which count neither for nor against; `notes` are
     sentences on how the check was made.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[2.0]]}})
+    >>> wrong = {"output": {"input": [[-3.0]], "b": [1.0]}}
+    >>> check = cp.check_gradients(net, params, [[3.0]], [[5.0]], loss="squared_error", gradient=wrong)
+    >>> check.ok, check.layers
+    (False, {'output': False})
+    >>> [(block.label, block.backpropagated, block.difference) for block in check.blocks if not check.passes(block)]
+    [("output.W['input']", -3.0, 3.0)]
     """
 
     blocks: tuple[BlockCheck, ...]
