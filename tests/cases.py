@@ -16,7 +16,7 @@ import numpy as np
 import clearprop as cp
 
 #: What `cp.train(engine=...)` is tested with.
-ENGINES = ["textbook", "compiled"]
+ENGINES = ["compiled", "textbook"]
 
 Rng = np.random.Generator
 
@@ -476,6 +476,9 @@ PENALTY_CASES = [
 
 #: Public names without a table of their own, and the file that tests them.
 TESTED_IN = {
+    "Predictor": "engine/test_predictor.py",
+    "get_threads": "engine/test_cores.py",
+    "set_threads": "engine/test_cores.py",
     "Activation": "test_activations.py",
     "Elementwise": "test_activations.py",
     "Loss": "test_losses.py",

@@ -139,7 +139,9 @@ def test_public_names_are_listed_once_and_exist():
         and not inspect.ismodule(value)
         and getattr(value, "__module__", "clearprop") != "typing"
     }
-    assert public == set(cp.__all__)
+    late = set(cp.__all__) - set(vars(cp))  # imported when asked for, because Numba takes a moment to load
+    assert late == {"Predictor"}
+    assert public | late == set(cp.__all__)
 
 
 def test_every_row_of_tested_in_is_public():

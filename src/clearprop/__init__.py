@@ -1,6 +1,6 @@
 """Feedforward networks trained by backpropagation: the error signals you can see, at the speed of the hardware."""
 
-from typing import TYPE_CHECKING, Any
+import typing
 
 from clearprop.activations import (
     ACTIVATIONS,
@@ -107,13 +107,13 @@ from clearprop.training.loop import train
 from clearprop.training.metrics import METRICS
 from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from clearprop.engine.compiled.predictor import Predictor
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     """What needs Numba is loaded when it is asked for."""
     if name == "Predictor":
         from clearprop.engine.compiled.predictor import Predictor
