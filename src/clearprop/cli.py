@@ -290,7 +290,8 @@ def _optimizer(name: str | None, rate: float | None) -> Any:
         return OPTIMIZERS[name]()
     if name == "lbfgs":
         raise ArgumentError("--rate: L-BFGS finds its own step and takes no rate.")
-    return OPTIMIZERS[name](rate)
+    made: Any = OPTIMIZERS[name]  # L-BFGS, refused above, is the one that takes no rate
+    return made(rate)
 
 
 def _beside(table: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
