@@ -109,7 +109,7 @@ class Trace:
         ...     net, net.initialize(seed=0), np.ones((1, 2)), np.ones((1, 1)), loss="squared_error"
         ... )
         >>> derivation = trace.derivation("hidden[0] <- age", names={"input": ["age", "income"]})
-        >>> abs(derivation.value - trace.gradients["hidden"].W["input"][0, 0]) < 1e-15
+        >>> bool(abs(derivation.value - trace.gradients["hidden"].W["input"][0, 0]) < 1e-15)
         True
         """
         from clearprop.derivation import derive
