@@ -66,8 +66,8 @@ def train(
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
     finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last
     finished step (textbook engine) or the last finished epoch (compiled engine). `engine` is "textbook" for
-    the plain one, "compiled" for the fast one (which is compiled once on each machine, for the better part of a
-    minute), and "auto" for the textbook engine as yet.
+    the plain one, "compiled" for the fast one (which is compiled once on each machine, for about 20
+    seconds), and "auto" for the textbook engine as yet.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.linspace(-1, 1, 20)[:, None]
