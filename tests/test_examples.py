@@ -1,4 +1,7 @@
-"""The example scripts: they run, use public names only, and reproduce the published numbers."""
+"""The example scripts: they run, use public names only, and reproduce the published numbers.
+
+The studies of Rumelhart, Hinton and Williams, which need many starts, are run in test_gallery.py.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,13 @@ SCRIPTS = [
     "roelants_3_radial_basis",
     "roelants_4_two_layers_momentum",
     "roelants_5_digits",
+    "rumelhart_addition",
+    "rumelhart_encoder",
+    "rumelhart_negation",
+    "rumelhart_parity",
+    "rumelhart_symmetry",
+    "rumelhart_t_c",
+    "rumelhart_xor",
 ]
 
 
@@ -47,7 +57,7 @@ def test_uses_public_names_only(name: str):
     assert {"Network", "train", "backpropagate"} & used
     assert used <= set(cp.__all__)
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported <= {"sklearn.datasets", "sklearn.model_selection"}
+    assert imported <= {"sklearn.datasets", "sklearn.model_selection", "clearprop"}
     assert "Run it: python examples/" + name + ".py" in (ast.get_docstring(tree) or "")
 
 

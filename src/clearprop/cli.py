@@ -1,4 +1,4 @@
-"""The command line: train, predict, evaluate, explain, check and summary.
+"""The command line: train, predict, evaluate, explain, check, summary, demo and gallery.
 
 A mistake of the user is answered on standard error without a traceback, with exit code 2. Files are written whole or
 not at all.
@@ -22,6 +22,7 @@ from clearprop.datasets import digits
 from clearprop.diagnosis import diagnose
 from clearprop.errors import ArgumentError, ClearpropError, suggest
 from clearprop.files import write_atomically
+from clearprop.gallery import script, scripts
 from clearprop.gradient_check import check_gradients
 from clearprop.model import HeldOut, Model, encode, fit
 from clearprop.optimizers import OPTIMIZERS
@@ -113,6 +114,28 @@ def demo(folder: Annotated[str, typer.Argument(help="Folder for the model and th
     typer.echo("1,797 handwritten digits of 8 x 8 pixels (UCI, as scikit-learn ships them)")
     model = fit(digits(), "digit")
     _finish_training(model, str(Path(folder, "digits.cprop")), str(Path(folder, "digits.html")))
+
+
+@app.command()
+def gallery(
+    name: Annotated[str | None, typer.Argument(help="Example to run.  [default: list them]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Starts a study trains from.  [default: 30]")] = None,
+    picture: Annotated[str | None, typer.Option(help="SVG file to write what was learnt to.")] = None,
+) -> None:
+    """List the worked examples and problems from the literature, or run one."""
+    if name is None:
+        if seeds is not None or picture is not None:
+            raise ArgumentError("gallery: --seeds and --picture belong to an example; name one.")
+        known = scripts()
+        wide = max(map(len, known))
+        for listed in known.values():
+            typer.echo(f"{listed.name:{wide}s}  {listed.about}")
+        return
+    chosen = script(name)
+    _keep_apart([], [picture])
+    chosen.run(seeds, picture)
+    if picture is not None:
+        typer.echo(f"picture written to {picture}")
 
 
 @app.command()

@@ -1,0 +1,90 @@
+"""The Hinton diagram: a square for every weight, its area the size and its colour the sign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from clearprop.derivation.names import Names, Unit
+from clearprop.network import INPUT, Layer
+from clearprop.parameters import Parameters
+from clearprop.report.svg import element, number, shorten, text_width
+from clearprop.views.figure import Figure, Panel, swatch
+
+_LARGEST_CELL, _SMALLEST_CELL, _WIDE = 26.0, 3.0, 420.0
+
+
+def hinton(params: Parameters, names: Mapping[str, Sequence[str]] | None = None) -> Figure:
+    """Draw every weight as a square: its area is the size, its colour the sign; all layers share one scale.
+
+    A row for each unit of the source, a column for each unit of the layer, and the biases as a row of their own.
+    `names` are names of units by layer. After Hinton and Shallice 1991.
+
+    >>> import clearprop as cp
+    >>> from clearprop import views
+    >>> [panel.title for panel in views.hinton(cp.Network.sequential(2, 3, 1).initialize(seed=0)).panels]
+    ['hidden ← input', 'output ← hidden']
+    """
+    net, known = params.net, Names(params.net, names or {})
+    largest = float(np.abs(params.flat).max(initial=0.0)) or 1.0
+    panels = [panel for layer in net.layers for panel in _layer(params, layer, known, largest)]
+    legend = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
+    note = f"A square for each weight, its area the size; the largest is {number(largest)} in size. Biases last."
+    return Figure("Weights", tuple(panels), note, legend)
+
+
+def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> list[Panel]:
+    """A panel for each connection with weights; the bias stands below the last of them."""
+    net, b = params.net, params[layer.name].b
+    weighted = [c for c in layer.connections if c.kind != "identity"]
+    panels = []
+    for i, c in enumerate(weighted):
+        W = np.asarray(c.matrix(params[layer.name].W[c.source], layer.units))
+        rows = [names.unit(Unit(c.source, k)) if c.source != INPUT or names.given else f"{k}" for k in range(len(W))]
+        last = b if i == len(weighted) - 1 else None
+        panels.append(_panel(f"{layer.name} ← {c.source}", W, last, rows, net.units(c.source), largest))
+    return panels
+
+
+def _panel(title: str, W: np.ndarray, b: np.ndarray | None, rows: Sequence[str], sources: int, largest: float) -> Panel:
+    units = W.shape[1]
+    cell = max(_SMALLEST_CELL, min(_LARGEST_CELL, _WIDE / max(sources, units)))
+    labelled = cell >= 13
+    labels = [shorten(row.partition("[")[2].rstrip("]") or row, 110) for row in rows] if labelled else []
+    left = 8 + max([text_width(label) for label in [*labels, *(["bias"] * (b is not None and labelled))]], default=0)
+    parts = _squares(W, left, 0, cell, largest)
+    for k, label in enumerate(labels):
+        parts.append(element("text", label, x=left - 7, y=(k + 0.5) * cell + 4, class_="tick end"))
+    height = sources * cell
+    if b is not None:
+        parts += _squares(b[None, :], left, height + 8, cell, largest)
+        if labelled:
+            parts.append(element("text", "bias", x=left - 7, y=height + 8 + cell / 2 + 4, class_="tick end"))
+        height += 8 + cell
+    if labelled:
+        for j in range(units):
+            parts.append(element("text", str(j), x=left + (j + 0.5) * cell, y=height + 15, class_="tick mid"))
+        height += 20
+    return Panel(title, max(left + units * cell, text_width(title, 14)), height, tuple(parts))
+
+
+def _squares(W: np.ndarray, left: float, top: float, cell: float, largest: float) -> list[Markup]:
+    rows, columns = W.shape
+    ground = element("rect", x=left, y=top, width=columns * cell, height=rows * cell, rx=3, class_="track")
+    parts = [ground]
+    for k, j in np.argwhere(W != 0):
+        w = float(W[k, j])
+        side = (cell - 1) * math.sqrt(abs(w) / largest)
+        if side < 0.3:
+            continue
+        x, y = left + (j + 0.5) * cell - side / 2, top + (k + 0.5) * cell - side / 2
+        parts.append(
+            element(
+                "rect", element("title", number(w)), x=float(x), y=float(y), width=side, height=side,
+                class_="plus-sign" if w > 0 else "minus-sign",
+            )
+        )  # fmt: skip
+    return parts

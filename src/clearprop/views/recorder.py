@@ -1,0 +1,62 @@
+"""A recorder: keeps the parameters of some epochs while a network trains."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView
+
+from clearprop.checks import check_integer
+from clearprop.parameters import Parameters
+from clearprop.trace import Trace, backpropagate
+from clearprop.training.callbacks import EpochEnd
+
+
+class Recorder:
+    """A callback of `cp.train` that keeps a copy of the parameters before the first epoch and after every so many.
+
+    >>> import clearprop as cp
+    >>> from clearprop import views
+    >>> net = cp.Network.sequential(1, 1)
+    >>> params = net.initialize(given={"output": {"input": [[1.0]]}})
+    >>> recorder = views.Recorder(params, every=2)
+    >>> history = cp.train(
+    ...     net,
+    ...     params,
+    ...     [[1.0]],
+    ...     [[0.0]],
+    ...     loss="squared_error",
+    ...     optimizer=cp.GradientDescent(0.25),
+    ...     epochs=4,
+    ...     callbacks=recorder,
+    ... )
+    >>> [(epoch, then.flat.tolist()) for epoch, then in recorder.items()]
+    [(0, [1.0, 0.0]), (2, [0.625, -0.375]), (4, [0.53125, -0.46875])]
+    """
+
+    def __init__(self, params: Parameters, every: int = 1) -> None:
+        self.every = check_integer(every, "every")
+        self.kept: dict[int, Parameters] = {0: params.copy()}  #: parameters by how many epochs were done
+
+    def __call__(self, end: EpochEnd) -> None:
+        """Keep the parameters if it is their turn."""
+        if (end.epoch + 1) % self.every == 0:
+            self.kept[end.epoch + 1] = end.params.copy()
+
+    def items(self) -> ItemsView[int, Parameters]:
+        """Pairs of how many epochs were done and the parameters then."""
+        return self.kept.items()
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def traces(self, like: Trace, most: int = 9) -> dict[int, Trace]:
+        """The trace of the data of `like` at the epochs kept, at most `most` of them spread over the run."""
+        epochs = list(self.kept)
+        count = min(check_integer(most, "most", least=2), len(epochs))
+        chosen = sorted({epochs[round(i * (len(epochs) - 1) / max(1, count - 1))] for i in range(count)})
+        return {epoch: again(like, self.kept[epoch]) for epoch in chosen}
+
+
+def again(like: Trace, params: Parameters) -> Trace:
+    """The trace of the same data, losses and weights with other parameters."""
+    o = like.objective
+    return backpropagate(o.net, params, o.X, dict(o.targets), dict(o.losses), o.sample_weight, o.reduction)

@@ -1,0 +1,243 @@
+"""The pictures: each is well-formed SVG that shows the numbers it is given, and says what it cannot draw."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import clearprop as cp
+from clearprop import views
+from clearprop.errors import ArgumentError, NetworkError, ShapeError
+from clearprop.views.surface import _costs
+
+X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+Y = np.array([[0.0], [1.0], [1.0], [0.0]])
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[cp.Trace, views.Recorder, cp.History]:
+    net = cp.Network.sequential(2, 2, 1, hidden="tanh", output="sigmoid")
+    params = net.initialize(seed=3)
+    recorder = views.Recorder(params, every=10)
+    history = cp.train(
+        net, params, X, Y, loss="binary_cross_entropy", optimizer=cp.Momentum(0.5, 0.9), batch_size=None, epochs=120,
+        callbacks=recorder, validation=(X, Y),
+    )  # fmt: skip
+    return cp.backpropagate(net, params, X, Y, loss="binary_cross_entropy"), recorder, history
+
+
+def parsed(figure: views.Figure) -> ET.Element:
+    """The figure as XML, with all that every figure must have."""
+    root = ET.fromstring(figure.svg)
+    assert root.tag == f"{SVG}svg"
+    assert root.findtext(f"{SVG}title") == figure.title
+    assert "prefers-color-scheme: dark" in (root.findtext(f"{SVG}style") or "")
+    used = {name for node in root.iter() for name in node.get("class", "").split()}
+    unknown = {name for name in used if name not in figure.svg.partition("</style>")[0]}
+    # these only name what a thing is; what it looks like follows from the class beside it
+    assert unknown <= {"swatch", "start", "hidden", "dense", "bias", "inside", "connection"}
+    assert not re.search(r"(?:nan|inf)\b", figure.svg.partition("</style>")[2])
+    assert not re.search(r"(?:fill|stroke)=\"#", figure.svg)
+    return root
+
+
+def texts(root: ET.Element) -> list[str]:
+    return ["".join(node.itertext()) for node in root.iter(f"{SVG}text")]
+
+
+def classed(root: ET.Element, name: str) -> list[ET.Element]:
+    return [node for node in root.iter() if name in node.get("class", "").split()]
+
+
+def all_figures(trained: tuple[cp.Trace, views.Recorder, cp.History]) -> dict[str, views.Figure]:
+    trace, recorder, history = trained
+    return {
+        "network": views.network(trace),
+        "weights": views.network(trace.params),
+        "hinton": views.hinton(trace.params),
+        "histograms": views.histograms(recorder.traces(trace)),
+        "decision_boundary": views.decision_boundary(trace.params, X, Y),
+        "hidden_space": views.hidden_space(trace.params, X, Y, "hidden"),
+        "cost_surface": views.cost_surface(trace, "output[0] <- hidden[0]", "output[0] <- hidden[1]", recorder),
+        "way_of_weight": views.way_of_weight(recorder, trace, "output[0] <- hidden[0]"),
+        "history": views.history(history),
+    }
+
+
+def test_every_view_is_well_formed_and_saves(trained, tmp_path: Path):
+    figures = all_figures(trained)
+    assert {*figures, "Figure", "Recorder"} - {"weights"} == set(views.__all__)
+    for name, figure in figures.items():
+        parsed(figure)
+        figure.save(tmp_path / f"{name}.svg")
+        assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8") == figure.svg == figure._repr_svg_()
+
+
+# --- the network ------------------------------------------------------------------------------------------------------
+
+
+def test_network_shows_activations_deltas_and_weights():
+    net = cp.Network(2, [cp.Layer("h", 1), cp.Layer("o", 1, sources=["h", "input"])])
+    given = {"h": {"input": [[2.0], [-3.0]]}, "o": {"h": [[0.5]], "input": [[4.0], [0.25]]}}
+    trace = cp.backpropagate(net, net.initialize(given=given), [[1.0, 1.0]], [[2.0]], loss="squared_error")
+    shown = texts(parsed(views.network(trace, names={"input": ["age", "income"]})))
+    # h = 2 - 3 = -1, o = -0.5 + 4.25 = 3.75, delta o = 1.75, delta h = 0.875
+    for number in ("−1", "3.75", "δ 1.75", "δ 0.875", "2", "−3", "0.5", "4", "0.25", "age", "income"):
+        assert number in shown
+
+
+def test_network_says_what_it_cannot_draw():
+    net = cp.Network.sequential(2, 1)
+    trace = cp.backpropagate(net, net.initialize(seed=0), X, Y, loss="squared_error")
+    with pytest.raises(ArgumentError, match="sample: expected a row of the trace from 0 to 3, got 4"):
+        views.network(trace, sample=4)
+    with pytest.raises(ArgumentError, match="network: expected a trace or parameters, got Network"):
+        views.network(net)  # type: ignore[arg-type]
+    large = cp.Network.sequential(2, 80, 1)
+    with pytest.raises(ArgumentError, match=r"network: 83 units are more than .* \(60\)\. Give the parameters"):
+        views.network(cp.backpropagate(large, large.initialize(seed=0), X, Y, loss="squared_error"))
+    assert views.network(large.initialize(seed=0)).title == "Layers"
+
+
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+def test_hinton_squares_have_the_area_and_the_sign_of_the_weight():
+    net = cp.Network.sequential(2, 2)
+    given = {"output": {"input": [[4.0, -1.0], [0.0, 1.0]], "b": [-4.0, 0.0]}}
+    root = parsed(views.hinton(net.initialize(given=given)))
+    sides = {sign: [float(n.get("width", 0)) for n in classed(root, sign)][:-1] for sign in ("plus-sign", "minus-sign")}
+    assert sides["plus-sign"] == pytest.approx([25, 12.5])  # 4 and 1; the swatch of the legend is left out
+    assert sides["minus-sign"] == pytest.approx([12.5, 25])
+    assert "bias" in texts(root)
+
+
+def test_hinton_of_shared_weights_and_of_identity():
+    wired = cp.Wired("input", [[1, 0], [2, 1], [0, 2]])
+    net = cp.Network(3, [cp.Layer("a", 2, sources=wired), cp.Layer("b", 2, sources=["a", cp.Direct("a")])])
+    root = parsed(views.hinton(net.initialize(seed=0)))
+    assert len(classed(root, "plus-sign")) + len(classed(root, "minus-sign")) == 4 + 4 + 2  # two in the legend
+
+
+# --- over time --------------------------------------------------------------------------------------------------------
+
+
+def test_recorder_keeps_the_start_and_every_so_many(trained):
+    trace, recorder, _ = trained
+    assert list(recorder.kept) == list(range(0, 121, 10))
+    assert np.array_equal(recorder.kept[120].flat, trace.params.flat)
+    assert list(recorder.traces(trace, most=3)) == [0, 60, 120]
+    assert recorder.traces(trace)[120].cost == trace.cost
+
+
+def test_histograms_show_layers_and_epochs(trained):
+    trace, recorder, _ = trained
+    for of in ("a", "z", "delta", "error"):
+        root = parsed(views.histograms(recorder.traces(trace, most=4), of))
+        assert len(classed(root, "ridge")) == 2 * 4
+        assert {"hidden", "output", "epoch 0", "epoch 120"} <= set(texts(root))
+    with pytest.raises(ArgumentError, match="of: expected one of 'a', 'z', 'delta', 'error', got 'w'"):
+        views.histograms({0: trace}, of="w")
+    with pytest.raises(ArgumentError, match="traces: expected 1 to 16 traces by epoch, got 0; see Recorder"):
+        views.histograms({})
+
+
+def test_way_of_weight_is_the_recorded_one():
+    net = cp.Network.sequential(1, 1)
+    params = net.initialize(given={"output": {"input": [[1.0]]}})
+    trace, recorder = cp.backpropagate(net, params, [[1.0]], [[0.0]], loss="squared_error"), views.Recorder(params)
+    with pytest.raises(ArgumentError, match="at least one weight, and a recorder that saw an epoch"):
+        views.way_of_weight(recorder, trace, "output[0] <- input[0]")
+    rule = cp.GradientDescent(0.25)
+    cp.train(net, params, [[1.0]], [[0.0]], loss="squared_error", optimizer=rule, epochs=2, callbacks=recorder)
+    root = parsed(views.way_of_weight(recorder, trace, "output[0] <- input[0]", "output[0].b"))
+    lines = [n for n in classed(root, "line") if n.tag == f"{SVG}path" and "C" not in n.get("d", "")]
+    assert len([n for n in lines if n.findtext(f"{SVG}title")]) == 4  # w and dJ/dw of both
+    with pytest.raises(ArgumentError, match='there is no "hidden"'):
+        views.way_of_weight(recorder, trace, "hidden")
+    with pytest.raises(ArgumentError, match=r'"output\[0\]" is a unit, not a parameter'):
+        views.way_of_weight(recorder, trace, "output[0]")
+
+
+def test_history_needs_an_epoch(trained):
+    with pytest.raises(ArgumentError, match="history: there is no epoch in it yet"):
+        views.history(cp.History())
+    assert {"training", "validation", "hidden", "output"} <= set(texts(parsed(views.history(trained[2]))))
+
+
+# --- planes and surfaces ----------------------------------------------------------------------------------------------
+
+
+def test_boundary_is_where_the_network_changes_its_mind():
+    net = cp.Network.sequential(2, 1, output="sigmoid")
+    params = net.initialize(given={"output": {"input": [[1.0], [0.0]], "b": [-0.5]}})  # x = 0.5, upright
+    root = parsed(views.decision_boundary(params, X, np.array([0, 0, 1, 1])))
+    (edge,) = classed(root, "edge")
+    xs = {round(float(x)) for x in re.findall(r"[ML]([\d.]+) ", edge.get("d", ""))}
+    places = sorted({float(n.get("cx", 0)) for n in classed(root, "sample")})
+    assert xs == {round(sum(places) / 2)}
+    assert len(classed(root, "sample")) == 4
+
+
+def test_boundary_of_several_classes_and_of_more_inputs():
+    rng = np.random.default_rng(0)
+    net = cp.Network.sequential(3, 5, 3, hidden="tanh", output="softmax")
+    data, y = rng.normal(size=(30, 3)), np.arange(30) % 3
+    figure = views.decision_boundary(net.initialize(seed=0), data, y, inputs=(2, 0), names=["a", "b", "c"])
+    assert {"class 0", "class 1", "class 2", "c"} <= set(texts(parsed(figure)))
+    assert figure.note == "Across c, up a. The other inputs stay at their means."
+    one_hot = views.decision_boundary(net.initialize(seed=0), data, np.eye(3)[y], (2, 0), names=["a", "b", "c"])
+    assert one_hot.svg == figure.svg
+    given = views.decision_boundary(net.initialize(seed=0), data, y, (2, 0), at=np.ones(3))
+    assert given.note.endswith("at the values given.")
+
+
+def test_planes_say_what_does_not_fit(trained):
+    params = trained[0].params
+    with pytest.raises(ArgumentError, match=r"inputs: expected two different numbers from 0 to 1, got \(0, 2\)"):
+        views.decision_boundary(params, X, Y, inputs=(0, 2))
+    with pytest.raises(ArgumentError, match=r"units: expected two different numbers from 0 to 1, got \(1, 1\)"):
+        views.hidden_space(params, X, Y, "hidden", (1, 1))
+    with pytest.raises(ShapeError, match=r"y: expected a class for each of 4 samples, got shape \(3,\)"):
+        views.decision_boundary(params, X, np.zeros(3))
+    with pytest.raises(ArgumentError, match="y: expected classes from 0 to 7"):
+        views.decision_boundary(params, X, np.array([0.5, 0, 0, 0]))
+    with pytest.raises(ArgumentError, match="names: expected 2 names, one per input, got 1"):
+        views.decision_boundary(params, X, Y, names=["a"])
+    with pytest.raises(NetworkError, match='no layer "hiden"'):
+        views.hidden_space(params, X, Y, "hiden")
+
+
+def test_hidden_space_shows_samples_before_and_after(trained):
+    root = parsed(views.hidden_space(trained[0].params, X, Y, "hidden"))
+    assert len(classed(root, "sample")) == 2 * 4
+    assert len(classed(root, "mesh")) == 2 * 18
+    assert len(classed(root, "edge")) == 1
+
+
+def test_cost_surface_is_the_cost():
+    net = cp.Network.sequential(1, 1)
+    data, y = np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]])
+    params = net.initialize(given={"output": {"input": [[2.0]], "b": [1.0]}})
+    trace = cp.backpropagate(net, params, data, y, loss="squared_error")
+    J = _costs(trace, [0, 1], np.array([2.0, 0.0]), np.array([1.0]))
+    assert J[0].tolist() == [trace.cost, (0 + 4) / 4]
+    assert (
+        "way"
+        not in views.cost_surface(trace, "output[0] <- input[0]", "output[0].b", span=0.5).svg.partition("</style>")[2]
+    )
+    with pytest.raises(ArgumentError, match="span: expected a finite number above 0, got 0"):
+        views.cost_surface(trace, "output[0] <- input[0]", "output[0].b", span=0)
+    with pytest.raises(ArgumentError, match=r'there is no "output\[0\] <- input\[1\]"'):
+        views.cost_surface(trace, "output[0] <- input[1]", "output[0].b")
+
+
+def test_names_are_escaped():
+    net = cp.Network.sequential(2, 1)
+    figure = views.hinton(net.initialize(seed=0), names={"input": ["<b>", "a & b"]})
+    assert {"<b>", "a & b"} <= set(texts(parsed(figure)))
