@@ -15,13 +15,14 @@ from clearprop.views.figure import Chart, Figure, Panel, colours, ramp, swatch
 from clearprop.views.recorder import Recorder, again
 from clearprop.views.surface import _place, parameter
 
-_WIDTH, _HEIGHT, _MOST = 400.0, 240.0, 200
+_WIDTH, _HEIGHT, _MOST, _LAYERS = 400.0, 240.0, 200, 8
 
 
 def history(told: History) -> Figure:
     """Draw how training went: the cost, the validation cost if there is one, and |delta| of each layer.
 
-    Wide ranges get a logarithmic scale. Raises ArgumentError for a history without epochs.
+    Wide ranges get a logarithmic scale; of many layers, eight spread evenly are drawn. Raises ArgumentError for a
+    history without epochs.
 
     >>> import clearprop as cp
     >>> from clearprop import views
@@ -36,8 +37,10 @@ def history(told: History) -> Figure:
     if len(costs) > 1:
         legend += [(swatch("line", "first"), "training"), (swatch("line", "second"), "validation")]
     if told.delta_norms:
-        paints = ramp(len(told.delta_norms))
         names = list(reversed(told.delta_norms))  # from the input to the output
+        if len(names) > _LAYERS:
+            names = [names[round(i * (len(names) - 1) / (_LAYERS - 1))] for i in range(_LAYERS)]
+        paints = ramp(len(names))
         norms = {name: told.delta_norms[name] for name in names}
         panels.append(_lines("Norm of delta by layer, last step of each epoch", norms, paints))
         legend += [(swatch("line", paint), name) for paint, name in zip(paints, names, strict=True)]
