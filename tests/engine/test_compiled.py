@@ -84,6 +84,8 @@ class Case:
     limits: cp.Limits
     plan: BatchPlan
     seed: int
+    alpha: float = 0.0
+    row_keys: np.ndarray | None = None
 
 
 @st.composite
@@ -165,7 +167,8 @@ def cases(draw: st.DrawFn) -> Case:
     plan = BatchPlan(samples, draw(sizes), None, draw(st.booleans()), seed)
     return Case(
         net, losses, X, y, weight, draw(st.sampled_from(["mean", "sum"])), draw(st.sampled_from(OPTIMIZERS)),
-        penalties, cp.Limits(**limits), plan, seed,
+        penalties, cp.Limits(**limits), plan, seed, draw(st.sampled_from([0.0, 0.0, 0.5])),
+        draw(st.sampled_from([None, random.integers(0, 2**63, samples, np.uint64)])),
     )  # fmt: skip
 
 
@@ -183,7 +186,7 @@ def _targets(random: np.random.Generator, loss: cp.Loss, samples: int, units: in
 def _train(case: Case, dtype: str, engine: type, threads: int | None = None, epochs: int = 3):
     params = case.net.initialize(case.seed, dtype)
     objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
-    training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed)
+    training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)
     largest = int(np.diff(case.plan.edges()).max())
     runner = engine(training, params, largest) if engine is CompiledEngine else engine(training, params)
     if threads is not None:
@@ -216,8 +219,8 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
         _close(compiled.slots[name], slot, 1e-10)
     for mine, other in zip(found, expected, strict=True):
         _close(
-            np.array([mine.cost, mine.penalty, mine.gradient_norm]),
-            np.array([other.cost, other.penalty, other.gradient_norm]),
+            np.array([mine.cost, mine.penalty, mine.gradient_norm, mine.per_row]),
+            np.array([other.cost, other.penalty, other.gradient_norm, other.per_row]),
             1e-9,
         )
         assert mine.delta_norms.keys() == other.delta_norms.keys()
@@ -228,7 +231,7 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
 
 def _digest(case: Case, dtype: str, threads: int) -> bytes:
     params, results, runner = _train(case, dtype, CompiledEngine, threads, epochs=2)
-    numbers = [[r.cost, r.penalty, r.gradient_norm, *r.delta_norms.values()] for r in results]
+    numbers = [[r.cost, r.penalty, r.gradient_norm, r.per_row, *r.delta_norms.values()] for r in results]
     return params.flat.tobytes() + np.array(numbers).tobytes() + b"".join(s.tobytes() for s in runner.slots.values())
 
 
@@ -270,12 +273,25 @@ def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:
 
 PLAIN = """
 import numpy as np, clearprop as cp
+from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.objective import prepare
+keys = np.arange(11, dtype=np.uint64) // 2
 random = np.random.default_rng(0)
 X, y = random.normal(size=(11, 3)), random.integers(0, 2, 11)
 net = cp.Network(3, [
     cp.Layer("a", 3, "tanh", dropout=0.2), cp.Layer("b", 2, "relu", [cp.Wired("a", [[1, 0], [2, 1], [0, 2]])]),
     cp.Layer("out", 2, "softmax", ["b", "input"]),
 ])
+found = []
+for engine in (CompiledEngine, TextbookEngine):
+    params = net.initialize(seed=1)
+    data = prepare(net, params, X, y, cp.CrossEntropy())
+    training = Training(data, cp.AdamW(0.01), (cp.L2(0.1),), seed=3, alpha=0.5, row_keys=keys)
+    runner = engine(training, params, 4) if engine is CompiledEngine else engine(training, params)
+    result = runner.run_epoch(0, [np.arange(4), np.arange(4, 8)], lambda step: 0.01)
+    found.append([*params.flat, result.cost, result.penalty, result.per_row])
+np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
 found = []
 for engine in ("compiled", "textbook"):
     params = net.initialize(seed=1)

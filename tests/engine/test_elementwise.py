@@ -207,6 +207,8 @@ def test_short_forms_stay_finite_at_extremes(dtype: type) -> None:
 
 # --- optimizers and penalties ----------------------------------------------------------------------------------------
 
+#: What a batch's own penalty multiplies the weights by.
+RIDGE = 0.3
 RULES = [case.optimizer for case in OPTIMIZER_CASES if not isinstance(case.optimizer, cp.LBFGS)]
 
 
@@ -229,16 +231,19 @@ class Run:
         """One step by the kernels, of the entries from `begin` to `end`."""
         prepare, update = kernels
         scalars = np.zeros(16)
-        call(prepare, 0.05, t, 0.01, scalars)
+        call(prepare, 0.05, t, 0.01, RIDGE, scalars)
         pieces = [array[begin:] for array in (self.w, self.g, *self.slots)]
         call(update, *pieces, (self.count if end is None else end) - begin, scalars)
 
 
-def textbook_update(optimizer: Any, run: Run, t: int, penalties: Any, clip: float | None) -> list[np.ndarray]:
+def textbook_update(
+    optimizer: Any, run: Run, t: int, penalties: Any, clip: float | None, ridge: bool = False
+) -> list[np.ndarray]:
     """w and the slots after one step, by the definition."""
     w, g = run.w.astype(np.float64), run.g.astype(np.float64)
     for penalty in penalties:
         g = g + penalty.value_and_slope(w)[1]
+    g = g + RIDGE * w if ridge else g
     g = g if clip is None else np.clip(g, -clip, clip)
     slots = [slot.astype(np.float64) for slot in run.slots[: len(optimizer.slots)]]
     change, *following = optimizer.update(0.05, t, w, g, *slots)
@@ -248,13 +253,13 @@ def textbook_update(optimizer: Any, run: Run, t: int, penalties: Any, clip: floa
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.name)
 def test_optimizer_does_what_its_definition_says(optimizer: cp.Optimizer, dtype: type) -> None:
-    for penalties, clip in (((), None), ((cp.L2(0.1), cp.L1(0.01)), 0.5)):
-        kernels = optimizer_kernels(optimizer, np.dtype(dtype), penalties, clip)
+    for penalties, clip, ridge in (((), None, False), ((), None, True), ((cp.L2(0.1), cp.L1(0.01)), 0.5, True)):
+        kernels = optimizer_kernels(optimizer, np.dtype(dtype), penalties, clip, ridge)
         for count in (0, 1, 5, 16, 37, 64):
             for t in (1, 2, 1000):
                 run, before = Run(count, dtype), Run(count, dtype)
                 run.update(kernels, t)
-                expected = textbook_update(optimizer, before, t, penalties, clip)
+                expected = textbook_update(optimizer, before, t, penalties, clip, ridge)
                 for got, want in zip([run.w, *run.slots], expected, strict=False):
                     np.testing.assert_allclose(got[:count], want[:count], **TOLERANCE[dtype])
                 unused = run.slots[len(optimizer.slots) :]

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
-from clearprop.errors import CompilationError
 from clearprop.parameters import Parameters
 
 __all__ = ["Engine", "EpochResult", "TextbookEngine", "Training", "make_engine"]
@@ -33,11 +32,6 @@ def make_engine(name: str, training: Training, params: Parameters, batch: int) -
     """
     if name != "compiled":
         return TextbookEngine(training, params)
-    if training.alpha or training.row_keys is not None:
-        raise CompilationError(
-            "The compiled engine has neither a penalty that belongs to the batch nor keys of rows; "
-            'use engine="textbook".'
-        )
     from clearprop.engine.compiled.engine import CompiledEngine  # Numba takes a moment to load
 
     return CompiledEngine(training, params, batch)

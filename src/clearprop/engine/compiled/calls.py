@@ -59,7 +59,7 @@ def _caller(pattern: str) -> Any:
 
 
 FORWARD, PULLBACK, LOSS = "ppnnn", "pppnnn", "pppppppnnn"
-PREPARE, UPDATE, SLOPE, VALUE = "rnrp", "ppppnp", "ppn", "pnp"
+PREPARE, UPDATE, SLOPE, VALUE = "rnrrp", "ppppnp", "ppn", "pnp"
 MULTIPLY, MULTIPLY_TRANSPOSED, ADD_ROWS = "ppnnpnnnpnpn", "ppnnnpnnnpp", "ppnnpnpn"
 
 if config.DISABLE_JIT:
@@ -133,10 +133,10 @@ else:
         return signature((*pointers, values, values_at, rows, units, stride)), codegen
 
     @intrinsic
-    def call_prepare(typing_context, address, rate, t, shrink, scalars, scalars_at):
+    def call_prepare(typing_context, address, rate, t, shrink, ridge, scalars, scalars_at):
         """Compute what an update rule needs once per step."""
         signature, codegen = _caller(PREPARE)
-        return signature((rate, t, shrink, scalars, scalars_at)), codegen
+        return signature((rate, t, shrink, ridge, scalars, scalars_at)), codegen
 
     @intrinsic
     def call_update(typing_context, address, w, w_at, g, g_at, s0, s0_at, s1, s1_at, count, scalars, scalars_at):

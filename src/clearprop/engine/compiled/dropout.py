@@ -6,27 +6,32 @@ import numpy as np
 from numba import njit
 from numba.core import config
 
+from clearprop.engine.compiled import memory as at
 from clearprop.randomness import GOLDEN, mask_of, mix
 
 if config.DISABLE_JIT:
 
-    def fill_mask(work, place, stride, order, begin, rows, units, key, dropout):
+    def fill_mask(m, place, stride, begin, rows, units, key, dropout):
         """The mask of some rows of the batch, into `work`."""
-        mask = mask_of(np.array([key]), order[begin : begin + rows], units, dropout, work.dtype)
+        numbers = m.order[begin : begin + rows]
+        numbers = m.row_keys[numbers] if m.numbers[at.KEYED] else numbers
+        mask = mask_of(np.array([key]), numbers, units, dropout, m.work.dtype)
         for r in range(rows):
-            work[place + r * stride :][:units] = mask[r]
+            m.work[place + r * stride :][:units] = mask[r]
 
 else:
     _mix = njit(mix)
 
     @njit(error_model="numpy")
-    def fill_mask(work, place, stride, order, begin, rows, units, key, dropout):
+    def fill_mask(m, place, stride, begin, rows, units, key, dropout):
         """The mask of some rows of the batch, into `work`."""
-        kept = 1.0 / (1.0 - dropout)
+        kept, keyed = 1.0 / (1.0 - dropout), m.numbers[at.KEYED]
         for r in range(rows):
-            row_key = _mix(key + GOLDEN * (np.uint64(order[begin + r]) + np.uint64(1)))
+            row = m.order[begin + r]
+            number = m.row_keys[row] if keyed else np.uint64(row)
+            row_key = _mix(key + GOLDEN * (number + np.uint64(1)))
             line = place + r * stride
             for j in range(units):
                 bits = _mix(row_key + GOLDEN * (np.uint64(j) + np.uint64(1)))
                 uniform = np.float64(bits >> np.uint64(11)) * 2.0**-53
-                work[line + j] = 0.0 if uniform < dropout else kept
+                m.work[line + j] = 0.0 if uniform < dropout else kept

@@ -89,13 +89,18 @@ def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bo
 
 
 def optimizer_kernels(
-    optimizer: Optimizer, dtype: np.dtype, penalties: Sequence[Penalty] = (), clip_value: float | None = None
+    optimizer: Optimizer,
+    dtype: np.dtype,
+    penalties: Sequence[Penalty] = (),
+    clip_value: float | None = None,
+    ridge: bool = False,
 ) -> tuple[int, int]:
-    """Addresses of prepare(rate, t, shrink, scalars) and update(w, g, slot0, slot1, count, scalars).
+    """Addresses of prepare(rate, t, shrink, ridge, scalars) and update(w, g, slot0, slot1, count, scalars).
 
     `prepare` computes what depends on the step alone (such as 1 - beta^t) into `scalars` (16 of float64), once per
     step. `update` turns `count` parameters w into w (1 - shrink) + change and updates the slots in place; the gradient
-    that the optimizer sees is g plus the slopes of the penalties, cut to +-clip_value.
+    that the optimizer sees is g plus the slopes of the penalties, and with `ridge` plus that number times w, cut to
+    +-clip_value.
     """
     if len(optimizer.slots) > SLOTS:
         raise CompilationError(
@@ -103,11 +108,12 @@ def optimizer_kernels(
             f'{len(optimizer.slots)} ({", ".join(optimizer.slots)}). Train with engine="textbook".'
         )
     if PLAIN:
-        return register(_plain_prepare), register(_plain_update(optimizer, penalties, clip_value))
+        return register(_plain_prepare), register(_plain_update(optimizer, penalties, clip_value, ridge))
     graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
-    rate, t, shrink = (graph.input(name, STEP, "double") for name in ("rate", "t", "shrink"))
+    rate, t, shrink, strength = (graph.input(name, STEP, "double") for name in ("rate", "t", "shrink", "ridge"))
     slots = [graph.input(f"slot{place}", ELEMENT) for place in range(len(optimizer.slots))]
     g = _with_slopes(g, w, penalties)
+    g = g + strength * w if ridge else g
     g = g if clip_value is None else scalar.clip(g, -clip_value, clip_value)
     with _compiling(optimizer, "update"):
         change, *following = optimizer.update(rate, t, w, g, *slots)  # pyright: ignore[reportArgumentType]
@@ -214,11 +220,13 @@ def _plain_loss(loss: Loss, activation: Activation, indices: bool) -> Callable[.
     return kernel
 
 
-def _plain_prepare(rate: float, t: int, shrink: float, scalars: np.ndarray) -> None:
-    scalars[:3] = rate, t, shrink
+def _plain_prepare(rate: float, t: int, shrink: float, ridge: float, scalars: np.ndarray) -> None:
+    scalars[:4] = rate, t, shrink, ridge
 
 
-def _plain_update(optimizer: Optimizer, penalties: Sequence[Penalty], clip_value: float | None) -> Callable[..., None]:
+def _plain_update(
+    optimizer: Optimizer, penalties: Sequence[Penalty], clip_value: float | None, ridge: bool
+) -> Callable[..., None]:
     def update(
         w: np.ndarray, g: np.ndarray, slot0: np.ndarray, slot1: np.ndarray, count: int, scalars: np.ndarray
     ) -> None:
@@ -227,6 +235,7 @@ def _plain_update(optimizer: Optimizer, penalties: Sequence[Penalty], clip_value
         w, g = w[:count], g[:count]
         for penalty in penalties:
             g = g + penalty.value_and_slope(w)[1]
+        g = g + float(scalars[3]) * w if ridge else g
         g = g if clip_value is None else np.clip(g, -clip_value, clip_value)
         change, *following = optimizer.update(rate, t, w, g, *slots)  # pyright: ignore[reportArgumentType]
         w[...] = w * (1 - shrink) + change

@@ -21,6 +21,7 @@ from clearprop.engine.cores import get_threads
 from clearprop.engine.textbook import EpochResult, Training
 from clearprop.errors import ArgumentError
 from clearprop.parameters import Parameters
+from clearprop.penalties import L2
 from clearprop.randomness import dropout_key
 
 
@@ -45,6 +46,8 @@ class CompiledEngine:
             given["indices"] = _joined([y for y in outputs if y.ndim == 1], np.dtype(np.int64))
         if objective.sample_weight is not None:
             given["sample_weight"] = _joined([objective.sample_weight], params.dtype)
+        if training.row_keys is not None:
+            given["row_keys"] = np.ascontiguousarray(training.row_keys, np.uint64)
         stored = limits.clip_norm is not None
         self.memory = self.plan.memory(objective.X, len(training.optimizer.slots), stored, **given)
         self._fill_in_numbers()
@@ -60,15 +63,18 @@ class CompiledEngine:
         numbers, reals, limits = self.memory.numbers, self.memory.reals, training.limits
         numbers[at.MEAN] = training.objective.reduction == "mean"
         numbers[at.WEIGHTED] = training.objective.sample_weight is not None
-        fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value)
+        fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0)
         numbers[at.PREPARE], numbers[at.UPDATE] = fused
         numbers[at.PREPARE_PLAIN], numbers[at.UPDATE_PLAIN] = optimizer_kernels(training.optimizer, dtype)
         numbers[at.SLOPE], numbers[at.VALUE] = (
             penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
         )
+        numbers[at.HALF_SQUARE] = penalty_kernels((L2(1.0),), dtype)[1] if training.alpha else -1
+        numbers[at.KEYED] = training.row_keys is not None
         numbers[at.STORED], numbers[at.BOUNDED] = limits.clip_norm is not None, limits.max_norm is not None
         reals[at.CLIP_NORM], reals[at.CLIP_VALUE] = limits.clip_norm or 0.0, limits.clip_value or 0.0
         reals[at.MAX_NORM], reals[at.DECAY] = limits.max_norm or 0.0, training.optimizer.weight_decay
+        reals[at.ALPHA] = training.alpha
         for place, layer in enumerate(self.params.net.layers):
             reals[at.DROPOUT + place + 1] = layer.dropout
 
@@ -148,7 +154,8 @@ class CompiledEngine:
         first = at.LAYERS - at.GRADIENT + 2
         delta = dict(zip(names, roots[first::2].tolist(), strict=True))
         gradient = dict(zip(names, roots[first + 1 :: 2].tolist(), strict=True))
-        return EpochResult(float(cost), float(r[at.PENALTY]) / steps, float(roots[0]), delta, gradient)
+        by_rows = float(r[at.BY_ROWS]) / int(m.edges[steps])
+        return EpochResult(float(cost), float(r[at.PENALTY]) / steps, float(roots[0]), delta, gradient, by_rows)
 
 
 def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:

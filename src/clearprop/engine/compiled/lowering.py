@@ -313,7 +313,7 @@ class RowKernel(Emitter):
 
 
 class StepKernel(Emitter):
-    """A function that computes the numbers of one step from its rate, its number t and the share weights shrink by."""
+    """A function that computes the numbers of one step from its rate, its number t, the share weights shrink by and ridge."""
 
     def text(self, values: Sequence[Symbol]) -> str:
         """The LLVM text; value k goes to scalars[k]."""
@@ -326,7 +326,7 @@ class StepKernel(Emitter):
             value = self.operand(node, STEP)
             wide = self.emit(f"fpext float {value} to double") if node.kind == "float" else value
             self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {place}')}")
-        head = f"define void @{KERNEL}(double %rate, i64 %t, double %shrink, ptr %scalars) {{\nentry:"
+        head = f"define void @{KERNEL}(double %rate, i64 %t, double %shrink, double %ridge, ptr %scalars) {{\nentry:"
         return "\n".join([*sorted(self.declared.values()), head, *self.lines, "  ret void", "}", ""])
 
 

@@ -49,23 +49,25 @@ LAYER_COUNT, CONNECTION_COUNT = 18, 19  # rows of the tables
 MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
 SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
 REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
-ADD_PENALTY, ADD_ROWS, VALUE = 32, 33, 34
-NUMBERS = 35
+ADD_PENALTY, ADD_ROWS, VALUE, HALF_SQUARE = 32, 33, 34, 35  # HALF_SQUARE: 1/2 sum w^2, where alpha is set
+KEYED = 36  # whether rows have keys for dropout
+NUMBERS = 37
 #: The parts of a step in the order of their addresses.
 PARTS = range(SWEEP, ADD_PENALTY + 1)
 
 # Real numbers of the run, then one dropout rate per layer.
-CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, DROPOUT = 0, 1, 2, 3, 4
+CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5
 
-# Results of an epoch: sums over its steps; what clipping multiplied by; penalties; squared norm of the last
-# gradient; then by layer the squared norms of
-# delta and of the gradient.
-COST, SHARE, FACTOR, PENALTY, GRADIENT, LAYERS = 0, 1, 2, 3, 4, 5
+# Results of an epoch: sums over its steps, BY_ROWS of cost and penalty times rows; what clipping multiplied by; of the
+# last step its penalty, half the squares of the weights, and the squared norm of the gradient; then by layer the squared
+# norms of delta and of the gradient.
+COST, SHARE, PENALTY, BY_ROWS, FACTOR, STEP_PENALTY, HALF_SQUARES, GRADIENT, LAYERS = range(9)
 
 #: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
 #: weights whose gradient was finished before, and for biases.
 SCALARS = 32
 FUSED_WEIGHTS, PLAIN_WEIGHTS, PLAIN_BIASES, SCALAR_SETS = 0, 1, 2, 3
+RIDGE = SCALAR_SETS * SCALARS - 1  # the last number of a thread: alpha over the weight of the batch
 
 
 class Memory(NamedTuple):
@@ -91,6 +93,7 @@ class Memory(NamedTuple):
     norms: Any  #: float64, squared norms
     scalars: Any  #: float64, what `prepare` kernels computed, for each thread
     keys: Any  #: uint64, dropout key of each layer in this epoch
+    row_keys: Any  #: uint64, what dropout knows a row by, or unused
     results: Any  #: float64
     sync: Any  #: int64, how threads meet
     order: Any  #: int64, the rows of the data in the order of the epoch
@@ -168,11 +171,12 @@ else:
             _double(table, 17, work),
             _double(table, 18, work),
             _key(table, 19, work),
-            _double(table, 20, work),
-            _whole(table, 21, work),
+            _key(table, 20, work),
+            _double(table, 21, work),
             _whole(table, 22, work),
             _whole(table, 23, work),
-            _double(table, 24, work),
+            _whole(table, 24, work),
+            _double(table, 25, work),
             table,
         )
 

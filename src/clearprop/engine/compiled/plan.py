@@ -274,6 +274,7 @@ class Plan:
             "norms": np.zeros(max(1, self.norms.size), np.float64),
             "scalars": np.zeros(self.threads * at.SCALAR_SETS * at.SCALARS, np.float64),
             "keys": np.zeros(len(self.layers), np.uint64),
+            "row_keys": np.zeros(1, np.uint64),
             "results": np.zeros(at.LAYERS + 2 * len(self.layers), np.float64),
             "sync": no_numbers,
             "order": no_numbers,

@@ -66,7 +66,7 @@ def forward(m, begin, first, rows):
         if of_layer(m, layer, at.MASK) != -1:
             mask = of_layer(m, layer, at.MASK) + here
             rate = m.reals[at.DROPOUT + layer]
-            fill_mask(m.work, mask, stride, m.order, begin + first, rows, units, m.keys[layer], rate)
+            fill_mask(m, mask, stride, begin + first, rows, units, m.keys[layer], rate)
             scale_rows(m.work, a, f, mask, rows, units, stride)
 
 

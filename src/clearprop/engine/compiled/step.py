@@ -43,6 +43,8 @@ def add_cost(table, work, begin, end, unused1, unused2, unused3):
     share = total_weight(m, begin, end) if m.numbers[at.MEAN] else 1.0
     m.results[at.COST] += cost * share
     m.results[at.SHARE] += share
+    m.results[at.PENALTY] += m.results[at.STEP_PENALTY]
+    m.results[at.BY_ROWS] += (cost + m.results[at.STEP_PENALTY]) * (end - begin)
 
 
 def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
@@ -106,8 +108,8 @@ def run_step(m, step, last, thread, threads, base):
     begin, end = m.edges[step], m.edges[step + 1]
     samples = end - begin
     call_part(m, at.SWEEP, begin, end, samples * thread // threads, samples * (thread + 1) // threads)
-    prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1)
-    if thread == 0 and m.numbers[at.VALUE] != -1:
+    prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1, begin, end)
+    if thread == 0 and (m.numbers[at.VALUE] != -1 or m.numbers[at.HALF_SQUARE] != -1):
         call_part(m, at.ADD_PENALTY)
     target = base
     if threads > 1:

@@ -20,6 +20,7 @@ from clearprop.engine.compiled.calls import (
 )
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.products import column_sums, transpose_block
+from clearprop.engine.compiled.rows import total_weight
 
 
 @njit(error_model="numpy")
@@ -29,14 +30,19 @@ def first_row(units, lanes, thread, threads):
 
 
 @njit(error_model="numpy")
-def prepare(m, thread, rate, t):
+def prepare(m, thread, rate, t, begin, end):
     """What the update rule needs once per step, for the weights and for the biases."""
     place = thread * at.SCALAR_SETS * at.SCALARS
+    ridge = m.reals[at.ALPHA]
+    if ridge and m.numbers[at.MEAN]:
+        weight = total_weight(m, begin, end)
+        ridge = ridge / weight if weight > 0 else 0.0
+    m.scalars[place + at.RIDGE] = ridge
     shrink = rate * m.reals[at.DECAY]
     numbers = m.numbers
-    call_prepare(numbers[at.PREPARE], rate, t, shrink, m.scalars, place + at.FUSED_WEIGHTS * at.SCALARS)
-    call_prepare(numbers[at.PREPARE_PLAIN], rate, t, shrink, m.scalars, place + at.PLAIN_WEIGHTS * at.SCALARS)
-    call_prepare(numbers[at.PREPARE_PLAIN], rate, t, 0.0, m.scalars, place + at.PLAIN_BIASES * at.SCALARS)
+    call_prepare(numbers[at.PREPARE], rate, t, shrink, ridge, m.scalars, place + at.FUSED_WEIGHTS * at.SCALARS)
+    call_prepare(numbers[at.PREPARE_PLAIN], rate, t, shrink, 0.0, m.scalars, place + at.PLAIN_WEIGHTS * at.SCALARS)
+    call_prepare(numbers[at.PREPARE_PLAIN], rate, t, 0.0, 0.0, m.scalars, place + at.PLAIN_BIASES * at.SCALARS)
 
 
 @njit(error_model="numpy")
@@ -59,10 +65,14 @@ def clip_values(m, g_at, count):
 
 
 @njit(error_model="numpy")
-def finish_weights(m, parameters, g_at, count):
+def finish_weights(m, thread, parameters, g_at, count):
     """Slope of the penalties, then the cut, for a run of trained weights."""
     if m.numbers[at.SLOPE] != -1:
         call_slope(m.numbers[at.SLOPE], m.weights, parameters, m.work, g_at, count)
+    ridge = m.scalars[thread * at.SCALAR_SETS * at.SCALARS + at.RIDGE]
+    if ridge:
+        for i in range(count):
+            m.work[g_at + i] += ridge * m.weights[parameters + i]
     clip_values(m, g_at, count)
 
 
@@ -128,7 +138,7 @@ def dense_gradient(table, work, c, samples, thread, threads, detailed):
             parameters = of_connection(m, c, at.W) + j * inputs + row * width
             if detailed:
                 if trained:
-                    finish_weights(m, parameters, g, rows * width)
+                    finish_weights(m, thread, parameters, g, rows * width)
                 add_squares(m.work, g, rows, width, min(width, units - j), m.norms, norms + row)
             if trained and numbers[at.STORED]:
                 store(m, parameters, g, rows * width)
@@ -183,7 +193,7 @@ def wired_gradient(table, work, c, samples, thread, detailed, unused):
         of_connection(m, c, at.ROW_NORMS),
     )
     if trained:
-        finish_weights(m, parameters, g, count)
+        finish_weights(m, thread, parameters, g, count)
     if detailed:
         m.norms[norms] = 0.0
         add_squares(m.work, g, 1, count, count, m.norms, norms)
@@ -233,26 +243,39 @@ def gradients_and_updates(m, samples, thread, threads, detailed):
             call_part(m, at.BIAS_GRADIENT, layer, samples, thread, detailed)
 
 
-def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
-    """The penalties of all trained weights, padding left out."""
-    m = memory_at(table, work)
-    value, panel = m.numbers[at.VALUE], m.numbers[at.PANEL]
+@njit(error_model="numpy")
+def sum_weights(m, value, total):
+    """A sum over all trained weights, padding left out, into results[total]."""
+    panel = m.numbers[at.PANEL]
+    m.results[total] = 0.0
     for c in range(m.numbers[at.CONNECTION_COUNT]):
         if not of_connection(m, c, at.TRAINABLE):
             continue
         place = of_connection(m, c, at.PARAMETERS)
         if of_connection(m, c, at.KIND) == at.WIRED:
-            call_value(value, m.weights, place, of_connection(m, c, at.COUNT), m.results, at.PENALTY)
+            call_value(value, m.weights, place, of_connection(m, c, at.COUNT), m.results, total)
             continue
         inputs, units = (
             of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
             of_layer(m, of_connection(m, c, at.LAYER), at.UNITS),
         )
         whole = units // panel * panel
-        call_value(value, m.weights, place, inputs * whole, m.results, at.PENALTY)
+        call_value(value, m.weights, place, inputs * whole, m.results, total)
         width = of_layer(m, of_connection(m, c, at.LAYER), at.PADDED) - whole
         for r in range(inputs if whole < units else 0):
-            call_value(value, m.weights, place + inputs * whole + r * width, units - whole, m.results, at.PENALTY)
+            call_value(value, m.weights, place + inputs * whole + r * width, units - whole, m.results, total)
+
+
+def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
+    """The penalties of the weights as they are before a step."""
+    m = memory_at(table, work)
+    value, half_square = m.numbers[at.VALUE], m.numbers[at.HALF_SQUARE]
+    m.results[at.STEP_PENALTY] = 0.0
+    if value != -1:
+        sum_weights(m, value, at.STEP_PENALTY)
+    if half_square != -1:
+        sum_weights(m, half_square, at.HALF_SQUARES)
+        m.results[at.STEP_PENALTY] += m.scalars[at.RIDGE] * m.results[at.HALF_SQUARES]
 
 
 @njit(error_model="numpy")
