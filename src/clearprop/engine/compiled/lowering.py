@@ -313,7 +313,10 @@ class RowKernel(Emitter):
 
 
 class StepKernel(Emitter):
-    """A function that computes the numbers of one step from its rate, its number t, the share weights shrink by and ridge."""
+    """A function that computes the numbers of one step.
+
+    From its rate, its number t, the share that weights shrink by, and the strength of the batch's own penalty (ridge).
+    """
 
     def text(self, values: Sequence[Symbol]) -> str:
         """The LLVM text; value k goes to scalars[k]."""

@@ -58,9 +58,9 @@ PARTS = range(SWEEP, ADD_PENALTY + 1)
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5
 
-# Results of an epoch: sums over its steps, BY_ROWS of cost and penalty times rows; what clipping multiplied by; of the
-# last step its penalty, half the squares of the weights, and the squared norm of the gradient; then by layer the squared
-# norms of delta and of the gradient.
+# Results of an epoch: sums over its steps (BY_ROWS: cost and penalty, times rows); what clipping multiplied by; of the
+# last step its penalty, half the squares of the weights, and the squared norm of the gradient; then by layer the
+# squared norms of delta and of the gradient.
 COST, SHARE, PENALTY, BY_ROWS, FACTOR, STEP_PENALTY, HALF_SQUARES, GRADIENT, LAYERS = range(9)
 
 #: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
