@@ -9,7 +9,7 @@ import pytest
 from cases import ENGINES
 
 import clearprop as cp
-from clearprop.errors import ArgumentError, DataError, ShapeError, TrainingDiverged
+from clearprop.errors import ArgumentError, CompilationError, DataError, ShapeError, TrainingDiverged
 from clearprop.randomness import epoch_order
 from clearprop.training.loop import BatchPlan
 
@@ -359,9 +359,35 @@ def test_training_goes_on_from_where_the_parameters_are(engine):
     assert history.cost[0] < fresh.cost[0]
 
 
-def test_auto_engine_trains():
-    params, _ = train(engine="auto")
-    np.testing.assert_allclose(params.flat, train(engine="textbook")[0].flat, rtol=1e-10)
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_auto_is_the_compiled_engine(optimizer):
+    params, history = train(engine="auto", optimizer=optimizer)
+    compiled, same = train(engine="compiled", optimizer=optimizer)
+    np.testing.assert_array_equal(params.flat, compiled.flat)
+    assert history.cost == same.cost
+    np.testing.assert_allclose(params.flat, train(engine="textbook", optimizer=optimizer)[0].flat, rtol=1e-10)
+
+
+def in_order(yhat, y):
+    order = np.argsort(yhat, axis=-1)
+    return np.take_along_axis(0.5 * (yhat - y) ** 2, order, axis=-1), yhat - y
+
+
+def test_auto_says_what_cannot_be_compiled():
+    loss = cp.CustomLoss("sorted", in_order)
+    with pytest.warns(RuntimeWarning) as caught:
+        params, history = train(loss=loss, optimizer=STEP)
+    assert [str(warning.message) for warning in caught] == [
+        'The slower textbook engine trains this network. CustomLoss "sorted": value and delta cannot be compiled: it '
+        "uses argsort, which the compiled engine does not know. Write it with operators and the functions of "
+        'clearprop.mathematics or NumPy on whole arrays, or train with engine="textbook".'
+    ]
+    assert [warning.filename for warning in caught] == [__file__]
+    plain, same = train(loss=loss, engine="textbook")
+    np.testing.assert_array_equal(params.flat, plain.flat)
+    assert history.cost == same.cost
+    with pytest.raises(CompilationError, match='CustomLoss "sorted"'):
+        train(loss=loss, engine="compiled")
 
 
 # --- bad calls -------------------------------------------------------------------------------------------------------

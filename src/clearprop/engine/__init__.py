@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
+from clearprop.errors import CompilationError
 from clearprop.parameters import Parameters
 
 __all__ = ["Engine", "EpochResult", "TextbookEngine", "Training", "make_engine"]
@@ -27,11 +29,17 @@ class Engine(Protocol):
 def make_engine(name: str, training: Training, params: Parameters, batch: int) -> Engine:
     """The engine of that name, for batches of up to `batch` rows.
 
-    "auto" is the textbook engine, until the compiled one starts as fast as it runs: it has to be compiled once on each
-    machine. Raises CompilationError where "compiled" was asked for and a definition cannot be compiled.
+    "auto" is the compiled engine, except where a definition cannot be compiled: then a RuntimeWarning says which one
+    and why, and the textbook engine takes its place. Raises CompilationError where "compiled" was asked for.
     """
-    if name != "compiled":
+    if name == "textbook":
         return TextbookEngine(training, params)
     from clearprop.engine.compiled.engine import CompiledEngine  # Numba takes a moment to load
 
-    return CompiledEngine(training, params, batch)
+    try:
+        return CompiledEngine(training, params, batch)
+    except CompilationError as reason:
+        if name == "compiled":
+            raise
+        warnings.warn(f"The slower textbook engine trains this network. {reason}", RuntimeWarning, stacklevel=3)
+        return TextbookEngine(training, params)

@@ -92,7 +92,7 @@ class TextbookEngine:
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
         if not self.training.norms:
             return EpochResult(cost, penalties, np.nan, {}, {}, per_row)
-        delta_norms = {name: _norm(delta) for name, delta in back.delta.items()}
+        delta_norms = {layer.name: _norm(back.delta[layer.name]) for layer in self.params.net.layers}
         norm, norms = _norm(self.gradients.trainable), self._gradient_norms()
         return EpochResult(cost, penalties, norm, delta_norms, norms, per_row)
 

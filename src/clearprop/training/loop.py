@@ -65,9 +65,10 @@ def train(
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
     finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last
-    finished step (textbook engine) or the last finished epoch (compiled engine). `engine` is "textbook" for
-    the plain one, "compiled" for the fast one (which is compiled once on each machine, for about 20
-    seconds), and "auto" for the textbook engine as yet.
+    finished step (textbook engine) or the last finished epoch (compiled engine). `engine` is "compiled"
+    for whole epochs as machine code (made once on each machine), "textbook" for array code step
+    by step, and "auto" for the compiled one wherever the definitions in use can be compiled: a RuntimeWarning tells
+    which one cannot, and why.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.linspace(-1, 1, 20)[:, None]
