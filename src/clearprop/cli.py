@@ -21,11 +21,11 @@ from clearprop.activations import ACTIVATIONS
 from clearprop.datasets import digits
 from clearprop.diagnosis import diagnose
 from clearprop.errors import ArgumentError, ClearpropError, suggest
-from clearprop.files import write_atomically
 from clearprop.gallery import script, scripts
 from clearprop.gradient_check import check_gradients
 from clearprop.model import HeldOut, Model, encode, fit
 from clearprop.optimizers import OPTIMIZERS
+from clearprop.storage import write_atomically
 from clearprop.tables import as_frame
 
 app = typer.Typer(

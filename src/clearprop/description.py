@@ -7,6 +7,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from clearprop.activations import ACTIVATIONS, Activation, Custom
 from clearprop.connections import CONNECTIONS
 from clearprop.errors import ClearpropError, ModelFileError, suggest
@@ -54,6 +56,24 @@ def describe_network(net: Network) -> dict[str, Any]:
     }
 
 
+def pack_network(net: Network) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A network for a file: plain data that names the arrays which hold the patterns of its wired connections.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network(2, [cp.Layer("output", 1, sources=[cp.Wired("input", [[1], [1]])])])
+    >>> described, arrays = pack_network(net)
+    >>> arrays["pattern 0"].tolist(), rebuild_network(described, arrays=arrays) == net
+    ([[1], [1]], True)
+    """
+    described, arrays = describe_network(net), {}
+    for layer in described["layers"]:
+        for source in layer["sources"]:
+            if "pattern" in source:
+                name = f"pattern {len(arrays)}"
+                arrays[name], source["pattern"] = np.array(source["pattern"], np.int32), name
+    return described, arrays
+
+
 def _describe_layer(layer: Layer) -> dict[str, Any]:
     return {
         "name": layer.name,
@@ -78,8 +98,10 @@ def _describe_connection(connection: Any) -> dict[str, Any]:
     return fields
 
 
-def rebuild_network(data: Any, own: Iterable[Activation] = ()) -> Network:
-    """The network that `describe_network` described; `own` are the user's activations that it may name.
+def rebuild_network(
+    data: Any, own: Iterable[Activation] = (), arrays: Mapping[str, np.ndarray] | None = None
+) -> Network:
+    """The network that was described; `own` are the user's activations that it may name, `arrays` those of the file.
 
     Raises ModelFileError for anything that is not such a description.
     """
@@ -91,7 +113,7 @@ def rebuild_network(data: Any, own: Iterable[Activation] = ()) -> Network:
     try:
         return Network(
             _integer(fields["inputs"], "network inputs"),
-            [_rebuild_layer(layer, i, activations) for i, layer in enumerate(layers)],
+            [_rebuild_layer(layer, i, activations, arrays or {}) for i, layer in enumerate(layers)],
             [_text(name, "network outputs") for name in _listing(fields["outputs"], "network outputs")],
         )
     except ModelFileError:
@@ -100,7 +122,7 @@ def rebuild_network(data: Any, own: Iterable[Activation] = ()) -> Network:
         raise ModelFileError(f"network: the file describes an impossible one: {reason}") from reason
 
 
-def _rebuild_layer(data: Any, place: int, activations: Mapping[str, Any]) -> Layer:
+def _rebuild_layer(data: Any, place: int, activations: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer:
     where = f"network layer {place}"
     known = {field.name for field in dataclasses.fields(Layer)}
     fields = _mapping(data, where, known)
@@ -111,7 +133,7 @@ def _rebuild_layer(data: Any, place: int, activations: Mapping[str, Any]) -> Lay
         _text(fields["name"], where),
         _integer(fields["units"], f"{where} units"),
         rebuild(fields["activation"], activations, f"{where} activation"),
-        [_rebuild_connection(c, where) for c in _listing(fields["sources"], where)],
+        [_rebuild_connection(c, where, arrays) for c in _listing(fields["sources"], where)],
         fields["bias"],
         fields["train_bias"],
         fields["dropout"],
@@ -120,7 +142,7 @@ def _rebuild_layer(data: Any, place: int, activations: Mapping[str, Any]) -> Lay
     )
 
 
-def _rebuild_connection(data: Any, where: str) -> Any:
+def _rebuild_connection(data: Any, where: str, arrays: Mapping[str, np.ndarray]) -> Any:
     kind = data.get("kind") if isinstance(data, Mapping) else None
     if not isinstance(kind, str) or kind not in CONNECTIONS:
         raise ModelFileError(f"{where}: expected a connection of a kind {', '.join(CONNECTIONS)}, got {kind!r}.")
@@ -130,6 +152,10 @@ def _rebuild_connection(data: Any, where: str) -> Any:
         fields["initializer"] = _rebuild_initializer(fields["initializer"], where)
         if not isinstance(fields["trainable"], bool):
             raise ModelFileError(f"{where}: expected trainable true or false, got {fields['trainable']!r}.")
+    if isinstance(fields.get("pattern"), str):
+        if fields["pattern"] not in arrays:
+            raise ModelFileError(f"{where}: its pattern is missing in the file.")
+        fields["pattern"] = arrays[fields["pattern"]]
     _text(fields["source"], where)
     return CONNECTIONS[kind](**fields)
 

@@ -46,6 +46,18 @@ class ModelFileError(ClearpropError, ValueError):
     """A model file is cut off, damaged, from a newer version, or not a model file."""
 
 
+class CheckpointError(ModelFileError):
+    """A checkpoint is damaged, or belongs to other data, another network or other settings."""
+
+
+class FileWriteError(ClearpropError, OSError):
+    """The system refused to write a file (`errno` says why); what was there before is untouched."""
+
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+
 class TrainingDiverged(ClearpropError, ArithmeticError):
     """The cost or the parameters became NaN or infinite; the parameters are those before the epoch it happened in.
 

@@ -18,13 +18,14 @@ from clearprop.checks import check_dtype, check_integer, check_number, check_see
 from clearprop.description import describe
 from clearprop.errors import ArgumentError, DataError, ModelFileError
 from clearprop.evaluation import Evaluation, evaluate_classes, evaluate_flags, evaluate_numbers
-from clearprop.files import pack, unpack, write_atomically
+from clearprop.files import pack, unpack
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from clearprop.network import Network
 from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.parameters import Parameters
 from clearprop.penalties import L2
 from clearprop.schedules import Cosine, WarmUp
+from clearprop.storage import remove_leftovers, write_atomically
 from clearprop.tables import TableEncoding, as_frame
 from clearprop.tables.frames import declared_categories
 from clearprop.trace import cost, predict
@@ -100,8 +101,9 @@ class Model:
         return evaluate_classes(y.reshape(-1).astype(int), probabilities, encoding.classes, exact)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model into one file, whole or not at all."""
+        """Write the model into one file, whole or not at all; FileWriteError where the system refuses."""
         losses = dict.fromkeys(self.net.outputs or (), self.loss)
+        remove_leftovers(path)
         write_atomically(path, pack(self.net, self.params, losses, self.encoding, self.settings, self.history))
 
     @classmethod

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from clearprop.files import write_atomically
 from clearprop.report.activity import sweep
 from clearprop.report.answers import Answer, Classes, Flags, answer, input_columns, objective_of, task_of
 from clearprop.report.look_at import diagnosis_section
@@ -22,6 +21,7 @@ from clearprop.report.sections import (
     network_section,
 )
 from clearprop.report.svg import clean, number
+from clearprop.storage import write_atomically
 
 if TYPE_CHECKING:
     from clearprop.model import Model

@@ -32,10 +32,10 @@ from clearprop.derivation.names import Names, Unit
 from clearprop.derivation.steps import Item, Steps
 from clearprop.derivation.symbols import Symbols
 from clearprop.errors import ArgumentError
-from clearprop.files import write_atomically
 from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.network import INPUT
 from clearprop.parameters import Block, Parameters, layout
+from clearprop.storage import write_atomically
 from clearprop.trace import Trace, cost
 
 if TYPE_CHECKING:

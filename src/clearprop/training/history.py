@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from clearprop.errors import ArgumentError, suggest
+import numpy as np
+
+from clearprop.errors import ArgumentError, ModelFileError, suggest
 
 
 @dataclass
@@ -77,3 +80,37 @@ class History:
             numbers = "  ".join(f"{values[epoch]:{wide[name]}.6g}" for name, values in self.columns.items())
             lines.append(f"{epoch + 1:6d}  {numbers}")
         return "\n".join([*lines, self.stopped] if self.stopped else lines)
+
+
+_PARTS = ("columns", "delta_norms", "gradient_norms")
+
+
+def pack_history(history: History) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A history for a file: names as plain data, and a matrix with a row for each of them, in that order.
+
+    >>> described, arrays = pack_history(History({"cost": [2.0, 1.0]}, stopped="finished 2 epochs"))
+    >>> described["columns"], arrays["history"]
+    (['cost'], array([[2., 1.]]))
+    """
+    names = {part: list(getattr(history, part)) for part in _PARTS}
+    rows = [row for part in _PARTS for row in getattr(history, part).values()]
+    arrays = {"history": np.array(rows, np.float64)} if rows else {}
+    return {**names, "stopped": history.stopped, "best_epoch": history.best_epoch}, arrays
+
+
+def rebuild_history(data: Any, arrays: Mapping[str, np.ndarray]) -> History:
+    """The history that `pack_history` packed; ModelFileError for anything else."""
+    if not isinstance(data, dict) or set(data) != {*_PARTS, "stopped", "best_epoch"}:
+        raise ModelFileError("history: expected columns, norms, why it stopped and the best epoch.")
+    names = [data[part] for part in _PARTS]
+    if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in names):
+        raise ModelFileError("history: expected lists of names.")
+    count = sum(map(len, names))
+    matrix = arrays.get("history", np.zeros((0, 0)))
+    if matrix.ndim != 2 or len(matrix) != count or matrix.dtype != np.float64 or not isinstance(data["stopped"], str):
+        raise ModelFileError(f"history: expected a matrix of {count} rows and why it stopped.")
+    best = data["best_epoch"]
+    if not (best is None or (type(best) is int and 0 <= best < matrix.shape[1])):
+        raise ModelFileError(f"history: expected a best epoch among those recorded, got {best!r}.")
+    rows = iter(matrix.tolist())
+    return History(*[{name: next(rows) for name in part} for part in names], stopped=data["stopped"], best_epoch=best)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from clearprop.files import write_atomically
 from clearprop.report.svg import Plot, coordinate, element, shorten, text_width
+from clearprop.storage import write_atomically
 
 _PAD, _GAP, _TITLE, _LINE, _LEGEND = 22.0, 26.0, 30.0, 17.0, 22.0
 
