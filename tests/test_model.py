@@ -202,7 +202,9 @@ def test_an_encoding_that_does_not_fit_the_network_is_rejected(tmp_path):
 
 
 def test_diverged_training_says_so():
-    with pytest.raises(cp.TrainingDiverged, match="epoch 1: the cost or the parameters became NaN or infinite"):
+    with pytest.raises(
+        cp.TrainingDiverged, match=r"epoch 1, step 2 of 7: the cost or the parameters became NaN or infinite"
+    ):
         cp.fit(people(), "pay", optimizer=cp.GradientDescent(1e30), epochs=3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ClearpropError(Exception):
@@ -59,16 +60,34 @@ class FileWriteError(ClearpropError, OSError):
 
 
 class TrainingDiverged(ClearpropError, ArithmeticError):
-    """The cost or the parameters became NaN or infinite; the parameters are those before the epoch it happened in.
+    """The cost, the outputs or the parameters became NaN or infinite; the parameters are those before that epoch.
+
+    It says where that began: `epoch` and `step` (from 0; None where only the end of the epoch showed it) and `layer`.
+    `last_finite` are the parameters before the last epoch that began with a finite cost. `best` are those of the best
+    epoch: by the early stopping that restores, else the validation cost, else the cost; None before the first one ends.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
     >>> try:
     ...     cp.train(net, net.initialize(), [[1.0]], [[1.0]], loss="squared_error", optimizer=cp.GradientDescent(1e60))
     ... except cp.TrainingDiverged as error:
-    ...     print(str(error)[:65])
-    epoch 4: the cost or the parameters became NaN or infinite. The p
+    ...     print(str(error)[:76], error.layer)
+    epoch 4, step 1 of 1: the cost or the parameters became NaN or infinite. The output
     """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        epoch: int | None = None,
+        step: int | None = None,
+        layer: str | None = None,
+        last_finite: Any = None,
+        best: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.epoch, self.step, self.layer = epoch, step, layer
+        self.last_finite, self.best = last_finite, best
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,16 @@ class Birth:
         return f"{self.what} of {self.layer}{unit}{sample} is {self.value}"
 
 
-def birth(objective: Objective, params: Parameters) -> Birth | None:
+def birth(
+    objective: Objective,
+    params: Parameters,
+    batch: np.ndarray | None = None,
+    masks: Mapping[str, np.ndarray] | None = None,
+) -> Birth | None:
     """The first number that is not finite: among the parameters, then layer by layer in z and a, then in the loss.
+
+    Among the parameters that is the layer nearest to the outputs, where the backward sweep is first. `batch` (n,) are
+    the rows to look at, all of them unless given; `masks` are those of dropout, for a batch.
 
     >>> import numpy as np, clearprop as cp
     >>> from clearprop.objective import prepare
@@ -39,7 +48,13 @@ def birth(objective: Objective, params: Parameters) -> Birth | None:
     >>> print(birth(objective, params))
     the activation a of output[0], sample 1 is inf
     """
-    return _in_parameters(params) or _in_sweep(objective, params)
+    found = birth_in_parameters(params)
+    if found:
+        return found
+    if batch is not None:
+        return _in_rows(objective, params, batch, masks)
+    chunks = (np.arange(rows.start, min(rows.stop, objective.samples)) for rows in objective.chunks())
+    return next(filter(None, (_in_rows(objective, params, rows) for rows in chunks)), None)
 
 
 def largest(objective: Objective, params: Parameters) -> str:
@@ -57,8 +72,12 @@ def largest(objective: Objective, params: Parameters) -> str:
     return words
 
 
-def _in_parameters(params: Parameters) -> Birth | None:
-    for block in layout(params.net).blocks:
+def birth_in_parameters(params: Parameters) -> Birth | None:
+    """A weight or bias that is not finite, of the layer nearest to the outputs, or None."""
+    if np.isfinite(params.flat).all():
+        return None
+    places = {layer.name: place for place, layer in enumerate(params.net.layers)}
+    for block in sorted(layout(params.net).blocks, key=lambda block: -places[block.layer]):
         values = params.view(block)
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
@@ -68,32 +87,32 @@ def _in_parameters(params: Parameters) -> Birth | None:
     return None
 
 
-def _in_sweep(objective: Objective, params: Parameters) -> Birth | None:
+def _in_rows(
+    objective: Objective, params: Parameters, rows: np.ndarray, masks: Mapping[str, np.ndarray] | None = None
+) -> Birth | None:
     with np.errstate(all="ignore"):
-        for rows in objective.chunks():
-            seen = forward(objective.net, params, objective.X[rows])
-            for layer in objective.net.layers:
-                for what, values in (("the weighted sum z", seen.z), ("the activation a", seen.f)):
-                    found = _first(what, layer.name, values[layer.name], rows.start)
-                    if found:
-                        return found
-            targets = {name: y[rows] for name, y in objective.targets.items()}
-            weights = objective.plain_weights(rows)
-            losses, delta = loss_and_delta(objective.net, objective.losses, seen, targets, weights)
-            for name, values in delta.items():
-                found = _first("the delta", name, values, rows.start)
+        seen = forward(objective.net, params, objective.X[rows], masks)
+        for layer in objective.net.layers:
+            for what, values in (("the weighted sum z", seen.z), ("the activation a", seen.f)):
+                found = _first(what, layer.name, values[layer.name], rows)
                 if found:
                     return found
-            bad = np.flatnonzero(~np.isfinite(losses))
-            if len(bad):
-                name = next(iter(objective.losses))
-                return Birth("the loss", name, None, int(bad[0]) + rows.start, float(losses[bad[0]]))
+        targets = {name: y[rows] for name, y in objective.targets.items()}
+        losses, delta = loss_and_delta(objective.net, objective.losses, seen, targets, objective.plain_weights(rows))
+        for name, values in delta.items():
+            found = _first("the delta", name, values, rows)
+            if found:
+                return found
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            name = next(iter(objective.losses))
+            return Birth("the loss", name, None, int(rows[bad[0]]), float(losses[bad[0]]))
     return None
 
 
-def _first(what: str, layer: str, values: Any, start: int) -> Birth | None:
+def _first(what: str, layer: str, values: Any, rows: np.ndarray) -> Birth | None:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad) == 0:
         return None
     n, j = (int(i) for i in bad[0])
-    return Birth(what, layer, j, n + start, float(values[n, j]))
+    return Birth(what, layer, j, int(rows[n]), float(values[n, j]))

@@ -79,15 +79,44 @@ def test_a_diverged_fit_says_so():
 
     ours = cp.MLPRegressor(**DIVERGING, early_stopping=True)
     with pytest.warns(
-        ConvergenceWarning, match=r"It happened in epoch \d+: .* The best parameters before that are kept"
+        ConvergenceWarning, match=r"in epoch \d+, step \d of 3: There .* The best parameters before that are kept"
     ):
         ours.fit(100 * X, X[:, 0])
     assert np.isfinite(ours.validation_scores_).all()
     assert ours.best_validation_score_ == max(ours.validation_scores_)
 
-    with pytest.raises(ValueError, match=r"It happened in epoch \d+: scale the inputs") as found:
+    with pytest.raises(ValueError, match=r"in epoch \d+, step \d of 3: There .* Scale the inputs") as found:
         cp.MLPRegressor(**DIVERGING).fit(100 * X, X[:, 0])
     assert isinstance(found.value, cp.TrainingDiverged)
+    assert np.isfinite(found.value.last_finite.flat).all()
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_diverged_fit_raises_or_keeps_as_it_is_told(early_stopping):
+    settings = {**DIVERGING, "early_stopping": early_stopping}
+    with pytest.raises(cp.TrainingDiverged):
+        cp.MLPRegressor(**settings, on_divergence="raise").fit(100 * X, X[:, 0])
+    kept = cp.MLPRegressor(**settings, on_divergence="keep")
+    with pytest.warns(ConvergenceWarning, match=r"The best parameters before that are kept\."):
+        kept.fit(100 * X, X[:, 0])
+    assert np.isfinite(kept.predict(100 * X)).all()
+    finished = len(kept.loss_curve_)
+    assert finished > 0
+    if not early_stopping:  # the epoch of the lowest loss, trained alone
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            best = int(np.argmin(kept.loss_curve_)) + 1
+            alone = cp.MLPRegressor(**{**settings, "max_iter": best}).fit(100 * X, X[:, 0])
+        np.testing.assert_array_equal(alone.coefs_[0], kept.coefs_[0])
+
+
+def test_a_fit_that_diverges_at_once_keeps_its_start_and_says_so():
+    far = {**DIVERGING, "learning_rate_init": 1e200}
+    kept = cp.MLPRegressor(**far, on_divergence="keep")
+    with pytest.warns(ConvergenceWarning, match=r"No epoch was finished: the first parameters before that are kept\."):
+        kept.fit(100 * X, X[:, 0])
+    assert all(np.isfinite(array).all() for array in kept.coefs_ + kept.intercepts_)
+    assert np.isfinite(kept.predict(X)).all()
 
 
 def test_a_batch_without_weight_changes_nothing():

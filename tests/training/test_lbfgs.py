@@ -136,7 +136,8 @@ def test_a_cost_that_is_not_finite():
         cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer="lbfgs")
     assert str(error.value) == (
         "epoch 1: the cost or the parameters became NaN or infinite. The parameters are those before that epoch. "
-        "With them the activation a of output[0], sample 0 is inf. Scale the inputs, or start from smaller weights."
+        "There the activation a of output[0], sample 0 is inf. Before that epoch the largest weighted sum was z of "
+        "output[0], sample 0, at 1e+03. Scale the inputs, or start from smaller weights."
     )
     assert params["output"].W["input"] == 1000
 

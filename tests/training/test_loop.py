@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -255,9 +256,11 @@ def test_divergence_puts_back_the_parameters_of_the_epoch_before(engine, batch_s
             engine=engine,
         )
     told = str(error.value)
-    assert told.startswith(
-        f"epoch {len(seen)}: the cost or the parameters became NaN or infinite. The parameters are those before that "
-        "epoch. With them the "
+    steps = 1 if batch_size is None else -(-len(X) // batch_size)
+    assert re.match(
+        f"epoch {len(seen)}, step [1-{steps}] of {steps}: the cost or the parameters became NaN or infinite. "
+        "The parameters are those before that epoch. There the ",
+        told,
     )
     assert "sample " in told
     assert told.endswith(". Lower the rate, scale the inputs, or set clip_norm=1.")
@@ -269,7 +272,9 @@ def test_divergence_puts_back_the_parameters_of_the_epoch_before(engine, batch_s
 def test_an_infinite_penalty_is_divergence_too(engine):
     line = cp.Network.sequential(3, 1)
     params = line.initialize(given={"output": {"input": np.full((3, 1), 1e200)}})
-    with pytest.raises(TrainingDiverged, match="epoch 1: the cost or the parameters became NaN or infinite"):
+    with pytest.raises(
+        TrainingDiverged, match="epoch 1, step 1 of 1: the cost or the parameters became NaN or infinite"
+    ):
         cp.train(line, params, 0 * X, Y, loss="huber", penalty=cp.L2(1e-50), optimizer=STEP, engine=engine)
     assert (params["output"].W["input"] == 1e200).all()
 

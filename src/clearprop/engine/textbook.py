@@ -46,13 +46,23 @@ class Training:
             total += float(value.sum(dtype=np.float64))
         return total
 
+    def dropout_masks(self, params: Parameters, epoch: int, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """The masks (n, units) of the layers with dropout for a batch of an epoch."""
+        keys = batch if self.row_keys is None else self.row_keys[batch]
+        return {
+            layer.name: dropout_mask(self.seed, epoch, place, keys, layer.units, layer.dropout, params.dtype)
+            for place, layer in enumerate(params.net.layers)
+            if layer.dropout
+        }
+
 
 @dataclass(frozen=True)
 class EpochResult:
     """What an epoch tells: cost J and penalty as its steps saw them, and norms of the last step by layer.
 
     `cost` weighs each step by its sample weights; `per_row` is cost and penalty together, each step weighed by its
-    number of rows.
+    number of rows. `failed_step` (from 0) is the first step whose cost, penalty or outputs were not finite: nothing
+    changed from there on.
     """
 
     cost: float
@@ -61,6 +71,7 @@ class EpochResult:
     delta_norms: dict[str, float]
     gradient_norms: dict[str, float]
     per_row: float = np.nan
+    failed_step: int | None = None
 
 
 class TextbookEngine:
@@ -82,36 +93,41 @@ class TextbookEngine:
         """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
         objective = self.training.objective
         total = weight = penalties = per_row = 0.0
-        back, rows = Backward({}, {}), sum(map(len, batches))
-        for batch in batches:
-            cost, penalty, back = self._step(epoch, batch, rate(self.steps))
+        back, rows, failed = Backward({}, {}), sum(map(len, batches)), None
+        for step, batch in enumerate(batches):
+            cost, penalty, back = self._sweep(epoch, batch)
             penalties += penalty / len(batches)
             per_row += (cost + penalty) * len(batch) / rows
             share = 1.0 if objective.reduction == "sum" else self._weight(batch)
             total, weight = total + cost * share, weight + share
+            if not np.isfinite(cost + penalty):
+                failed = step
+                break
+            self._update(rate(self.steps))
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
         if not self.training.norms:
-            return EpochResult(cost, penalties, np.nan, {}, {}, per_row)
+            return EpochResult(cost, penalties, np.nan, {}, {}, per_row, failed)
         delta_norms = {layer.name: _norm(back.delta[layer.name]) for layer in self.params.net.layers}
         norm, norms = _norm(self.gradients.trainable), self._gradient_norms()
-        return EpochResult(cost, penalties, norm, delta_norms, norms, per_row)
+        return EpochResult(cost, penalties, norm, delta_norms, norms, per_row, failed)
 
     def _weight(self, batch: np.ndarray) -> float:
         weights = self.training.objective.sample_weight
         return float(len(batch) if weights is None else weights[batch].sum())
 
-    def _step(self, epoch: int, batch: np.ndarray, rate: float) -> tuple[float, float, Backward]:
-        """Both sweeps over a batch, then the change of the parameters; its cost and penalty are those before it."""
+    def _sweep(self, epoch: int, batch: np.ndarray) -> tuple[float, float, Backward]:
+        """Both sweeps over a batch: its cost (NaN where an output is not finite), its penalty, and what was seen."""
         training, params = self.training, self.params
-        masks = self._dropout_masks(epoch, batch)
-        cost, _, back = training.objective.sweep(params, self.gradients, batch, masks)
-        penalty = training.add_penalty(params, self.gradients, self._weight(batch))
-        training.limits.clip(self.gradients.trainable)
-        self._update(rate)
-        return cost, penalty, back
+        masks = training.dropout_masks(params, epoch, batch)
+        cost, seen, back = training.objective.sweep(params, self.gradients, batch, masks)
+        if not all(np.isfinite(seen.f[name]).all() for name in training.objective.losses):
+            cost = np.nan
+        return cost, training.add_penalty(params, self.gradients, self._weight(batch)), back
 
     def _update(self, rate: float) -> None:
+        """The change of the parameters by the gradient of the last sweep."""
         self.steps += 1
+        self.training.limits.clip(self.gradients.trainable)
         optimizer, w = self.training.optimizer, self.params.trainable
         change, *slots = optimizer.update(rate, self.steps, w, self.gradients.trainable, *self.slots.values())
         if optimizer.weight_decay:
@@ -127,16 +143,6 @@ class TextbookEngine:
             for c in layer.connections:
                 if c.trainable:
                     self.training.limits.bound(self.params[layer.name].W[c.source])
-
-    def _dropout_masks(self, epoch: int, batch: np.ndarray) -> dict[str, np.ndarray]:
-        keys = batch if self.training.row_keys is None else self.training.row_keys[batch]
-        return {
-            layer.name: dropout_mask(
-                self.training.seed, epoch, place, keys, layer.units, layer.dropout, self.params.dtype
-            )
-            for place, layer in enumerate(self.params.net.layers)
-            if layer.dropout
-        }
 
     def _gradient_norms(self) -> dict[str, float]:
         """Norm of dJ/dW and dJ/db together, by layer."""

@@ -43,6 +43,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     - `categorical_features="from_dtype"` takes data frames with categories and missing values.
     - `n_networks` networks are trained in `n_jobs` threads (None: all cores) and averaged.
     - `dtype="float32"` computes in single precision whatever X has.
+    - `on_divergence`: where numbers stop being finite, "raise" raises and "keep" warns and keeps the best parameters
+      before (those of the lowest loss, if nothing else is watched); None keeps where the best are watched, else raises.
 
     Raises ValueError (InvalidParameterError for parameters) with the parameter and what it may be.
 
@@ -112,6 +114,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_jobs: int | None = None,
         dtype: Any = None,
         engine: str = "auto",
+        on_divergence: str | None = None,
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 

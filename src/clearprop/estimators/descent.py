@@ -17,6 +17,7 @@ from clearprop.estimators.watch import Watch
 from clearprop.optimizers import LBFGS
 from clearprop.parameters import Parameters
 from clearprop.schedules import Progress
+from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
 from clearprop.training.lbfgs import minimize_lbfgs
 
 #: Below this rate "adaptive" stops dividing it, and training ends.
@@ -117,22 +118,28 @@ class Descent:
         except KeyboardInterrupt:
             _warn(f"fit was interrupted in epoch {finished + 1}; the model is as far as it had come.", UserWarning)
         except FitDiverged as reason:
-            if not self.watch.keep or self.watch.best is None:
-                raise
-            _warn(f"{reason} The best parameters before that are kept.", ConvergenceWarning)
+            self.watch.keep_finite(reason)
         self.watch.restore()
         self.state.slots, self.state.steps = self.engine.slots, self.engine.steps
 
     def _epochs(self, epochs: int, hooks: Hooks) -> Iterator[int]:
         """Run and yield the number of each epoch after which training goes on."""
         before = self.params.flat.copy()
+        earlier = before.copy()
         for number in range(1, epochs + 1):
             hooks.begin_epoch()
+            before, earlier = earlier, before
             np.copyto(before, self.params.flat)
-            result = self.engine.run_epoch(self.state.epochs, self.rows.epoch(), self._rate)
-            if not (np.isfinite(result.per_row) and np.isfinite(self.params.flat).all()):
-                self.params.flat[...] = before
-                raise _diverged(number)
+            batches = self.rows.epoch()
+            result = self.engine.run_epoch(self.state.epochs, batches, self._rate)
+            sound = is_finite(result, self.params)
+            if sound and number == epochs:
+                sound = is_finite_after(self.engine.training.objective, self.params, batches[-1])
+            if not sound:
+                found = find_divergence(
+                    self.engine.training, self.params, before, earlier, result, self.state.epochs, batches
+                )
+                raise _diverged(found, number)
             self.state.epochs += 1
             stuck = self._record(result, number)
             asked = hooks.end_epoch()
@@ -195,8 +202,9 @@ def run_lbfgs(estimator: Any, training: Training, params: Parameters, rule: LBFG
     hooks.begin_epoch()
     found = minimize_lbfgs(training, params, rule, int(est.max_iter), end_of_iteration if looked_at else None)
     if not (np.isfinite(found.fun) and np.isfinite(params.flat).all()):
-        params.flat[...] = start
-        raise _diverged(found.nit)
+        where = find_divergence(training, params, start, start, None, found.nit, ())
+        watch.keep_finite(_diverged(where, found.nit))
+        return
     est.n_iter_, est.loss_ = int(min(found.nit, est.max_iter)), float(found.fun)
     if found.status not in (0, 99):  # 99: a callback's word
         _warn(
@@ -207,11 +215,15 @@ def run_lbfgs(estimator: Any, training: Training, params: Parameters, rule: LBFG
     watch.restore()
 
 
-def _diverged(epoch: int) -> FitDiverged:
+def _diverged(found: Divergence, epoch: int) -> FitDiverged:
+    """`epoch` counts from 1, and from the beginning of this call."""
+    step = "" if found.step is None else f", step {found.step + 1} of {found.steps}"
     # The first sentence is the one by which scikit-learn's users recognise this error.
     return FitDiverged(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-        f"preprocessed. It happened in epoch {epoch}: scale the inputs, lower learning_rate_init, or set clip_norm=1."
+        f"preprocessed. It happened in epoch {epoch}{step}: {found.words} Scale the inputs, lower learning_rate_init, "
+        "or set clip_norm=1.",
+        **found.details,  # type: ignore[arg-type]
     )
 
 

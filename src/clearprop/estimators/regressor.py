@@ -96,6 +96,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_jobs: int | None = None,
         dtype: Any = None,
         engine: str = "auto",
+        on_divergence: str | None = None,
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 

@@ -61,6 +61,7 @@ CONSTRAINTS: dict[str, Any] = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_networks": [Interval(Integral, 1, None, closed="left")],
     "n_jobs": [Integral, None],
+    "on_divergence": [StrOptions({"raise", "keep"}), None],
     "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
     "engine": [StrOptions({"auto", "textbook"})],
 }

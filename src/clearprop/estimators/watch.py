@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
+from clearprop.errors import TrainingDiverged
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 
@@ -35,12 +38,15 @@ class Watch:
         self.best = getattr(estimator, "_best", None)
         if self.best is not None and self.best.shape != params.flat.shape:
             self.best = None
+        self.lowest: tuple[float, np.ndarray | None] = (np.inf, None)
 
     def end_epoch(self, loss: float) -> bool:
         """Look at the epoch that has just ended; True when there has been no improvement for too long."""
         est = self.estimator
         if self.held_out is not None:
             self._score(self.held_out)
+        elif est.on_divergence == "keep" and loss < self.lowest[0]:
+            self.lowest = loss, self.params.flat.copy()
         if est.early_stopping:
             stuck = not est.validation_scores_[-1] >= self.before + est.tol
         else:
@@ -58,6 +64,18 @@ class Watch:
             est.best_validation_score_ = score
             if self.keep:
                 self.best = self.params.flat.copy()
+
+    def keep_finite(self, reason: TrainingDiverged) -> None:
+        """Warn and keep the best parameters that were finite, or raise, as `on_divergence` says."""
+        wanted, best = self.estimator.on_divergence, self.best if self.keep else None
+        if best is None:
+            best = self.lowest[1]
+        reason.best = None if best is None else Parameters(self.params.net, best.copy())
+        if wanted == "raise" or (wanted is None and best is None):
+            raise reason
+        kept = "The best" if best is not None else "No epoch was finished: the first"
+        self.params.flat[...] = best if best is not None else reason.last_finite.flat
+        warnings.warn(f"{reason} {kept} parameters before that are kept.", ConvergenceWarning, stacklevel=6)
 
     def restore(self) -> None:
         """Put the best parameters back, where that was asked for and there are any."""

@@ -15,6 +15,7 @@ from clearprop.optimizers import LBFGS, GradientDescent
 from clearprop.parameters import Parameters
 from clearprop.penalties import Penalty
 from clearprop.training.callbacks import ProgressBar
+from clearprop.training.divergence import find_divergence
 from clearprop.training.history import History
 from clearprop.training.loop import Run
 
@@ -94,7 +95,9 @@ def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int) 
     with ProgressBar(run.epochs, run.progress) as bar:
         found = minimize_lbfgs(training, run.params, rule, run.epochs, end_of_iteration)
     if not np.isfinite(found.fun):
-        raise run.diverged(run.params.flat.copy(), "Scale the inputs, or start from smaller weights.")
+        before = run.params.flat.copy()
+        where = find_divergence(training, run.params, before, before, None, run.history.epochs, ())
+        raise run.diverged(where, "Scale the inputs, or start from smaller weights.")
     said = found.message if run.history.epochs < run.epochs else None
     return run.finish(reason or (f"L-BFGS: {str(said).lower()}" if said else None))
 

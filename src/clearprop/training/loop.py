@@ -16,7 +16,7 @@ from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import ArgumentError, DataError, TrainingDiverged
 from clearprop.losses import Loss
 from clearprop.network import Network
-from clearprop.nonfinite import birth, largest
+from clearprop.nonfinite import birth_in_parameters
 from clearprop.objective import Objective, prepare
 from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
 from clearprop.parameters import Parameters
@@ -24,6 +24,7 @@ from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
 from clearprop.trace import predict
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
+from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
 from clearprop.training.history import History
 from clearprop.training.metrics import Metric, as_metrics
 from clearprop.training.stopping import EarlyStopping, StoppingRule, as_rules
@@ -86,6 +87,9 @@ def train(
     )
     check_choice(engine, "engine", ("auto", "compiled", "textbook"))
     rule = as_optimizer(optimizer)
+    broken = birth_in_parameters(params)
+    if broken is not None:
+        raise DataError(f"params: {broken}; expected finite numbers, such as net.initialize(seed=0) gives.")
     penalties, limits = as_penalties(penalty), Limits(clip_norm, clip_value, max_norm)  # type: ignore[arg-type]
     run = Run(
         objective,
@@ -167,6 +171,7 @@ class Run:
         self.history = History()
         self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore), None)
         self.best: np.ndarray | None = None
+        self._lowest = np.inf
 
     def end_epoch(self, result: EpochResult, rate: float, seconds: float) -> str | None:
         """Record an epoch; the reason to stop, if there is one."""
@@ -176,11 +181,18 @@ class Run:
             numbers |= self._measure(self.held_out, "validation ")
         numbers |= {"rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
         self.history.record(numbers, result.delta_norms, result.gradient_norms)
-        if self.restoring and self.restoring.best_epoch(self.history) == self.history.epochs - 1:
+        if self._is_best(numbers.get("validation cost", numbers["cost"])):
             self.best = self.params.flat.copy()
         reasons = [rule.reason(self.history) for rule in self.rules]
         reasons += [self._call(callback) for callback in self.callbacks]
         return next((reason for reason in reasons if reason), None)
+
+    def _is_best(self, cost: float) -> bool:
+        if self.restoring:
+            return self.restoring.best_epoch(self.history) == self.history.epochs - 1
+        found = cost < self._lowest
+        self._lowest = min(cost, self._lowest)
+        return found
 
     def finish(self, reason: str | None) -> History:
         """Put back the best parameters where that was asked for."""
@@ -209,22 +221,14 @@ class Run:
             return "stopped by a callback" if answer else None
         return answer if isinstance(answer, str) else None
 
-    def diverged(self, before: np.ndarray, hint: str) -> TrainingDiverged:
-        """Put the parameters back; say in which epoch they stopped being finite, and where, as far as a sweep tells."""
-        after = self.params.copy()
-        self.params.flat[...] = before
+    def diverged(self, found: Divergence, hint: str) -> TrainingDiverged:
+        """The exception for a divergence, with the last finite and the best parameters."""
         return TrainingDiverged(
-            f"epoch {self.history.epochs + 1}: the cost or the parameters became NaN or infinite. The parameters are "
-            f"those before that epoch. {self._where_it_began(after)} {hint}"
+            f"{found.place}: the cost or the parameters became NaN or infinite. The parameters are those before that "
+            f"epoch. {found.words} {hint}",
+            best=None if self.best is None else Parameters(self.params.net, self.best.copy()),
+            **found.details,  # type: ignore[arg-type]
         )
-
-    def _where_it_began(self, after: Parameters) -> str:
-        born = birth(self.objective, self.params)
-        if born is not None:
-            return f"With them {born}."
-        born = birth(self.objective, after)
-        then = "" if born is None else f"; after it, {born}"
-        return f"With them the largest weighted sum is {largest(self.objective, self.params)}{then}."
 
 
 def _descend(run: Run, engine: Engine, plan: BatchPlan) -> History:
@@ -233,15 +237,21 @@ def _descend(run: Run, engine: Engine, plan: BatchPlan) -> History:
     watched = "validation cost" if run.held_out is not None else "cost"
 
     rate = Rate(schedule, steps_per_epoch, max(1, run.epochs), lambda: run.history.columns.get(watched, []))
-    reason = None
+    reason, before = None, run.params.flat.copy()
+    earlier = before.copy()
     with ProgressBar(run.epochs, run.progress) as bar:
         for epoch in range(run.epochs):
-            before, start = run.params.flat.copy(), time.perf_counter()
+            before, earlier = earlier, before
+            np.copyto(before, run.params.flat)
+            start, batches = time.perf_counter(), plan.epoch(epoch)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for below, once per epoch
-                result = engine.run_epoch(epoch, plan.epoch(epoch), rate)
-                finite = np.isfinite(result.cost + result.penalty) and np.isfinite(run.params.flat).all()
-            if not finite:
-                raise run.diverged(before, "Lower the rate, scale the inputs, or set clip_norm=1.")
+                result = engine.run_epoch(epoch, batches, rate)
+            sound = is_finite(result, run.params)
+            if sound and epoch == run.epochs - 1:
+                sound = is_finite_after(run.objective, run.params, batches[-1])
+            if not sound:
+                found = find_divergence(engine.training, run.params, before, earlier, result, epoch, batches)
+                raise run.diverged(found, "Lower the rate, scale the inputs, or set clip_norm=1.")
             reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
             bar.update(run.history)
             if reason:

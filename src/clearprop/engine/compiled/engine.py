@@ -122,8 +122,9 @@ class CompiledEngine:
             call_helper(run_epoch, table, m.work, len(rates), 0, kept=m)
         run_epoch(table, m.work, len(rates), self.threads)
         copy_out(self.params.flat, m.weights, self.copies, self.plan.lanes.panel)
-        self.steps += len(rates)
-        return self._result(m, len(rates))
+        failed = int(m.results[at.FAILED]) - 1
+        self.steps += failed if failed >= 0 else len(rates)
+        return self._result(m, len(rates), failed if failed >= 0 else None)
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
         """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
@@ -145,17 +146,18 @@ class CompiledEngine:
             if layer.dropout:
                 self.memory.keys[place + 1] = dropout_key(self.training.seed, epoch, place)[0]
 
-    def _result(self, m: Memory, steps: int) -> EpochResult:
+    def _result(self, m: Memory, steps: int, failed: int | None) -> EpochResult:
         r = m.results
         mean = self.training.objective.reduction == "mean"
         cost = r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST]
-        roots = np.sqrt(r[at.GRADIENT :])
+        roots = np.sqrt(r[at.GRADIENT :]) if failed is None else np.full(len(r) - at.GRADIENT, np.nan)
         names = [layer.name for layer in self.params.net.layers]
         first = at.LAYERS - at.GRADIENT + 2
         delta = dict(zip(names, roots[first::2].tolist(), strict=True))
         gradient = dict(zip(names, roots[first + 1 :: 2].tolist(), strict=True))
+        norm, penalty = float(roots[0]), float(r[at.PENALTY]) / steps
         by_rows = float(r[at.BY_ROWS]) / int(m.edges[steps])
-        return EpochResult(float(cost), float(r[at.PENALTY]) / steps, float(roots[0]), delta, gradient, by_rows)
+        return EpochResult(float(cost), penalty, norm, delta, gradient, by_rows, failed)
 
 
 def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:

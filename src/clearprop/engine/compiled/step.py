@@ -14,7 +14,7 @@ from clearprop.engine.compiled.cache import address, compiled
 from clearprop.engine.compiled.calls import call_part, register
 from clearprop.engine.compiled.memory import memory_at, of_layer, pointer
 from clearprop.engine.compiled.products import product_kernels
-from clearprop.engine.compiled.rows import sweep, total_weight
+from clearprop.engine.compiled.rows import are_finite, sweep, total_weight
 from clearprop.engine.compiled.threads import atomic_add, atomic_load, atomic_store, meet, wait_until
 from clearprop.engine.compiled.update import (
     add_penalty,
@@ -103,8 +103,17 @@ def kernels(dtype: np.dtype) -> dict[int, int]:
 
 
 @njit(error_model="numpy")
+def is_finite(m, samples):
+    """Whether the losses and the penalty of a step are finite: each thread finds the same."""
+    return are_finite(m.values, 0, samples) and are_finite(m.results, at.STEP_PENALTY, 1)
+
+
+@njit(error_model="numpy")
 def run_step(m, step, last, thread, threads, base):
-    """One step of gradient descent by one of `threads` threads; `base` arrivals were counted before it."""
+    """One step of gradient descent by one of `threads` threads; `base` arrivals were counted before it.
+
+    Returns the arrivals counted by then, or -1 where the cost is not finite, and then changes no parameter.
+    """
     begin, end = m.edges[step], m.edges[step + 1]
     samples = end - begin
     call_part(m, at.SWEEP, begin, end, samples * thread // threads, samples * (thread + 1) // threads)
@@ -115,6 +124,11 @@ def run_step(m, step, last, thread, threads, base):
     if threads > 1:
         target += threads
         meet(m.sync, target)
+    if not is_finite(m, samples):
+        if thread == 0:
+            call_part(m, at.ADD_COST, begin, end)
+            m.results[at.FAILED] = step + 1
+        return -1
     stored = m.numbers[at.STORED] != 0
     gradients_and_updates(m, samples, thread, threads, last or stored)
     if thread == 0:
@@ -141,7 +155,8 @@ def run_step(m, step, last, thread, threads, base):
 def run_epoch(table, work, steps, threads):
     """All steps of an epoch as the leader of `threads` threads, or (threads = 0) as one that joins it.
 
-    The leader publishes each step; threads that have joined by then take part in it.
+    The leader publishes each step; threads that have joined by then take part in it. After a step whose cost is not
+    finite it publishes the end.
     """
     m = memory_at(pointer(table), pointer(work))
     thread, seen, active, base = 0, 0, 1, 0
@@ -162,3 +177,5 @@ def run_epoch(table, work, steps, threads):
                 atomic_store(m.sync, meeting.STARTED, seen * STEP + active)
         if seen <= steps and thread < active:
             base = run_step(m, seen - 1, seen == steps, thread, active, base)
+            if base < 0 and threads > 0:
+                seen = steps

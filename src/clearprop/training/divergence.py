@@ -1,0 +1,90 @@
+"""Divergence: the epoch, the step and the layer in which numbers stopped being finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clearprop.engine import EpochResult, Training
+from clearprop.nonfinite import Birth, birth, largest
+from clearprop.objective import Objective
+from clearprop.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Where it began: epoch and step (from 0; None where only the end of the epoch shows it), the first such number.
+
+    `last_finite` are the parameters before the last epoch whose first step had a finite cost.
+    """
+
+    epoch: int
+    step: int | None
+    steps: int
+    born: Birth | None
+    largest: str
+    last_finite: Parameters
+
+    @property
+    def place(self) -> str:
+        """Epoch and step in words, counted from 1."""
+        return f"epoch {self.epoch + 1}" + ("" if self.step is None else f", step {self.step + 1} of {self.steps}")
+
+    @property
+    def words(self) -> str:
+        """What stopped being finite, and what the largest weighted sum was before."""
+        born = f"There {self.born}. " if self.born else ""
+        return f"{born}Before that epoch the largest weighted sum was {self.largest}."
+
+    @property
+    def details(self) -> dict[str, object]:
+        """What a TrainingDiverged carries of it."""
+        layer = None if self.born is None else self.born.layer
+        return {"epoch": self.epoch, "step": self.step, "layer": layer, "last_finite": self.last_finite}
+
+
+def is_finite(result: EpochResult, params: Parameters) -> bool:
+    """Whether an epoch left a finite cost, finite outputs and finite parameters."""
+    total = result.cost + result.penalty
+    return bool(result.failed_step is None and np.isfinite(total) and np.isfinite(params.flat).all())
+
+
+def is_finite_after(objective: Objective, params: Parameters, batch: np.ndarray) -> bool:
+    """Whether the trained parameters give a finite cost and finite outputs on a batch: no later step will tell."""
+    with np.errstate(all="ignore"):
+        return birth(objective, params, batch) is None
+
+
+def find_divergence(
+    training: Training,
+    params: Parameters,
+    before: np.ndarray,
+    earlier: np.ndarray,
+    result: EpochResult | None,
+    epoch: int,
+    batches: Sequence[np.ndarray],
+) -> Divergence:
+    """Put `params` back to those before the epoch, and say where they stopped being finite.
+
+    `earlier` are those before the epoch that came before; in the first epoch the same as `before`. Without a result and
+    batches, for a rule of descent that takes all rows, it is looked for among all of them.
+    """
+    after = params.copy()
+    params.flat[...] = before
+    step = None if result is None else result.failed_step
+    batch = batches[-1 if step is None else step] if len(batches) else None
+    masks = None if step is None or batch is None else training.dropout_masks(after, epoch, batch)
+    born = birth(training.objective, after, batch, masks)
+    if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
+        rows = np.concatenate(batches[: len(batches) if step is None else step + 1]) if len(batches) else None
+        born = birth(training.objective, params, rows) or born
+    return Divergence(
+        epoch,
+        step,
+        len(batches),
+        born,
+        largest(training.objective, params),
+        Parameters(params.net, (earlier if step == 0 else before).copy()),
+    )
