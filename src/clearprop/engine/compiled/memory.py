@@ -59,8 +59,8 @@ PARTS = range(SWEEP, ADD_PENALTY + 1)
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5
 
 # Results of an epoch: sums over its steps (BY_ROWS: cost and penalty, times rows); what clipping multiplied by; of the
-# last step its penalty, half the squares of the weights, and the squared norm of the gradient; the step (from 1 on) that
-# was not finite, 0 for none; then by layer the squared norms of delta and of the gradient.
+# last step its penalty, half the squares of the weights, and the squared norm of the gradient; the step (from 1
+# on) that was not finite, 0 for none; then by layer the squared norms of delta and of the gradient.
 COST, SHARE, PENALTY, BY_ROWS, FACTOR, STEP_PENALTY, HALF_SQUARES, FAILED, GRADIENT, LAYERS = range(10)
 
 #: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
