@@ -60,7 +60,7 @@ def loss() -> None:
 def optimizer() -> None:
     w, g, slot0, slot1 = (rng.uniform(0.1, 1, 9) for _ in range(4))
     before = [array.copy() for array in (w, g, slot0, slot1)]
-    prepare, update = optimizer_kernels(cp.Adam(), DTYPE, (cp.L2(0.1),), 0.3, ridge=True)
+    prepare, update = optimizer_kernels(cp.Adam(), DTYPE, (cp.L2(0.1),), 0.3, True)
     scalars = np.zeros(20)
     calls.call_prepare(prepare, 0.05, 3, 0.01, 0.2, scalars, 4)
     calls.call_update(update, w, 1, g, 1, slot0, 1, slot1, 1, 7, scalars, 4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,18 @@ class Engine(Protocol):
 
     def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
         """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+        ...
+
+    def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Several epochs, each on its row of `orders` with batches between `edges`; `EpochResult.per_row` of each."""
+        ...
+
+    def save(self) -> Any:
+        """What `restore` takes to go back to the present parameters, slots and number of steps."""
+        ...
+
+    def restore(self, saved: Any) -> None:
+        """Go back to what was saved."""
         ...
 
 

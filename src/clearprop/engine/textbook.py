@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
 from clearprop.backprop import Backward
+from clearprop.engine.batches import Batches
 from clearprop.objective import Objective
 from clearprop.optimizers import Optimizer
 from clearprop.parameters import Parameters
@@ -110,6 +112,26 @@ class TextbookEngine:
         delta_norms = {layer.name: _norm(back.delta[layer.name]) for layer in self.params.net.layers}
         norm, norms = _norm(self.gradients.trainable), self._gradient_norms()
         return EpochResult(cost, penalties, norm, delta_norms, norms, per_row, failed)
+
+    def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Several epochs; what `EpochResult.per_row` says of each, (epochs,).
+
+        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
+        """
+        start = self.steps
+        epochs = [Batches(order, edges) for order in orders]
+        results = [self.run_epoch(first + i, batches, lambda s: rates[s - start]) for i, batches in enumerate(epochs)]
+        return np.array([result.per_row for result in results])
+
+    def save(self) -> Any:
+        """What `restore` takes to go back to the present parameters, slots and number of steps."""
+        return self.params.flat.copy(), {name: slot.copy() for name, slot in self.slots.items()}, self.steps
+
+    def restore(self, saved: Any) -> None:
+        """Go back to what was saved."""
+        self.params.flat[...], slots, self.steps = saved
+        for name, slot in slots.items():
+            self.slots[name][...] = slot
 
     def _weight(self, batch: np.ndarray) -> float:
         weights = self.training.objective.sample_weight

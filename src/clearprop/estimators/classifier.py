@@ -204,9 +204,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _binary_rows(self, y: np.ndarray) -> np.ndarray:
         """Labels as rows of true and false, (n, outputs)."""
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if y.ndim == 1:
+            places = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+            unknown = np.unique(y[self.classes_[places] != y])
+        else:
+            unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(f"y: expected labels among classes_ {self.classes_}, got {unknown.tolist()} too.")
+        if y.ndim == 1 and self._kind != "multilabel":
+            return places[:, None] == (np.arange(self._units) if self._units > 1 else 1)
         rows = self._label_binarizer.transform(y)
         return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows).astype(bool)
 

@@ -11,15 +11,18 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from clearprop.engine import EpochResult, Training, make_engine
+from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import TrainingDiverged
 from clearprop.estimators.settings import follows_own_rate
 from clearprop.estimators.watch import Watch
 from clearprop.optimizers import LBFGS
 from clearprop.parameters import Parameters
-from clearprop.schedules import Progress
+from clearprop.schedules import Constant
 from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
 from clearprop.training.lbfgs import minimize_lbfgs
 
+#: Floating-point operations after which training looks up again at the latest: some hundredths of a second.
+OPERATIONS = 1_000_000_000
 #: Below this rate "adaptive" stops dividing it, and training ends.
 SMALLEST_RATE = 1e-6
 
@@ -69,23 +72,35 @@ class Hooks:
 
 @dataclass
 class Rows:
-    """The row numbers of each batch of an epoch, shuffled again and again by one generator, as scikit-learn does it."""
+    """The batches of an epoch, shuffled again and again by one generator, as scikit-learn does it."""
 
     rows: np.ndarray
     batch_size: int
     generator: np.random.RandomState | None
 
     def __post_init__(self) -> None:
-        self.places = np.arange(len(self.rows))
+        self.chosen, self.numbers = self.rows.astype(np.int64), np.arange(len(self.rows))
+        self.edges = np.append(np.arange(0, len(self.rows), self.batch_size), len(self.rows))
 
-    def epoch(self) -> list[np.ndarray]:
-        """The batches of the next epoch."""
-        if self.generator is not None:
-            order = np.arange(len(self.rows))
-            self.generator.shuffle(order)
-            self.places = self.places[order]
-        chosen = self.rows[self.places]
-        return [chosen[start : start + self.batch_size] for start in range(0, len(chosen), self.batch_size)]
+    def orders(self, epochs: int) -> np.ndarray:
+        """The rows in the order of each of the next epochs, (epochs, n)."""
+        found = np.empty((epochs, len(self.rows)), np.int64)
+        for order in found:
+            if self.generator is not None:
+                places = self.numbers.copy()
+                self.generator.shuffle(places)
+                self.chosen = self.chosen[places]
+            order[:] = self.chosen
+        return found
+
+
+@dataclass(frozen=True)
+class EpochRun:
+    """Some epochs as one call: where the engine stood before, the rows of each epoch, the rate of each step."""
+
+    start: Any
+    orders: np.ndarray
+    rates: np.ndarray
 
 
 class Descent:
@@ -101,7 +116,9 @@ class Descent:
             self.engine.slots, self.engine.steps = state.slots, state.steps
         self.schedule = training.optimizer.schedule
         self.own_rate = follows_own_rate(estimator)
-        self.steps_per_epoch = -(-len(rows.rows) // rows.batch_size)
+        self.steps_per_epoch = len(rows.edges) - 1
+        self.before: EpochRun | None = None
+        self.most = max(1, OPERATIONS // (6 * len(rows.rows) * params.flat.size))
 
     def run(self, epochs: int, hooks: Hooks, partial: bool) -> None:
         """All epochs until convergence, the last, an interruption or a callback's word; then the best parameters."""
@@ -124,40 +141,80 @@ class Descent:
 
     def _epochs(self, epochs: int, hooks: Hooks) -> Iterator[int]:
         """Run and yield the number of each epoch after which training goes on."""
-        before = self.params.flat.copy()
-        earlier = before.copy()
-        for number in range(1, epochs + 1):
+        number = 0
+        while number < epochs:
             hooks.begin_epoch()
-            before, earlier = earlier, before
-            np.copyto(before, self.params.flat)
-            batches = self.rows.epoch()
-            result = self.engine.run_epoch(self.state.epochs, batches, self._rate)
-            sound = is_finite(result, self.params)
-            if sound and number == epochs:
-                sound = is_finite_after(self.engine.training.objective, self.params, batches[-1])
-            if not sound:
-                found = find_divergence(
-                    self.engine.training, self.params, before, earlier, result, self.state.epochs, batches
-                )
-                raise _diverged(found, number)
-            self.state.epochs += 1
-            stuck = self._record(result, number)
-            asked = hooks.end_epoch()
-            if asked or (stuck and self._is_end()):
-                return
-            yield number
+            orders = self.rows.orders(min(epochs - number, self._unwatched(hooks)))
+            for loss in self._train(orders, number, final=number + len(orders) == epochs):
+                number += 1
+                stuck = self._record(loss, number)
+                asked = hooks.end_epoch()
+                if asked or (stuck and self._is_end()):
+                    return
+                yield number
 
-    def _record(self, result: EpochResult, number: int) -> bool:
+    def _unwatched(self, hooks: Hooks) -> int:
+        """How many epochs can run as one call, as nothing looks in between and nothing can end training before."""
         est = self.estimator
-        est.n_iter_, est.loss_ = number, float(result.per_row)
+        changing = not self.own_rate and not isinstance(self.schedule, Constant)
+        if hooks.active or self.watch.looks_each_epoch or changing:
+            return 1
+        return int(min(self.most, max(0, est.n_iter_no_change - est._no_improvement_count) + 1))
+
+    def _train(self, orders: np.ndarray, number: int, *, final: bool) -> Iterator[float]:
+        """Run epochs on rows in these orders as one call, after `number` others; yields the loss of each."""
+        run = EpochRun(self.engine.save(), orders, self._rates(len(orders)))
+        losses = self.engine.run_epochs(self.state.epochs, orders, self.rows.edges, run.rates)
+        if np.isfinite(losses).all() and np.isfinite(self.params.flat).all() and not (final and self._is_lost(orders)):
+            self.state.epochs += len(orders)
+            self.before = run
+            yield from losses.tolist()
+        else:
+            yield from self._search(run, number, final=final)
+
+    def _is_lost(self, orders: np.ndarray) -> bool:
+        """Whether the last step left parameters whose outputs are not finite."""
+        return not is_finite_after(self.engine.training.objective, self.params, orders[-1, self.rows.edges[-2] :])
+
+    def _search(self, run: EpochRun, number: int, *, final: bool) -> Iterator[float]:
+        """Run epochs again one by one, up to the one in which numbers stop being finite."""
+        earlier = self._before_last_epoch()
+        self.engine.restore(run.start)
+        first, earlier = self.engine.steps, self.params.flat.copy() if earlier is None else earlier
+        for i in range(len(run.orders)):
+            before, batches = self.params.flat.copy(), Batches(run.orders[i], self.rows.edges)
+            result = self.engine.run_epoch(self.state.epochs, batches, lambda step: float(run.rates[step - first]))
+            last = final and i == len(run.orders) - 1
+            if not is_finite(result, self.params) or (last and self._is_lost(run.orders)):
+                training, epoch = self.engine.training, self.state.epochs
+                found = find_divergence(training, self.params, before, earlier, result, epoch, batches)
+                raise _diverged(found, number + i + 1)
+            self.state.epochs += 1
+            yield float(result.per_row)
+            earlier = before
+
+    def _before_last_epoch(self) -> np.ndarray | None:
+        """The parameters before the last epoch that was finished, if there is one."""
+        run = self.before
+        if run is None:
+            return None
+        self.engine.restore(run.start)
+        if len(run.orders) > 1:
+            first, rates = self.state.epochs - len(run.orders), run.rates[: -self.steps_per_epoch]
+            self.engine.run_epochs(first, run.orders[:-1], self.rows.edges, rates)
+        return self.params.flat.copy()
+
+    def _record(self, loss: float, number: int) -> bool:
+        est = self.estimator
+        est.n_iter_, est.loss_ = number, loss
         est.t_ += len(self.rows.rows)
         est.loss_curve_.append(est.loss_)
         stuck = self.watch.end_epoch(est.loss_)
         if est.verbose:
             score = f", validation score = {est.validation_scores_[-1]:.6f}" if self.watch.held_out else ""
             print(f"Iteration {number}, loss = {est.loss_:.8f}{score}")
-        if self.own_rate and est.learning_rate == "invscaling":
-            self.state.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
+        if self.own_rate:
+            self.state.learning_rate = self._inverse(est.t_)
         return stuck
 
     def _is_end(self) -> bool:
@@ -173,14 +230,24 @@ class Descent:
             print(f"No improvement by tol={est.tol:g} for {est.n_iter_no_change} epochs: stopped.")
         return True
 
-    def _rate(self, step: int) -> float:
+    def _rates(self, epochs: int) -> np.ndarray:
+        """The learning rate of each step of the next epochs."""
+        est, state, steps = self.estimator, self.state, self.steps_per_epoch
         if self.own_rate:
-            return self.state.learning_rate
-        est = self.estimator
+            later = [self._inverse(est.t_ + i * len(self.rows.rows)) for i in range(1, epochs)]
+            return np.repeat([state.learning_rate, *later], steps)
         costs = est.validation_loss_curve_ if self.watch.held_out else est.loss_curve_
-        rate = self.schedule.at(Progress(step, self.steps_per_epoch, int(est.max_iter), costs))
-        self.state.learning_rate = rate
-        return rate
+        rate = Rate(self.schedule, steps, int(est.max_iter), lambda: costs)
+        rates = rate.over(self.engine.steps, epochs * steps)
+        state.learning_rate = float(rates[-1])
+        return rates
+
+    def _inverse(self, t: int) -> float:
+        """The rate after t rows: scaled down with "invscaling", else as it is."""
+        est = self.estimator
+        if est.learning_rate != "invscaling":
+            return self.state.learning_rate
+        return float(est.learning_rate_init) / (t + 1) ** est.power_t
 
 
 def run_lbfgs(estimator: Any, training: Training, params: Parameters, rule: LBFGS, watch: Watch, hooks: Hooks) -> None:

@@ -63,7 +63,7 @@ CONSTRAINTS: dict[str, Any] = {
     "n_jobs": [Integral, None],
     "on_divergence": [StrOptions({"raise", "keep"}), None],
     "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
-    "engine": [StrOptions({"auto", "textbook"})],
+    "engine": [StrOptions({"auto", "compiled", "textbook"})],
 }
 
 LOSS_NAMES = set(LOSSES)

@@ -40,6 +40,11 @@ class Watch:
             self.best = None
         self.lowest: tuple[float, np.ndarray | None] = (np.inf, None)
 
+    @property
+    def looks_each_epoch(self) -> bool:
+        """Whether the parameters after each epoch are looked at, and not its loss alone."""
+        return self.held_out is not None or self.estimator.on_divergence == "keep"
+
     def end_epoch(self, loss: float) -> bool:
         """Look at the epoch that has just ended; True when there has been no improvement for too long."""
         est = self.estimator

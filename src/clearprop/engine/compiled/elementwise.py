@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,29 @@ SLOTS = 2
 SCALARS = 16
 
 
+def _is_fixed(x: Any) -> bool:
+    """Whether what this does can never change: numbers, and the library's own definitions made of such."""
+    if isinstance(x, tuple):
+        return all(map(_is_fixed, x))
+    if x is None or isinstance(x, (int, float, str, np.dtype)):
+        return True
+    kind = type(x)
+    own = is_dataclass(kind) and kind.__module__.startswith("clearprop.")
+    return own and kind.__hash__ is not None and all(_is_fixed(getattr(x, field.name)) for field in fields(kind))
+
+
+def remembered(make: Callable[..., Any]) -> Any:
+    """Make the kernels of a definition once, unless it is someone's own, which may have changed since."""
+    kept = lru_cache(maxsize=1024, typed=True)(make)
+
+    @wraps(make)
+    def call(*given: Any) -> Any:
+        return kept(*given) if _is_fixed(given) else make(*given)
+
+    return call
+
+
+@remembered
 def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of forward(z, a, rows, units, stride) and pullback(z, a, error, rows, units, stride).
 
@@ -61,12 +86,14 @@ def _traced_pullback(activation: Activation, dtype: np.dtype) -> tuple[Graph, tu
     return graph, ("z", "a", "error"), [delta]
 
 
+@remembered
 def reads_z(activation: Activation) -> bool:
     """Whether the pullback looks at z; where not, the forward kernel may overwrite it with a."""
     _, _, (delta,) = _traced_pullback(activation, np.dtype(np.float64))
     return any(node.op == "input" and node.extra == "z" for node in ordered([delta.value]))
 
 
+@remembered
 def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False) -> int:
     """Address of loss(z, a, y, y_index, weights, delta, values, rows, units, stride).
 
@@ -88,6 +115,7 @@ def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bo
     return compile_function(RowKernel(graph, pointers, outputs).text())
 
 
+@remembered
 def optimizer_kernels(
     optimizer: Optimizer,
     dtype: np.dtype,
@@ -127,6 +155,7 @@ def optimizer_kernels(
     return compile_function(StepKernel(graph).text(kernel.scalars)), compile_function(kernel.text())
 
 
+@remembered
 def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int, int]:
     """Addresses of slope(w, g, count), which adds dJ/dw to g, and value(w, count, total), which adds to total[0]."""
     if PLAIN:

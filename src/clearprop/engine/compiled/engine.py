@@ -70,7 +70,7 @@ class CompiledEngine:
             penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
         )
         numbers[at.HALF_SQUARE] = penalty_kernels((L2(1.0),), dtype)[1] if training.alpha else -1
-        numbers[at.KEYED] = training.row_keys is not None
+        numbers[at.KEYED], numbers[at.NORMS] = training.row_keys is not None, training.norms
         numbers[at.STORED], numbers[at.BOUNDED] = limits.clip_norm is not None, limits.max_norm is not None
         reals[at.CLIP_NORM], reals[at.CLIP_VALUE] = limits.clip_norm or 0.0, limits.clip_value or 0.0
         reals[at.MAX_NORM], reals[at.DECAY] = limits.max_norm or 0.0, training.optimizer.weight_decay
@@ -111,10 +111,34 @@ class CompiledEngine:
 
     def run_steps(self, epoch: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> EpochResult:
         """One step per batch order[edges[s] : edges[s + 1]], with the rate rates[s]."""
+        return self._result(self._run(epoch, 1, order, edges, rates))
+
+    def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Several epochs as one call; what `EpochResult.per_row` says of each, (epochs,).
+
+        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
+        """
+        epochs, rows = orders.shape
+        starts = np.arange(epochs)[:, None] * rows
+        every = np.append((edges[:-1] + starts).ravel(), orders.size)
+        m = self._run(first, epochs, orders.ravel(), every, rates)
+        return m.costs.reshape(epochs, -1) @ (np.diff(edges) / rows)
+
+    def save(self) -> Any:
+        """What `restore` takes to go back to the present parameters, slots and number of steps."""
+        return self.params.flat.copy(), self.memory.slot0.copy(), self.memory.slot1.copy(), self.steps
+
+    def restore(self, saved: Any) -> None:
+        """Go back to what was saved."""
+        self.params.flat[...], self.memory.slot0[...], self.memory.slot1[...], self.steps = saved
+
+    def _run(self, epoch: int, epochs: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> Memory:
         self._check(order, edges)
-        self._set_keys(epoch)
-        m = self.memory._replace(sync=np.zeros(meeting.SYNC, np.int64), order=order, edges=edges, rates=rates)
-        m.numbers[at.STEPS_DONE] = self.steps
+        keys, sync = self._keys(epoch, epochs), np.zeros(meeting.SYNC, np.int64)
+        m = self.memory._replace(
+            sync=sync, keys=keys, order=order, edges=edges, rates=rates, costs=np.zeros(len(rates))
+        )
+        m.numbers[at.STEPS_DONE], m.numbers[at.STEPS_PER_EPOCH] = self.steps, len(rates) // epochs
         m.results[:] = 0
         table = table_of(m)
         read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
@@ -124,7 +148,7 @@ class CompiledEngine:
         copy_out(self.params.flat, m.weights, self.copies, self.plan.lanes.panel)
         failed = int(m.results[at.FAILED]) - 1
         self.steps += failed if failed >= 0 else len(rates)
-        return self._result(m, len(rates), failed if failed >= 0 else None)
+        return m
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
         """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
@@ -141,23 +165,29 @@ class CompiledEngine:
                 f"batches: expected row numbers from 0 to {samples - 1}, got {order.min()} to {order.max()}."
             )
 
-    def _set_keys(self, epoch: int) -> None:
+    def _keys(self, epoch: int, epochs: int) -> np.ndarray:
+        """The dropout key of each layer in each epoch."""
+        keys = np.zeros((epochs, len(self.plan.layers)), np.uint64)
         for place, layer in enumerate(self.params.net.layers):
             if layer.dropout:
-                self.memory.keys[place + 1] = dropout_key(self.training.seed, epoch, place)[0]
+                for row in range(epochs):
+                    keys[row, place + 1] = dropout_key(self.training.seed, epoch + row, place)[0]
+        return keys.ravel()
 
-    def _result(self, m: Memory, steps: int, failed: int | None) -> EpochResult:
-        r = m.results
+    def _result(self, m: Memory) -> EpochResult:
+        r, rows = m.results, np.diff(m.edges)
         mean = self.training.objective.reduction == "mean"
-        cost = r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST]
+        cost = float(r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST])
+        failed = int(r[at.FAILED]) - 1 if r[at.FAILED] else None
+        penalty, by_rows = float(r[at.PENALTY]) / len(rows), float(m.costs @ rows / rows.sum())
+        if not self.training.norms:
+            return EpochResult(cost, penalty, np.nan, {}, {}, by_rows, failed)
         roots = np.sqrt(r[at.GRADIENT :]) if failed is None else np.full(len(r) - at.GRADIENT, np.nan)
         names = [layer.name for layer in self.params.net.layers]
         first = at.LAYERS - at.GRADIENT + 2
         delta = dict(zip(names, roots[first::2].tolist(), strict=True))
         gradient = dict(zip(names, roots[first + 1 :: 2].tolist(), strict=True))
-        norm, penalty = float(roots[0]), float(r[at.PENALTY]) / steps
-        by_rows = float(r[at.BY_ROWS]) / int(m.edges[steps])
-        return EpochResult(float(cost), penalty, norm, delta, gradient, by_rows, failed)
+        return EpochResult(cost, penalty, float(roots[0]), delta, gradient, by_rows, failed)
 
 
 def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:

@@ -50,18 +50,19 @@ MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
 SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
 REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
 ADD_PENALTY, ADD_ROWS, VALUE, HALF_SQUARE = 32, 33, 34, 35  # HALF_SQUARE: 1/2 sum w^2, where alpha is set
-KEYED = 36  # whether rows have keys for dropout
-NUMBERS = 37
+KEYED, NORMS = 36, 37  # whether rows have keys for dropout; whether the norms of the last step are wanted
+STEPS_PER_EPOCH = 38
+NUMBERS = 39
 #: The parts of a step in the order of their addresses.
 PARTS = range(SWEEP, ADD_PENALTY + 1)
 
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5
 
-# Results of an epoch: sums over its steps (BY_ROWS: cost and penalty, times rows); what clipping multiplied by; of the
-# last step its penalty, half the squares of the weights, and the squared norm of the gradient; the step (from 1
-# on) that was not finite, 0 for none; then by layer the squared norms of delta and of the gradient.
-COST, SHARE, PENALTY, BY_ROWS, FACTOR, STEP_PENALTY, HALF_SQUARES, FAILED, GRADIENT, LAYERS = range(10)
+# Results of a call: sums over its steps; what clipping multiplied by; of the last step its penalty, half the squares of
+# the weights, and the squared norm of the gradient; the step (from 1 on) that was not finite, 0 for none; then by layer
+# the squared norms of delta and of the gradient.
+COST, SHARE, PENALTY, FACTOR, STEP_PENALTY, HALF_SQUARES, FAILED, GRADIENT, LAYERS = range(9)
 
 #: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
 #: weights whose gradient was finished before, and for biases.
@@ -92,13 +93,14 @@ class Memory(NamedTuple):
     values: Any  #: float64, weighted loss of each row of the batch
     norms: Any  #: float64, squared norms
     scalars: Any  #: float64, what `prepare` kernels computed, for each thread
-    keys: Any  #: uint64, dropout key of each layer in this epoch
+    keys: Any  #: uint64, dropout key of each layer in each epoch
     row_keys: Any  #: uint64, what dropout knows a row by, or unused
     results: Any  #: float64
     sync: Any  #: int64, how threads meet
     order: Any  #: int64, the rows of the data in the order of the epoch
     edges: Any  #: int64, where each batch starts in it, and the end
     rates: Any  #: float64, the learning rate of each step
+    costs: Any  #: float64, cost and penalty of each step
     table: Any = None  #: in compiled code, where all these addresses are
 
 
@@ -177,6 +179,7 @@ else:
             _whole(table, 23, work),
             _whole(table, 24, work),
             _double(table, 25, work),
+            _double(table, 26, work),
             table,
         )
 

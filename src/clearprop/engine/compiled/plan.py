@@ -280,6 +280,7 @@ class Plan:
             "order": no_numbers,
             "edges": no_numbers,
             "rates": np.zeros(1, np.float64),
+            "costs": np.zeros(1, np.float64),
         }
         return Memory(**(fields | given))
 

@@ -38,7 +38,7 @@ def infer(table, work, first, last, rows_at_once, total):
             m.offsets[n] = line
             for j in range(inputs):
                 nothing += m.X[line + j] * 0  # NaN for NaN and infinity
-        forward(m, 0, 0, rows)
+        forward(m, 0, 0, rows, 0)
         start = 0
         for layer in range(1, m.numbers[at.LAYER_COUNT]):
             if of_layer(m, layer, at.OUTPUT) == -1:

@@ -55,7 +55,7 @@ def weighted_sum(m, layer, first, rows):
 
 
 @njit(error_model="numpy")
-def forward(m, begin, first, rows):
+def forward(m, begin, first, rows, epoch):
     """z and a of each layer, from the input to the outputs."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
         weighted_sum(m, layer, first, rows)
@@ -66,8 +66,8 @@ def forward(m, begin, first, rows):
             call_forward(of_layer(m, layer, at.FORWARD), m.work, z, m.work, f, rows, units, stride)
         if of_layer(m, layer, at.MASK) != -1:
             mask = of_layer(m, layer, at.MASK) + here
-            rate = m.reals[at.DROPOUT + layer]
-            fill_mask(m, mask, stride, begin + first, rows, units, m.keys[layer], rate)
+            rate, key = m.reals[at.DROPOUT + layer], m.keys[epoch * m.numbers[at.LAYER_COUNT] + layer]
+            fill_mask(m, mask, stride, begin + first, rows, units, key, rate)
             scale_rows(m.work, a, f, mask, rows, units, stride)
 
 
@@ -182,7 +182,7 @@ def total_weight(m, begin, end):
     return total
 
 
-def sweep(table, work, begin, end, first, last, unused):
+def sweep(table, work, begin, end, first, last, epoch):
     """Both sweeps over the rows `first` to `last` of the batch order[begin:end]."""
     m = memory_at(table, work)
     weight_rows = m.numbers[at.WEIGHT_ROWS]
@@ -198,6 +198,6 @@ def sweep(table, work, begin, end, first, last, unused):
             m.work[weight_rows + n] = share
     for start in range(first, last, ROWS_AT_ONCE):
         rows = min(ROWS_AT_ONCE, last - start)
-        forward(m, begin, start, rows)
+        forward(m, begin, start, rows, epoch)
         losses(m, begin, start, rows)
         backward(m, start, rows)

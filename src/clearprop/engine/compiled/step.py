@@ -34,7 +34,7 @@ from clearprop.engine.compiled.update import (
 STEP = 65536
 
 
-def add_cost(table, work, begin, end, unused1, unused2, unused3):
+def add_cost(table, work, begin, end, step, unused1, unused2):
     """The cost of a step, summed in the order of the rows, and its share in the cost of the epoch."""
     m = memory_at(table, work)
     cost = 0.0
@@ -44,7 +44,7 @@ def add_cost(table, work, begin, end, unused1, unused2, unused3):
     m.results[at.COST] += cost * share
     m.results[at.SHARE] += share
     m.results[at.PENALTY] += m.results[at.STEP_PENALTY]
-    m.results[at.BY_ROWS] += (cost + m.results[at.STEP_PENALTY]) * (end - begin)
+    m.costs[step] = cost + m.results[at.STEP_PENALTY]
 
 
 def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
@@ -116,7 +116,8 @@ def run_step(m, step, last, thread, threads, base):
     """
     begin, end = m.edges[step], m.edges[step + 1]
     samples = end - begin
-    call_part(m, at.SWEEP, begin, end, samples * thread // threads, samples * (thread + 1) // threads)
+    first, end_of_share = samples * thread // threads, samples * (thread + 1) // threads
+    call_part(m, at.SWEEP, begin, end, first, end_of_share, step // m.numbers[at.STEPS_PER_EPOCH])
     prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1, begin, end)
     if thread == 0 and (m.numbers[at.VALUE] != -1 or m.numbers[at.HALF_SQUARE] != -1):
         call_part(m, at.ADD_PENALTY)
@@ -126,13 +127,13 @@ def run_step(m, step, last, thread, threads, base):
         meet(m.sync, target)
     if not is_finite(m, samples):
         if thread == 0:
-            call_part(m, at.ADD_COST, begin, end)
+            call_part(m, at.ADD_COST, begin, end, step)
             m.results[at.FAILED] = step + 1
         return -1
-    stored = m.numbers[at.STORED] != 0
+    stored, last = m.numbers[at.STORED] != 0, last and m.numbers[at.NORMS] != 0
     gradients_and_updates(m, samples, thread, threads, last or stored)
     if thread == 0:
-        call_part(m, at.ADD_COST, begin, end)
+        call_part(m, at.ADD_COST, begin, end, step)
     if stored:
         if threads > 1:
             target += threads
