@@ -256,6 +256,47 @@ def test_float32_stays_close_to_float64(case: Case) -> None:
     assert np.abs(ours.flat - exact.flat).max(initial=0) <= 20 * reference + 1e-5 * np.abs(start).max(initial=1)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(), st.sampled_from([1, 3]))
+def test_several_epochs_as_one_call_are_the_epochs_one_by_one(case: Case, threads: int) -> None:
+    orders = np.array([case.plan.epoch(e).order for e in range(3)])
+    edges = case.plan.edges()
+    rates = np.array([_rate(case, step) for step in range(3 * (len(edges) - 1))])
+    found = []
+    for engine in (TextbookEngine, CompiledEngine, None):
+        params = case.net.initialize(case.seed)
+        objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
+        training = Training(
+            objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys, norms=False
+        )
+        largest = int(np.diff(edges).max())
+        runner = TextbookEngine(training, params) if engine is TextbookEngine else CompiledEngine(
+            training, params, largest, threads
+        )  # fmt: skip
+        start = runner.save()
+        with np.errstate(all="ignore"):
+            if engine is None:  # one by one
+                epochs = [runner.run_epoch(e, case.plan.epoch(e), lambda step: rates[step]) for e in range(3)]
+                losses = np.array([epoch.per_row for epoch in epochs])
+            else:
+                losses = runner.run_epochs(0, orders, edges, rates)
+        found.append([losses, params.flat.copy(), *(slot.copy() for slot in runner.slots.values())])
+        steps, end = runner.steps, params.flat.copy()
+        runner.restore(start)
+        assert runner.steps == 0
+        np.testing.assert_array_equal(params.flat, case.net.initialize(case.seed).flat)
+        with np.errstate(all="ignore"):
+            runner.run_epochs(0, orders, edges, rates)
+        assert runner.steps == steps
+        np.testing.assert_array_equal(params.flat, end)
+    textbook, together, alone = found
+    if not np.isfinite(textbook[1]).all() or np.abs(textbook[1]).max(initial=0) > 1e6:
+        return
+    for a, b, c in zip(textbook, together, alone, strict=True):
+        _close(b, a, 1e-9)
+        np.testing.assert_allclose(c, b, rtol=1e-15)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5, 6, 7, 13, 31, 64, 97])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:

@@ -204,17 +204,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _binary_rows(self, y: np.ndarray) -> np.ndarray:
         """Labels as rows of true and false, (n, outputs)."""
-        if y.ndim == 1:
-            places = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
-            unknown = np.unique(y[self.classes_[places] != y])
-        else:
-            unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if y.ndim != 1 or self._kind == "multilabel":
+            self._refuse(np.setdiff1d(unique_labels(y), self.classes_))
+            rows = self._label_binarizer.transform(y)
+            return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows).astype(bool)
+        places = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+        self._refuse(np.unique(y[self.classes_[places] != y]))
+        return places[:, None] == (np.arange(self._units) if self._units > 1 else 1)
+
+    def _refuse(self, unknown: np.ndarray) -> None:
         if len(unknown):
             raise ValueError(f"y: expected labels among classes_ {self.classes_}, got {unknown.tolist()} too.")
-        if y.ndim == 1 and self._kind != "multilabel":
-            return places[:, None] == (np.arange(self._units) if self._units > 1 else 1)
-        rows = self._label_binarizer.transform(y)
-        return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows).astype(bool)
 
     def _take_soft(self, y: np.ndarray) -> np.ndarray:
         if y.ndim != 2 or y.shape[1] < 2:

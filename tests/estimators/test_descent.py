@@ -1,0 +1,76 @@
+"""Epochs that run as one call end where epochs one by one do, whatever ends them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import clearprop as cp
+from clearprop.estimators import descent
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4))
+Y = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(int)
+SHARED: dict[str, Any] = {"hidden_layer_sizes": (6,), "batch_size": 25, "random_state": 1, "learning_rate_init": 0.02}
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"tol": 1e-2, "n_iter_no_change": 3},
+    {"tol": 1e-2, "n_iter_no_change": 1},
+    {"tol": 0.0, "n_iter_no_change": np.inf, "max_iter": 30},
+    {"solver": "sgd", "learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 2},
+    {"solver": "sgd", "learning_rate": "invscaling", "power_t": 0.3, "max_iter": 25},
+    {"solver": "adam", "learning_rate": cp.Cosine(0.05), "max_iter": 20},
+    {"dropout": 0.3, "max_iter": 20},
+    {"early_stopping": True, "max_iter": 40},
+    {"scoring": "loss", "early_stopping": True, "validation_fraction": 0, "max_iter": 15},
+    {"on_divergence": "keep", "max_iter": 15},
+    {"engine": "textbook", "max_iter": 15},
+]
+
+
+def fitted(model: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, Y)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_together_is_one_by_one(settings, monkeypatch):
+    together = fitted(cp.MLPClassifier(**{**SHARED, **settings}))
+    monkeypatch.setattr(descent, "OPERATIONS", 0)
+    alone = fitted(clone(together))
+    assert together.n_iter_ == alone.n_iter_
+    assert together._no_improvement_count == alone._no_improvement_count
+    np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-14)
+    for a, b in zip(together.coefs_ + together.intercepts_, alone.coefs_ + alone.intercepts_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_is_drawn_for_epochs_that_do_not_come():
+    """A generator of the user's own is left where scikit-learn leaves it."""
+    from sklearn.neural_network import MLPClassifier
+
+    ours, theirs = np.random.RandomState(0), np.random.RandomState(0)
+    settings = {**SHARED, "tol": 1e-2, "n_iter_no_change": 3}
+    fitted(cp.MLPClassifier(**{**settings, "random_state": ours}))
+    fitted(MLPClassifier(**{**settings, "random_state": theirs}))
+    assert ours.randint(10**6, size=3).tolist() == theirs.randint(10**6, size=3).tolist()
+
+
+@pytest.mark.parametrize("rate", [3e2, 1e5, 1e30, 1e160])
+def test_divergence_is_found_in_the_epoch_where_epochs_one_by_one_find_it(rate, monkeypatch):
+    found = []
+    for operations in (descent.OPERATIONS, 0):
+        monkeypatch.setattr(descent, "OPERATIONS", operations)
+        model = cp.MLPRegressor(
+            hidden_layer_sizes=(5,), solver="sgd", learning_rate_init=rate, random_state=0, batch_size=25
+        )
+        with pytest.raises(cp.errors.TrainingDiverged) as error:
+            fitted(model)
+        found.append((str(error.value), error.value.last_finite.flat.tolist(), model.loss_curve_))
+    assert found[0] == found[1]
