@@ -208,7 +208,8 @@ class Poisson(PointwiseLoss):
         return yhat - y + xlogy(y, y) - xlogy(y, yhat), 1 - _ratio(y, yhat)
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
-        return row_sum(exp(z) - y + xlogy(y, y) - y * z)[:, 0], yhat - y
+        # from z = 10,000 on exp(z) is infinite in every precision, and y z must not be so with the other sign
+        return row_sum(exp(z) - y + xlogy(y, y) - y * minimum(z, 10_000))[:, 0], yhat - y
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
         return _check_at_least_zero(super().check_targets(y, samples, units, dtype, where), "Poisson", where)
@@ -232,7 +233,8 @@ class Gamma(PointwiseLoss):
         return share - 1 - log(share), (1 - share) / yhat
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
-        share = y * exp(-z)
+        half = exp(-z / 2)  # its square may overflow or vanish where the share does not
+        share = y * half * half
         return row_sum(share - 1 - log(y) + z)[:, 0], 1 - share
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
@@ -278,7 +280,8 @@ class Tweedie(PointwiseLoss):
         """Value and slope by z = log yhat."""
         p = self.power
         own = where(y == 0, 0.0, exp((2 - p) * log(where(y == 0, 1.0, y))))  # y^(2-p)
-        grown, shrunk = exp((2 - p) * z), y * exp((1 - p) * z)
+        half = exp((1 - p) / 2 * where(y == 0, 0.0, z))  # its square may overflow or vanish where the product does not
+        grown, shrunk = exp((2 - p) * z), y * half * half
         return own / ((1 - p) * (2 - p)) - shrunk / (1 - p) + grown / (2 - p), grown - shrunk
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
@@ -365,9 +368,9 @@ class CrossEntropy(Loss):
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._rows(y, z)
-        shifted = z - row_max(z)
-        log_yhat = shifted - log(row_sum(exp(shifted)))
-        return -row_sum(where(y == 0, 0, y * log_yhat))[:, 0], yhat - y
+        half = z / 2 - row_max(z) / 2  # in halves, since two weighted sums may lie apart by twice the largest number
+        half_log_yhat = half - log(row_sum(exp(2 * half))) / 2
+        return -row_sum(where(y == 0, 0, 2 * y * half_log_yhat))[:, 0], yhat - y
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
         array = np.asarray(y)
