@@ -1,16 +1,20 @@
 """How many threads there may be."""
 
 import os
+import threading
 
+import joblib
 import pytest
 
 import clearprop as cp
-from clearprop.engine.cores import available_threads
+from clearprop.engine.cores import ASKED, at_most, available_threads
 from clearprop.errors import ArgumentError
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def as_before(monkeypatch):
+    for name in ASKED:
+        monkeypatch.delenv(name, raising=False)
     yield
     cp.set_threads(None)
 
@@ -37,3 +41,38 @@ def test_affinity_is_respected():
         assert available_threads() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_the_environment_asks_for(name, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr("clearprop.engine.cores._quota", lambda: None)
+    assert available_threads() == 8
+    for text, expected in (("3", 3), ("1", 1), ("99", 8), ("0", 1), ("", 8), ("4,2", 8), ("-1", 8)):
+        monkeypatch.setenv(name, text)
+        assert available_threads() == expected, text
+
+
+def test_a_share_holds_in_its_own_thread_only():
+    cp.set_threads(6)
+    seen = []
+    with at_most(2):
+        thread = threading.Thread(target=lambda: seen.append(cp.get_threads()))
+        thread.start()
+        thread.join()
+        seen.append(cp.get_threads())
+        with at_most(9):
+            seen.append(cp.get_threads())
+    assert [*seen, cp.get_threads()] == [6, 2, 6, 6]
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_workers_times_threads_fit_the_cores(backend):
+    """A worker gets its share; alone, it gets everything."""
+    for workers in (1, 2, 5):
+        found = joblib.Parallel(n_jobs=workers, backend=backend)(
+            joblib.delayed(cp.get_threads)() for _ in range(workers)
+        )
+        assert all(1 <= threads <= max(1, available_threads() // workers) for threads in found)
+    assert joblib.Parallel(n_jobs=1)([joblib.delayed(cp.get_threads)()]) == [available_threads()]
+    assert cp.get_threads() == available_threads()

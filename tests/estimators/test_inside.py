@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import clearprop as cp
+from clearprop.engine.cores import available_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -39,11 +40,44 @@ def test_an_ensemble_is_the_mean_of_its_members():
 def test_threads_never_exceed_the_cores(monkeypatch):
     from clearprop.estimators.ensemble import worker_count
 
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr("clearprop.engine.cores.available_threads", lambda: 4)
     assert [worker_count(jobs, 8) for jobs in (None, -1, -2, 1, 3, 99)] == [4, 4, 3, 1, 3, 4]
     assert worker_count(None, 2) == 2
     inside = joblib.Parallel(n_jobs=2, prefer="threads")(joblib.delayed(worker_count)(None, 8) for _ in range(2))
     assert inside == [1, 1]
+
+
+def threads_in_use(estimator, X, y):
+    """A scorer that tells how many threads fit and predict may use where it is called."""
+    return cp.get_threads()
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_searches_share_the_cores_out(backend):
+    cores = available_threads()
+    with joblib.parallel_config(backend):
+        search = GridSearchCV(classifier(max_iter=3), {"alpha": [0.0, 1.0]}, cv=2, n_jobs=2, scoring=threads_in_use)
+        assert search.fit(X, LABELS).best_score_ <= max(1, cores // 2)
+        scores = cross_val_score(
+            classifier(max_iter=3, n_networks=2), X, LABELS, cv=2, n_jobs=2, scoring=threads_in_use
+        )
+        assert scores.max() <= max(1, cores // 2)
+    alone = cross_val_score(classifier(max_iter=3), X, LABELS, cv=2, scoring=threads_in_use)
+    assert alone.tolist() == [cores, cores]
+
+
+def test_members_of_an_ensemble_share_the_cores_out(monkeypatch):
+    """What a loss sees while members train: a thread of two each, of four."""
+    monkeypatch.setattr("clearprop.engine.cores.available_threads", lambda: 4)
+    seen = []
+
+    class Watching(cp.SquaredError):
+        def value_and_delta(self, f, z, a, y):
+            seen.append(cp.get_threads())
+            return super().value_and_delta(f, z, a, y)
+
+    regressor(loss=Watching(), n_networks=2, max_iter=2, engine="textbook").fit(X, Y)
+    assert set(seen) == {2}
 
 
 # --- looking inside --------------------------------------------------------------------------------------------------

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 from clearprop.checks import check_integer
 
 _chosen: int | None = None
+_share: ContextVar[int | None] = ContextVar("clearprop_threads", default=None)
+
+#: By these the workers of loky, and users of batch systems, are told how many threads are theirs.
+ASKED = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def set_threads(count: int | None) -> None:
@@ -28,20 +38,51 @@ def set_threads(count: int | None) -> None:
 def get_threads() -> int:
     """How many threads training and prediction use at most.
 
+    Inside a worker of joblib they are the worker's share of the cores, so that workers times threads never exceed them.
+
     >>> import clearprop as cp
     >>> cp.get_threads() >= 1
     True
     """
-    return _chosen if _chosen is not None else available_threads()
+    count, share = available_threads() if _chosen is None else _chosen, _share.get()
+    if share is None and _is_worker() and not (_is_main_thread() and _asked()):
+        share = 1
+    return count if share is None else min(count, share)
+
+
+@contextmanager
+def at_most(threads: int) -> Iterator[None]:
+    """Inside, in this thread, no more than so many threads are used."""
+    token = _share.set(threads)
+    try:
+        yield
+    finally:
+        _share.reset(token)
 
 
 def available_threads() -> int:
-    """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
+    """Cores that this process may use: its affinity, its control group's quota, OMP_NUM_THREADS, NUMBA_NUM_THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota()
-    return max(1, min(cores, round(quota)) if quota else cores)
+    return max(1, min([cores, *([round(quota)] if quota else []), *_asked()]))
 
 
+def _asked() -> list[int]:
+    """The numbers of threads that the environment asks for."""
+    return [int(os.environ[name]) for name in ASKED if os.environ.get(name, "").isdecimal()]
+
+
+def _is_worker() -> bool:
+    """Whether joblib runs this as one of several at once."""
+    parallel = sys.modules.get("joblib.parallel")
+    return parallel is not None and parallel.get_active_backend()[0].nesting_level > 0
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@cache
 def _quota() -> float | None:
     """Cores granted by the control group (version 2, then 1)."""
     try:

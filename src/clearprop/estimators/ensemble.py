@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
+
+from clearprop.engine.cores import at_most, get_threads
 
 
 def fit_members(estimator: Any, data: Any, held: Any, incremental: bool) -> None:
@@ -21,9 +21,10 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool) -> None
         seeds = check_random_state(est.random_state).randint(2**31 - 1, size=est.n_networks)
         members = [_member(est, int(seed)) for seed in seeds]
     workers = worker_count(est.n_jobs, len(members))
-    with threadpool_limits(limits=1 if workers > 1 else None):  # so that workers times inner threads fit the cores
+    inner = max(1, get_threads() // workers)  # so that workers times inner threads fit the cores
+    with threadpool_limits(limits=inner if workers > 1 else None):
         trained: Any = Parallel(n_jobs=workers, prefer="threads")(
-            delayed(_fit_one)(member, est, data, held, incremental) for member in members
+            delayed(_fit_one)(member, est, data, held, incremental, inner) for member in members
         )
     est.members_ = list(trained)
     est.n_iter_ = max(member.n_iter_ for member in est.members_)
@@ -37,16 +38,14 @@ def _member(estimator: Any, seed: int) -> Any:
     return member.set_params(**settings).set_callbacks()
 
 
-def _fit_one(member: Any, estimator: Any, data: Any, held: Any, incremental: bool) -> Any:
-    return member._fit_checked(estimator, data, held, incremental)
+def _fit_one(member: Any, estimator: Any, data: Any, held: Any, incremental: bool, threads: int) -> Any:
+    with at_most(threads):
+        return member._fit_checked(estimator, data, held, incremental)
 
 
 def worker_count(n_jobs: int | None, members: int) -> int:
-    """How many threads to use: all cores with None or -1, never more than there are, one inside another's workers."""
-    backend: Any = joblib.parallel.get_active_backend()[0]
-    if backend.nesting_level:
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """How many networks to train at once: as many as threads may be used with None or -1, never more than those."""
+    cores = get_threads()
     wanted = cores if n_jobs is None else n_jobs if n_jobs > 0 else cores + 1 + n_jobs
     return max(1, min(wanted, cores, members))
 
