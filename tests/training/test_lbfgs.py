@@ -122,6 +122,7 @@ def test_an_interruption_in_a_line_search_keeps_the_last_iteration():
             Y,
             loss=cp.CustomLoss("interrupted", interrupted),
             optimizer="lbfgs",
+            engine="textbook",
             callbacks=lambda end: seen.append(end.params.flat.copy()),
         )
     assert len(calls) == 9

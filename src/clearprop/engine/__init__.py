@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from clearprop.engine.textbook import EpochResult, TextbookEngine, Training
+from clearprop.engine.textbook import EpochResult, TextbookEngine, TextbookGradient, Training
 from clearprop.errors import CompilationError
+from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 
-__all__ = ["Engine", "EpochResult", "TextbookEngine", "Training", "make_engine"]
+__all__ = [
+    "Engine",
+    "EpochResult",
+    "Evaluation",
+    "Gradient",
+    "TextbookEngine",
+    "Training",
+    "make_engine",
+    "make_gradient",
+]
+
+
+class Evaluation(Protocol):
+    """Cost and outputs of an objective with the parameters as they are, without dropout and without penalties."""
+
+    def cost(self) -> float:
+        """J over the whole set."""
+        ...
+
+    def cost_and_outputs(self) -> tuple[float, Any]:
+        """J, and the activations of the output layer (n, o units), or a dict of them where there are several."""
+        ...
 
 
 class Engine(Protocol):
@@ -35,6 +57,25 @@ class Engine(Protocol):
 
     def restore(self, saved: Any) -> None:
         """Go back to what was saved."""
+
+    def evaluation(self, objective: Objective) -> Evaluation:
+        """What computes the cost and the outputs of an objective with the parameters as they are."""
+        ...
+
+
+class Gradient(Protocol):
+    """Gradient of the cost of the whole set with the parameters as they are, without dropout and without penalties."""
+
+    def cost(self, gradients: Parameters) -> float:
+        """J; its gradient is written into `gradients`."""
+        ...
+
+    def delta_norms(self) -> dict[str, float]:
+        """Norm of the delta of each layer at the last call."""
+        ...
+
+    def evaluation(self, objective: Objective, params: Parameters) -> Evaluation:
+        """What computes the cost and the outputs of an objective with the parameters as they are."""
         ...
 
 
@@ -44,14 +85,36 @@ def make_engine(name: str, training: Training, params: Parameters, batch: int) -
     "auto" is the compiled engine, except where a definition cannot be compiled: then a RuntimeWarning says which one
     and why, and the textbook engine takes its place. Raises CompilationError where "compiled" was asked for.
     """
-    if name == "textbook":
-        return TextbookEngine(training, params)
-    from clearprop.engine.compiled.engine import CompiledEngine  # Numba takes a moment to load
 
-    try:
+    def compiled() -> Engine:
+        from clearprop.engine.compiled.engine import CompiledEngine  # Numba takes a moment to load
+
         return CompiledEngine(training, params, batch)
+
+    return _choose(name, compiled, lambda: TextbookEngine(training, params))
+
+
+def make_gradient(name: str, objective: Objective, params: Parameters, norms: bool = True) -> Gradient:
+    """The gradient of the whole set as the engine of that name computes it; see `make_engine`."""
+
+    def compiled() -> Gradient:
+        from clearprop.engine.compiled.whole_set import CompiledGradient
+
+        return CompiledGradient(objective, params, norms)
+
+    return _choose(name, compiled, lambda: TextbookGradient(objective, params))
+
+
+T = TypeVar("T")
+
+
+def _choose(name: str, compiled: Callable[[], T], textbook: Callable[[], T]) -> T:
+    if name == "textbook":
+        return textbook()
+    try:
+        return compiled()
     except CompilationError as reason:
         if name == "compiled":
             raise
-        warnings.warn(f"The slower textbook engine trains this network. {reason}", RuntimeWarning, stacklevel=3)
-        return TextbookEngine(training, params)
+        warnings.warn(f"The slower textbook engine trains this network. {reason}", RuntimeWarning, stacklevel=4)
+        return textbook()

@@ -16,6 +16,7 @@ from clearprop.optimizers import Optimizer
 from clearprop.parameters import Parameters
 from clearprop.penalties import L2, Limits, Penalty
 from clearprop.randomness import dropout_mask
+from clearprop.trace import predict
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,43 @@ class EpochResult:
     failed_step: int | None = None
 
 
+class TextbookEvaluation:
+    """Cost and outputs of an objective with the parameters as they are, without dropout and without penalties."""
+
+    def __init__(self, objective: Objective, params: Parameters) -> None:
+        self.objective, self.params = objective, params
+
+    def cost(self) -> float:
+        """J over the whole set."""
+        return self.objective.cost(self.params)
+
+    def cost_and_outputs(self) -> tuple[float, Any]:
+        """J, and the activations of the output layer (n, o units), or a dict of them where there are several."""
+        return self.cost(), predict(self.params.net, self.params, self.objective.X)
+
+
+class TextbookGradient:
+    """Gradient of the cost of the whole set with the parameters as they are, without dropout and without penalties."""
+
+    def __init__(self, objective: Objective, params: Parameters) -> None:
+        self.objective, self.params = objective, params
+        self._delta: dict[str, np.ndarray] = {}
+
+    def cost(self, gradients: Parameters) -> float:
+        """J; its gradient is written into `gradients`."""
+        cost, _, back = self.objective.sweep(self.params, gradients, slice(None))
+        self._delta = back.delta
+        return cost
+
+    def delta_norms(self) -> dict[str, float]:
+        """Norm of the delta of each layer at the last call."""
+        return {layer.name: _norm(self._delta[layer.name]) for layer in self.params.net.layers}
+
+    def evaluation(self, objective: Objective, params: Parameters) -> TextbookEvaluation:
+        """What computes the cost and the outputs of an objective with the parameters as they are."""
+        return TextbookEvaluation(objective, params)
+
+
 class TextbookEngine:
     """Runs epochs of gradient descent on `params`, in place.
 
@@ -132,6 +170,10 @@ class TextbookEngine:
         self.params.flat[...], slots, self.steps = saved
         for name, slot in slots.items():
             self.slots[name][...] = slot
+
+    def evaluation(self, objective: Objective) -> TextbookEvaluation:
+        """What computes the cost and the outputs of an objective with the parameters as they are."""
+        return TextbookEvaluation(objective, self.params)
 
     def _weight(self, batch: np.ndarray) -> float:
         weights = self.training.objective.sample_weight

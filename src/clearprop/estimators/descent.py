@@ -267,7 +267,9 @@ def run_lbfgs(estimator: Any, training: Training, params: Parameters, rule: LBFG
     est.n_iter_ = 0
     looked_at = est.verbose or hooks.active or watch.held_out is not None
     hooks.begin_epoch()
-    found = minimize_lbfgs(training, params, rule, int(est.max_iter), end_of_iteration if looked_at else None)
+    found = minimize_lbfgs(
+        training, params, rule, int(est.max_iter), end_of_iteration if looked_at else None, est.engine
+    )
     if not (np.isfinite(found.fun) and np.isfinite(params.flat).all()):
         where = find_divergence(training, params, start, start, None, found.nit, ())
         watch.keep_finite(_diverged(where, found.nit))

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from clearprop.backprop import Backward
-from clearprop.engine import EpochResult, Training
+from clearprop.engine import EpochResult, Training, make_gradient
 from clearprop.errors import ArgumentError
 from clearprop.optimizers import LBFGS, GradientDescent
 from clearprop.parameters import Parameters
@@ -20,66 +19,90 @@ from clearprop.training.history import History
 from clearprop.training.loop import Run
 
 
+class Search:
+    """A search with L-BFGS: `params` are those of the last accepted iteration, `trial` those that are tried."""
+
+    def __init__(self, training: Training, params: Parameters, rule: LBFGS, engine: str = "auto") -> None:
+        if any(layer.dropout for layer in training.objective.net.layers):
+            raise ArgumentError("optimizer: L-BFGS needs the same cost each time, so no layer may have dropout.")
+        self.training, self.params, self.rule = training, params, rule
+        self.trial, self.gradients = params.copy(), Parameters(params.net, np.zeros_like(params.flat))
+        self.slope = make_gradient(engine, training.objective, self.trial, training.norms)
+        self._seen: tuple[float, float] | None = None  # cost and penalty of `trial`, once it has been tried
+
+    def run(self, iterations: int, callback: Callable[[EpochResult], bool] | None) -> OptimizeResult:
+        """Minimize; what SciPy says of it."""
+        rule = self.rule
+
+        def end_of_iteration(intermediate_result: OptimizeResult) -> None:
+            result = self._accept(intermediate_result.x)
+            if callback and callback(result):
+                raise StopIteration
+
+        options = {
+            "maxiter": iterations,
+            "maxcor": rule.memory,
+            "maxls": rule.line_steps,
+            "maxfun": rule.evaluations or 10**9,
+            "gtol": rule.gradient_tolerance,
+            "ftol": rule.cost_tolerance,
+        }
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = minimize(
+                self._cost_and_gradient,
+                self.params.trainable.astype(np.float64),
+                jac=True,
+                method="L-BFGS-B",
+                callback=end_of_iteration if callback else None,
+                options=options,
+            )
+        if callback is None:
+            self.params.trainable[...] = found.x
+        return found
+
+    def _try(self, w: np.ndarray) -> tuple[float, float]:
+        """Cost and penalty at w; the gradient is there then, too."""
+        if self._seen is None or not np.array_equal(self.trial.trainable, w.astype(self.trial.dtype, copy=False)):
+            self.trial.trainable[...] = w
+            cost = self.slope.cost(self.gradients)
+            weight = self.training.objective.total_weight
+            self._seen = cost, self.training.add_penalty(self.trial, self.gradients, weight)
+        return self._seen
+
+    def _cost_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
+        return sum(self._try(w)), self.gradients.trainable.astype(np.float64)
+
+    def _accept(self, w: np.ndarray) -> EpochResult:
+        """What the iteration that ended at w has to tell; SciPy may have tried other points since."""
+        cost, penalty = self._try(w)
+        self.params.flat[...] = self.trial.flat
+        if not self.training.norms:
+            return EpochResult(cost, penalty, np.nan, {}, {}, cost + penalty)
+        norm = float(np.linalg.norm(self.gradients.trainable.astype(np.float64)))
+        by_layer = {name: _layer_norm(self.gradients, name) for name in self.trial}
+        return EpochResult(cost, penalty, norm, self.slope.delta_norms(), by_layer, cost + penalty)
+
+
 def minimize_lbfgs(
     training: Training,
     params: Parameters,
     rule: LBFGS,
     iterations: int,
     callback: Callable[[EpochResult], bool] | None = None,
+    engine: str = "auto",
 ) -> OptimizeResult:
     """Minimize the cost of the whole set with its penalties; `params` become those of the last accepted iteration.
 
     `callback` gets what each iteration told, when `params` are already its own, and ends the search by returning True.
     Returns what SciPy says of the search.
     """
-    if any(layer.dropout for layer in training.objective.net.layers):
-        raise ArgumentError("optimizer: L-BFGS needs the same cost each time, so no layer may have dropout.")
-    trial, gradients = params.copy(), Parameters(params.net, np.zeros_like(params.flat))
-
-    def evaluate(w: np.ndarray) -> tuple[float, float, Backward, np.ndarray]:
-        trial.trainable[...] = w
-        cost, _, back = training.objective.sweep(trial, gradients, slice(None))
-        penalty = training.add_penalty(trial, gradients, training.objective.total_weight)
-        return cost, penalty, back, gradients.trainable.astype(np.float64)
-
-    def cost_and_gradient(w: np.ndarray) -> tuple[float, np.ndarray]:
-        cost, penalty, _, g = evaluate(w)
-        return cost + penalty, g
-
-    def end_of_iteration(intermediate_result: OptimizeResult) -> None:
-        # SciPy may have tried other points since; the record is of the accepted one
-        cost, penalty, back, g = evaluate(intermediate_result.x)
-        params.flat[...] = trial.flat
-        norms = {name: float(np.linalg.norm(delta)) for name, delta in back.delta.items()}
-        by_layer = {name: _layer_norm(gradients, name) for name in trial}
-        if callback and callback(EpochResult(cost, penalty, float(np.linalg.norm(g)), norms, by_layer, cost + penalty)):
-            raise StopIteration
-
-    options = {
-        "maxiter": iterations,
-        "maxcor": rule.memory,
-        "maxls": rule.line_steps,
-        "maxfun": rule.evaluations or 10**9,
-        "gtol": rule.gradient_tolerance,
-        "ftol": rule.cost_tolerance,
-    }
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = minimize(
-            cost_and_gradient,
-            params.trainable.astype(np.float64),
-            jac=True,
-            method="L-BFGS-B",
-            callback=end_of_iteration if callback else None,
-            options=options,
-        )
-    if callback is None:
-        params.trainable[...] = found.x
-    return found
+    return Search(training, params, rule, engine).run(iterations, callback)
 
 
-def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int) -> History:
+def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int, engine: str) -> History:
     """Minimize the cost of the whole set; an epoch is an iteration, and the history holds the cost after it."""
-    training = Training(run.objective, GradientDescent(), penalties, seed=seed)
+    search = Search(Training(run.objective, GradientDescent(), penalties, seed=seed), run.params, rule, engine)
+    run.watch(lambda objective: search.slope.evaluation(objective, run.params))
     reason, start = None, time.perf_counter()
 
     def end_of_iteration(result: EpochResult) -> bool:
@@ -93,10 +116,10 @@ def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int) 
     if run.epochs == 0:
         return run.finish(None)
     with ProgressBar(run.epochs, run.progress) as bar:
-        found = minimize_lbfgs(training, run.params, rule, run.epochs, end_of_iteration)
+        found = search.run(run.epochs, end_of_iteration)
     if not np.isfinite(found.fun):
         before = run.params.flat.copy()
-        where = find_divergence(training, run.params, before, before, None, run.history.epochs, ())
+        where = find_divergence(search.training, run.params, before, before, None, run.history.epochs, ())
         raise run.diverged(where, "Scale the inputs, or start from smaller weights.")
     said = found.message if run.history.epochs < run.epochs else None
     return run.finish(reason or (f"L-BFGS: {str(said).lower()}" if said else None))

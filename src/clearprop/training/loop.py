@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.checks import check_choice, check_integer, check_number, check_seed
-from clearprop.engine import Engine, EpochResult, Training, make_engine
+from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import ArgumentError, DataError, TrainingDiverged
 from clearprop.losses import Loss
@@ -22,7 +22,6 @@ from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
 from clearprop.parameters import Parameters
 from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
-from clearprop.trace import predict
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
 from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
 from clearprop.training.history import History
@@ -106,10 +105,12 @@ def train(
 
         if limits != Limits():
             raise ArgumentError("optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead.")
-        return run_lbfgs(run, rule, penalties, seed)
+        return run_lbfgs(run, rule, penalties, seed, engine)
     descent = Training(objective, rule, penalties, limits, seed)
     plan = BatchPlan(objective.samples, batch_size, batches, shuffle, seed)
-    return _descend(run, make_engine(engine, descent, params, plan.largest), plan)
+    descending = make_engine(engine, descent, params, plan.largest)
+    run.watch(descending.evaluation)
+    return _descend(run, descending, plan)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ class BatchPlan:
 
     @cached_property
     def _edges(self) -> np.ndarray:
-        return self.edges()
+        edges = self.edges()
+        edges.flags.writeable = False  # so that an engine needs to check them only once
+        return edges
 
     def epoch(self, epoch: int) -> Batches:
         """Row numbers of each batch of an epoch."""
@@ -173,12 +176,19 @@ class Run:
         self.best: np.ndarray | None = None
         self._lowest = np.inf
 
+    def watch(self, evaluation: Callable[[Objective], Evaluation]) -> None:
+        """How cost and outputs are computed, where epochs are measured by more than the cost that their steps saw."""
+        self._trained = evaluation(self.objective) if self.metrics else None
+        self._held_out = evaluation(self.held_out) if self.held_out is not None else None
+
     def end_epoch(self, result: EpochResult, rate: float, seconds: float) -> str | None:
         """Record an epoch; the reason to stop, if there is one."""
-        numbers = {"cost": result.cost + result.penalty, **self._measure(self.objective, "")}
-        if self.held_out is not None:
-            numbers["validation cost"] = self.held_out.cost(self.params)
-            numbers |= self._measure(self.held_out, "validation ")
+        numbers = {"cost": result.cost + result.penalty}
+        if self._trained is not None:
+            numbers |= self._measure(self._trained, self.objective, "")[1]
+        if self.held_out is not None and self._held_out is not None:
+            numbers["validation cost"], measured = self._measure(self._held_out, self.held_out, "validation ")
+            numbers |= measured
         numbers |= {"rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
         self.history.record(numbers, result.delta_norms, result.gradient_norms)
         if self._is_best(numbers.get("validation cost", numbers["cost"])):
@@ -202,17 +212,18 @@ class Run:
             self.params.flat[...] = self.best
         return self.history
 
-    def _measure(self, objective: Objective, prefix: str) -> dict[str, float]:
+    def _measure(self, evaluation: Evaluation, objective: Objective, prefix: str) -> tuple[float, dict[str, float]]:
+        """The cost, and each metric of each output."""
         if not self.metrics:
-            return {}
-        yhat = predict(objective.net, self.params, objective.X)
+            return evaluation.cost(), {}
+        cost, yhat = evaluation.cost_and_outputs()
         single = not isinstance(yhat, Mapping)
         numbers = {}
         for output, y in objective.targets.items():
             for name, metric in self.metrics.items():
                 label = f"{prefix}{name}" if single else f"{prefix}{output} {name}"
                 numbers[label] = float(metric(y, yhat if single else yhat[output]))
-        return numbers
+        return cost, numbers
 
     def _call(self, callback: Callback) -> str | None:
         epoch = self.history.epochs - 1

@@ -23,7 +23,8 @@ FORWARD, PULLBACK = 15, 16  # addresses of kernels
 OUTPUT, TARGETS = 17, 18  # number among the outputs; whether other layers take it
 LOSS, Y, Y_WIDTH, Y_START = 19, 20, 21, 22  # kernel, place of gathered targets, row width (0: indices), start in m.y
 NORM = 23  # place of its norms in `norms`
-LAYER_COLUMNS = 24
+ANSWER = 24  # place of an output in `answers`
+LAYER_COLUMNS = 25
 
 # Columns of the table of connections; W, W_T and PARAMETERS are places in `weights`.
 KIND, SOURCE, LAYER = 0, 1, 2
@@ -50,9 +51,12 @@ MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
 SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
 REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
 ADD_PENALTY, ADD_ROWS, VALUE, HALF_SQUARE = 32, 33, 34, 35  # HALF_SQUARE: 1/2 sum w^2, where alpha is set
-KEYED, NORMS = 36, 37  # whether rows have keys for dropout; whether the norms of the last step are wanted
+KEYED, NORMS = 36, 37  # whether rows have keys for dropout; whether norms are wanted
 STEPS_PER_EPOCH = 38
-NUMBERS = 39
+PURPOSE, ANSWERED = 39, 40  # what the steps do; whether the outputs are wanted
+NUMBERS = 41
+#: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
+DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.
 PARTS = range(SWEEP, ADD_PENALTY + 1)
 
@@ -95,6 +99,7 @@ class Memory(NamedTuple):
     scalars: Any  #: float64, what `prepare` kernels computed, for each thread
     keys: Any  #: uint64, dropout key of each layer in each epoch
     row_keys: Any  #: uint64, what dropout knows a row by, or unused
+    answers: Any  #: outputs (n, units) of the whole set, one after the other, or unused
     results: Any  #: float64
     sync: Any  #: int64, how threads meet
     order: Any  #: int64, the rows of the data in the order of the epoch
@@ -108,7 +113,12 @@ def table_of(memory):
     """What compiled code gets: the addresses of all arrays (plain Python gets the memory itself)."""
     if config.DISABLE_JIT:
         return memory
-    return np.array([0 if array is None else array.__array_interface__["data"][0] for array in memory], np.int64)
+    return np.array([0 if array is None else address_of(array) for array in memory], np.int64)
+
+
+def address_of(array):
+    """Where an array starts, as a number."""
+    return array.__array_interface__["data"][0]
 
 
 if config.DISABLE_JIT:
@@ -174,12 +184,13 @@ else:
             _double(table, 18, work),
             _key(table, 19, work),
             _key(table, 20, work),
-            _double(table, 21, work),
-            _whole(table, 22, work),
+            _real(table, 21, work),
+            _double(table, 22, work),
             _whole(table, 23, work),
             _whole(table, 24, work),
-            _double(table, 25, work),
+            _whole(table, 25, work),
             _double(table, 26, work),
+            _double(table, 27, work),
             table,
         )
 

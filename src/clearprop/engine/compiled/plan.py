@@ -49,12 +49,13 @@ class Copy:
 
 @dataclass
 class Plan:
-    """Where everything lies, for batches of up to `batch` rows; `losses` only where training is planned."""
+    """Where everything lies, for batches of up to `batch` rows; `losses` unless only prediction is planned."""
 
     net: Network
     dtype: np.dtype
     batch: int
     threads: int
+    purpose: int = at.PREDICT
     losses: Mapping[str, Loss] | None = None
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -82,7 +83,7 @@ class Plan:
     @property
     def training(self) -> bool:
         """Whether a backward sweep is planned as well."""
-        return self.losses is not None
+        return self.purpose in (at.DESCEND, at.DIFFERENTIATE)
 
     def _stride(self, units: int) -> int:
         """Distance of rows: whole cache lines, and never a multiple of 256 bytes, which would crowd few cache sets."""
@@ -114,25 +115,26 @@ class Plan:
             row[at.Z] = row[at.F] = self.work.take(size)
             if type(layer.f) is not Identity:
                 row[at.FORWARD], row[at.PULLBACK] = activation_kernels(layer.f, self.dtype)
-                is_output = layer.name in (self.net.outputs or ())
-                if self.training and (is_output or reads_z(layer.f)):
+                if (layer.name in (self.losses or ())) or (self.training and reads_z(layer.f)):
                     row[at.F] = self.work.take(size)
             row[at.A] = row[at.F]
             if self.training and layer.dropout:
                 row[at.A], row[at.MASK] = self.work.take(size), self.work.take(size)
             row[at.A_ROWS] = self._rows(stride, int(row[at.A]))
-            if self.training:
+            if self.training or layer.name in (self.losses or ()):
                 row[at.DELTA] = self.work.take(size)
+            if self.training:
                 row[at.DELTA_ROWS] = self._rows(stride, int(row[at.DELTA]))
                 row[at.NORM] = self.norms.take(1)
         self._plan_outputs()
 
     def _plan_outputs(self) -> None:
         """Kernels of the losses, and where the targets are."""
-        self.index_rows = y_start = index_start = 0
+        self.index_rows = y_start = index_start = answer = 0
         for number, name in enumerate(self.losses or ()):
             row, y = self.layers[self.index[name]], self.targets[name]
-            row[at.OUTPUT] = number
+            row[at.OUTPUT], row[at.ANSWER] = number, answer
+            answer += len(y) * int(row[at.UNITS])
             row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1)
             size = self.batch * int(row[at.STRIDE])
             if row[at.TARGETS]:
@@ -158,9 +160,10 @@ class Plan:
                 if b is not None and b.trainable == trained:
                     padded = self.lanes.padded(layer.units)
                     self.layers[place, at.BIAS] = self.weights.take(padded)
-                    self.layers[place, at.BIAS_KIND] = at.TRAINED_BIAS if trained else at.FROZEN_BIAS
+                    kept = trained or self.purpose == at.DIFFERENTIATE  # a gradient includes what is frozen
+                    self.layers[place, at.BIAS_KIND] = at.TRAINED_BIAS if kept else at.FROZEN_BIAS
                     self.copies.append(Copy(b, int(self.layers[place, at.BIAS]), 1, layer.units, padded))
-            if trained:
+            if trained or self.purpose == at.DIFFERENTIATE:
                 self.trained = self.weights.size
         for layer in self.net.layers:
             for c, row in self._connections_of(layer.name):
@@ -186,7 +189,8 @@ class Plan:
         """What is made of the parameters, and the connection's other columns."""
         inputs, units = self.net.units(c.source), self.net.units(layer)
         row[at.KIND] = {"dense": at.DENSE, "identity": at.IDENTITY, "wired": at.WIRED}[c.kind]
-        row[at.SOURCE], row[at.LAYER], row[at.TRAINABLE] = self.index[c.source], self.index[layer], c.trainable
+        row[at.SOURCE], row[at.LAYER] = self.index[c.source], self.index[layer]
+        row[at.TRAINABLE] = c.trainable or (self.purpose == at.DIFFERENTIATE and c.kind != "identity")
         row[at.SEND] = at.SEND_NOTHING
         if c.kind == "identity":
             return
@@ -235,6 +239,7 @@ class Plan:
         numbers[at.ZEROS], numbers[at.SCRATCH], numbers[at.SCRATCH_SIZE] = self.zeros, self.scratch, self.scratch_size
         numbers[at.WEIGHT_ROWS] = self.weight_rows
         numbers[at.LAYER_COUNT], numbers[at.CONNECTION_COUNT] = len(self.layers), len(self.connections)
+        numbers[at.PURPOSE], numbers[at.SLOPE], numbers[at.VALUE], numbers[at.HALF_SQUARE] = self.purpose, -1, -1, -1
         for column, address in kernels(self.dtype).items():
             numbers[column] = address
         return numbers
@@ -275,6 +280,7 @@ class Plan:
             "scalars": np.zeros(self.threads * at.SCALAR_SETS * at.SCALARS, np.float64),
             "keys": np.zeros(len(self.layers), np.uint64),
             "row_keys": np.zeros(1, np.uint64),
+            "answers": nothing,
             "results": np.zeros(at.LAYERS + 2 * len(self.layers), np.float64),
             "sync": no_numbers,
             "order": no_numbers,

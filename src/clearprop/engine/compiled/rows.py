@@ -123,6 +123,20 @@ def losses(m, begin, first, rows):
 
 
 @njit(error_model="numpy")
+def write_answers(m, begin, first, rows):
+    """The outputs of these rows, where the caller wants them."""
+    for layer in range(1, m.numbers[at.LAYER_COUNT]):
+        if of_layer(m, layer, at.OUTPUT) == -1:
+            continue
+        units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
+        for n in range(first, first + rows):
+            line = of_layer(m, layer, at.F) + n * stride
+            to = of_layer(m, layer, at.ANSWER) + m.order[begin + n] * units
+            for j in range(units):
+                m.answers[to + j] = m.work[line + j]
+
+
+@njit(error_model="numpy")
 def send_back(m, c, first, rows):
     """The error signal of one connection's source: delta W^T, written or added."""
     numbers = m.numbers
@@ -200,4 +214,7 @@ def sweep(table, work, begin, end, first, last, epoch):
         rows = min(ROWS_AT_ONCE, last - start)
         forward(m, begin, start, rows, epoch)
         losses(m, begin, start, rows)
-        backward(m, start, rows)
+        if m.numbers[at.PURPOSE] != at.EVALUATE:
+            backward(m, start, rows)
+        elif m.numbers[at.ANSWERED]:
+            write_answers(m, begin, start, rows)

@@ -47,10 +47,9 @@ def add_cost(table, work, begin, end, step, unused1, unused2):
     m.costs[step] = cost + m.results[at.STEP_PENALTY]
 
 
-def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
-    """Squared norms of the last step's delta and gradient, by layer."""
-    m = memory_at(table, work)
-    gradient, factor = 0.0, m.results[at.FACTOR] if m.numbers[at.STORED] else 1.0
+@njit(error_model="numpy")
+def add_delta_norms(m, samples):
+    """Squared norms of the delta of a batch, by layer, to the results."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
         total = 0.0
         for n in range(samples):
@@ -58,11 +57,22 @@ def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
             for j in range(of_layer(m, layer, at.UNITS)):
                 delta = float(m.work[line + j])
                 total += delta * delta
+        m.results[at.LAYERS + 2 * layer] += total
+
+
+def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
+    """Squared norms of the last step's delta and gradient, by layer."""
+    m = memory_at(table, work)
+    if m.numbers[at.PURPOSE] == at.DIFFERENTIATE:
+        add_delta_norms(m, samples)
+        return
+    gradient, factor = 0.0, m.results[at.FACTOR] if m.numbers[at.STORED] else 1.0
+    add_delta_norms(m, samples)
+    for layer in range(1, m.numbers[at.LAYER_COUNT]):
         trained = squared_norm(m, layer, True)
         fixed = squared_norm(m, layer, False) - trained
         trained *= factor * factor
         gradient += trained
-        m.results[at.LAYERS + 2 * layer] = total
         m.results[at.LAYERS + 2 * layer + 1] = trained + max(fixed, 0.0)
     m.results[at.GRADIENT] = gradient
 
@@ -110,30 +120,37 @@ def is_finite(m, samples):
 
 @njit(error_model="numpy")
 def run_step(m, step, last, thread, threads, base):
-    """One step of gradient descent by one of `threads` threads; `base` arrivals were counted before it.
+    """One step by one of `threads` threads; `base` arrivals were counted before it.
 
-    Returns the arrivals counted by then, or -1 where the cost is not finite, and then changes no parameter.
+    Returns the arrivals counted by then, or -1 where the cost of a step of descent is not finite, and then changes no
+    parameter.
     """
     begin, end = m.edges[step], m.edges[step + 1]
     samples = end - begin
     first, end_of_share = samples * thread // threads, samples * (thread + 1) // threads
     call_part(m, at.SWEEP, begin, end, first, end_of_share, step // m.numbers[at.STEPS_PER_EPOCH])
-    prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1, begin, end)
+    purpose = m.numbers[at.PURPOSE]
+    if purpose == at.DESCEND:
+        prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1, begin, end)
     if thread == 0 and (m.numbers[at.VALUE] != -1 or m.numbers[at.HALF_SQUARE] != -1):
         call_part(m, at.ADD_PENALTY)
     target = base
     if threads > 1:
         target += threads
         meet(m.sync, target)
-    if not is_finite(m, samples):
+    if purpose == at.DESCEND and not is_finite(m, samples):
         if thread == 0:
             call_part(m, at.ADD_COST, begin, end, step)
             m.results[at.FAILED] = step + 1
         return -1
-    stored, last = m.numbers[at.STORED] != 0, last and m.numbers[at.NORMS] != 0
-    gradients_and_updates(m, samples, thread, threads, last or stored)
+    stored, normed = purpose == at.DESCEND and m.numbers[at.STORED] != 0, m.numbers[at.NORMS] != 0
+    if purpose != at.EVALUATE:
+        detailed = purpose == at.DESCEND and ((last and normed) or stored)
+        gradients_and_updates(m, samples, thread, threads, detailed)
     if thread == 0:
         call_part(m, at.ADD_COST, begin, end, step)
+        if normed and purpose == at.DIFFERENTIATE:
+            call_part(m, at.WRITE_NORMS, samples)
     if stored:
         if threads > 1:
             target += threads
@@ -147,7 +164,7 @@ def run_step(m, step, last, thread, threads, base):
     if threads > 1:
         target += threads
         meet(m.sync, target)
-    if last and thread == 0:
+    if last and normed and thread == 0 and purpose == at.DESCEND:
         call_part(m, at.WRITE_NORMS, samples)
     return target
 

@@ -89,9 +89,10 @@ def add_squares(work, g_at, rows, width, columns, norms, place):
 
 @njit(error_model="numpy")
 def store(m, parameters, g_at, count):
-    """Keep a run of the gradient for later."""
+    """Keep a run of the gradient for later; that of the whole set is added up."""
     for i in range(count):
-        m.gradients[parameters + i] = m.work[g_at + i]
+        before = m.gradients[parameters + i] if m.numbers[at.PURPOSE] == at.DIFFERENTIATE else 0
+        m.gradients[parameters + i] = before + m.work[g_at + i]
 
 
 def refresh_transposed(table, work, c, row, rows, column, width):

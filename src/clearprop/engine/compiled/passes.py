@@ -1,0 +1,122 @@
+"""Calls of the epoch loop on one set of data: what an epoch of descent, a gradient or a cost have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.core import config
+
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import threads as meeting
+from clearprop.engine.compiled.helpers import call_helper
+from clearprop.engine.compiled.memory import Memory, address_of, table_of
+from clearprop.engine.compiled.plan import Plan
+from clearprop.engine.compiled.step import run_epoch
+from clearprop.engine.compiled.transfer import read_parameters
+from clearprop.engine.cores import get_threads
+from clearprop.errors import ArgumentError
+from clearprop.objective import Objective
+from clearprop.parameters import Parameters
+
+#: What each pass brings along.
+_CHANGING = ("sync", "order", "edges", "rates", "costs", "keys")
+_PLACES = [Memory._fields.index(name) for name in _CHANGING]
+
+
+class Passes:
+    """The steps over batches of an objective's rows, for one purpose, with the parameters as they are at each call."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        params: Parameters,
+        batch: int,
+        purpose: int,
+        threads: int | None = None,
+        slots: int = 0,
+        stored: bool = False,
+        **given: np.ndarray,
+    ) -> None:
+        batch = min(batch, objective.samples)
+        self.params, self.samples = params, objective.samples
+        self.threads = 1 if config.DISABLE_JIT else threads or _useful_threads(params, batch)
+        self.plan = Plan(
+            params.net, params.dtype, batch, self.threads, purpose, objective.losses, dict(objective.targets)
+        )
+        outputs = [objective.targets[name] for name in params.net.outputs or ()]
+        if any(y.ndim == 2 for y in outputs):
+            given["y"] = _joined([y for y in outputs if y.ndim == 2], params.dtype)
+        if any(y.ndim == 1 for y in outputs):
+            given["indices"] = _joined([y for y in outputs if y.ndim == 1], np.dtype(np.int64))
+        if objective.sample_weight is not None and "sample_weight" not in given:
+            given["sample_weight"] = _joined([objective.sample_weight], params.dtype)
+        stored = stored or purpose == at.DIFFERENTIATE
+        self.memory = self.plan.memory(objective.X, slots, stored, **given)
+        self.memory.numbers[at.STORED] = stored
+        self.memory.numbers[at.MEAN] = objective.reduction == "mean"
+        self.memory.numbers[at.WEIGHTED] = "sample_weight" in given
+        self.copies = self.plan.copy_table()
+        self._table = table_of(self.memory)
+        self._sync = np.zeros(meeting.SYNC, np.int64)
+        self._edges: np.ndarray | None = None
+
+    def run(
+        self, order: np.ndarray, edges: np.ndarray, rates: np.ndarray, keys: np.ndarray | None = None
+    ) -> list[float]:
+        """A step per batch order[edges[s] : edges[s + 1]] (int64), with the rate rates[s]; the results.
+
+        `costs` holds cost and penalty of each step then. `keys` are those of dropout, an epoch after the other.
+        """
+        self._check(order, edges)
+        m, steps = self.memory, len(edges) - 1
+        m.results.fill(0)
+        if self.threads > 1:  # a thread that comes late still looks at those of an earlier pass
+            self._sync = np.zeros(meeting.SYNC, np.int64)
+        else:
+            self._sync.fill(0)
+        self.costs, keys = np.zeros(steps), m.keys if keys is None else keys
+        given = (self._sync, order, edges, rates, self.costs, keys)
+        if config.DISABLE_JIT:
+            table = m._replace(**dict(zip(_CHANGING, given, strict=True)))
+        else:
+            table = self._table.copy()
+            table[_PLACES] = [address_of(array) for array in given]
+        read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
+        for _ in range(self.threads - 1):
+            call_helper(run_epoch, table, m.work, steps, 0, kept=(m, given))
+        run_epoch(table, m.work, steps, self.threads)
+        return m.results.tolist()
+
+    def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
+        """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
+        if edges is not self._edges:
+            sizes = np.diff(edges)
+            if len(sizes) == 0 or edges[0] != 0:
+                raise ArgumentError(f"batches: expected edges from 0 on, at least two, got {edges}.")
+            if sizes.min() < 1 or sizes.max() > self.plan.batch:
+                raise ArgumentError(
+                    f"batches: expected batches of 1 to {self.plan.batch} rows, "
+                    f"got sizes from {sizes.min()} to {sizes.max()}."
+                )
+            self._edges = None if edges.flags.writeable else edges  # these stay as they are
+        if edges[-1] > len(order):
+            raise ArgumentError(f"batches: expected edges from 0 to at most {len(order)}, got {edges}.")
+        if np.maximum.reduce(order.view(np.uint64)) >= self.samples:  # negative numbers are large ones there
+            raise ArgumentError(
+                f"batches: expected row numbers from 0 to {self.samples - 1}, got {order.min()} to {order.max()}."
+            )
+
+
+def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
+    """Arrays one after the other in a contiguous vector, copied only where that is needed."""
+    if len(arrays) == 1 and arrays[0].flags.writeable:
+        return np.ascontiguousarray(arrays[0], dtype).ravel()
+    return np.concatenate([array.ravel() for array in arrays], dtype=dtype)
+
+
+#: Floating-point operations of a step that keep one thread busy long enough to be worth waking another.
+WORTH_A_THREAD = 800_000
+
+
+def _useful_threads(params: Parameters, batch: int) -> int:
+    """As many threads as may be used, and fewer where a step is too small to be shared out."""
+    return max(1, min(get_threads(), 6 * batch * params.flat.size // WORTH_A_THREAD))
