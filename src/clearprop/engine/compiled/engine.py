@@ -50,7 +50,7 @@ class CompiledEngine:
         """Kernels, bounds and rates of the run."""
         training, dtype = self.training, self.params.dtype
         numbers, reals, limits = self.memory.numbers, self.memory.reals, training.limits
-        numbers[at.NORMED] = training.norms
+        numbers[at.NORMS] = training.norms
         fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0)
         numbers[at.PREPARE], numbers[at.UPDATE] = fused
         numbers[at.PREPARE_PLAIN], numbers[at.UPDATE_PLAIN] = optimizer_kernels(training.optimizer, dtype)
@@ -115,9 +115,7 @@ class CompiledEngine:
         """Go back to what was saved."""
         self.params.flat[...], self.memory.slot0[...], self.memory.slot1[...], self.steps = saved
 
-    def _run(
-        self, epoch: int, epochs: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray
-    ) -> list[float]:
+    def _run(self, epoch: int, epochs: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> list[float]:
         numbers = self.memory.numbers
         numbers[at.STEPS_DONE], numbers[at.STEPS_PER_EPOCH] = self.steps, max(1, len(rates) // epochs)
         results = self.passes.run(order, edges, rates, self._keys(epoch, epochs))
