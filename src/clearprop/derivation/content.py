@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from clearprop.derivation.expression import (
-    Apply,
-    Expression,
-    Negative,
-    Number,
-    OverSamples,
-    Partial,
-    Power,
-    Product,
-    Quotient,
-    Rest,
-    Sum,
-    numbers,
-)
-
-#: How much of a sum stands in one line, in symbols or numbers.
-LINE = 8.0
+from clearprop.derivation.expression import Expression, Negative, Number, Product, Sum, numbers
 
 
 @dataclass(frozen=True)
@@ -56,37 +41,31 @@ class Equation:
     left: Expression
     sides: tuple[Side, ...]
 
-    def rows(self) -> list[Row]:
-        """The equation line by line: one side each, a result beside its numbers, long sums with one term each."""
+    def rows(self, width: Callable[[Expression], float], line: float) -> list[Row]:
+        """The equation line by line: one side each, a result beside its numbers, what is too wide broken.
+
+        `width` says how wide an expression is as a notation writes it, `line` how much stands in one line.
+        """
+        room = line - width(self.left) - 3
         rows: list[Row] = []
         for side in self.sides:
-            left = self.left if not rows else None
-            broken = isinstance(side.expression, Sum) and (side.remarks or _size(side.expression) > LINE)
-            if not broken:
-                last = rows[-1] if rows else None
-                joins = isinstance(side.expression, Number) and not side.remark
-                if joins and last is not None and not last.inside and not last.remark and last.result is None:
-                    rows[-1] = replace(last, result=side.expression)
-                else:
-                    rows.append(Row(left, "=", side.expression, side.remark))
+            last = rows[-1] if rows else None
+            if last is not None and _fits_beside(side, last, width, room):
+                rows[-1] = replace(last, result=side.expression)
                 continue
-            assert isinstance(side.expression, Sum)
-            terms = side.expression.terms if side.remarks else _lines(side.expression)
-            remarks: tuple[str | Number, ...] = side.remarks or (*[""] * (len(terms) - 1), side.remark)
-            for i, (term, remark) in enumerate(zip(terms, remarks, strict=True)):
-                rows.append(Row(left if i == 0 else None, "+" if i else "=", term, remark, i > 0))
+            written = _rows(side, width, room)
+            rows += written if rows else [replace(written[0], left=self.left), *written[1:]]
         return rows
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an equation; `inside` where it goes on with a sum."""
+    """One line of an equation; `sign` is "+" or "·" where it goes on with a sum or a product, else empty."""
 
     left: Expression | None
     sign: str
     expression: Expression
-    remark: str | Number
-    inside: bool = False
+    remark: str | Number = ""
     result: Number | None = None  #: what the line comes to, written at its end
 
 
@@ -106,37 +85,50 @@ class Section:
     items: tuple[Prose | Heading | Equation | Table, ...]
 
 
-def _size(expression: Expression) -> float:
-    """About how wide an expression is, in symbols or numbers."""
-    match expression:
-        case Sum():
-            return sum(map(_size, expression.terms))
-        case Product():
-            return sum(map(_size, expression.factors))
-        case Quotient():
-            return max(_size(expression.top), _size(expression.bottom))
-        case Negative() | OverSamples():
-            return _size(expression.inner)
-        case Apply():
-            return 0.5 + _size(expression.argument)
-        case Power():
-            return _size(expression.base)
-        case Partial():
-            return 1.1
-        case Number():
-            return 1.0 if expression.number not in (0, 1) else 0.5
-        case _:
-            return 2.0 if isinstance(expression, Rest) else 1.0
+def _fits_beside(side: Side, last: Row, width: Callable[[Expression], float], room: float) -> bool:
+    """Whether a side is a number that has room at the end of the line before."""
+    if not isinstance(side.expression, Number) or side.remark or last.sign or last.remark or last.result is not None:
+        return False
+    return width(last.expression) + width(side.expression) + 3 <= room
 
 
-def _lines(expression: Sum) -> tuple[Expression, ...]:
-    """The terms of a sum gathered into lines that are not too long."""
+def _rows(side: Side, width: Callable[[Expression], float], room: float) -> list[Row]:
+    """The lines of one side: a sum with remarks has a line for each term, and what is too wide is broken."""
+    terms: Sequence[Expression] = (side.expression,)
+    if isinstance(side.expression, Sum) and (side.remarks or width(side.expression) > room):
+        terms = side.expression.terms if side.remarks else _gather(side.expression.terms, Sum, width, room)
+    remarks = side.remarks or (*[""] * (len(terms) - 1), side.remark)
+    rows = []
+    for i, (term, remark) in enumerate(zip(terms, remarks, strict=True)):
+        factors = _factors(term, width, room)
+        rows += [Row(None, "·" if k else "+" if i else "", factor) for k, factor in enumerate(factors)]
+        rows[-1] = replace(rows[-1], remark=remark)
+    return rows
+
+
+def _factors(expression: Expression, width: Callable[[Expression], float], room: float) -> Sequence[Expression]:
+    """A product that is too wide as several; anything else as it is."""
+    if isinstance(expression, Negative):
+        first, *others = _factors(expression.inner, width, room)
+        return [Negative(first), *others]
+    if not isinstance(expression, Product) or width(expression) <= room:
+        return [expression]
+    return _gather(expression.factors, Product, width, room)
+
+
+def _gather(
+    parts: Sequence[Expression],
+    together: Callable[[tuple[Expression, ...]], Expression],
+    width: Callable[[Expression], float],
+    room: float,
+) -> list[Expression]:
+    """Terms or factors in lines that are no wider than that."""
     lines: list[list[Expression]] = [[]]
-    for term in expression.terms:
-        if lines[-1] and sum(map(_size, lines[-1])) + _size(term) > LINE:
+    for part in parts:
+        if lines[-1] and width(together((*lines[-1], part))) > room - 2:
             lines.append([])
-        lines[-1].append(term)
-    return tuple(line[0] if len(line) == 1 else Sum(tuple(line)) for line in lines)
+        lines[-1].append(part)
+    return [line[0] if len(line) == 1 else together(tuple(line)) for line in lines]
 
 
 def equation(left: Expression, *sides: Expression | Side, value: float | None = None) -> Equation:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from clearprop.activations import Activation, Elementwise, LayerNormalization, Softmax
+from clearprop.activations import Activation, Elementwise, LayerNormalization, Sigmoid, Softmax
 from clearprop.derivation.expression import (
     ONE,
     ZERO,
@@ -248,6 +248,9 @@ def _normalization_slope(f: LayerNormalization, z: list[float], a: list[Symbol],
 
 def activation_formula(f: Activation, z: list[Symbol], unit: int, a: float) -> Formula:
     """a of one unit of an activation at one sample, whose number is `a`; z are the symbols of the row."""
+    if isinstance(f, Sigmoid):  # the code takes another form where exp would overflow, the board does not
+        power = Apply("exp", negate(z[unit]), float(np.exp(-min(700.0, max(-700.0, z[unit].number)))))
+        return Formula(divide(ONE, add(ONE, power)))
     if isinstance(f, Elementwise):
         return _traced(lambda traced: f.function(*traced), (z[unit],), a, "f")
     if isinstance(f, Softmax):

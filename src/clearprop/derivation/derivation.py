@@ -12,6 +12,7 @@ from clearprop.checks import check_integer, check_number
 from clearprop.derivation.chain_rule import ChainRule, Path
 from clearprop.derivation.content import Equation, Prose, Section, Side, Table, equation
 from clearprop.derivation.expression import (
+    NEW,
     ONE,
     Expression,
     Negative,
@@ -188,6 +189,9 @@ class Derivation:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return f"<{self.title}: {self.value:.9g}; print it to see the chain rule>"
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -467,18 +471,9 @@ class _Writer:
             sides.append(Side(Negative(Product(factors))))
         if self.d.rate is None:
             sides.append(Side(multiply(_as_number(-self.d.value), alpha) if self.d.value else _as_number(0.0)))
-            return [
-                Equation(change, tuple(sides)),
-                Prose(
-                    (
-                        "with the learning rate ",
-                        alpha,
-                        " of gradient descent.",
-                    )
-                ),
-            ]
+            return [Equation(change, tuple(sides)), Prose(("with the learning rate ", alpha, " of gradient descent."))]
         moved = -self.d.rate * self.d.value
-        after = Symbol(own.base, own.label)
+        after = Symbol(own.base, own.label, sample=NEW)
         new = add(own, Symbol(change.base, change.label, moved))
         return [
             equation(change, *sides, value=moved),

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+#: The mark of a parameter after the step, in place of a sample.
+NEW = "new"
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -38,7 +41,7 @@ class Symbol(Expression):
     """A quantity of the network with its number: `base` such as "a" or "delta", `label` the unit it belongs to.
 
     A label is one name, or two for a weight (the unit it leads to, the unit it comes from); `sample` is the row of a
-    batch ("n" for any of them), None where there is one sample only.
+    batch ("n" for any of them, `NEW` for a parameter after the step), None where there is one sample only.
     """
 
     base: str

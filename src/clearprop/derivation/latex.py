@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from clearprop.derivation.content import Equation, Heading, Prose, Section, Table
-from clearprop.derivation.expression import Expression, Number, Rest, Symbol
+from clearprop.derivation.expression import NEW, Expression, Number, Rest, Symbol
 from clearprop.derivation.notation import Figure, Notation, exponent_text
 
 _BASES = {
@@ -44,6 +44,7 @@ class LatexNotation(Notation):
     """Expressions for LaTeX's mathematics mode."""
 
     minus = leading = "-"
+    times = r"\cdot"
     quotient_holds = 2
 
     def number(self, shown: Figure) -> str:
@@ -53,7 +54,8 @@ class LatexNotation(Notation):
     def symbol(self, symbol: Symbol) -> str:
         base = _BASES.get(symbol.base, symbol.base)
         label = r" \leftarrow ".join(rf"\text{{{escape(part)}}}" for part in symbol.label)
-        raised = rf"^{{({symbol.sample})}}" if symbol.sample is not None else ""
+        mark = rf"\text{{{symbol.sample}}}" if symbol.sample == NEW else symbol.sample
+        raised = rf"^{{({mark})}}" if mark is not None else ""
         return base + (f"_{{{label}}}" if label else "") + raised
 
     def partial(self, top: str, bottom: str) -> str:
@@ -64,7 +66,7 @@ class LatexNotation(Notation):
         return rf"\text{{({rest.count:,} more term{'s' * (rest.count > 1)}{together})}}"
 
     def product(self, factors: list[str]) -> str:
-        return r" \cdot ".join(factors)
+        return f" {self.times} ".join(factors)
 
     def quotient(self, top: Expression, bottom: Expression) -> str:
         return rf"\frac{{{self.write(top)}}}{{{self.write(bottom)}}}"
@@ -89,10 +91,10 @@ class LatexNotation(Notation):
 def aligned(equation: Equation, notation: LatexNotation) -> str:
     """The rows of an equation for an aligned environment."""
     lines = []
-    for row in equation.rows():
+    for row in equation.rows(notation.width, notation.line):
         left = "" if row.left is None else notation.write(row.left)
-        if row.inside:
-            sign, inner = notation.signed(row.expression)
+        if row.sign:
+            sign, inner = notation.line_inside(row)
             body = rf"{left} &\quad {sign} {inner}"
         else:
             result = f" = {notation.write(row.result)}" if row.result is not None else ""

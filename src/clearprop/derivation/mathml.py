@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from clearprop.derivation.content import Equation, Heading, Prose, Row, Section, Table
-from clearprop.derivation.expression import Expression, Number, Rest, Symbol
+from clearprop.derivation.expression import NEW, Expression, Number, Rest, Symbol
 from clearprop.derivation.notation import Figure, Notation, exponent_text
 
 _BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
@@ -18,6 +18,7 @@ class MathMLNotation(Notation):
     minus = "<mo>−</mo>"
     leading = '<mo form="prefix">−</mo>'
     plus = "<mo>+</mo>"
+    times = "<mo>·</mo>"
     quotient_holds = 2
 
     def between(self, sign: str) -> str:
@@ -39,7 +40,7 @@ class MathMLNotation(Notation):
             base = f"<mrow><mi>Δ</mi><mi>{symbol.base[-1]}</mi></mrow>"
         label = "<mo>←</mo>".join(f"<mtext>{escape(part)}</mtext>" for part in symbol.label)
         label = f"<mrow>{label}</mrow>"
-        kind = "mi" if isinstance(symbol.sample, str) else "mn"
+        kind = "mn" if isinstance(symbol.sample, int) else "mtext" if symbol.sample == NEW else "mi"
         raised = f"<mrow><mo>(</mo><{kind}>{symbol.sample}</{kind}><mo>)</mo></mrow>"
         if symbol.sample is None:
             return f"<msub>{base}{label}</msub>" if symbol.label else base
@@ -50,11 +51,11 @@ class MathMLNotation(Notation):
 
     def rest(self, rest: Rest) -> str:
         words = f"{rest.count:,} more term{'s' * (rest.count > 1)}"
-        together = f"<mtext>, together&#160;</mtext>{self.write(Number(rest.number))}" if rest.counted else ""
+        together = f"<mtext>, together </mtext>{self.write(Number(rest.number))}" if rest.counted else ""
         return f"<mrow><mtext>({words}</mtext>{together}<mtext>)</mtext></mrow>"
 
     def product(self, factors: list[str]) -> str:
-        return "<mo>·</mo>".join(factors)
+        return self.times.join(factors)
 
     def quotient(self, top: Expression, bottom: Expression) -> str:
         return f"<mfrac><mrow>{self.write(top)}</mrow><mrow>{self.write(bottom)}</mrow></mfrac>"
@@ -101,10 +102,22 @@ def item_html(item: Prose | Heading | Equation | Table, notation: MathMLNotation
         parts = (escape(part) if isinstance(part, str) else math(notation.write(part)) for part in item.parts)
         return f"<p>{''.join(parts)}</p>"
     if isinstance(item, Equation):
-        lines = "".join(_row(row, notation) for row in item.rows())
+        lines = "".join(_row(row, notation) for row in item.rows(notation.width, notation.line))
         return f'<div class="scroll"><table class="equation">{lines}</table></div>'
-    head = "".join(f'<th scope="col">{_cell(cell, notation)}</th>' for cell in item.head)
-    rows = "".join("<tr>" + "".join(_td(cell, notation) for cell in row) + "</tr>" for row in item.rows)
+    return _table(item, notation)
+
+
+def _table(table: Table, notation: MathMLNotation) -> str:
+    """A table whose columns of numbers stand to the right, heads included."""
+    columns = [[row[i] for row in table.rows] for i in range(len(table.head))]
+    classes = ["" if all(isinstance(cell, (str, Symbol)) for cell in column) else ' class="n"' for column in columns]
+    head = "".join(
+        f'<th scope="col"{c}>{_cell(cell, notation)}</th>' for cell, c in zip(table.head, classes, strict=True)
+    )
+    rows = "".join(
+        "<tr>" + "".join(f"<td{c}>{_cell(cell, notation)}</td>" for cell, c in zip(row, classes, strict=True)) + "</tr>"
+        for row in table.rows
+    )
     return (
         f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
@@ -112,14 +125,14 @@ def item_html(item: Prose | Heading | Equation | Table, notation: MathMLNotation
 
 def _row(row: Row, notation: MathMLNotation) -> str:
     left = "" if row.left is None else math(notation.write(row.left), display=True)
-    if row.inside:
-        sign, inner = notation.signed(row.expression)
+    if row.sign:
+        sign, inner = notation.line_inside(row)
         sign, body = "", f"{sign}{inner}"
     else:
         result = f"<mo>=</mo>{notation.write(row.result)}" if row.result is not None else ""
         sign, body = math("<mo>=</mo>"), notation.write(row.expression) + result
     remark = math(f"<mo>=</mo>{notation.write(row.remark)}") if isinstance(row.remark, Number) else escape(row.remark)
-    class_ = ' class="inside"' if row.inside else ""
+    class_ = ' class="inside"' if row.sign else ""
     return (
         f'<tr><td class="left">{left}</td><td>{sign}</td><td{class_}>{math(body, display=True)}</td>'
         f'<td class="remark">{remark}</td></tr>'
@@ -130,7 +143,3 @@ def _cell(cell: str | float | Expression, notation: MathMLNotation) -> str:
     if isinstance(cell, str):
         return escape(cell)
     return math(notation.write(cell if isinstance(cell, Expression) else Number(cell)))
-
-
-def _td(cell: str | float | Expression, notation: MathMLNotation) -> str:
-    return f"<td{'' if isinstance(cell, str) else ' class=n'}>{_cell(cell, notation)}</td>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clearprop.derivation.expression import (
     Apply,
@@ -20,6 +21,9 @@ from clearprop.derivation.expression import (
     Sum,
     Symbol,
 )
+
+if TYPE_CHECKING:
+    from clearprop.derivation.content import Row
 
 _SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # how tightly an expression holds together
 
@@ -57,9 +61,42 @@ class Notation(ABC):
     minus = "−"
     leading = "−"  #: the minus before a number or an expression
     plus = "+"
+    times = "·"
+
+    line = 100.0  #: how wide a line of an equation may be, in digits
 
     def __init__(self, digits: int = 6) -> None:
         self.digits = digits
+
+    def width(self, expression: Expression) -> float:
+        """About how wide an expression is when it is typeset, in digits: labels are small, fractions high."""
+        match expression:
+            case Number():
+                shown = figure(expression.number, self.digits)
+                return len(shown.digits) + shown.negative + (0 if shown.power is None else 4)
+            case Symbol():
+                marks = 0 if expression.sample is None else len(str(expression.sample)) + 1
+                return 1.2 + max(0.7 * sum(len(name) + 1 for name in expression.label), 0.6 * marks)
+            case Partial():
+                return 1.2 + max(self.width(expression.top), self.width(expression.bottom))
+            case Rest():
+                return len(self.rest(expression))
+            case Sum():
+                return sum(self.width(term) + 3 for term in expression.terms) - 3
+            case Product():
+                brackets = [isinstance(f, Sum | Negative) or (isinstance(f, Number) and f.number < 0)
+                            for f in expression.factors]  # fmt: skip
+                return sum(self.width(f) + 1.6 + 1.2 * b for f, b in zip(expression.factors, brackets, strict=True))
+            case Quotient():
+                return max(self.width(expression.top), self.width(expression.bottom))
+            case Negative() | OverSamples():
+                return 1.5 + self.width(expression.inner)
+            case Power():
+                return 1 + self.width(expression.base)
+            case Apply():
+                return len(expression.function) + 1 + self.width(expression.argument)
+            case _:
+                raise TypeError(f"{type(expression).__name__} has no notation.")
 
     def write(self, expression: Expression, tight: int = _SUM) -> str:
         """The expression, in parentheses where it holds together less than `tight`."""
@@ -123,6 +160,12 @@ class Notation(ABC):
     def between(self, sign: str) -> str:
         """A sign between two terms."""
         return f" {sign} "
+
+    def line_inside(self, row: Row) -> tuple[str, str]:
+        """The sign and the rest of a line that goes on with a sum or a product."""
+        if row.sign == "·":
+            return self.times, self.write(row.expression, _PRODUCT)
+        return self.signed(row.expression)
 
     quotient_holds = _PRODUCT
 

@@ -34,6 +34,11 @@ def to_ascii(text: str) -> str:
 class TextNotation(Notation):
     """Expressions in one line of text, such as ∂J/∂z_hidden[0] · x_age."""
 
+    line = _WIDTH - 2  # every line stands two blanks in
+
+    def width(self, expression: Expression) -> float:
+        return len(self.write(expression))
+
     def number(self, shown: Figure) -> str:
         return shown.digits if shown.power is None else f"{shown.digits}·10" + str(shown.power).translate(_RAISED)
 
@@ -98,7 +103,7 @@ def _item(item: Prose | Heading | Equation | Table, notation: Notation) -> list[
 
 def _equation(equation: Equation, notation: Notation) -> list[str]:
     left = "  " + notation.write(equation.left)
-    rows = equation.rows()
+    rows = equation.rows(notation.width, notation.line)
     bodies = [_body(row, notation) for row in rows]
     remarks = [_remark(row.remark, notation) for row in rows]
     column = max([len(body) for body, remark in zip(bodies, remarks, strict=True) if remark] or [0])
@@ -133,11 +138,11 @@ def _remark(remark: str | Number, notation: Notation) -> str:
 
 
 def _body(row: Row, notation: Notation) -> str:
-    if row.inside:
-        shown, inner = notation.signed(row.expression)
-        return f"  {shown} {inner}"
+    if row.sign:
+        shown, inner = notation.line_inside(row)
+        return f"{'     ' if row.sign == '·' else '  '}{shown} {inner}"
     result = f" = {notation.write(row.result)}" if row.result is not None else ""
-    return f"{row.sign} {notation.write(row.expression)}{result}"
+    return f"= {notation.write(row.expression)}{result}"
 
 
 def _table(table: Table, notation: Notation) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+
+import numpy as np
 
 from clearprop.derivation.chain_rule import ChainRule, connected
 from clearprop.derivation.latex import escape
@@ -13,10 +15,11 @@ from clearprop.derivation.names import Names, Unit
 from clearprop.derivation.notation import figure
 from clearprop.derivation.text import TextNotation
 from clearprop.network import INPUT
-from clearprop.report.network_layout import Wire, lay_out, style_of
-from clearprop.report.svg import clean, coordinate, element, picture, shorten
+from clearprop.report.network_layout import Place, Wire, lay_out, style_of
+from clearprop.report.svg import clean, coordinate, element, picture, shorten, text_width
+from clearprop.solution.labels import Spoken, place_labels
 
-_PITCH, _RADIUS, _GAP, _MARGIN, _LEVEL = 116.0, 31.0, 250.0, 78.0, 15.0
+_PITCH, _RADIUS, _GAP, _MARGIN, _LEVEL = 116.0, 31.0, 250.0, 78.0, 16.0
 #: Links are written on up to so many of them; with more they would lie on each other.
 MOST_LABELS = 40
 Point = tuple[float, float]
@@ -42,7 +45,8 @@ class Line:
     sign: str
     style: str
     width: float
-    odd: bool
+    wish: float  #: where on it the number would stand if nothing were in the way
+    number_at: tuple[float, float, float] = (0.0, 0.0, 0.0)  #: centre, and angle in degrees
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,8 @@ def draw(
     """
     net = chain.net
     sizes = {name: _PITCH * net.units(name) for name in (INPUT, *net.index)}
-    most = max([0, *(net.units(c.source) * layer.units for layer in net.layers for c in layer.connections)])
-    plan = lay_out(net, sizes, gap=max(36.0, min(most, MOST_LABELS) * _LEVEL / 2 + 24))
+    crowd = max(map(len, _lanes(net.units, lay_out(net, sizes).wires).values()), default=0)
+    plan = lay_out(net, sizes, gap=max(36.0, min(crowd, MOST_LABELS) * _LEVEL / 2 + 24))
     places = {
         Unit(name, i): (
             _MARGIN + plan.ranks[name] * _GAP,
@@ -103,9 +107,11 @@ def draw(
              "input" if u.layer == INPUT else "output" if u.layer in outputs else "hidden")
         for u, at in places.items()
     ]  # fmt: skip
-    lines = [line for wire in plan.wires for line in _lines(net.units, wire, plan.across, places, links, digits)]
+    lanes = _lanes(net.units, plan.wires)
+    lines = [line for wire in plan.wires for line in _lines(net.units, wire, plan.across, lanes, places, links, digits)]
     if sum(bool(line.label) for line in lines) > MOST_LABELS:
         lines = [replace(line, label="") for line in lines]
+    lines = _with_places(lines, spots)
     width = 2 * _MARGIN + max(plan.ranks.values()) * _GAP
     heights = [y for line in lines for _, y in line.points]
     low, high = min([0.0, *(y - 12 for y in heights)]), max([plan.extent + 14, *(y + 12 for y in heights)])
@@ -114,11 +120,28 @@ def draw(
 
 def _moved(drawing: Drawing, down: float) -> Drawing:
     spots = tuple(replace(spot, at=(spot.at[0], spot.at[1] + down)) for spot in drawing.spots)
-    lines = tuple(replace(line, points=tuple((x, y + down) for x, y in line.points)) for line in drawing.lines)
+    lines = tuple(
+        replace(
+            line,
+            points=tuple((x, y + down) for x, y in line.points),
+            number_at=(line.number_at[0], line.number_at[1] + down, line.number_at[2]),
+        )
+        for line in drawing.lines
+    )
     return replace(drawing, spots=spots, lines=lines)
 
 
-def _lines(units, wire: Wire, across, places, links, digits: int) -> list[Line]:
+def _lanes(units: Callable[[str], int], wires: Sequence[Wire]) -> dict[Place, list[tuple[Wire, int]]]:
+    """The links through each lane, in the order in which they lie in it: their wire, and their number in that."""
+    found: dict[Place, list[tuple[Wire, int]]] = {}
+    for wire in wires:
+        for lane in wire.lanes:
+            count = units(wire.connection.source) * units(wire.target)
+            found.setdefault(lane, []).extend((wire, n) for n in range(count))
+    return found
+
+
+def _lines(units, wire: Wire, across, lanes, places, links, digits: int) -> list[Line]:
     c, target = wire.connection, wire.target
     matrix = links[target, c.source, c.kind]
     largest = max(1e-300, max((abs(float(v)) for row in matrix for v in row), default=0.0))
@@ -129,14 +152,32 @@ def _lines(units, wire: Wire, across, places, links, digits: int) -> list[Line]:
             if not reached[j]:
                 continue
             start, end = places[Unit(c.source, i)], places[Unit(target, j)]
-            level = _LEVEL * (i * units(target) + j - (units(c.source) * units(target) - 1) / 2)
-            via = [(_MARGIN + lane.rank * _GAP, across[lane] + level) for lane in wire.lanes]
+            via = []
+            for lane in wire.lanes:
+                level = lanes[lane].index((wire, i * units(target) + j)) - (len(lanes[lane]) - 1) / 2
+                via.append((_MARGIN + lane.rank * _GAP, across[lane] + _LEVEL * level))
             number = float(matrix[i][j])
             share = abs(number) / largest if math.isfinite(number) else 1.0
             sign = "identity" if c.kind == "identity" else "minus" if number < 0 else "plus"
             label = "1" if c.kind == "identity" else short_number(number, digits)
-            found.append(Line((start, *via, end), label, sign, style_of(c), 1 + 2.2 * share, bool(i % 2)))
+            wish = 1 / (2 * len(via)) if via else 0.5 if i % 2 else 0.3
+            found.append(Line((start, *via, end), label, sign, style_of(c), 1 + 2.2 * share, wish))
     return found
+
+
+def _with_places(lines: Sequence[Line], spots: Sequence[Spot]) -> list[Line]:
+    """The lines with the places of their numbers, clear of each other, of the units and of what stands by these."""
+    circles = [(x, y, _RADIUS) for x, y in (spot.at for spot in spots)]
+    for spot in spots:
+        x, y = spot.at
+        for text, down in ((spot.name, -_RADIUS - 10), (spot.below, _RADIUS + 10)):
+            reach = text_width(shorten(text, 130)) / 2
+            circles += [(x + share * reach, y + down, 7.0) for share in (-0.9, -0.45, 0.0, 0.45, 0.9) if text]
+    links = [Spoken(_points(line.points), text_width(line.label, 11.5), line.wish) for line in lines]
+    found = (
+        place_labels(links, np.array(circles)) if any(line.label for line in lines) else [(0.0, 0.0, 0.0)] * len(lines)
+    )
+    return [replace(line, number_at=at) for line, at in zip(lines, found, strict=True)]
 
 
 def short_number(value: float, digits: int) -> str:
@@ -152,14 +193,17 @@ def short_number(value: float, digits: int) -> str:
 # --- geometry -------------------------------------------------------------------------------------------------------
 
 
-def _label_place(line: Line) -> tuple[Point, float]:
-    """Where the number of a link stands, and at which angle in degrees."""
-    start, *lanes, end = line.points
-    if lanes:  # in its lane, where every link has a level of its own
-        return lanes[0], 0.0
-    (x0, y0), (x1, y1) = start, end
-    share = 0.52 if line.odd else 0.3
-    return (x0 + share * (x1 - x0), y0 + share * (y1 - y0)), math.degrees(math.atan2(y1 - y0, x1 - x0))
+def _points(ends: tuple[Point, ...]) -> np.ndarray:
+    """Points close to each other on a link, (m, 2), as `_curve` draws it."""
+    t = np.linspace(0, 1, 40)[:, None]
+    pieces = []
+    for a, b in pairwise(np.array(ends)):
+        if len(ends) == 2:
+            pieces.append(a + t * (b - a))
+            continue
+        m, n = np.array([(a[0] + b[0]) / 2, a[1]]), np.array([(a[0] + b[0]) / 2, b[1]])
+        pieces.append((1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * m + 3 * (1 - t) * t**2 * n + t**3 * b)
+    return np.concatenate(pieces)
 
 
 def _curve(points: tuple[Point, ...]) -> str:
@@ -180,9 +224,9 @@ def _svg_line(line: Line):
 
 
 def _svg_label(line: Line):
-    (x, y), angle = _label_place(line)
+    x, y, angle = line.number_at
     turn = f"rotate({coordinate(angle)} {coordinate(x)} {coordinate(y)})"
-    return element("text", line.label, x=x, y=y - 4, transform=turn, class_="onlink")
+    return element("text", line.label, x=x, y=y + 4, transform=turn, class_="onlink")
 
 
 def _svg_spot(spot: Spot) -> list:
@@ -207,10 +251,8 @@ def _tikz_line(line: Line) -> str:
 
 
 def _tikz_label(line: Line) -> str:
-    (x, y), angle = _label_place(line)
-    return (
-        rf"\node[rotate={-angle:.1f}, fill=white, inner sep=0.8pt] at ({x:.1f},{y:.1f}) {{{_tikz_number(line.label)}}};"
-    )
+    x, y, angle = line.number_at
+    return rf"\node[rotate={-angle:.1f}, fill=white, fill opacity=0.8, text opacity=1, inner sep=0.8pt] at ({x:.1f},{y:.1f}) {{{_tikz_number(line.label)}}};"
 
 
 def _tikz_number(text: str) -> str:

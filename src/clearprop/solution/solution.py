@@ -16,6 +16,7 @@ from clearprop.derivation.chain_rule import ChainRule
 from clearprop.derivation.content import Equation, Heading, Prose, Section, Side, Table, equation
 from clearprop.derivation.definitions import activation_formula, loss_formula
 from clearprop.derivation.expression import (
+    NEW,
     Expression,
     Number,
     OverSamples,
@@ -369,7 +370,7 @@ class _Lecture:
     def step(self) -> list[Item]:
         alpha, rows = Symbol("alpha", (), self.solution.rate), []
         w, cost = Symbol("w"), Symbol("J")
-        law = Equation(Symbol("w", ("new",)), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
+        law = Equation(Symbol("w", sample=NEW), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
         items: list[Item] = [Prose(("Gradient descent moves all parameters at once, against their gradients:",)), law]
         frozen = False
         for symbol, block, entry, _ in self.parameters():
