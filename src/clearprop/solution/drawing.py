@@ -173,10 +173,10 @@ def _with_places(lines: Sequence[Line], spots: Sequence[Spot]) -> list[Line]:
         for text, down in ((spot.name, -_RADIUS - 10), (spot.below, _RADIUS + 10)):
             reach = text_width(shorten(text, 130)) / 2
             circles += [(x + share * reach, y + down, 7.0) for share in (-0.9, -0.45, 0.0, 0.45, 0.9) if text]
+    if not any(line.label for line in lines):
+        return list(lines)
     links = [Spoken(_points(line.points), text_width(line.label, 11.5), line.wish) for line in lines]
-    found = (
-        place_labels(links, np.array(circles)) if any(line.label for line in lines) else [(0.0, 0.0, 0.0)] * len(lines)
-    )
+    found = place_labels(links, np.array(circles))
     return [replace(line, number_at=at) for line, at in zip(lines, found, strict=True)]
 
 
@@ -252,7 +252,8 @@ def _tikz_line(line: Line) -> str:
 
 def _tikz_label(line: Line) -> str:
     x, y, angle = line.number_at
-    return rf"\node[rotate={-angle:.1f}, fill=white, fill opacity=0.8, text opacity=1, inner sep=0.8pt] at ({x:.1f},{y:.1f}) {{{_tikz_number(line.label)}}};"
+    look = f"rotate={-angle:.1f}, fill=white, fill opacity=0.8, text opacity=1, inner sep=0.8pt"
+    return rf"\node[{look}] at ({x:.1f},{y:.1f}) {{{_tikz_number(line.label)}}};"
 
 
 def _tikz_number(text: str) -> str:

@@ -49,10 +49,11 @@ def place_labels(links: Sequence[Spoken], units: np.ndarray) -> list[tuple[float
             chosen[n] = best
         if not moved:
             break
-    return [
-        (*map(float, places.centres[k]), float(np.degrees(places.angles[k])))
-        for places, k in zip(open_to, chosen, strict=True)
-    ]
+    found = []
+    for places, k in zip(open_to, chosen, strict=True):
+        x, y = places.centres[k]
+        found.append((float(x), float(y), float(np.degrees(places.angles[k]))))
+    return found
 
 
 def _candidates(links: Sequence[Spoken], n: int, units: np.ndarray) -> _Candidates:
