@@ -14,7 +14,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 #: The pages whose code saves pictures.
-PAGES = ("tutorials/from-perceptron-to-network.md",)
+PAGES = ("tutorials/from-perceptron-to-network.md", "how-to/draw-a-network.md")
 
 
 def make(folder: Path) -> None:

@@ -24,6 +24,7 @@ import pytest
 import typer
 
 import clearprop as cp
+from clearprop import views
 from clearprop.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -230,6 +231,8 @@ def test_reference_lists_every_public_name():
     page = (DOCS / "reference/index.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `cp\.(\w+)` \| \S.*\|$", page, re.MULTILINE)
     assert sorted(listed) == sorted(cp.__all__), "run python docs/reference/make_index.py"
+    pictures = re.findall(r"^\| `views\.(\w+)` \| \S.*\|$", page, re.MULTILINE)
+    assert sorted(pictures) == sorted(views.__all__), "run python docs/reference/make_index.py"
     made = runpy.run_path(str(DOCS / "reference/make_index.py"), run_name="make_index")["page"]()
     assert page == made, "run python docs/reference/make_index.py"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import clearprop as cp
-from clearprop import errors
+from clearprop import errors, views
 
 #: Each subject with the modules whose public names belong to it.
 SECTIONS = {
@@ -76,6 +76,8 @@ def page() -> str:
     raised = {name: first_line(error) for name, error in vars(errors).items() if is_error(error)}
     placed.update(raised)
     shown = {f"cp.{name}" if name in entries else f"cp.errors.{name}": line for name, line in raised.items()}
+    pictures = {f"views.{name}": first_line(getattr(views, name)) for name in sorted(views.__all__, key=order)}
+    parts.append(section("Pictures (from clearprop import views)", pictures))
     parts.append(section("Errors", shown))
     lost = sorted(set(entries) - placed)
     if lost:

@@ -190,11 +190,23 @@ def test_boundary_of_several_classes_and_of_more_inputs():
     data, y = rng.normal(size=(30, 3)), np.arange(30) % 3
     figure = views.decision_boundary(net.initialize(seed=0), data, y, inputs=(2, 0), names=["a", "b", "c"])
     assert {"class 0", "class 1", "class 2", "c"} <= set(texts(parsed(figure)))
-    assert figure.note == "Across c, up a. The other inputs stay at their means."
+    assert figure.note == "The colour is the class whose output is largest. The other inputs stay at their means."
+    assert "a" in texts(parsed(figure))  # upright, beside the drawing
     one_hot = views.decision_boundary(net.initialize(seed=0), data, np.eye(3)[y], (2, 0), names=["a", "b", "c"])
     assert one_hot.svg == figure.svg
     given = views.decision_boundary(net.initialize(seed=0), data, y, (2, 0), at=np.ones(3))
     assert given.note.endswith("at the values given.")
+
+
+def test_classes_have_their_names(trained):
+    params = trained[0].params
+    for figure in (
+        views.decision_boundary(params, X, Y, classes=["no", "yes"]),
+        views.hidden_space(params, X, Y, "hidden", classes=["no", "yes"]),
+    ):
+        assert {"no", "yes"} <= set(texts(parsed(figure)))
+    with pytest.raises(ArgumentError, match=r"classes: expected 2 to 8 texts, the name of class 0 first, got \['no'\]"):
+        views.decision_boundary(params, X, Y, classes=["no"])
 
 
 def test_planes_say_what_does_not_fit(trained):
@@ -235,6 +247,96 @@ def test_cost_surface_is_the_cost():
         views.cost_surface(trace, "output[0] <- input[0]", "output[0].b", span=0)
     with pytest.raises(ArgumentError, match=r'there is no "output\[0\] <- input\[1\]"'):
         views.cost_surface(trace, "output[0] <- input[1]", "output[0].b")
+
+
+def broken(params: cp.Parameters) -> cp.Parameters:
+    made = params.copy()
+    made.flat[0] = np.nan
+    return made
+
+
+OTHER = cp.Network.sequential(2, 1)
+W = ("output[0] <- hidden[0]", "output[0] <- hidden[1]")
+
+#: What is asked for, given a trace, a recorder and a history of one network, and what is said.
+REFUSED = {
+    "weights that are no numbers": (lambda t, r, h: views.hinton(broken(t.params)), "hinton: 1 of 9 parameters are"),
+    "a drawing of those": (lambda t, r, h: views.network(broken(t.params)), "network: 1 of 9 parameters are not fin"),
+    "a plane of those": (lambda t, r, h: views.decision_boundary(broken(t.params), X, Y), "decision_boundary: 1 of 9"),
+    "a space of those": (lambda t, r, h: views.hidden_space(broken(t.params), X, Y, "hidden"), "hidden_space: 1 of 9"),
+    "a trace for parameters": (lambda t, r, h: views.hinton(t), "hinton: expected parameters, got Trace. Give trace.p"),
+    "parameters for a trace": (lambda t, r, h: views.cost_surface(t.params, *W), "cost_surface: expected a trace, a"),
+    "the same weight twice": (lambda t, r, h: views.cost_surface(t, W[0], W[0]), "cost_surface: expected two differ"),
+    "a list for a path": (lambda t, r, h: views.cost_surface(t, *W, [1]), "cost_surface: expected a Recorder, or pa"),
+    "a path of another network": (
+        lambda t, r, h: views.cost_surface(t, *W, views.Recorder(OTHER.initialize())),
+        "cost_surface: the parameters kept at epoch 0 are not of the network of the trace.",
+    ),
+    "recorder and trace swapped": (lambda t, r, h: views.way_of_weight(t, r, W[0]), "way_of_weight: expected a trac"),
+    "a trace for a history": (lambda t, r, h: views.history(t), "history: expected the history that cp.train return"),
+    "a trace alone": (lambda t, r, h: views.histograms(t), "traces: expected traces by epoch, such as {0: trace}, g"),
+    "traces of two networks": (
+        lambda t, r, h: views.histograms(
+            {0: t, 1: cp.backpropagate(OTHER, OTHER.initialize(), X, Y, loss="squared_error")}
+        ),
+        "traces: expected traces of one network, got several networks.",
+    ),
+    "a network to record": (lambda t, r, h: views.Recorder(OTHER), "Recorder: expected the parameters to be trained"),
+    "yes for a sample": (lambda t, r, h: views.network(t, sample=True), "sample: expected a row of the trace from 0"),
+    "one input for a plane": (lambda t, r, h: views.decision_boundary(t.params, X, Y, 0), "inputs: expected two dif"),
+    "a layer of one unit": (lambda t, r, h: views.hidden_space(t.params, X, Y, "output"), "units: expected a plane"),
+    "no rows": (lambda t, r, h: views.decision_boundary(t.params, X[:0], Y[:0]), "X: expected at least one row"),
+    "a bitmap": (lambda t, r, h: views.hinton(t.params).save("a.png"), "a.png: expected a name that ends in .svg"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ask", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_drawn_is_said(trained, ask, said):
+    with pytest.raises(cp.errors.ClearpropError) as caught:
+        ask(*trained)
+    assert said in str(caught.value)
+
+
+def test_one_row_one_class_and_constant_inputs_are_drawn(trained):
+    params = trained[0].params
+    for data, y in ((X[:1], Y[:1]), (X, Y * 0), (X, Y * 0 + 1), (np.ones((5, 2)), np.zeros(5))):
+        assert len(classed(parsed(views.decision_boundary(params, data, y)), "sample")) == len(data)
+        parsed(views.hidden_space(params, data, y, "hidden"))
+
+
+def test_any_wiring_is_drawn():
+    wired = cp.Wired("input", [[1, 0], [2, 1], [0, 2], [0, 0]])
+    net = cp.Network(
+        4,
+        [
+            cp.Layer("a", 2, "relu", wired),
+            cp.Layer("b", 2, "layer_normalization", ["a", cp.Direct("a")]),
+            cp.Layer("one", 1, "sigmoid", ["b", "input"]),
+            cp.Layer("two", 3, "softmax", ["b", cp.Dense("one", trainable=False)]),
+        ],
+        outputs=["one", "two"],
+    )
+    data = np.random.default_rng(0).normal(size=(3, 4))
+    y, loss = {"one": np.ones((3, 1)), "two": [0, 1, 2]}, {"one": "binary_cross_entropy", "two": "cross_entropy"}
+    trace = cp.backpropagate(net, net.initialize(seed=0), data, y, loss)
+    for figure in (views.network(trace), views.network(trace.params), views.hinton(trace.params),
+                   views.histograms({0: trace}), views.hidden_space(trace.params, data, [0, 1, 2], "b"),
+                   views.cost_surface(trace, "a[0] <- input[0]", "two[0] <- one[0]", span=0.5)):  # fmt: skip
+        parsed(figure)
+    with pytest.raises(ArgumentError, match=r"the network has several outputs \(one, two\)"):
+        views.decision_boundary(trace.params, data, [0, 1, 2])
+
+
+def test_many_links_through_a_lane_keep_the_drawing_small():
+    net = cp.Network(4, [cp.Layer("h", 12), cp.Layer("o", 12, sources=["h", "input"])])
+    trace = cp.backpropagate(net, net.initialize(seed=0), np.ones((1, 4)), np.ones((1, 12)), loss="squared_error")
+    assert views.network(trace).panels[0].height < 12 * 116 + 300  # 48 links through one lane
+
+
+def test_columns_of_a_hinton_diagram_have_their_names():
+    net = cp.Network.sequential(2, 3, output="softmax")
+    figure = views.hinton(net.initialize(seed=0), names={"output": ["setosa", "versicolor", "virginica"]})
+    assert {"setosa", "versicolor", "virginica"} <= set(texts(parsed(figure)))
 
 
 def test_names_are_escaped():

@@ -14,12 +14,13 @@ from clearprop.derivation.latex import escape
 from clearprop.derivation.names import Names, Unit
 from clearprop.derivation.notation import figure
 from clearprop.derivation.text import TextNotation
-from clearprop.network import INPUT
+from clearprop.network import INPUT, Network
 from clearprop.report.network_layout import Place, Wire, lay_out, style_of
 from clearprop.report.svg import clean, coordinate, element, picture, shorten, text_width
 from clearprop.solution.labels import Spoken, place_labels
 
 _PITCH, _RADIUS, _GAP, _MARGIN, _LEVEL = 116.0, 31.0, 250.0, 78.0, 16.0
+_BUNDLE = 120.0  # how wide the links of a lane may be where they carry no numbers
 #: Links are written on up to so many of them; with more they would lie on each other.
 MOST_LABELS = 40
 Point = tuple[float, float]
@@ -91,8 +92,10 @@ def draw(
     """
     net = chain.net
     sizes = {name: _PITCH * net.units(name) for name in (INPUT, *net.index)}
+    count = link_count(net)
     crowd = max(map(len, _lanes(net.units, lay_out(net, sizes).wires).values()), default=0)
-    plan = lay_out(net, sizes, gap=max(36.0, min(crowd, MOST_LABELS) * _LEVEL / 2 + 24))
+    pitch = _LEVEL if count <= MOST_LABELS else min(_LEVEL / 2, _BUNDLE / max(1, crowd))
+    plan = lay_out(net, sizes, gap=max(36.0, crowd * pitch / 2 + 24))
     places = {
         Unit(name, i): (
             _MARGIN + plan.ranks[name] * _GAP,
@@ -108,14 +111,28 @@ def draw(
         for u, at in places.items()
     ]  # fmt: skip
     lanes = _lanes(net.units, plan.wires)
-    lines = [line for wire in plan.wires for line in _lines(net.units, wire, plan.across, lanes, places, links, digits)]
-    if sum(bool(line.label) for line in lines) > MOST_LABELS:
+    lines = [
+        line
+        for wire in plan.wires
+        for line in _lines(net.units, wire, plan.across, lanes, pitch, places, links, digits)
+    ]
+    if count > MOST_LABELS:
         lines = [replace(line, label="") for line in lines]
     lines = _with_places(lines, spots)
     width = 2 * _MARGIN + max(plan.ranks.values()) * _GAP
     heights = [y for line in lines for _, y in line.points]
     low, high = min([0.0, *(y - 12 for y in heights)]), max([plan.extent + 14, *(y + 12 for y in heights)])
     return _moved(Drawing(width, high - low, label, tuple(spots), tuple(lines)), -low)
+
+
+def link_count(net: Network) -> int:
+    """How many links a drawing of every unit has."""
+    return sum(
+        int(connected(c, i, layer.units).sum())
+        for layer in net.layers
+        for c in layer.connections
+        for i in range(net.units(c.source))
+    )
 
 
 def _moved(drawing: Drawing, down: float) -> Drawing:
@@ -141,7 +158,7 @@ def _lanes(units: Callable[[str], int], wires: Sequence[Wire]) -> dict[Place, li
     return found
 
 
-def _lines(units, wire: Wire, across, lanes, places, links, digits: int) -> list[Line]:
+def _lines(units, wire: Wire, across, lanes, pitch: float, places, links, digits: int) -> list[Line]:
     c, target = wire.connection, wire.target
     matrix = links[target, c.source, c.kind]
     largest = max(1e-300, max((abs(float(v)) for row in matrix for v in row), default=0.0))
@@ -155,7 +172,7 @@ def _lines(units, wire: Wire, across, lanes, places, links, digits: int) -> list
             via = []
             for lane in wire.lanes:
                 level = lanes[lane].index((wire, i * units(target) + j)) - (len(lanes[lane]) - 1) / 2
-                via.append((_MARGIN + lane.rank * _GAP, across[lane] + _LEVEL * level))
+                via.append((_MARGIN + lane.rank * _GAP, across[lane] + pitch * level))
             number = float(matrix[i][j])
             share = abs(number) / largest if math.isfinite(number) else 1.0
             sign = "identity" if c.kind == "identity" else "minus" if number < 0 else "plus"
@@ -181,12 +198,14 @@ def _with_places(lines: Sequence[Line], spots: Sequence[Spot]) -> list[Line]:
 
 
 def short_number(value: float, digits: int) -> str:
-    """A number for a drawing, in text notation.
+    """A number for a drawing, in text notation; a power of ten keeps three figures, so that it fits into a unit.
 
-    >>> short_number(-0.0381982, 6)
-    '−0.038198'
+    >>> short_number(-0.0381982, 6), short_number(1.384985e-9, 6)
+    ('−0.038198', '1.38·10⁻⁹')
     """
     shown = figure(value, digits)
+    if shown.power is not None:
+        shown = replace(shown, digits=f"{float(shown.digits):.2f}")
     return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
 
 

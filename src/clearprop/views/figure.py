@@ -10,28 +10,48 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from clearprop.errors import ArgumentError
 from clearprop.report.svg import Plot, coordinate, element, shorten, text_width
 from clearprop.storage import write_atomically
 
+Legend = tuple[tuple[Markup, str], ...]
 _PAD, _GAP, _TITLE, _LINE, _LEGEND = 22.0, 26.0, 30.0, 17.0, 22.0
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing of a figure, `width` by `height`, with a line of text above it."""
+    """One drawing of a figure, `width` by `height`, with a line of text above it and its own legend below."""
 
     title: str
     width: float
     height: float
     parts: tuple[Markup, ...]
+    legend: Legend = ()
 
 
+@dataclass
 class Chart(Plot):
-    """A plot with axes as a panel of a figure."""
+    """A plot with axes as a panel of a figure; `y_title` stands upright beside it."""
 
-    def panel(self, title: str) -> Panel:
+    y_title: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.y_title and self.left is not None:
+            self.left += 18
+
+    def panel(self, title: str, legend: Legend = ()) -> Panel:
         """The axes with what was added to them."""
-        return Panel(title, self.width, self.height, (*self._axes(), *self.parts))
+        return Panel(title, self.width, self.height, (*self._axes(), *self._upright(), *self.parts), legend)
+
+    def _upright(self) -> list[Markup]:
+        if not self.y_title:
+            return []
+        _, top, _, bottom = self.area
+        x, y = 12.0, (top + bottom) / 2
+        text = shorten(self.y_title, bottom - top + 40)
+        turn = f"rotate(-90 {coordinate(x)} {coordinate(y)})"
+        return [element("text", text, x=x, y=y, transform=turn, class_="title mid")]
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class Figure:
     title: str
     panels: tuple[Panel, ...]
     note: str = ""
-    legend: tuple[tuple[Markup, str], ...] = ()
+    legend: Legend = ()
     columns: int = field(default=3)
 
     @property
@@ -59,7 +79,8 @@ class Figure:
         for i, line in enumerate(_wrapped(self.note, width - 2 * _PAD)):
             parts.append(element("text", line, x=_PAD, y=_TITLE + 18 + _LINE * i, class_="note"))
         parts += placed
-        legend, height = self._place_legend(width, bottom)
+        legend, bottom = _place_legend(self.legend, _PAD, bottom, width - _PAD)
+        height = bottom + _PAD - 6
         css = element("style", Markup(_style()))
         page = element("rect", width=width, height=height, rx=10, class_="page")
         return str(
@@ -78,34 +99,27 @@ class Figure:
         top = _TITLE + 14 + (4 + _LINE * len(_wrapped(self.note, width - 2 * _PAD)) if self.note else 0)
         parts = []
         for row in rows:
-            left, titled = _PAD, 22.0 * any(panel.title for panel in row)
+            left, titled, lowest = _PAD, 22.0 * any(panel.title for panel in row), 0.0
             for panel in row:
                 title = element("text", shorten(panel.title, panel.width, 13), x=0, y=-8, class_="caption")
                 move = f"translate({coordinate(left)} {coordinate(top + titled)})"
-                parts.append(element("g", *([title] if panel.title else []), *panel.parts, transform=move))
+                legend, high = _place_legend(panel.legend, 0, panel.height, panel.width)
+                parts.append(element("g", *([title] if panel.title else []), *panel.parts, *legend, transform=move))
                 left += panel.width + _GAP
-            top += titled + max(panel.height for panel in row) + _GAP
+                lowest = max(lowest, high)
+            top += titled + lowest + _GAP
         return width, parts, top - _GAP
 
-    def _place_legend(self, width: float, bottom: float) -> tuple[list[Markup], float]:
-        parts, x, y = [], _PAD, bottom + 16
-        for swatch, words in self.legend:
-            need = 34 + 8 + text_width(words) + 18
-            if x > _PAD and x + need > width - _PAD + 18:
-                x, y = _PAD, y + _LEGEND
-            move = f"translate({coordinate(x)} {coordinate(y)})"
-            parts.append(element("g", swatch, element("text", words, x=42, y=11, class_="note"), transform=move))
-            x += need
-        return parts, (y + _LEGEND if self.legend else bottom) + _PAD - 6
-
     def save(self, path: str | Path) -> None:
-        """Write the figure as an SVG file, whole or not at all.
+        """Write the figure as an SVG file, whole or not at all. Raises ArgumentError for a name of another ending.
 
         >>> import tempfile, clearprop as cp
         >>> from clearprop import views
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     views.hinton(cp.Network.sequential(2, 1).initialize(seed=0)).save(f"{folder}/weights.svg")
         """
+        if Path(path).suffix.lower() != ".svg":
+            raise ArgumentError(f"{path}: expected a name that ends in .svg, which is what a figure is written as.")
         write_atomically(str(path), self.svg.encode())
 
     def _repr_svg_(self) -> str:
@@ -116,6 +130,19 @@ class Figure:
 def _style() -> str:
     """The style sheet that every figure carries."""
     return resources.files("clearprop.views").joinpath("style.css").read_text(encoding="utf-8")
+
+
+def _place_legend(legend: Legend, left: float, top: float, right: float) -> tuple[list[Markup], float]:
+    """The entries in lines between left and right, below `top`, and where the last one ends."""
+    parts, x, y = [], left, top + 16
+    for swatch, words in legend:
+        need = 34 + 8 + text_width(words)
+        if x > left and x + need > right:
+            x, y = left, y + _LEGEND
+        move = f"translate({coordinate(x)} {coordinate(y)})"
+        parts.append(element("g", swatch, element("text", words, x=42, y=11, class_="note"), transform=move))
+        x += need + 18
+    return parts, y + _LEGEND if legend else top
 
 
 def _wrapped(text: str, width: float) -> list[str]:

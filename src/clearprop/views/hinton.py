@@ -11,8 +11,9 @@ from markupsafe import Markup
 from clearprop.derivation.names import Names, Unit
 from clearprop.network import INPUT, Layer
 from clearprop.parameters import Parameters
-from clearprop.report.svg import element, number, shorten, text_width
+from clearprop.report.svg import coordinate, element, number, shorten, text_width
 from clearprop.views.figure import Figure, Panel, swatch
+from clearprop.views.given import check_parameters
 
 _LARGEST_CELL, _SMALLEST_CELL, _WIDE = 26.0, 3.0, 420.0
 
@@ -21,14 +22,15 @@ def hinton(params: Parameters, names: Mapping[str, Sequence[str]] | None = None)
     """Draw every weight as a square: its area is the size, its colour the sign; all layers share one scale.
 
     A row for each unit of the source, a column for each unit of the layer, and the biases as a row of their own.
-    `names` are names of units by layer. After Hinton and Shallice 1991.
+    `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises DataError for weights that are not
+    finite. After Hinton and Shallice 1991.
 
     >>> import clearprop as cp
     >>> from clearprop import views
     >>> [panel.title for panel in views.hinton(cp.Network.sequential(2, 3, 1).initialize(seed=0)).panels]
     ['hidden ← input', 'output ← hidden']
     """
-    net, known = params.net, Names(params.net, names or {})
+    net, known = check_parameters(params, "hinton").net, Names(params.net, names or {})
     largest = float(np.abs(params.flat).max(initial=0.0)) or 1.0
     panels = [panel for layer in net.layers for panel in _layer(params, layer, known, largest)]
     legend = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
@@ -38,19 +40,22 @@ def hinton(params: Parameters, names: Mapping[str, Sequence[str]] | None = None)
 
 def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> list[Panel]:
     """A panel for each connection with weights; the bias stands below the last of them."""
-    net, b = params.net, params[layer.name].b
+    b = params[layer.name].b
     weighted = [c for c in layer.connections if c.kind != "identity"]
     panels = []
     for i, c in enumerate(weighted):
         W = np.asarray(c.matrix(params[layer.name].W[c.source], layer.units))
         rows = [names.unit(Unit(c.source, k)) if c.source != INPUT or names.given else f"{k}" for k in range(len(W))]
         last = b if i == len(weighted) - 1 else None
-        panels.append(_panel(f"{layer.name} ← {c.source}", W, last, rows, net.units(c.source), largest))
+        columns = [str(n) for n in names.given.get(layer.name, range(layer.units))]
+        panels.append(_panel(f"{layer.name} ← {c.source}", W, last, rows, columns, largest))
     return panels
 
 
-def _panel(title: str, W: np.ndarray, b: np.ndarray | None, rows: Sequence[str], sources: int, largest: float) -> Panel:
-    units = W.shape[1]
+def _panel(
+    title: str, W: np.ndarray, b: np.ndarray | None, rows: Sequence[str], columns: Sequence[str], largest: float
+) -> Panel:
+    sources, units = W.shape
     cell = max(_SMALLEST_CELL, min(_LARGEST_CELL, _WIDE / max(sources, units)))
     labelled = cell >= 13
     labels = [shorten(row.partition("[")[2].rstrip("]") or row, 110) for row in rows] if labelled else []
@@ -65,10 +70,22 @@ def _panel(title: str, W: np.ndarray, b: np.ndarray | None, rows: Sequence[str],
             parts.append(element("text", "bias", x=left - 7, y=height + 8 + cell / 2 + 4, class_="tick end"))
         height += 8 + cell
     if labelled:
-        for j in range(units):
-            parts.append(element("text", str(j), x=left + (j + 0.5) * cell, y=height + 15, class_="tick mid"))
-        height += 20
+        below, high = _column_names(columns, left, height, cell)
+        parts, height = [*parts, *below], height + high
     return Panel(title, max(left + units * cell, text_width(title, 14)), height, tuple(parts))
+
+
+def _column_names(columns: Sequence[str], left: float, top: float, cell: float) -> tuple[list[Markup], float]:
+    """The names below the columns, upright where they are wider than a column, and how much room they take."""
+    names = [shorten(name, 110) for name in columns]
+    wide = max(map(text_width, names))
+    upright = wide > cell - 2
+    parts = []
+    for j, name in enumerate(names):
+        x, y = left + (j + 0.5) * cell + (4 if upright else 0), top + (6 if upright else 15)
+        turn = f"rotate(-90 {coordinate(x)} {coordinate(y)})" if upright else None
+        parts.append(element("text", name, x=x, y=y, transform=turn, class_=f"tick {'end' if upright else 'mid'}"))
+    return parts, wide + 10 if upright else 20
 
 
 def _squares(W: np.ndarray, left: float, top: float, cell: float, largest: float) -> list[Markup]:

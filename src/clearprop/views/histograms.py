@@ -35,8 +35,12 @@ def histograms(traces: Mapping[int, Trace], of: str = "delta") -> Figure:
     ['hidden', 'output']
     """
     check_choice(of, "of", tuple(_WORDS))
+    if not isinstance(traces, Mapping) or not all(isinstance(key, (int, np.integer)) for key in traces):
+        raise ArgumentError(f"traces: expected traces by epoch, such as {{0: trace}}, got {type(traces).__name__}.")
     if not 1 <= len(traces) <= _MOST or not all(isinstance(trace, Trace) for trace in traces.values()):
         raise ArgumentError(f"traces: expected 1 to {_MOST} traces by epoch, got {len(traces)}; see Recorder.traces.")
+    if len({trace.objective.net for trace in traces.values()}) > 1:
+        raise ArgumentError("traces: expected traces of one network, got several networks.")
     title, note = _WORDS[of]
     layers = list(next(iter(traces.values())))
     panels = tuple(_panel(name, {e: getattr(t[name], of).ravel() for e, t in traces.items()}) for name in layers)

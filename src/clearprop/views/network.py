@@ -13,9 +13,10 @@ from clearprop.errors import ArgumentError
 from clearprop.network import INPUT
 from clearprop.parameters import Parameters
 from clearprop.report.network_drawing import draw_network
-from clearprop.solution.drawing import MOST_LABELS, draw, short_number
+from clearprop.solution.drawing import MOST_LABELS, draw, link_count, short_number
 from clearprop.trace import Trace
 from clearprop.views.figure import Figure, Panel, inset, swatch
+from clearprop.views.given import check_parameters
 
 _DIGITS = 5
 _MOST_UNITS = 60
@@ -37,7 +38,7 @@ def network(subject: Trace | Parameters, sample: int = 0, names: Mapping[str, Se
     ('Sample 0: activations, deltas and weights', 'Weights')
     """
     if isinstance(subject, Parameters):
-        return _weights(subject, names or {})
+        return _weights(check_parameters(subject, "network"), names or {})
     if not isinstance(subject, Trace):
         raise ArgumentError(f"network: expected a trace or parameters, got {type(subject).__name__}.")
     return _numbers(subject, sample, names or {})
@@ -56,7 +57,7 @@ def _weights(params: Parameters, names: Mapping[str, Sequence[str]]) -> Figure:
 
 def _numbers(trace: Trace, sample: int, names: Mapping[str, Sequence[str]]) -> Figure:
     net, n = trace.objective.net, trace.objective.samples
-    if not isinstance(sample, (int, np.integer)) or not 0 <= sample < n:
+    if isinstance(sample, bool) or not isinstance(sample, (int, np.integer)) or not 0 <= sample < n:
         raise ArgumentError(f"sample: expected a row of the trace from 0 to {n - 1}, got {sample!r}.")
     units = net.inputs + sum(layer.units for layer in net.layers)
     if units > _MOST_UNITS:
@@ -75,8 +76,7 @@ def _numbers(trace: Trace, sample: int, names: Mapping[str, Sequence[str]]) -> F
     }
     drawing = Markup(draw(chain, known, inside, below, links, "The network with its numbers", _DIGITS).svg())
     width, height = _size(drawing)
-    count = sum(net.units(c.source) * layer.units for layer in net.layers for c in layer.connections)
-    on = "weight on each link" if count <= MOST_LABELS else "wider links for larger weights"
+    on = "weight on each link" if link_count(net) <= MOST_LABELS else "wider links for larger weights"
     cost = f"The loss of this sample is {short_number(float(trace.losses[sample]), 4)}"
     return Figure(
         f"Sample {sample}: activations, deltas and weights",

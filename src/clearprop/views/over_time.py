@@ -11,9 +11,10 @@ from clearprop.report.charts import thin
 from clearprop.report.svg import epoch_scale, linear_scale, log_scale
 from clearprop.trace import Trace
 from clearprop.training.history import History
-from clearprop.views.figure import Chart, Figure, Panel, colours, ramp, swatch
+from clearprop.views.figure import Chart, Figure, Legend, Panel, colours, ramp, swatch
+from clearprop.views.given import check_kept, check_trace
 from clearprop.views.recorder import Recorder, again
-from clearprop.views.surface import _place, parameter
+from clearprop.views.surface import place_of
 
 _WIDTH, _HEIGHT, _MOST, _LAYERS = 400.0, 240.0, 200, 8
 
@@ -30,21 +31,22 @@ def history(told: History) -> Figure:
     >>> [panel.title for panel in views.history(told).panels]
     ['Cost', 'Norm of delta by layer, last step of each epoch']
     """
+    if not isinstance(told, History):
+        raise ArgumentError(f"history: expected the history that cp.train returns, got {type(told).__name__}.")
     if not told.epochs:
         raise ArgumentError("history: there is no epoch in it yet; train first.")
     costs = {name: told[name] for name in ("cost", "validation cost") if name in told}
-    panels, legend = [_lines("Cost", costs, ("first", "second"))], []
-    if len(costs) > 1:
-        legend += [(swatch("line", "first"), "training"), (swatch("line", "second"), "validation")]
+    both = ((swatch("line", "first"), "training"), (swatch("line", "second"), "validation"))
+    panels = [_lines("Cost", costs, ("first", "second"), both if len(costs) > 1 else ())]
     if told.delta_norms:
         names = list(reversed(told.delta_norms))  # from the input to the output
         if len(names) > _LAYERS:
             names = [names[round(i * (len(names) - 1) / (_LAYERS - 1))] for i in range(_LAYERS)]
         paints = ramp(len(names))
         norms = {name: told.delta_norms[name] for name in names}
-        panels.append(_lines("Norm of delta by layer, last step of each epoch", norms, paints))
-        legend += [(swatch("line", paint), name) for paint, name in zip(paints, names, strict=True)]
-    return Figure("How training went", tuple(panels), told.stopped, tuple(legend), columns=2)
+        legend = tuple((swatch("line", paint), name) for paint, name in zip(paints, names, strict=True))
+        panels.append(_lines("Norm of delta by layer, last step of each epoch", norms, paints, legend))
+    return Figure("How training went", tuple(panels), told.stopped, columns=2)
 
 
 def way_of_weight(recorder: Recorder, trace: Trace, *weights: str) -> Figure:
@@ -62,12 +64,12 @@ def way_of_weight(recorder: Recorder, trace: Trace, *weights: str) -> Figure:
     >>> views.way_of_weight(recorder, trace, "output[0] <- input[0]").title
     'The way of output[0] <- input[0]'
     """
-    if not weights or len(recorder) < 2:
+    kept = check_kept(recorder, check_trace(trace, "way_of_weight").params.net, "way_of_weight")
+    if not weights or len(kept) < 2:
         raise ArgumentError(
             "way_of_weight: expected at least one weight, and a recorder that saw an epoch of training."
         )
-    places = [_place(parameter(trace, text)) for text in weights]
-    kept = list(recorder.items())
+    places = [place_of(trace, text) for text in weights]
     kept = [kept[round(i * (len(kept) - 1) / (_MOST - 1))] for i in range(_MOST)] if len(kept) > _MOST else kept
     epochs = [epoch for epoch, _ in kept]
     values = np.array([params.flat[places] for _, params in kept])
@@ -83,7 +85,7 @@ def way_of_weight(recorder: Recorder, trace: Trace, *weights: str) -> Figure:
     return Figure(title, tuple(panels), note, legend if len(weights) > 1 else (), columns=2)
 
 
-def _lines(title: str, curves: Mapping[str, Sequence[float]], paints: Sequence[str]) -> Panel:
+def _lines(title: str, curves: Mapping[str, Sequence[float]], paints: Sequence[str], legend: Legend) -> Panel:
     """Lines over all epochs of a history."""
     everything = np.concatenate([np.asarray(values, float) for values in curves.values()])
     finite = everything[np.isfinite(everything)]
@@ -93,7 +95,7 @@ def _lines(title: str, curves: Mapping[str, Sequence[float]], paints: Sequence[s
     chart = Chart(title, epoch_scale(epochs), scale, "epoch", _WIDTH, _HEIGHT)
     for (name, values), paint in zip(curves.items(), paints, strict=False):
         chart.line(*thin(values), paint, tip=name)
-    return chart.panel(title)
+    return chart.panel(title, legend)
 
 
 def _by_epoch(title: str, epochs: Sequence[int], curves: Mapping[str, np.ndarray], paints: Sequence[str]) -> Panel:

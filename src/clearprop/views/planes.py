@@ -16,7 +16,8 @@ from clearprop.parameters import Parameters
 from clearprop.report.svg import element, linear_scale, number
 from clearprop.trace import predict
 from clearprop.views.contours import Contours
-from clearprop.views.figure import Chart, Figure, colours, swatch
+from clearprop.views.figure import Chart, Figure, Legend, colours, swatch
+from clearprop.views.given import check_parameters
 
 _SIDE, _GRID, _MARGIN, _MOST_SAMPLES, _MOST_CLASSES = 340.0, 81, 0.12, 2000, 8
 
@@ -28,13 +29,14 @@ def decision_boundary(
     inputs: tuple[int, int] = (0, 1),
     at: Any = None,
     names: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Figure:
     """Draw what the network says over two of its inputs, and the samples on it.
 
     X (n, i), y class indices (n,), one column of 0 and 1, or one-hot rows. The other inputs stay at `at` (i,), the mean
     of X unless given. One output unit: the shade is its activation, and the line is where it is 1/2 (or 0, where it
-    leaves the range from 0 to 1); several: each class has the area where it is largest. Raises
-    ArgumentError or ShapeError for what does not fit.
+    leaves the range from 0 to 1); several: each class has the area where it is largest. `names` are those of the
+    inputs, `classes` those of the classes. Raises ArgumentError or ShapeError for what does not fit.
 
     >>> import numpy as np, clearprop as cp
     >>> from clearprop import views
@@ -42,31 +44,39 @@ def decision_boundary(
     >>> views.decision_boundary(net.initialize(seed=0), np.eye(2), np.array([0, 1])).title
     'What the network says'
     """
-    net = params.net
+    net = check_parameters(params, "decision_boundary").net
     X = check_inputs(X, net.inputs, params.dtype)
     labels, known = _labels(y, len(X)), _input_names(net, names)
+    legend = _class_legend(labels, classes)
     i, j = _pair(inputs, net.inputs, "inputs")
     middle = check_inputs(
         X.mean(axis=0, keepdims=True) if at is None else np.atleast_2d(at), net.inputs, params.dtype, "at"
     )
-    chart = _chart(X[:, i], X[:, j], known[i])
+    chart = _chart(X[:, i], X[:, j], known[i], known[j])
     xs, ys = _axis(chart.x_scale), _axis(chart.y_scale)
     plane = np.repeat(middle[:1], _GRID * _GRID, axis=0)
     plane[:, i], plane[:, j] = np.tile(xs, _GRID), np.repeat(ys, _GRID)
     yhat = _single_output(net, predict(net, params, plane)).reshape(_GRID, _GRID, -1)
     chart.add(*_areas(chart, xs, ys, yhat), *_samples(chart, X[:, i], X[:, j], labels))
-    note = f"Across {known[i]}, up {known[j]}."
+    note = _what_is_shaded(yhat)
     if net.inputs > 2:
         note += " The other inputs stay at " + ("their means." if at is None else "the values given.")
-    return Figure("What the network says", (chart.panel(""),), note, _class_legend(labels))
+    return Figure("What the network says", (chart.panel(""),), note, legend)
 
 
-def hidden_space(params: Parameters, X: Any, y: Any, layer: str, units: tuple[int, int] = (0, 1)) -> Figure:
+def hidden_space(
+    params: Parameters,
+    X: Any,
+    y: Any,
+    layer: str,
+    units: tuple[int, int] = (0, 1),
+    classes: Sequence[str] | None = None,
+) -> Figure:
     """Draw the samples as two units of a layer see them: before the bend, z = b + a W, and after it, a = f(z).
 
-    X (n, i), y as for `decision_boundary`. Where the network has two inputs, the lines are those of squared paper
-    there; where a single output unit takes only these two units, the bold line is where it changes sides. Raises
-    NetworkError, ArgumentError or ShapeError for what does not fit.
+    X (n, i), y and `classes` as for `decision_boundary`. Where the network has two inputs, the lines are those of
+    squared paper there; where a single output unit takes only these two units, the bold line is where it changes
+    sides. Raises NetworkError, ArgumentError or ShapeError for what does not fit.
 
     >>> import numpy as np, clearprop as cp
     >>> from clearprop import views
@@ -74,9 +84,10 @@ def hidden_space(params: Parameters, X: Any, y: Any, layer: str, units: tuple[in
     >>> [panel.title for panel in views.hidden_space(net.initialize(seed=0), np.eye(2), [0, 1], "hidden").panels]
     ['Before the bend: z', 'After the bend: a = tanh(z)']
     """
-    net = params.net
+    net = check_parameters(params, "hidden_space").net
     X = check_inputs(X, net.inputs, params.dtype)
     labels, f = _labels(y, len(X)), net[layer].f
+    legend = _class_legend(labels, classes)
     i, j = _pair(units, net[layer].units, "units")
     seen = forward(net, params, X)
     paper = [forward(net, params, line) for line in _squared_paper(X)] if net.inputs == 2 else []
@@ -84,14 +95,16 @@ def hidden_space(params: Parameters, X: Any, y: Any, layer: str, units: tuple[in
     for title, of in (("Before the bend: z", "z"), (f"After the bend: a = {f.name}(z)", "f")):
         points = getattr(seen, of)[layer]
         lines = [getattr(line, of)[layer] for line in paper]
-        chart = _chart(points[:, i], points[:, j], f"{layer}[{i}]")
+        chart = _chart(points[:, i], points[:, j], f"{layer}[{i}]", f"{layer}[{j}]")
         chart.add(*(_polyline(chart, line[:, i], line[:, j]) for line in lines))
         if of == "f":
             chart.add(*_side_line(chart, params, layer, (i, j)))
         chart.add(*_samples(chart, points[:, i], points[:, j], labels))
         panels.append(chart.panel(title))
-    note = f"Across unit {i}, up unit {j} of the layer {layer}."
-    return Figure("The space of the hidden units", tuple(panels), note, _class_legend(labels))
+    note = "The thin lines are squared paper laid on the two inputs." if paper else ""
+    if any("edge" in str(part) for part in panels[1].parts):
+        note += " The bold line is where the output changes sides."
+    return Figure("The space of the hidden units", tuple(panels), note.strip(), legend)
 
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------
@@ -109,10 +122,22 @@ def _areas(chart: Chart, xs: np.ndarray, ys: np.ndarray, yhat: np.ndarray) -> li
     return parts
 
 
+def _middle(yhat: np.ndarray) -> float:
+    """Where a single output changes sides: 1/2, or 0 where it leaves the range from 0 to 1."""
+    return 0.5 if yhat.min() >= 0 and yhat.max() <= 1 else 0.0
+
+
+def _what_is_shaded(yhat: np.ndarray) -> str:
+    if yhat.shape[2] > 1:
+        return "The colour is the class whose output is largest."
+    low, high = (number(float(end)) for end in (yhat.min(), yhat.max()))
+    return f"The shade is the output, from {low} to {high}; on the line it is {'1/2' if _middle(yhat) else '0'}."
+
+
 def _shades(contours: Contours, yhat: np.ndarray) -> list[Markup]:
     """Bands from the colour of one side to that of the other, strongest far from the line between them."""
     low, high = float(yhat.min()), float(yhat.max())
-    middle = 0.5 if low >= 0 and high <= 1 else 0.0
+    middle = _middle(yhat)
     reach = max(high - middle, middle - low, 1e-9)
     parts = []
     for k in range(6):
@@ -179,9 +204,9 @@ def _side_line(chart: Chart, params: Parameters, layer: str, units: tuple[int, i
 # --- what is given ----------------------------------------------------------------------------------------------------
 
 
-def _chart(xs: np.ndarray, ys: np.ndarray, x_title: str) -> Chart:
+def _chart(xs: np.ndarray, ys: np.ndarray, x_title: str, y_title: str) -> Chart:
     scales = [linear_scale(_wider(values), tight=True) for values in (xs, ys)]
-    return Chart("samples", scales[0], scales[1], x_title, _SIDE, _SIDE - 30, grid="")
+    return Chart("samples", scales[0], scales[1], x_title, _SIDE + 18, _SIDE - 30, grid="", y_title=y_title)
 
 
 def _wider(values: np.ndarray) -> np.ndarray:
@@ -211,7 +236,9 @@ def _labels(y: Any, n: int) -> np.ndarray:
 
 
 def _pair(given: Any, count: int, name: str) -> tuple[int, int]:
-    chosen = tuple(given)
+    chosen = tuple(given) if isinstance(given, (tuple, list, np.ndarray)) else ()
+    if count < 2:
+        raise ArgumentError(f"{name}: expected a plane of two, and there is only one here.")
     if (
         len(chosen) != 2
         or chosen[0] == chosen[1]
@@ -239,7 +266,13 @@ def _input_names(net: Network, names: Sequence[str] | None) -> list[str]:
     return list(names)
 
 
-def _class_legend(labels: np.ndarray) -> tuple[tuple[Markup, str], ...]:
+def _class_legend(labels: np.ndarray, classes: Sequence[str] | None) -> Legend:
     count = int(labels.max()) + 1
+    texts = classes is None or all(isinstance(name, str) for name in classes)
+    if classes is not None and not (texts and count <= len(classes) <= _MOST_CLASSES):
+        raise ArgumentError(
+            f"classes: expected {count} to {_MOST_CLASSES} texts, the name of class 0 first, got {list(classes)!r}."
+        )
     paints = colours(count) if count > 1 else ["second"]
-    return tuple((swatch("dot", paints[k]), f"class {k}") for k in range(count))
+    names = classes or [f"class {k}" for k in range(count)]
+    return tuple((swatch("dot", paint), name) for paint, name in zip(paints, names, strict=False))

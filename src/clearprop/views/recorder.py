@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView
 
 from clearprop.checks import check_integer
+from clearprop.errors import ArgumentError
 from clearprop.parameters import Parameters
 from clearprop.trace import Trace, backpropagate
 from clearprop.training.callbacks import EpochEnd
@@ -34,6 +35,8 @@ class Recorder:
 
     def __init__(self, params: Parameters, every: int = 1) -> None:
         self.every = check_integer(every, "every")
+        if not isinstance(params, Parameters):
+            raise ArgumentError(f"Recorder: expected the parameters to be trained, got {type(params).__name__}.")
         self.kept: dict[int, Parameters] = {0: params.copy()}  #: parameters by how many epochs were done
 
     def __call__(self, end: EpochEnd) -> None:

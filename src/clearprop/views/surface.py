@@ -8,13 +8,14 @@ from itertools import pairwise
 import numpy as np
 
 from clearprop.checks import check_number
-from clearprop.derivation.names import Names, Subject
+from clearprop.derivation.names import Names
 from clearprop.errors import ArgumentError
 from clearprop.parameters import Parameters
 from clearprop.report.svg import element, linear_scale, number
 from clearprop.trace import Trace
 from clearprop.views.contours import Contours
 from clearprop.views.figure import Chart, Figure, swatch
+from clearprop.views.given import check_kept, check_parameters, check_trace
 from clearprop.views.recorder import Recorder
 
 _GRID, _SIDE, _BANDS = 41, 420.0, 12
@@ -38,15 +39,18 @@ def cost_surface(
     >>> from clearprop import views
     >>> net = cp.Network.sequential(1, 1)
     >>> trace = cp.backpropagate(net, net.initialize(seed=0), [[1.0], [2.0]], [[1.0], [3.0]], loss="squared_error")
-    >>> views.cost_surface(trace, "output[0] <- input[0]", "output[0].b").panels[0].title
-    'J over output[0] <- input[0] and output[0].b'
+    >>> views.cost_surface(trace, "output[0] <- input[0]", "output[0].b").title
+    'The cost over two weights'
     """
-    subjects = [parameter(trace, text) for text in (across, up)]
-    places = [_place(subject) for subject in subjects]
+    check_parameters(check_trace(trace, "cost_surface").params, "cost_surface")
+    places = [place_of(trace, text) for text in (across, up)]
+    if places[0] == places[1]:
+        raise ArgumentError(f'cost_surface: expected two different weights, got "{across}" and "{up}", which are one.')
     here = trace.params.flat[places]
-    way = np.array([then.flat[places] for _, then in path.items()]) if path else np.empty((0, 2))
+    kept = [] if path is None else check_kept(path, trace.params.net, "cost_surface")
+    way = np.array([then.flat[places] for _, then in kept]) if kept else np.empty((0, 2))
     scales = [linear_scale(_reach(here[k], way[:, k], span), tight=True) for k in (0, 1)]
-    chart = Chart("cost", scales[0], scales[1], across, _SIDE, _SIDE - 60, grid="")
+    chart = Chart("cost", scales[0], scales[1], across, _SIDE + 18, _SIDE - 60, grid="", y_title=up)
     xs, ys = (np.linspace(scale.low, scale.high, _GRID) for scale in scales)
     J = _costs(trace, places, xs, ys)
     levels = _levels(J)
@@ -62,23 +66,17 @@ def cost_surface(
     if len(way):
         _draw_way(chart, way)
         legend.append((swatch("line", "path"), "the way of gradient descent, to the full dot"))
-    note = f"Across {across}, up {up}; each line joins points of one cost, with smaller steps near the bottom."
-    return Figure("The cost over two weights", (chart.panel(f"J over {across} and {up}"),), note, tuple(legend))
+    note = "Each thin line joins points of one cost, with smaller steps near the bottom."
+    return Figure("The cost over two weights", (chart.panel(""),), note, tuple(legend))
 
 
-def parameter(trace: Trace, text: str) -> Subject:
-    """The weight or bias that a text names."""
+def place_of(trace: Trace, text: str) -> int:
+    """Where the weight or bias that a text names lies in the flat vector."""
     subject = Names(trace.objective.net).find(text)
     if subject.block is None:
         raise ArgumentError(
             f'"{text}" is a unit, not a parameter: name a weight "hidden[0] <- input[1]" or a bias "hidden[0].b".'
         )
-    return subject
-
-
-def _place(subject: Subject) -> int:
-    """Where a parameter lies in the flat vector."""
-    assert subject.block is not None
     return subject.block.start + int(np.ravel_multi_index(subject.entry, subject.block.shape))
 
 
