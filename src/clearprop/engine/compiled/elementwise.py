@@ -23,9 +23,10 @@ from numba.core import config
 from clearprop.activations import Activation
 from clearprop.engine.compiled import scalar
 from clearprop.engine.compiled.calls import register
-from clearprop.engine.compiled.lowering import Output, RowKernel, StepKernel, ordered
+from clearprop.engine.compiled.lowering import Output, RunKernel, StepKernel, ordered
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.operations import as_symbol, convert, reduce_row
+from clearprop.engine.compiled.row_kernels import RowKernel
 from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
 from clearprop.engine.compiled.vocabulary import MEANINGS
 from clearprop.errors import CompilationError
@@ -94,15 +95,22 @@ def reads_z(activation: Activation) -> bool:
 
 
 @remembered
-def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False) -> int:
+def loss_kernel(
+    loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False, activates: bool = False
+) -> int:
     """Address of loss(z, a, y, y_index, weights, delta, values, rows, units, stride).
 
     Adds w_n l_n to values (float64) and writes w_n dl/dz to delta, which must not overlap another array. With
     `indices`, the targets are class indices (int64) in y_index, else the rows of y; the other one is not looked at.
+    With `activates` it computes a = f(z) itself and does not look at the array: what both need, such as exp(z), is
+    computed once.
     """
     if PLAIN:
-        return register(_plain_loss(loss, activation, indices))
+        return register(_plain_loss(loss, activation, indices, activates))
     graph, (z, a) = _arrays(dtype, "z", "a")
+    if activates:
+        with _compiling(activation, "function"):
+            a = convert(as_symbol(activation.function(z), graph), graph.kind)
     y = graph.input("y", ELEMENT)
     if indices:
         y = convert(graph.input("y_index", ROW, "i64", flat=True), INTEGERS[graph.kind])
@@ -112,7 +120,7 @@ def loss_kernel(loss: Loss, activation: Activation, dtype: np.dtype, indices: bo
         value = convert(as_symbol(weights * value, graph), graph.kind)
         outputs = [_stored(graph, "delta", weights[:, None] * delta), Output("values", value, add=True)]
     pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
-    return compile_function(RowKernel(graph, pointers, outputs).text())
+    return compile_function(RowKernel(graph, pointers, outputs, apart=True).text())
 
 
 @remembered
@@ -147,7 +155,7 @@ def optimizer_kernels(
         change, *following = optimizer.update(rate, t, w, g, *slots)  # pyright: ignore[reportArgumentType]
         outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
         outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
-        kernel = RowKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs, ragged=True)
+        kernel = RunKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs)
         if len(following) != len(slots):
             raise TraceError(f"returns {len(following)} slots instead of {len(slots)}")
         if len(kernel.scalars) > SCALARS:
@@ -161,14 +169,14 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
     if PLAIN:
         return register(_plain_slope(penalties)), register(_plain_value(penalties))
     graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
-    slope = RowKernel(graph, ("w", "g"), [_stored(graph, "g", _with_slopes(g, w, penalties))], ragged=True)
+    slope = RunKernel(graph, ("w", "g"), [_stored(graph, "g", _with_slopes(g, w, penalties))])
     graph, (w,) = _arrays(dtype, "w", rows=False)
     total = 0 * w
     for penalty in penalties:
         with _compiling(penalty, "value_and_slope"):
             total = total + penalty.value_and_slope(w)[0]
     outputs = [Output("total", reduce_row("sum", total, axis=-1), add=True)]
-    value = RowKernel(graph, ("w", "total"), outputs, ragged=True)
+    value = RunKernel(graph, ("w", "total"), outputs)
     return compile_function(slope.text()), compile_function(value.text())
 
 
@@ -227,7 +235,7 @@ def _plain_pullback(activation: Activation) -> Callable[..., None]:
     return pullback
 
 
-def _plain_loss(loss: Loss, activation: Activation, indices: bool) -> Callable[..., None]:
+def _plain_loss(loss: Loss, activation: Activation, indices: bool, activates: bool) -> Callable[..., None]:
     def kernel(
         z: np.ndarray,
         a: np.ndarray,
@@ -241,6 +249,7 @@ def _plain_loss(loss: Loss, activation: Activation, indices: bool) -> Callable[.
         stride: int,
     ) -> None:
         z, a, delta = (_table(array, rows, units, stride) for array in (z, a, delta))
+        a = activation.function(z) if activates else a
         targets = y_index[:rows] if indices else _table(y, rows, units, stride)
         value, unweighted = loss.value_and_delta(activation, z, a, targets)
         values[:rows] += weights[:rows] * value

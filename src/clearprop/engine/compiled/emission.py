@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
-from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, STEP, Graph, Symbol
+from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, ROW, STEP, Graph, Symbol
 
 BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8}
+SHORT = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
 #: Bytes that one vector instruction of the text works on. LLVM splits it where the registers are narrower; the numbers
 #: do not depend on that, and two chains of operations side by side keep the processor busy.
 LINE = 64
@@ -52,6 +54,26 @@ class Emitter:
         self.declared[name] = f"declare {result} @{name}({', '.join(arguments)})"
         return f"@{name}"
 
+    @contextmanager
+    def counting(self, counter: str, end: str, step: int) -> Iterator[str]:
+        """A loop over 0, step, 2 step, ... below `end`, with its counter in memory; gives the name of its value."""
+        condition, body, over = self.label(f"{counter}.more"), self.label(counter), self.label(f"{counter}.over")
+        self.do(f"store i64 0, ptr %{counter}")
+        self.do(f"br label %{condition}")
+        self.start(condition)
+        value = self.emit(f"load i64, ptr %{counter}")
+        self.do(f"br i1 {self.emit(f'icmp slt i64 {value}, {end}')}, label %{body}, label %{over}")
+        self.start(body)
+        yield value
+        self.do(f"store i64 {self.emit(f'add i64 {value}, {step}')}, ptr %{counter}")
+        self.do(f"br label %{condition}")
+        self.start(over)
+
+    @property
+    def lane_numbers(self) -> str:
+        """0, 1, 2, ... in the lanes."""
+        return f"<{', '.join(f'i32 {lane}' for lane in range(self.lanes))}>"
+
     def type(self, kind: str, level: int = ELEMENT) -> str:
         """The LLVM type of a value: a vector, except for what depends on the step alone."""
         return kind if level == STEP else f"<{self.lanes} x {kind}>"
@@ -79,13 +101,43 @@ class Emitter:
             vector = self.emit(f"insertelement {self.type(kind)} {vector}, {kind} {value}, i32 {lane}")
         return vector
 
+    def first_lanes(self, count: str) -> str:
+        """A mask of the first `count` lanes."""
+        rest = self.spread(self.emit(f"trunc i64 {count} to i32"), "i32")
+        return self.emit(f"icmp slt {self.type('i32')} {self.lane_numbers}, {rest}")
+
+    def load(self, address: str, kind: str, mask: str = "") -> str:
+        """A vector from memory; lanes that the mask leaves out are 0 and not read."""
+        vector, size = self.type(kind), BYTES[kind]
+        if not mask:
+            return self.emit(f"load {vector}, ptr {address}, align {size}")
+        function = self.declare(self._masked("load", kind), vector, ["ptr", "i32 immarg", self.type("i1"), vector])
+        zero = f"{vector} zeroinitializer"
+        return self.emit(f"call {vector} {function}(ptr {address}, i32 {size}, {self.type('i1')} {mask}, {zero})")
+
+    def store(self, address: str, value: str, kind: str, mask: str = "") -> None:
+        """A vector to memory; lanes that the mask leaves out are not written."""
+        vector, size = self.type(kind), BYTES[kind]
+        if not mask:
+            self.do(f"store {vector} {value}, ptr {address}, align {size}")
+            return
+        function = self.declare(self._masked("store", kind), "void", [vector, "ptr", "i32 immarg", self.type("i1")])
+        self.do(f"call void {function}({vector} {value}, ptr {address}, i32 {size}, {self.type('i1')} {mask})")
+
+    def _masked(self, what: str, kind: str) -> str:
+        return f"llvm.masked.{what}.v{self.lanes}{SHORT[kind]}.p0"
+
     # ----------------------------------------------------------------------------------------------------- operations
     def operand(self, node: Symbol, level: int) -> str:
-        """The name of a node's value, spread over the lanes where a vector operation takes a step's number."""
+        """The name of a node's value, spread over the lanes where a vector operation takes a step's or row's number."""
         if node.op == "constant":
             return self.literal(node.extra, node.kind, level)
         if node.level == STEP and level != STEP:
             return self.spreads[id(node)]
+        return self.of_row(node) if node.level == ROW and level == ELEMENT else self.names[id(node)]
+
+    def of_row(self, node: Symbol) -> str:
+        """The name of a row's number in every lane."""
         return self.names[id(node)]
 
     def compute(self, node: Symbol) -> None:
@@ -117,7 +169,7 @@ class Emitter:
         self.names[id(node)] = name
 
     def _intrinsic(self, node: Symbol, vector: str, args: list[str]) -> str:
-        short = {"float": "f32", "double": "f64"}[node.kind]
+        short = SHORT[node.kind]
         suffix = short if node.level == STEP else f"v{self.lanes}{short}"
         function = self.declare(f"llvm.{node.extra}.{suffix}", vector, [vector] * len(args))
         return f"call {vector} {function}({', '.join(f'{vector} {arg}' for arg in args)})"
@@ -164,6 +216,23 @@ class Emitter:
         undefined = self.emit(f"fcmp uno {vector} {x}, {x}")
         choice = self.emit(f"or {truth} {better}, {undefined}")
         return self.emit(f"select {truth} {choice}, {vector} {x}, {vector} {y}")
+
+    def of_each(self, operation: str, rows: list[str]) -> str:
+        """The sum, max or min of each vector, that of the vector r in lane r: halves are folded, two vectors in one."""
+        vector, step = self.type(self.kind), len(rows) // 2
+        while step:
+            lower = [lane if not lane & step else self.lanes + lane - step for lane in range(self.lanes)]
+            upper = [lane + step if not lane & step else self.lanes + lane for lane in range(self.lanes)]
+            orders = [", ".join(f"i32 {lane}" for lane in order) for order in (lower, upper)]
+            pairs, rows = zip(rows[:step], rows[step:], strict=True), []
+            for x, y in pairs:
+                halves = [
+                    self.emit(f"shufflevector {vector} {x}, {vector} {y}, <{self.lanes} x i32> <{order}>")
+                    for order in orders
+                ]
+                rows.append(self.combine(operation, *halves))
+            step //= 2
+        return rows[0]
 
     def across(self, operation: str, x: str) -> str:
         """The sum, max or min of the lanes, in every lane."""

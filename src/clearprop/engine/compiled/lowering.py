@@ -2,16 +2,17 @@
 
 Every element goes through the same vector instructions wherever it stands, so results do not depend on how rows or
 runs of elements are divided among threads. A definition with sums or maxima along a row takes several passes over the
-row: one for the values that each reduction needs, and a last one for the results.
+row: one for the values that each reduction needs, and a last one for the results. Here are the passes, and the kernels
+of a run of parameters and of a step's numbers; `row_kernels` has those of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from clearprop.engine.compiled.emission import BYTES, KERNEL, Emitter
+from clearprop.engine.compiled.emission import KERNEL, Emitter
 from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
 
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
@@ -50,22 +51,18 @@ def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
     return stage
 
 
-class RowKernel(Emitter):
-    """A function over the rows of arrays (rows, units) that lie `stride` elements apart.
+class Passes(Emitter):
+    """The passes over the columns of one row of arrays.
 
-    With `ragged`, there is one row of `units` elements that may end anywhere; without, rows are padded to whole
-    vectors, zeros are written to the padding of results, and what is read from padding reaches no result.
+    A row is padded to whole vectors, unless it is `ragged`, and so may end anywhere. `apart` says that no result
+    overlaps an input.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        pointers: Sequence[str],
-        outputs: Sequence[Output],
-        ragged: bool = False,
-    ) -> None:
+    ragged = False
+
+    def __init__(self, graph: Graph, pointers: Sequence[str], outputs: Sequence[Output], apart: bool = False) -> None:
         super().__init__(graph)
-        self.pointers, self.outputs, self.ragged = pointers, outputs, ragged
+        self.pointers, self.outputs, self.apart = pointers, outputs, apart
         self.nodes = ordered(output.value for output in outputs)
         self.scalars = step_values(self.nodes, [output.value for output in outputs])
         self.stage = stages(self.nodes)
@@ -85,7 +82,8 @@ class RowKernel(Emitter):
     def _worth_keeping(self) -> tuple[int, Symbol] | None:
         """The dearest value that a later pass needs again, and the pass that computes it.
 
-        It is kept in the row of the first stored result. That may be an input's row, so no later pass may read one.
+        It is kept in the row of the first stored result. Unless results lie apart, that may be an input's row, so no
+        later pass may read one.
         """
         best, depth = None, DEAR
         for number in range(self.last if any(not output.add for output in self.outputs) else 0):
@@ -94,36 +92,16 @@ class RowKernel(Emitter):
             for node in ordered(self.targets(number)):
                 rest = ordered(later, known=[id(node)])
                 inside = sum(x.level == ELEMENT for x in ordered([node]))
-                reads = any(x.op == "input" and x.level == ELEMENT for x in rest)
+                reads = not self.apart and any(x.op == "input" and x.level == ELEMENT for x in rest)
                 if id(node) in again and node.kind == self.kind and inside > depth and not reads:
                     best, depth = (number, node), inside
         return best
 
     # ------------------------------------------------------------------------------------------------------ emission
-    def text(self) -> str:
-        """The LLVM text."""
-        arguments = [f"ptr %{p}" for p in self.pointers] + ["i64 %rows", "i64 %units", "i64 %stride"]
-        if self.ragged:
-            last = [p for p in self.pointers if p in ("scalars", "total")]
-            arguments = [f"ptr %{p}" for p in self.pointers if p not in last] + ["i64 %units"]
-            arguments += [f"ptr %{p}" for p in last]
-        self._step_level()
-        head, self.lines = self.lines, []
-        if self.ragged:
-            self.row_offset = "0"
-            self._row()
-        else:
-            self._rows()
-        loops, self.lines = self.lines, []
-        body = "\n".join([f"define void @{KERNEL}({', '.join(arguments)}) {{", "entry:", *self.slots(), *head, *loops])
-        return "\n".join([*sorted(self.declared.values()), body, "  ret void", "}", ""])
-
     def slots(self) -> list[str]:
         """Memory of the loop counters and running reductions, which LLVM turns into registers."""
         vector = self.type(self.kind)
-        return ["  %n = alloca i64", "  %j = alloca i64"] + [
-            f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))
-        ]
+        return ["  %j = alloca i64"] + [f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))]
 
     def _step_level(self) -> None:
         """What depends on the step alone, once per call: read from `scalars`, or computed from the number of units."""
@@ -139,58 +117,14 @@ class RowKernel(Emitter):
                 else:
                     self.compute(node)
         self.spreads = {id(node): self.spread(self.names[id(node)], node.kind) for node in self.scalars}
-        self.iota = f"<{', '.join(f'i32 {lane}' for lane in range(self.lanes))}>"
 
-    def _rows(self) -> None:
-        condition, body, end = self.label("rows"), self.label("row"), self.label("end")
-        self.do("store i64 0, ptr %n")
-        self.do(f"br label %{condition}")
-        self.start(condition)
-        self.n = self.emit("load i64, ptr %n")
-        self.do(f"br i1 {self.emit(f'icmp slt i64 {self.n}, %rows')}, label %{body}, label %{end}")
-        self.start(body)
-        self.row_offset = self.emit(f"mul i64 {self.n}, %stride")
-        self._row()
-        self.do(f"store i64 {self.emit(f'add i64 {self.n}, 1')}, ptr %n")
-        self.do(f"br label %{condition}")
-        self.start(end)
-
-    def _row(self) -> None:
-        """All passes over one row."""
-        at_hand = dict(self.names)
-        for number in range(self.last + 1):
-            targets = self.targets(number)
-            for node in ordered(targets):
-                if node.level == ROW:
-                    self._row_level(node)
-            self._columns(number, targets)
-            for i, node in enumerate(self.reductions):
-                if self.stage[id(node)] == number + 1:
-                    running = self.emit(f"load {self.type(self.kind)}, ptr %running{i}")
-                    self.names[id(node)] = self.across(node.extra, running)
-        for output in self.outputs:
-            if output.add:
-                for node in ordered([output.value]):
-                    if node.level == ROW:
-                        self._row_level(node)
-                self._add(output)
-        self.names = at_hand
-
-    def _row_level(self, node: Symbol) -> None:
-        if node.op == "input" and id(node) not in self.names:
-            address = self.emit(f"getelementptr {node.kind}, ptr %{node.extra}, i64 {self.n}")
-            self.names[id(node)] = self.spread(self.emit(f"load {node.kind}, ptr {address}"), node.kind)
-        else:
-            self.compute(node)
-
-    def _add(self, output: Output) -> None:
-        value = self.lane(self.operand(output.value, ROW), self.kind, 0)
-        if self.kind == "float":
-            value = self.emit(f"fpext float {value} to double")
-        place = "0" if self.ragged else self.n
-        address = self.emit(f"getelementptr double, ptr %{output.pointer}, i64 {place}")
-        total = self.emit(f"fadd double {self.emit(f'load double, ptr {address}')}, {value}")
-        self.do(f"store double {total}, ptr {address}")
+    def function(self, arguments: Sequence[str], body: Callable[[], None]) -> str:
+        """The LLVM text of a function whose memory slots and step's numbers come before its body."""
+        self._step_level()
+        head, self.lines = self.lines, []
+        body()
+        lines = [f"define void @{KERNEL}({', '.join(arguments)}) {{", "entry:", *self.slots(), *head, *self.lines]
+        return "\n".join([*sorted(self.declared.values()), *lines, "  ret void", "}", ""])
 
     def _columns(self, number: int, targets: list[Symbol]) -> None:
         """One pass over the columns of a row: whole vectors, and where the run is ragged the rest under a mask."""
@@ -242,8 +176,7 @@ class RowKernel(Emitter):
 
     def _mask(self) -> str:
         """Which lanes stand for real columns."""
-        rest = self.spread(self.emit(f"trunc i64 {self.emit(f'sub i64 %units, {self.j}')} to i32"), "i32")
-        return self.emit(f"icmp slt {self.type('i32')} {self.iota}, {rest}")
+        return self.first_lanes(self.emit(f"sub i64 %units, {self.j}"))
 
     def _vector(self, number: int, targets: list[Symbol], masked: bool) -> None:
         """The targets of a pass for one vector of columns."""
@@ -285,31 +218,57 @@ class RowKernel(Emitter):
             self.names[id(node)] = self._load(node.extra, node.kind, mask)
         elif node.op == "column":
             start = self.spread(self.emit(f"trunc i64 {self.j} to i32"), "i32")
-            place = self.emit(f"add {self.type('i32')} {start}, {self.iota}")
+            place = self.emit(f"add {self.type('i32')} {start}, {self.lane_numbers}")
             wide = f"sext {self.type('i32')} {place} to {self.type('i64')}"
             self.names[id(node)] = place if node.kind == "i32" else self.emit(wide)
         else:
             self.compute(node)
 
     def _load(self, pointer: str, kind: str, mask: str) -> str:
-        vector, size = self.type(kind), BYTES[kind]
         address = self.emit(f"getelementptr {kind}, ptr %{pointer}, i64 {self.offset}")
-        if not mask:
-            return self.emit(f"load {vector}, ptr {address}, align {size}")
-        name = f"llvm.masked.load.v{self.lanes}{'f32' if kind == 'float' else 'f64'}.p0"
-        function = self.declare(name, vector, ["ptr", "i32 immarg", self.type("i1"), vector])
-        zero = f"{vector} zeroinitializer"
-        return self.emit(f"call {vector} {function}(ptr {address}, i32 {size}, {self.type('i1')} {mask}, {zero})")
+        return self.load(address, kind, mask)
 
     def _store(self, pointer: str, value: str, mask: str) -> None:
-        vector, size = self.type(self.kind), BYTES[self.kind]
         address = self.emit(f"getelementptr {self.kind}, ptr %{pointer}, i64 {self.offset}")
-        if not mask:
-            self.do(f"store {vector} {value}, ptr {address}, align {size}")
-            return
-        name = f"llvm.masked.store.v{self.lanes}{'f32' if self.kind == 'float' else 'f64'}.p0"
-        function = self.declare(name, "void", [vector, "ptr", "i32 immarg", self.type("i1")])
-        self.do(f"call void {function}({vector} {value}, ptr {address}, i32 {size}, {self.type('i1')} {mask})")
+        self.store(address, value, self.kind, mask)
+
+
+class RunKernel(Passes):
+    """A function over one run of `units` elements that may end anywhere, such as the parameters of a network."""
+
+    ragged = True
+
+    def text(self) -> str:
+        """The LLVM text."""
+        last = [p for p in self.pointers if p in ("scalars", "total")]
+        arguments = [f"ptr %{p}" for p in self.pointers if p not in last] + ["i64 %units"]
+        return self.function(arguments + [f"ptr %{p}" for p in last], self._body)
+
+    def _body(self) -> None:
+        self.row_offset = "0"
+        for number in range(self.last + 1):
+            targets = self.targets(number)
+            for node in ordered(targets):
+                if node.level == ROW:
+                    self.compute(node)
+            self._columns(number, targets)
+            for i, node in enumerate(self.reductions):
+                if self.stage[id(node)] == number + 1:
+                    running = self.emit(f"load {self.type(self.kind)}, ptr %running{i}")
+                    self.names[id(node)] = self.across(node.extra, running)
+        for output in self.outputs:
+            if output.add:
+                self._add(output)
+
+    def _add(self, output: Output) -> None:
+        for node in ordered([output.value]):
+            if node.level == ROW:
+                self.compute(node)
+        value = self.lane(self.operand(output.value, ROW), self.kind, 0)
+        if self.kind == "float":
+            value = self.emit(f"fpext float {value} to double")
+        total = self.emit(f"fadd double {self.emit(f'load double, ptr %{output.pointer}')}, {value}")
+        self.do(f"store double {total}, ptr %{output.pointer}")
 
 
 class StepKernel(Emitter):

@@ -15,7 +15,7 @@ from clearprop.engine.compiled.memory import Memory
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
 from clearprop.losses import Loss
-from clearprop.network import INPUT, Network
+from clearprop.network import INPUT, Layer, Network
 from clearprop.parameters import Block, layout
 
 #: Memory is given out in whole cache lines.
@@ -113,7 +113,7 @@ class Plan:
             row[at.TARGETS] = layer.name in taken
             size = self.batch * int(stride)
             row[at.Z] = row[at.F] = self.work.take(size)
-            if type(layer.f) is not Identity:
+            if type(layer.f) is not Identity and not self._loss_activates(layer):
                 row[at.FORWARD], row[at.PULLBACK] = activation_kernels(layer.f, self.dtype)
                 if (layer.name in (self.losses or ())) or (self.training and reads_z(layer.f)):
                     row[at.F] = self.work.take(size)
@@ -128,6 +128,11 @@ class Plan:
                 row[at.NORM] = self.norms.take(1)
         self._plan_outputs()
 
+    def _loss_activates(self, layer: Layer) -> bool:
+        """Whether the activations of a layer are needed by its loss alone, which then computes them itself."""
+        taken = any(c.source == layer.name for other in self.net.layers for c in other.connections)
+        return self.training and layer.name in (self.losses or ()) and not taken and not layer.dropout
+
     def _plan_outputs(self) -> None:
         """Kernels of the losses, and where the targets are."""
         self.index_rows = y_start = index_start = answer = 0
@@ -135,7 +140,8 @@ class Plan:
             row, y = self.layers[self.index[name]], self.targets[name]
             row[at.OUTPUT], row[at.ANSWER] = number, answer
             answer += len(y) * int(row[at.UNITS])
-            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1)
+            activates = self._loss_activates(self.net[name])
+            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1, activates)
             size = self.batch * int(row[at.STRIDE])
             if row[at.TARGETS]:
                 row[at.LOSS_DELTA] = self.work.take(size)
