@@ -18,7 +18,7 @@ from numba.core import config
 from clearprop.engine.compiled.cache import address
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.tile import tile_along, tile_down
-from clearprop.engine.compiled.vectors import TILE_ROWS
+from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS
 
 #: Steps of the shared dimension taken at a time, so that their part of a panel stays in the first-level cache.
 SWEEP = 256
@@ -31,11 +31,12 @@ def multiply(a, offsets, rows, steps, W, columns, lanes, panel, start, start_row
     """
     for j in range(0, columns, panel):
         width = min(panel, columns - j)
+        tall = TILE_ROWS if width == panel else NARROW_ROWS
         for k in range(0, steps, SWEEP):
             depth = min(SWEEP, steps - k)
             origin, origin_row = (start, start_row) if k == 0 else (c, c_row)
-            for i in range(0, rows, TILE_ROWS):
-                height = min(TILE_ROWS, rows - i)
+            for i in range(0, rows, tall):
+                height = min(tall, rows - i)
                 tile_along(
                     height, width // lanes, a, offsets, i, k, W, j * steps + k * width, width,
                     origin, i * origin_row + j, origin_row, c, i * c_row + j, c_row, depth,
@@ -48,11 +49,12 @@ def multiply_transposed(a, offsets, samples, row, rows, delta, delta_row, vector
     Sample s of A lies at offsets[s], of D at s * delta_row.
     """
     width = vectors * lanes
+    tall = TILE_ROWS if vectors == TILE_VECTORS else NARROW_ROWS
     for s in range(0, samples, SWEEP):
         depth = min(SWEEP, samples - s)
         origin, origin_row = (zeros, 0) if s == 0 else (g, width)
-        for i in range(0, rows, TILE_ROWS):
-            height = min(TILE_ROWS, rows - i)
+        for i in range(0, rows, tall):
+            height = min(tall, rows - i)
             tile_down(
                 height, vectors, a, offsets, s, row + i, delta, s * delta_row, delta_row,
                 origin, i * origin_row, origin_row, g, i * width, width, depth,

@@ -2,6 +2,7 @@
 
 Each step loads one row of B (a few vectors) and multiplies it by one number of each row of A, so a tile of 6 rows and 2
 vectors (4 with 512-bit registers) does 12 (24) fused multiply-adds for 8 (10) loads, as much as the machine can do.
+At the edge of a matrix tiles are narrower, and 8 rows high.
 Rows of A are found through `offsets`, so a batch is read straight from where it lies. S, the start, has a row stride of
 its own: stride 0 spreads one row (a bias, or zeros), the stride of C adds to C.
 
@@ -19,7 +20,7 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic
 
-from clearprop.engine.compiled.vectors import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
+from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
 
 _INDEX = ir.IntType(64)
 
@@ -131,8 +132,8 @@ class _Emitter:
         end, wrong = builder.append_basic_block("tiled"), builder.append_basic_block("no_such_tile")
         chosen = builder.add(builder.mul(self.rows, self.number(TILE_VECTORS + 1)), self.vectors)
         switch = builder.switch(chosen, wrong)
-        for rows in range(1, TILE_ROWS + 1):
-            for vectors in range(1, TILE_VECTORS + 1):
+        for vectors in range(1, TILE_VECTORS + 1):
+            for rows in range(1, (TILE_ROWS if vectors == TILE_VECTORS else NARROW_ROWS) + 1):
                 block = builder.append_basic_block(f"tile_{rows}x{vectors}")
                 switch.add_case(self.number(rows * (TILE_VECTORS + 1) + vectors), block)
                 builder.position_at_end(block)

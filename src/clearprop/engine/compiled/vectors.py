@@ -10,6 +10,8 @@ from numba.core import config
 
 #: Rows of a tile: with TILE_VECTORS vectors each they fill the registers, and leave some for the operands.
 TILE_ROWS = 6
+#: Rows of a narrower tile, so that enough sums are under way at a time; more would have no pointers in registers.
+NARROW_ROWS = 8
 
 
 def _host_has(feature: str) -> bool:
