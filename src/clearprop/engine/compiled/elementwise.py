@@ -102,8 +102,8 @@ def loss_kernel(
 
     Adds w_n l_n to values (float64) and writes w_n dl/dz to delta, which must not overlap another array. With
     `indices`, the targets are class indices (int64) in y_index, else the rows of y; the other one is not looked at.
-    With `activates` it computes a = f(z) itself and does not look at the array: what both need, such as exp(z), is
-    computed once.
+    A row whose outputs are not finite has the loss NaN, also where the loss is computed from z alone. With `activates`
+    it computes a = f(z) itself and does not look at the array: what both need, such as exp(z), is computed once.
     """
     if PLAIN:
         return register(_plain_loss(loss, activation, indices, activates))
@@ -117,6 +117,7 @@ def loss_kernel(
     weights = graph.input("weights", ROW, flat=True)
     with _compiling(loss, "value and delta"):
         value, delta = loss.value_and_delta(activation, z, a, y)
+        value = value + reduce_row("sum", 0 * a, axis=-1)  # NaN where an output is not finite
         value = convert(as_symbol(weights * value, graph), graph.kind)
         outputs = [_stored(graph, "delta", weights[:, None] * delta), Output("values", value, add=True)]
     pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
@@ -252,7 +253,7 @@ def _plain_loss(loss: Loss, activation: Activation, indices: bool, activates: bo
         a = activation.function(z) if activates else a
         targets = y_index[:rows] if indices else _table(y, rows, units, stride)
         value, unweighted = loss.value_and_delta(activation, z, a, targets)
-        values[:rows] += weights[:rows] * value
+        values[:rows] += weights[:rows] * (value + (0 * a).sum(axis=1))  # NaN where an output is not finite
         delta[...] = weights[:rows, None] * unweighted
 
     return kernel

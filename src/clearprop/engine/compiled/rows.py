@@ -5,7 +5,6 @@ Rows do not depend on each other, so each thread sweeps its own.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
@@ -81,15 +80,6 @@ def are_finite(numbers, start, count):
 
 
 @njit(error_model="numpy")
-def refuse_outputs(m, f, first, rows, units, stride):
-    """The loss of a row whose outputs are not finite is no number, also where it is computed from z alone."""
-    if not are_finite(m.work, f, rows * stride):
-        for n in range(rows):
-            if not are_finite(m.work, f + n * stride, units):
-                m.values[first + n] = np.nan
-
-
-@njit(error_model="numpy")
 def losses(m, begin, first, rows):
     """Weighted loss of each row, and delta of each output layer."""
     for n in range(rows):
@@ -119,7 +109,6 @@ def losses(m, begin, first, rows):
             m.work, (of_layer(m, layer, at.DELTA) if delta == -1 else delta) + here,
             m.values, first, rows, units, stride,
         )  # fmt: skip
-        refuse_outputs(m, of_layer(m, layer, at.F) + here, first, rows, units, stride)
 
 
 @njit(error_model="numpy")
