@@ -58,8 +58,9 @@ def remembered(make: Callable[..., Any]) -> Any:
     kept = lru_cache(maxsize=1024, typed=True)(make)
 
     @wraps(make)
-    def call(*given: Any) -> Any:
-        return kept(*given) if _is_fixed(given) else make(*given)
+    def call(*given: Any, **named: Any) -> Any:
+        fixed = _is_fixed((*given, *named.values()))
+        return kept(*given, **named) if fixed else make(*given, **named)
 
     return call
 

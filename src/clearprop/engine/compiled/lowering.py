@@ -51,7 +51,7 @@ def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
     return stage
 
 
-class Passes(Emitter):
+class Columns(Emitter):
     """The passes over the columns of one row of arrays.
 
     A row is padded to whole vectors, unless it is `ragged`, and so may end anywhere. `apart` says that no result
@@ -233,7 +233,7 @@ class Passes(Emitter):
         self.store(address, value, self.kind, mask)
 
 
-class RunKernel(Passes):
+class RunKernel(Columns):
     """A function over one run of `units` elements that may end anywhere, such as the parameters of a network."""
 
     ragged = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numba.core import config
 
@@ -9,6 +11,7 @@ from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.helpers import call_helper
 from clearprop.engine.compiled.memory import Memory, address_of, table_of
+from clearprop.engine.compiled.pace import Pace
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.step import run_epoch
 from clearprop.engine.compiled.transfer import read_parameters
@@ -38,7 +41,9 @@ class Passes:
     ) -> None:
         batch = min(batch, objective.samples)
         self.params, self.samples = params, objective.samples
-        self.threads = 1 if config.DISABLE_JIT else threads or _useful_threads(params, batch)
+        most = 1 if config.DISABLE_JIT else threads or get_threads()
+        self.pace = Pace(most, 6 * batch * params.flat.size, fixed=threads is not None)
+        self.threads = self.pace.threads  # at most
         self.plan = Plan(
             params.net, params.dtype, batch, self.threads, purpose, objective.losses, dict(objective.targets)
         )
@@ -81,9 +86,11 @@ class Passes:
             table = self._table.copy()
             table[_PLACES] = [address_of(array) for array in given]
         read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
-        for _ in range(self.threads - 1):
+        threads, start = self.pace.threads, time.perf_counter()
+        for _ in range(threads - 1):
             call_helper(run_epoch, table, m.work, steps, 0, kept=(m, given))
-        run_epoch(table, m.work, steps, self.threads)
+        run_epoch(table, m.work, steps, threads)
+        self.pace.record((time.perf_counter() - start) / steps)
         return m.results.tolist()
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
@@ -111,12 +118,3 @@ def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
     if len(arrays) == 1 and arrays[0].flags.writeable:
         return np.ascontiguousarray(arrays[0], dtype).ravel()
     return np.concatenate([array.ravel() for array in arrays], dtype=dtype)
-
-
-#: Floating-point operations of a step that keep one thread busy long enough to be worth waking another.
-WORTH_A_THREAD = 800_000
-
-
-def _useful_threads(params: Parameters, batch: int) -> int:
-    """As many threads as may be used, and fewer where a step is too small to be shared out."""
-    return max(1, min(get_threads(), 6 * batch * params.flat.size // WORTH_A_THREAD))

@@ -6,11 +6,11 @@ row: it is computed once for all of them, where a vector per row would hold the 
 
 from __future__ import annotations
 
-from clearprop.engine.compiled.lowering import Output, Passes, ordered
+from clearprop.engine.compiled.lowering import Columns, Output, ordered
 from clearprop.engine.compiled.tracing import ELEMENT, ROW, Symbol
 
 
-class RowKernel(Passes):
+class RowKernel(Columns):
     """A function over the rows of arrays (rows, units) that lie `stride` elements apart.
 
     Rows are padded to whole vectors; zeros are written to the padding of results, and what is read from padding
