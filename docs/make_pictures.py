@@ -14,7 +14,11 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 #: The pages whose code saves pictures.
-PAGES = ("tutorials/from-perceptron-to-network.md", "how-to/draw-a-network.md")
+PAGES = (
+    "tutorials/from-perceptron-to-network.md",
+    "how-to/draw-a-network.md",
+    "explanation/networks-of-1986.md",
+)
 
 
 def make(folder: Path) -> None:

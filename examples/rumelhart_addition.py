@@ -20,6 +20,7 @@ from clearprop import views
 X = np.array([[i >> k & 1 for k in (3, 2, 1, 0)] for i in range(16)], dtype=float)
 TOTAL = (X @ [2, 1, 2, 1]).astype(int)
 Y = np.array([[total >> k & 1 for k in (2, 1, 0)] for total in TOTAL], dtype=float)
+SUMS = sorted(((i >> 2, i & 3) for i in range(16)), key=sum)
 SPREAD = {"initializer": cp.Uniform(-0.5, 0.5), "bias_initializer": cp.Uniform(-0.5, 0.5)}
 MOST_SWEEPS = 1500
 
@@ -41,6 +42,12 @@ def learn(net: cp.Network, seed: int) -> tuple[cp.Parameters, int | None]:
         epochs=MOST_SWEEPS, callbacks=solved,
     )  # fmt: skip
     return params, history.epochs if history.epochs < MOST_SWEEPS else None
+
+
+def by_total(params: cp.Parameters) -> np.ndarray:
+    """The hidden activations of each sum, ordered by its total, (16, hidden)."""
+    a = cp.backpropagate(params.net, params, X, Y, loss="squared_error")["hidden"].a
+    return a[np.argsort(TOTAL, kind="stable")]
 
 
 def knows_total(params: cp.Parameters) -> bool:
@@ -68,13 +75,17 @@ def main(seeds: int = 30) -> dict:
             "told apart": told,
             "params": [params for params, _ in solved],
         }
+    if not result[6]["params"]:
+        return {}
     print(f"hidden units tell the seven totals apart in {result[6]['told apart']:.0%} of the 4-6-3 that solve it")
     return result
 
 
 def draw(result: dict) -> views.Figure:
-    """The weights of the first network with six hidden units that solves it."""
-    return views.hinton(result[6]["params"][0], names={"input": ["twos", "ones", "twos'", "ones'"]})
+    """What six hidden units make of the totals 0 to 6, in the first two networks that solve it."""
+    shown = {f"hidden units, network {n}": by_total(params) for n, params in enumerate(result[6]["params"][:2])}
+    names = {"rows": [f"{a} + {b} = {a + b}" for a, b in SUMS]}
+    return views.hinton(shown, names, title="Addition: the hidden units by the total")
 
 
 if __name__ == "__main__":

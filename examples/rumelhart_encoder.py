@@ -51,6 +51,9 @@ def main(seeds: int = 30) -> dict:
     """Train from many starts; return how many solve it, how fast, and their codes."""
     runs = [learn(seed) for seed in range(seeds)]
     solved = [(params, sweeps) for params, sweeps in runs if sweeps is not None]
+    if not solved:
+        print(f"none of {seeds} starts solves it")
+        return {}
     median = float(np.median([sweeps for _, sweeps in solved]))
     codes = [code(params) for params, _ in solved]
     binary = float(np.mean([len(np.unique(c > 0.5, axis=0)) == 8 for c in codes]))
@@ -70,8 +73,10 @@ def main(seeds: int = 30) -> dict:
 
 
 def draw(result: dict) -> views.Figure:
-    """The weights of the first start that solves it: each column of the first layer is one bit of the code."""
-    return views.hinton(result["params"][0])
+    """The codes of the first four starts that solve it: what the hidden units make of each pattern."""
+    codes = {f"code {n}": code(params) for n, params in enumerate(result["params"][:4])}
+    names = {"rows": [f"pattern {n}" for n in range(8)]}
+    return views.hinton(codes, names, title="The encoder: codes of eight patterns in three hidden units")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,9 @@ def main(seeds: int = 30) -> dict:
     """Train from many starts; return how many solve it, how fast, and which inputs each output has learnt to heed."""
     runs = [learn(seed) for seed in range(seeds)]
     solved = [(params, sweeps) for params, sweeps in runs if sweeps is not None]
+    if not solved:
+        print(f"none of {seeds} starts solves it")
+        return {}
     median = float(np.median([sweeps for _, sweeps in solved]))
     tables = np.array([dependence(params) for params, _ in solved])
     heeds = np.mean([(np.abs(p["hidden"].W["input"][3]) > 1).sum() for p, _ in solved])
@@ -71,8 +74,10 @@ def main(seeds: int = 30) -> dict:
 
 
 def draw(result: dict) -> views.Figure:
-    """The weights of the first start that solves it."""
-    return views.hinton(result["params"][0], names={"input": ["bit 0", "bit 1", "bit 2", "flag"]})
+    """How much each output changes with each input, for the first four starts that solve it."""
+    shown = {f"network {n}": dependence(params).T for n, params in enumerate(result["params"][:4])}
+    names = {"rows": ["bit 0", "bit 1", "bit 2", "flag"], "columns": ["output 0", "output 1", "output 2"]}
+    return views.hinton(shown, names, title="Negation: how much an output changes when an input is flipped")
 
 
 if __name__ == "__main__":

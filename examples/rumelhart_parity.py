@@ -58,6 +58,9 @@ def main(seeds: int = 30) -> dict:
     """Train from many starts; return how many solve it, how fast, and how they count."""
     runs = [learn(seed) for seed in range(seeds)]
     solved = [(params, sweeps) for params, sweeps in runs if sweeps is not None]
+    if not solved:
+        print(f"none of {seeds} starts solves it")
+        return {}
     median = float(np.median([sweeps for _, sweeps in solved]))
     found = [counting(params) for params, _ in solved]
     agree, on = np.mean([a for a, _ in found]), np.mean([on for _, on in found], axis=0)
@@ -75,7 +78,8 @@ def main(seeds: int = 30) -> dict:
 
 def draw(result: dict) -> views.Figure:
     """The weights of the start whose signs agree best."""
-    return views.hinton(max(result["params"], key=lambda params: counting(params)[0]))
+    best = max(result["params"], key=lambda params: counting(params)[0])
+    return views.hinton(best, title="Parity: four units that count")
 
 
 if __name__ == "__main__":

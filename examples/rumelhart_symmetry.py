@@ -52,10 +52,13 @@ def main(seeds: int = 30) -> dict:
     """Train from many starts; return how many solve it, how fast, and the ratios of their weights."""
     runs = [learn(seed) for seed in range(seeds)]
     solved = [(params, sweeps) for params, sweeps in runs if sweeps is not None]
+    if not solved:
+        print(f"none of {seeds} starts solves it")
+        return {}
     median = float(np.median([sweeps for _, sweeps in solved]))
     found = [structure(params) for params, _ in solved]
     doubling = [ratio for _, ratio in found if np.allclose(ratio, [[1], [2], [4]], rtol=0.1)]
-    ratios = np.mean(doubling, axis=(0, 2))
+    ratios = np.mean(doubling, axis=(0, 2)) if doubling else np.full(3, np.nan)
     print(f"{len(solved)} of {seeds} starts solve it, in {median:.0f} sweeps (median)")
     print(f"{len(doubling)} of them have weights of sizes 1 : {ratios[1]:.2f} : {ratios[2]:.2f} (mean)")
     print(f"mirrored weights are equal and opposite to {max(a for a, _ in found):.1%} of the largest, at worst")
@@ -71,7 +74,7 @@ def main(seeds: int = 30) -> dict:
 
 def draw(result: dict) -> views.Figure:
     """The weights of the first start that solves it."""
-    return views.hinton(result["params"][0])
+    return views.hinton(result["params"][0], title="Symmetry: equal and opposite about the middle, 1 : 2 : 4")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,9 @@ def main(seeds: int = 30) -> dict:
     """Train from many starts; return how many solve it, how fast, and which detectors form."""
     runs = [learn(seed) for seed in range(seeds)]
     solved = [(params, sweeps) for params, sweeps in runs if sweeps is not None]
+    if not solved:
+        print(f"none of {seeds} starts solves it")
+        return {}
     median = float(np.median([sweeps for _, sweeps in solved]))
     kinds = [kind(params) for params, _ in solved]
     shares = {name: kinds.count(name) / len(kinds) for name in sorted(set(kinds))}
@@ -106,16 +109,12 @@ def main(seeds: int = 30) -> dict:
 
 
 def draw(result: dict) -> views.Figure:
-    """The shared field of a detector of each of the first starts that solve it."""
-    return fields(result["params"][:4])
-
-
-def fields(found: list[cp.Parameters]) -> views.Figure:
-    """The nine weights of detectors as 3 x 3 squares."""
-    net = cp.Network(3, [cp.Layer(f"detector {n}", 3, bias=False, sources="input") for n in range(len(found))],
-                     outputs=[f"detector {n}" for n in range(len(found))])  # fmt: skip
-    shown = {f"detector {n}": {"input": p["detectors"].W["input"][:9].reshape(3, 3)} for n, p in enumerate(found)}
-    return views.hinton(net.initialize(given=shown))
+    """The shared 3 x 3 field of the detectors of the first eight starts that solve it, and what kind each is."""
+    found = result["params"][:8]
+    fields = [params["detectors"].W["input"][:9].reshape(3, 3) for params in found]
+    shown = {f"{n}: {kind(params)}": field for n, (params, field) in enumerate(zip(found, fields, strict=True))}
+    names = {"rows": ["", "", ""], "columns": ["", "", ""]}
+    return views.hinton(shown, names, title="T or C: the weights that all 25 detectors share")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ uniform in [-1, 1], drawn from the seed; solved means every output within 0.2 of
 Run it: python examples/rumelhart_xor.py
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 import clearprop as cp
@@ -63,6 +65,9 @@ def main(seeds: int = 30) -> dict:
     for name, net in (("two hidden units", TWO_HIDDEN), ("one hidden unit, direct links", DIRECT_LINKS)):
         runs = [learn(net, seed) for seed in range(seeds)]
         solved = [(params, sweeps) for params, sweeps in runs if sweeps is not None]
+        if not solved:
+            print(f"{name}: none of {seeds} starts solves it")
+            return {}
         median = float(np.median([sweeps for _, sweeps in solved]))
         print(f"{name}: {len(solved)} of {seeds} starts solve it, in {median:.0f} sweeps (median)")
         result[name] = {
@@ -80,8 +85,12 @@ def main(seeds: int = 30) -> dict:
 
 
 def draw(result: dict) -> views.Figure:
-    """The space of the two hidden units of the first start that solves it."""
-    return views.hidden_space(result["two hidden units"]["params"][0], X, Y, "hidden")
+    """The first start that solves it: the space of two hidden units, and the network with direct links on (1, 1)."""
+    space = views.hidden_space(result["two hidden units"]["params"][0], X, Y, "hidden")
+    params = result["one hidden unit, direct links"]["params"][0]
+    direct = views.network(cp.backpropagate(DIRECT_LINKS, params, X, Y, loss="squared_error"), sample=3)
+    drawing = replace(direct.panels[0], title="One hidden unit and direct links, both inputs on")
+    return views.Figure("Exclusive or", (*space.panels, drawing), space.note, space.legend)
 
 
 if __name__ == "__main__":

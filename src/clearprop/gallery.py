@@ -40,6 +40,10 @@ class Script:
         if picture is not None and "draw" not in functions:
             raise ArgumentError(f"picture: {self.name} draws none.")
         result = main() if seeds is None else main(check_integer(seeds, "seeds"))
+        if picture is not None and not result:
+            raise ArgumentError(
+                "picture: no start solved the problem, so nothing was learnt to be drawn; try more seeds."
+            )
         if picture is not None:
             functions["draw"](result).save(picture)
         return result

@@ -333,6 +333,23 @@ def test_many_links_through_a_lane_keep_the_drawing_small():
     assert views.network(trace).panels[0].height < 12 * 116 + 300  # 48 links through one lane
 
 
+def test_hinton_of_any_matrices():
+    figure = views.hinton({"code": [[4.0, -1.0]], "other": np.eye(2)}, {"columns": ["a", "b"]}, title="Codes")
+    root = parsed(figure)
+    assert (figure.title, [panel.title for panel in figure.panels]) == ("Codes", ["code", "other"])
+    assert {"a", "b"} <= set(texts(root))
+    assert float(classed(root, "plus-sign")[0].get("width", 0)) == 25  # 4 is the largest
+    for given, said in (
+        ({}, "hinton: expected matrices by title, got []"),
+        ({"a": np.ones((2, 2, 2))}, "of shapes [(2, 2, 2)]"),
+        ({"a": [[np.nan]]}, "hinton: a: nan at row 0, column 0"),
+        ({"a": np.eye(3)}, 'names: expected 3 columns for "a", got'),
+    ):
+        with pytest.raises(cp.errors.ClearpropError) as caught:
+            views.hinton(given, {"columns": ["x"]})
+        assert said in str(caught.value)
+
+
 def test_columns_of_a_hinton_diagram_have_their_names():
     net = cp.Network.sequential(2, 3, output="softmax")
     figure = views.hinton(net.initialize(seed=0), names={"output": ["setosa", "versicolor", "virginica"]})

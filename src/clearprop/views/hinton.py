@@ -4,38 +4,71 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from clearprop.checks import check_finite
 from clearprop.derivation.names import Names, Unit
+from clearprop.errors import ArgumentError
 from clearprop.network import INPUT, Layer
 from clearprop.parameters import Parameters
 from clearprop.report.svg import coordinate, element, number, shorten, text_width
 from clearprop.views.figure import Figure, Panel, swatch
 from clearprop.views.given import check_parameters
 
+_SIGNS = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
+_SIDES = ("rows", "columns")
 _LARGEST_CELL, _SMALLEST_CELL, _WIDE = 26.0, 3.0, 420.0
 
 
-def hinton(params: Parameters, names: Mapping[str, Sequence[str]] | None = None) -> Figure:
+def hinton(
+    subject: Parameters | Mapping[str, Any],
+    names: Mapping[str, Sequence[str]] | None = None,
+    title: str = "",
+) -> Figure:
     """Draw every weight as a square: its area is the size, its colour the sign; all layers share one scale.
 
     A row for each unit of the source, a column for each unit of the layer, and the biases as a row of their own.
-    `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises DataError for weights that are not
-    finite. After Hinton and Shallice 1991.
+    `names` are names of units by layer, such as {"input": ["age", "income"]}. Any matrices can be drawn in the same
+    way, given by their titles; `names` then has those of the "rows" and of the "columns". Raises ArgumentError or
+    DataError for numbers that are not there or not finite. After Hinton and Shallice 1991.
 
     >>> import clearprop as cp
     >>> from clearprop import views
     >>> [panel.title for panel in views.hinton(cp.Network.sequential(2, 3, 1).initialize(seed=0)).panels]
     ['hidden ← input', 'output ← hidden']
+    >>> [panel.title for panel in views.hinton({"code": [[1.0, -1.0], [0.5, 0.0]]}).panels]
+    ['code']
     """
-    net, known = check_parameters(params, "hinton").net, Names(params.net, names or {})
+    if isinstance(subject, Mapping):
+        return _matrices(subject, names or {}, title or "Numbers")
+    params = check_parameters(subject, "hinton")
+    net, known = params.net, Names(params.net, names or {})
     largest = float(np.abs(params.flat).max(initial=0.0)) or 1.0
     panels = [panel for layer in net.layers for panel in _layer(params, layer, known, largest)]
-    legend = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
     note = f"A square for each weight, its area the size; the largest is {number(largest)} in size. Biases last."
-    return Figure("Weights", tuple(panels), note, legend)
+    return Figure(title or "Weights", tuple(panels), note, _SIGNS)
+
+
+def _matrices(given: Mapping[str, Any], names: Mapping[str, Sequence[str]], title: str) -> Figure:
+    """A panel for each matrix."""
+    matrices = {name: np.atleast_2d(np.asarray(matrix, float)) for name, matrix in given.items()}
+    if not matrices or any(matrix.ndim != 2 or not matrix.size for matrix in matrices.values()):
+        raise ArgumentError(f"hinton: expected matrices by title, got {list(given)!r} of shapes "
+                            f"{[np.shape(matrix) for matrix in given.values()]}.")  # fmt: skip
+    largest = max(float(np.abs(matrix).max()) for matrix in matrices.values()) or 1.0
+    panels = []
+    for name, matrix in matrices.items():
+        check_finite(matrix, f"hinton: {name}")
+        sides = {side: list(names.get(side, map(str, range(count)))) for side, count in zip(_SIDES, matrix.shape, strict=True)}
+        for side, count in zip(_SIDES, matrix.shape, strict=True):
+            if len(sides[side]) != count:
+                raise ArgumentError(f'names: expected {count} {side} for "{name}", got {sides[side]!r}.')
+        panels.append(_panel(name, matrix, None, sides["rows"], sides["columns"], largest))
+    note = f"A square for each number, its area the size; the largest is {number(largest)} in size."
+    return Figure(title, tuple(panels), note, _SIGNS, columns=4)
 
 
 def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> list[Panel]:
