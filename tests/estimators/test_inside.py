@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import pickle
 
@@ -203,6 +204,30 @@ def test_callbacks_in_scikit_learns_protocol(solver):
     assert recorder.ended
     assert not hasattr(model, "_callback_fit_ctx")
     assert regressor(max_iter=3).set_callbacks(ProgressBar()).fit(X, Y).n_iter_ == 3
+
+
+class Counter(Recorder):
+    """Counts the epochs of each network."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        super().__init__()
+        self.epochs = collections.Counter()
+
+    def on_fit_task_end(self, estimator, context, **_):
+        if context.task_name == "epoch":
+            self.epochs[context.parent.task_id] += 1
+        return False
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_callbacks_see_the_epochs_of_each_network_of_an_ensemble(jobs):
+    counter = Counter()
+    model = classifier(n_networks=3, n_jobs=jobs, max_iter=4).set_callbacks(counter).fit(X, LABELS)
+    assert counter.epochs == {0: 4, 1: 4, 2: 4}
+    assert not any(getattr(member, "_skl_callbacks", []) for member in model.members_)
+    classifier(n_networks=2, max_iter=2).set_callbacks(ProgressBar()).fit(X, LABELS)
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         self.n_outputs_ = sum(units for units, _, _ in self._outputs())
         if self.n_networks > 1:
             hooks = Hooks(self, X, y, sample_weight, dict)
-            ensemble.fit_members(self, data, watched, incremental)
+            ensemble.fit_members(self, data, watched, incremental, hooks)
             hooks.end()
             return self
         fit = Fit(self, data, watched, first=first, partial=incremental)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,11 +44,13 @@ class OptimizerState:
 
 
 class Hooks:
-    """scikit-learn's callbacks, if any are set: a task for the fit, and one for each epoch."""
+    """scikit-learn's callbacks, if any are set: a task for the fit, and one for each epoch or each member."""
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, model: Callable[[], dict[str, Any]]) -> None:
         self.estimator, self.model = estimator, model
-        self.root = estimator._init_callback_context(max_subtasks=int(estimator.max_iter))
+        several = estimator.n_networks > 1
+        tasks = int(estimator.n_networks if several else estimator.max_iter)
+        self.root = estimator._init_callback_context(max_subtasks=tasks, sequential_subtasks=not several)
         self.active = bool(getattr(estimator, "_skl_callbacks", None))
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.data = {"X": X, "y": y, "metadata": metadata}
@@ -65,6 +68,13 @@ class Hooks:
         return self.active and self.task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=self.model, **self.data
         )
+
+    @contextmanager
+    def member(self, number: int, member: Any) -> Iterator[None]:
+        """Inside, a network of an ensemble is trained, which is a task of its own."""
+        task = self.root.subcontext(task_name="network", task_id=number)
+        with task.propagate_callback_context(member):
+            yield
 
     def end(self) -> None:
         self.root.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=self.model, **self.data)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from clearprop.engine.cores import at_most, get_threads
 
 
-def fit_members(estimator: Any, data: Any, held: Any, incremental: bool) -> None:
+def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: Any) -> None:
     """Train the members (or go on with them) on checked rows, and leave them in `members_`."""
     est = estimator
     members = getattr(est, "members_", None)
@@ -24,7 +24,7 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool) -> None
     inner = max(1, get_threads() // workers)  # so that workers times inner threads fit the cores
     with threadpool_limits(limits=inner if workers > 1 else None):
         trained: Any = Parallel(n_jobs=workers, prefer="threads")(
-            delayed(_fit_one)(member, est, data, held, incremental, inner) for member in members
+            delayed(_fit_one)(i, member, est, data, held, incremental, hooks, inner) for i, member in enumerate(members)
         )
     est.members_ = list(trained)
     est.n_iter_ = max(member.n_iter_ for member in est.members_)
@@ -38,8 +38,10 @@ def _member(estimator: Any, seed: int) -> Any:
     return member.set_params(**settings).set_callbacks()
 
 
-def _fit_one(member: Any, estimator: Any, data: Any, held: Any, incremental: bool, threads: int) -> Any:
-    with at_most(threads):
+def _fit_one(
+    i: int, member: Any, estimator: Any, data: Any, held: Any, incremental: bool, hooks: Any, threads: int
+) -> Any:
+    with at_most(threads), hooks.member(i, member):
         return member._fit_checked(estimator, data, held, incremental)
 
 
