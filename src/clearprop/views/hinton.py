@@ -19,7 +19,6 @@ from clearprop.views.figure import Figure, Panel, swatch
 from clearprop.views.given import check_parameters
 
 _SIGNS = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
-_SIDES = ("rows", "columns")
 _LARGEST_CELL, _SMALLEST_CELL, _WIDE = 26.0, 3.0, 420.0
 
 
@@ -62,13 +61,19 @@ def _matrices(given: Mapping[str, Any], names: Mapping[str, Sequence[str]], titl
     panels = []
     for name, matrix in matrices.items():
         check_finite(matrix, f"hinton: {name}")
-        sides = {side: list(names.get(side, map(str, range(count)))) for side, count in zip(_SIDES, matrix.shape, strict=True)}
-        for side, count in zip(_SIDES, matrix.shape, strict=True):
-            if len(sides[side]) != count:
-                raise ArgumentError(f'names: expected {count} {side} for "{name}", got {sides[side]!r}.')
-        panels.append(_panel(name, matrix, None, sides["rows"], sides["columns"], largest))
+        rows, columns = matrix.shape
+        sides = (_side(names, "rows", rows, name), _side(names, "columns", columns, name))
+        panels.append(_panel(name, matrix, None, *sides, largest))
     note = f"A square for each number, its area the size; the largest is {number(largest)} in size."
     return Figure(title, tuple(panels), note, _SIGNS, columns=4)
+
+
+def _side(names: Mapping[str, Sequence[str]], side: str, count: int, matrix: str) -> list[str]:
+    """The names of the rows or the columns of a matrix; numbers where there are none."""
+    found = list(names.get(side, map(str, range(count))))
+    if len(found) != count:
+        raise ArgumentError(f'names: expected {count} {side} for "{matrix}", got {found!r}.')
+    return found
 
 
 def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> list[Panel]:
