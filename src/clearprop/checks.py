@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from clearprop.errors import ArgumentError, DataError, ShapeError
 
@@ -123,9 +124,31 @@ def check_finite(array: np.ndarray, name: str) -> None:
     )
 
 
+def dense(X: Any) -> Any:
+    """A sparse matrix as an array, for what looks at every input; an array as it is.
+
+    >>> dense(csr_array([[0, 2]]))
+    array([[0, 2]])
+    """
+    return X.toarray() if issparse(X) else X
+
+
 def check_inputs(X: Any, inputs: int, dtype: np.dtype, name: str = "X") -> np.ndarray:
-    """`X` as a finite matrix (n samples, `inputs`) with at least one row."""
-    array = check_array(X, name, dtype)
+    """`X` as a finite array (n samples, `inputs`) with at least one row.
+
+    >>> check_inputs([[1, 2]], 2, np.dtype(np.float64))
+    array([[1., 2.]])
+    """
+    return dense(check_dense_or_csr(X, inputs, dtype, name))
+
+
+def check_dense_or_csr(X: Any, inputs: int, dtype: np.dtype, name: str = "X") -> Any:
+    """`X` as a finite matrix (n samples, `inputs`) with at least one row; a sparse one comes back as a csr_array.
+
+    >>> check_dense_or_csr([[1, 2]], 2, np.dtype(np.float64))
+    array([[1., 2.]])
+    """
+    array = _check_csr(X, name, dtype) if issparse(X) else check_array(X, name, dtype)
     if array.ndim != 2:
         hint = f" One sample is {name}.reshape(1, -1), one column {name}.reshape(-1, 1)." if array.ndim == 1 else ""
         raise ShapeError(f"{name}: expected shape (n samples, {inputs} inputs), got {array.shape}.{hint}")
@@ -136,8 +159,36 @@ def check_inputs(X: Any, inputs: int, dtype: np.dtype, name: str = "X") -> np.nd
         )
     if array.shape[0] == 0:
         raise DataError(f"{name}: expected at least one row, got an empty table of shape {array.shape}.")
-    check_finite(array, name)
+    if isinstance(array, csr_array):
+        _check_finite_csr(array, name)
+    else:
+        check_finite(array, name)
     return array
+
+
+def _check_csr(X: Any, name: str, dtype: np.dtype) -> csr_array:
+    """A sparse matrix by rows, with their columns in rising order and none of them twice; copied only for that."""
+    if X.dtype.kind not in "fiub":
+        raise DataError(f"{name}: expected numbers, got a sparse matrix of type {X.dtype}.")
+    if X.ndim != 2:
+        raise ShapeError(f"{name}: expected a sparse matrix of two dimensions, got shape {X.shape}.")
+    with np.errstate(over="ignore"):
+        rows = csr_array(X).astype(dtype, copy=False)
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
+
+
+def _check_finite_csr(rows: csr_array, name: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(rows.data))
+    if len(bad):
+        row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
+        raise DataError(
+            f"{name}: {rows.data[bad[0]]} at row {row}, column {rows.indices[bad[0]]} ({len(bad)} such "
+            f"value{'s' if len(bad) > 1 else ''} in all). "
+            "Expected finite numbers: remove these rows, or fill the values in."
+        )
 
 
 def check_sample_weight(weights: Any, samples: int, dtype: np.dtype) -> np.ndarray | None:

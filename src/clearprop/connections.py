@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 
 from clearprop.errors import NetworkError
 from clearprop.initializers import Initializer, as_initializer
@@ -130,7 +131,7 @@ class Direct(Connection):
 
     def forward(self, a: Array, W: Array) -> Array:
         """The activations themselves."""
-        return a
+        return a.toarray() if issparse(a) else a
 
     def backward(self, delta: Array, W: Array) -> Array:
         """The delta itself."""

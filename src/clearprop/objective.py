@@ -7,13 +7,13 @@ given) and l_n is the loss of sample n, summed over the outputs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from clearprop.backprop import Backward, Forward, backward, forward, loss_and_delta
-from clearprop.checks import check_choice, check_inputs, check_sample_weight
+from clearprop.checks import check_choice, check_dense_or_csr, check_sample_weight, dense
 from clearprop.errors import ArgumentError, suggest
 from clearprop.losses import Loss, as_loss
 from clearprop.network import Network
@@ -25,7 +25,10 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Objective:
-    """Checked data (X, targets by output layer, sample weights), a loss for each output, and the reduction."""
+    """Checked data (X, targets by output layer, sample weights), a loss for each output, and the reduction.
+
+    X is an array (n, inputs), or a csr_array of SciPy.
+    """
 
     net: Network
     losses: Mapping[str, Loss]
@@ -37,7 +40,11 @@ class Objective:
     @property
     def samples(self) -> int:
         """Number of rows n."""
-        return len(self.X)
+        return self.X.shape[0]
+
+    def dense(self) -> Objective:
+        """The same with X as an array, where it is sparse."""
+        return replace(self, X=dense(self.X))
 
     @property
     def total_weight(self) -> float:
@@ -46,7 +53,7 @@ class Objective:
 
     def plain_weights(self, rows: Any) -> np.ndarray:
         """The sample weights w_n of a batch, (n,)."""
-        return np.ones(len(self.X[rows]), self.X.dtype) if self.sample_weight is None else self.sample_weight[rows]
+        return np.ones(self.X[rows].shape[0], self.X.dtype) if self.sample_weight is None else self.sample_weight[rows]
 
     def weights(self, rows: Any) -> np.ndarray:
         """What each l_n of a batch is multiplied by, (n,): w_n, divided by the batch's sum of weights for "mean"."""
@@ -91,14 +98,14 @@ def prepare(
     """Check what a caller hands in and put it in order; the data is copied only to change its precision."""
     check_params(net, params)
     check_choice(reduction, "reduction", ("mean", "sum"))
-    X = check_inputs(X, net.inputs, params.dtype, names[0])
+    X = check_dense_or_csr(X, net.inputs, params.dtype, names[0])
     outputs = tuple(net.outputs or ())
     losses = {name: as_loss(given, _where("loss", name, outputs)) for name, given in _by_output(loss, outputs, "loss")}
     targets = {}
     for name, given in _by_output(y, outputs, names[1]):
         where = _where(names[1], name, outputs)
-        targets[name] = losses[name].check_targets(given, len(X), net[name].units, params.dtype, where)
-    return Objective(net, losses, X, targets, check_sample_weight(sample_weight, len(X), params.dtype), reduction)
+        targets[name] = losses[name].check_targets(given, X.shape[0], net[name].units, params.dtype, where)
+    return Objective(net, losses, X, targets, check_sample_weight(sample_weight, X.shape[0], params.dtype), reduction)
 
 
 def _where(what: str, name: str, outputs: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.backprop import Forward, forward
-from clearprop.checks import check_inputs
+from clearprop.checks import check_dense_or_csr
 from clearprop.errors import DataError, NetworkError, suggest
 from clearprop.losses import Loss
 from clearprop.network import Network
@@ -132,10 +132,10 @@ def backpropagate(
 ) -> Trace:
     """One forward sweep and one backward sweep over all rows, with everything they saw.
 
-    X (n samples, i inputs), y as the loss takes it ((n, o units), or class indices (n,) for cross-entropy; a dict by
-    output layer where there are several), sample_weight (n,). Parameters stay as they are, dropout is off.
-    Raises ShapeError, DataError or ArgumentError for what cannot be used, and DataError for rows whose trace would not
-    fit into memory.
+    X (n samples, i inputs), an array or a sparse matrix of SciPy, y as the loss takes it ((n, o units), or class
+    indices (n,) for cross-entropy; a dict by output layer where there are several), sample_weight (n,). Parameters stay
+    as they are, dropout is off. Raises ShapeError, DataError or ArgumentError for what cannot be used, and DataError
+    for rows whose trace would not fit into memory.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -228,10 +228,10 @@ def predict(net: Network, params: Parameters, X: Any) -> Any:
     array([[6.]])
     """
     check_params(net, params)
-    X = check_inputs(X, net.inputs, params.dtype)
+    X = check_dense_or_csr(X, net.inputs, params.dtype)
     outputs = tuple(net.outputs or ())
     parts: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
-    for start in range(0, len(X), CHUNK):
+    for start in range(0, X.shape[0], CHUNK):
         a = forward(net, params, X[start : start + CHUNK]).a
         for name in outputs:
             parts[name].append(a[name])

@@ -9,6 +9,7 @@ from clearprop.analysis.inputs import sweep_from_unit
 from clearprop.analysis.per_sample import connection_of, sample_gradients
 from clearprop.analysis.r_operator import push_forward
 from clearprop.backprop import Forward, forward
+from clearprop.checks import dense
 from clearprop.losses import Loss
 from clearprop.network import INPUT
 from clearprop.parameters import Parameters, layout
@@ -86,7 +87,7 @@ def _add_output(diagonal: Parameters, params: Parameters, seen: Forward, output:
     for block in layout(net).blocks:
         delta = np.stack([d[block.layer] for d in deltas], axis=1)  # (n, o, u)
         c, place = connection_of(net, block), diagonal.view(block)
-        a = seen.a[block.source or INPUT]
+        a = dense(seen.a[block.source or INPUT])
         if c is None or c.kind == "dense":
             square = (delta * np.einsum("nop,npu->nou", H, delta)).sum(axis=1)
             place += square.sum(axis=0) if c is None else (a * a).T @ square

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backprop import Backward, Forward, backward, forward
-from clearprop.checks import check_choice, check_inputs, check_integer
+from clearprop.checks import check_choice, check_inputs, check_integer, dense
 from clearprop.errors import ShapeError
 from clearprop.network import INPUT, Network
 from clearprop.objective import CHUNK
@@ -29,7 +29,7 @@ def input_gradient(trace: Trace) -> np.ndarray:
     array([[ 3., -1.]])
     """
     delta = {name: trace[name].delta for name in trace}
-    return error_at_input(trace.objective.net, trace.params, delta, trace.X)
+    return error_at_input(trace.objective.net, trace.params, delta, dense(trace.X))
 
 
 def jacobian(net: Network, params: Parameters, X: Any, of: str = "a") -> Any:

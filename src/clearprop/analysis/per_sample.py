@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearprop.checks import check_integer
+from clearprop.checks import check_integer, dense
 from clearprop.connections import Connection
 from clearprop.errors import ArgumentError, suggest
 from clearprop.network import INPUT, Network
@@ -133,7 +133,7 @@ class PerSample:
         """Each W with its connection, and b with None; the activations it takes and the delta it gets."""
         for block in blocks:
             delta = self._back.delta[block.layer]
-            yield block, connection_of(self.net, block), self._seen.a[block.source or INPUT], delta
+            yield block, connection_of(self.net, block), dense(self._seen.a[block.source or INPUT]), delta
 
     def _blocks(self, layers: Sequence[str] | None) -> list[Block]:
         names = [layer.name for layer in self.net.layers]

@@ -14,7 +14,7 @@ import numpy as np
 from clearprop.activations import Activation, Elementwise
 from clearprop.analysis.dual import Dual
 from clearprop.backprop import Forward, backward, loss_and_delta
-from clearprop.checks import check_array, check_finite
+from clearprop.checks import check_array, check_finite, dense
 from clearprop.errors import ArgumentError, ShapeError
 from clearprop.network import INPUT, Network
 from clearprop.parameters import Parameters
@@ -42,7 +42,7 @@ def hessian_vector(trace: Trace, v: Parameters | Any) -> Parameters:
     weights, product = objective.weights(slice(None)), np.zeros_like(direction)
     for rows in objective.chunks():
         gradients = Parameters(net, Dual(np.zeros_like(product), np.zeros_like(product)))  # type: ignore[arg-type]
-        seen = r_forward(net, params, objective.X[rows])
+        seen = r_forward(net, params, dense(objective.X[rows]))
         targets = {name: y[rows] for name, y in objective.targets.items()}
         _, delta = loss_and_delta(net, objective.losses, seen, targets, weights[rows])
         backward(net, params, seen, delta, gradients)

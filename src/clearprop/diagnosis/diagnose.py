@@ -66,7 +66,7 @@ def diagnose(
     >>> cp.diagnose(net, params, X, X[:, :1], loss="squared_error").names
     ('vanishing deltas', 'dead units', 'outputs stuck at the prior')
     """
-    objective = prepare(net, params, X, y, loss, sample_weight, reduction)
+    objective = prepare(net, params, X, y, loss, sample_weight, reduction).dense()
     if history is not None and not hasattr(history, "cost"):
         raise ArgumentError(f"history: expected the cp.History that cp.train returns, got {type(history).__name__}.")
     rule = None if optimizer is None else as_optimizer(optimizer)

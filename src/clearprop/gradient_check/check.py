@@ -71,7 +71,7 @@ def check_gradients(
         check_number(rate, "rate", above=0)
     check_params(net, params)
     params = params.astype("float64")
-    problem = Problem.of(prepare(net, params, X, y, loss, sample_weight, reduction), params, tolerance)
+    problem = Problem.of(prepare(net, params, X, y, loss, sample_weight, reduction).dense(), params, tolerance)
     derivative = choose(problem.objective, params, method)
     given, missing = (problem.truth, frozenset()) if gradient is None else as_gradient(gradient, params)
     several = DIRECTIONS if directions is None and params.flat.size > ONE_BY_ONE else directions or 0

@@ -57,11 +57,12 @@ def train(
 ) -> History:
     """Train by gradient descent; `params` change in place, and the history of the epochs is returned.
 
-    X (n samples, i inputs) and y as `cp.backpropagate` takes them. `batch_size` rows make a step: None takes the whole
-    set, 1 goes sample by sample (online); `batches` splits an epoch into so many nearly equal batches instead. Rows are
-    shuffled anew in each epoch, in an order that follows from (seed, epoch), unless `shuffle=False`. `validation` is
-    (X, y), (X, y, sample_weight), or the share of rows to split off. `metrics` are names or functions of (y, yhat),
-    computed after each epoch. `progress` is a bar on standard error; None shows it on a terminal only.
+    X (n samples, i inputs), an array or a sparse matrix of SciPy, and y as `cp.backpropagate` takes them. `batch_size`
+    rows make a step: None takes the whole set, 1 goes sample by sample (online); `batches` splits an epoch into so many
+    nearly equal batches instead. Rows are shuffled anew in each epoch, in an order that follows from (seed, epoch),
+    unless `shuffle=False`. `validation` is (X, y), (X, y, sample_weight), or the share of rows to split off. `metrics`
+    are names or functions of (y, yhat), computed after each epoch. `progress` is a bar on standard error; None shows it
+    on a terminal only.
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
     finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last

@@ -61,6 +61,7 @@ def _caller(pattern: str) -> Any:
 FORWARD, PULLBACK, LOSS = "ppnnn", "pppnnn", "pppppppnnn"
 PREPARE, UPDATE, SLOPE, VALUE = "rnrrp", "ppppnp", "ppn", "pnp"
 MULTIPLY, MULTIPLY_TRANSPOSED, ADD_ROWS = "ppnnpnnnpnpn", "ppnnnpnnnpp", "ppnnpnpn"
+MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = "ppppnnpnnpnpn", "ppppnnnpnnp", "ppppnnpnpn"
 
 if config.DISABLE_JIT:
 
@@ -103,6 +104,18 @@ if config.DISABLE_JIT:
     def call_add_rows(address: int, *arguments: Any) -> None:
         """C = S + A."""
         _plain_call(ADD_ROWS, address, arguments)
+
+    def call_multiply_sparse(address: int, *arguments: Any) -> None:
+        """C = S + A W for rows of a sparse matrix."""
+        _plain_call(MULTIPLY_SPARSE, address, arguments)
+
+    def call_transposed_sparse(address: int, *arguments: Any) -> None:
+        """G = A^T D for rows of a sparse matrix."""
+        _plain_call(TRANSPOSED_SPARSE, address, arguments)
+
+    def call_add_rows_sparse(address: int, *arguments: Any) -> None:
+        """C = S + A for rows of a sparse matrix."""
+        _plain_call(ADD_ROWS_SPARSE, address, arguments)
 
     def call_part(m: Any, part: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> None:
         """Call a part of the step by its column in `numbers`."""
@@ -185,6 +198,38 @@ else:
         return signature(
             (a, a_at, offsets, offsets_at, rows, units, start, start_at, start_row, c, c_at, c_row)
         ), codegen
+
+    @intrinsic
+    def call_multiply_sparse(
+        typing_context, address, values, values_at, columns, columns_at, starts, starts_at, chosen, chosen_at,
+        rows, steps, W, W_at, units, panel, start, start_at, start_row, c, c_at, c_row,
+    ):  # fmt: skip
+        """C = S + A W for rows of a sparse matrix."""
+        signature, codegen = _caller(MULTIPLY_SPARSE)
+        matrix = (values, values_at, columns, columns_at, starts, starts_at, chosen, chosen_at)
+        return signature(
+            (*matrix, rows, steps, W, W_at, units, panel, start, start_at, start_row, c, c_at, c_row)
+        ), codegen
+
+    @intrinsic
+    def call_transposed_sparse(
+        typing_context, address, values, values_at, columns, columns_at, starts, starts_at, chosen, chosen_at,
+        samples, row, rows, delta, delta_at, delta_row, width, g, g_at,
+    ):  # fmt: skip
+        """G = A^T D for rows of a sparse matrix."""
+        signature, codegen = _caller(TRANSPOSED_SPARSE)
+        matrix = (values, values_at, columns, columns_at, starts, starts_at, chosen, chosen_at)
+        return signature((*matrix, samples, row, rows, delta, delta_at, delta_row, width, g, g_at)), codegen
+
+    @intrinsic
+    def call_add_rows_sparse(
+        typing_context, address, values, values_at, columns, columns_at, starts, starts_at, chosen, chosen_at,
+        rows, units, start, start_at, start_row, c, c_at, c_row,
+    ):  # fmt: skip
+        """C = S + A for rows of a sparse matrix."""
+        signature, codegen = _caller(ADD_ROWS_SPARSE)
+        matrix = (values, values_at, columns, columns_at, starts, starts_at, chosen, chosen_at)
+        return signature((*matrix, rows, units, start, start_at, start_row, c, c_at, c_row)), codegen
 
     @intrinsic
     def _call_part(typing_context, address, table, table_at, work, work_at, a, b, c, d, e):

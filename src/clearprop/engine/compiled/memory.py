@@ -54,7 +54,9 @@ ADD_PENALTY, ADD_ROWS, VALUE, HALF_SQUARE = 32, 33, 34, 35  # HALF_SQUARE: 1/2 s
 KEYED, NORMS = 36, 37  # whether rows have keys for dropout; whether norms are wanted
 STEPS_PER_EPOCH = 38
 PURPOSE, ANSWERED = 39, 40  # what the steps do; whether the outputs are wanted
-NUMBERS = 41
+SPARSE, SPARSE_BLOCK = 41, 42  # whether X is sparse, and how many rows of its W have their gradient made at once
+MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = 43, 44, 45  # addresses of the products with sparse rows
+NUMBERS = 46
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.
@@ -82,7 +84,9 @@ class Memory(NamedTuple):
     reals: Any  #: float64
     layers: Any  #: int64 (layers + 1, LAYER_COLUMNS), flattened
     connections: Any  #: int64 (connections, CONNECTION_COLUMNS), flattened
-    X: Any  #: the caller's X, seen as one run
+    X: Any  #: the caller's X, seen as one run; of a sparse one the values
+    X_columns: Any  #: int32, of a sparse X the column of each value, or unused
+    X_starts: Any  #: int64, of a sparse X where each row starts, and the end
     y: Any  #: targets of the outputs with values, one after the other
     indices: Any  #: int64, targets of the outputs with class indices
     sample_weight: Any  #: (n,) or unused
@@ -158,6 +162,7 @@ else:
         return read
 
     _whole, _double, _key, _real = _reader(types.int64), _reader(types.float64), _reader(types.uint64), _reader(None)
+    _narrow = _reader(types.int32)
 
     @njit(error_model="numpy")
     def memory_at(table, work):
@@ -168,29 +173,31 @@ else:
             _whole(table, 2, work),
             _whole(table, 3, work),
             _real(table, 4, work),
-            _real(table, 5, work),
+            _narrow(table, 5, work),
             _whole(table, 6, work),
             _real(table, 7, work),
             _whole(table, 8, work),
             _real(table, 9, work),
-            _real(table, 10, work),
+            _whole(table, 10, work),
             _real(table, 11, work),
             _real(table, 12, work),
             _real(table, 13, work),
-            _whole(table, 14, work),
-            _whole(table, 15, work),
-            _double(table, 16, work),
-            _double(table, 17, work),
+            _real(table, 14, work),
+            _real(table, 15, work),
+            _whole(table, 16, work),
+            _whole(table, 17, work),
             _double(table, 18, work),
-            _key(table, 19, work),
-            _key(table, 20, work),
-            _real(table, 21, work),
-            _double(table, 22, work),
-            _whole(table, 23, work),
-            _whole(table, 24, work),
+            _double(table, 19, work),
+            _double(table, 20, work),
+            _key(table, 21, work),
+            _key(table, 22, work),
+            _real(table, 23, work),
+            _double(table, 24, work),
             _whole(table, 25, work),
-            _double(table, 26, work),
-            _double(table, 27, work),
+            _whole(table, 26, work),
+            _whole(table, 27, work),
+            _double(table, 28, work),
+            _double(table, 29, work),
             table,
         )
 

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 from numba.core import config
+from scipy.sparse import issparse
 
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
@@ -45,7 +46,14 @@ class Passes:
         self.pace = Pace(most, 6 * batch * params.flat.size, fixed=threads is not None)
         self.threads = self.pace.threads  # at most
         self.plan = Plan(
-            params.net, params.dtype, batch, self.threads, purpose, objective.losses, dict(objective.targets)
+            params.net,
+            params.dtype,
+            batch,
+            self.threads,
+            purpose,
+            objective.losses,
+            dict(objective.targets),
+            issparse(objective.X),
         )
         outputs = [objective.targets[name] for name in params.net.outputs or ()]
         if any(y.ndim == 2 for y in outputs):

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from clearprop.activations import Identity
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
 from clearprop.engine.compiled.memory import Memory
+from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
 from clearprop.losses import Loss
@@ -58,6 +60,7 @@ class Plan:
     purpose: int = at.PREDICT
     losses: Mapping[str, Loss] | None = None
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sparse: bool = False
 
     def __post_init__(self) -> None:
         self.lanes: Lanes = lanes_of(self.dtype)
@@ -222,7 +225,8 @@ class Plan:
                     reached.add(c.source)
 
     def _scratch_size(self) -> int:
-        return max(self.lanes.block * self.lanes.panel, int(self.layers[:, at.PADDED].max()))
+        rows = max(self.lanes.block, min(BLOCK, self.net.inputs)) if self.sparse else self.lanes.block
+        return max(rows * self.lanes.panel, int(self.layers[:, at.PADDED].max()))
 
     def _fill_in_zeros(self) -> None:
         for layer in self.net.layers:
@@ -250,11 +254,10 @@ class Plan:
             numbers[column] = address
         return numbers
 
-    def memory(self, X: np.ndarray, slots: int = 0, stored: bool = False, **given: Any) -> Memory:
+    def memory(self, X: np.ndarray | csr_array, slots: int = 0, stored: bool = False, **given: Any) -> Memory:
         """Memory of this plan; `given` replaces fields."""
         nothing, no_numbers = np.zeros(1, self.dtype), np.zeros(1, np.int64)
         numbers = self.numbers()
-        X, numbers[at.X_STRIDE] = as_run(X)
         offsets = np.zeros(max(1, self.offsets.size), np.int64)
         for start, place, stride in self.offset_values:
             offsets[start : start + self.batch] = place + stride * np.arange(self.batch)
@@ -269,7 +272,7 @@ class Plan:
             "reals": np.zeros(at.DROPOUT + len(self.layers), np.float64),
             "layers": self.layers.ravel(),
             "connections": self.connections.ravel(),
-            "X": X,
+            **self.rows(X, numbers),
             "y": nothing,
             "indices": no_numbers,
             "sample_weight": nothing,
@@ -295,6 +298,22 @@ class Plan:
             "costs": np.zeros(1, np.float64),
         }
         return Memory(**(fields | given))
+
+    def rows(self, X: np.ndarray | csr_array, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """Where the rows of X lie, dense or sparse, as fields of the memory; `numbers` tell which."""
+        numbers[at.SPARSE] = issparse(X)
+        if isinstance(X, csr_array):
+            numbers[at.X_STRIDE], numbers[at.SPARSE_BLOCK] = 1, BLOCK  # so an "offset" of a row is its number
+            columns = (at.MULTIPLY_SPARSE, at.TRANSPOSED_SPARSE, at.ADD_ROWS_SPARSE)
+            for column, address in zip(columns, sparse_kernels(self.dtype), strict=True):
+                numbers[column] = address
+            return {
+                "X": X.data,
+                "X_columns": X.indices.astype(np.int32, copy=False),
+                "X_starts": X.indptr.astype(np.int64, copy=False),
+            }
+        X, numbers[at.X_STRIDE] = as_run(X)
+        return {"X": X, "X_columns": np.zeros(1, np.int32), "X_starts": np.zeros(1, np.int64)}
 
     def copy_table(self, wanted: Callable[[Copy], bool] = lambda copy: True) -> np.ndarray:
         """A row per W or b: start in the flat vector, place, rows, columns, padded columns."""

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from clearprop.checks import check_inputs
+from clearprop.checks import check_dense_or_csr, check_inputs
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.cache import compiled
-from clearprop.engine.compiled.memory import memory_at, of_layer, pointer, table_of
+from clearprop.engine.compiled.memory import address_of, memory_at, of_layer, pointer, table_of
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.rows import forward
 from clearprop.engine.compiled.transfer import read_parameters
@@ -36,7 +37,7 @@ def infer(table, work, first, last, rows_at_once, total):
         for n in range(rows):
             line = (begin + n) * m.numbers[at.X_STRIDE]
             m.offsets[n] = line
-            for j in range(inputs):
+            for j in range(0 if m.numbers[at.SPARSE] else inputs):
                 nothing += m.X[line + j] * 0  # NaN for NaN and infinity
         forward(m, 0, 0, rows, 0)
         start = 0
@@ -89,8 +90,9 @@ class Predictor:
             and X.flags.aligned
         )
         if not (neat and X.shape[0] > 0 and X.shape[1] == self.net.inputs):
-            X = np.ascontiguousarray(check_inputs(X, self.net.inputs, self.dtype))
-        rows = len(X)
+            X = check_dense_or_csr(X, self.net.inputs, self.dtype)
+            X = X if isinstance(X, csr_array) else np.ascontiguousarray(X)
+        rows = X.shape[0]
         out = np.empty(rows * self._width, self.dtype)
         if rows * self._size < WORTH_THREADS or get_threads() == 1:
             with self._lock:
@@ -107,18 +109,21 @@ class Predictor:
             start += rows * units
         return found
 
-    def _infer(self, memory: Any, table: Any, X: np.ndarray, out: np.ndarray, first: int, last: int) -> bool:
-        memory.numbers[at.X_STRIDE] = self.net.inputs
-        if isinstance(table, np.ndarray):
-            table[_X], table[_OUT] = X.__array_interface__["data"][0], out.__array_interface__["data"][0]
-        else:
-            table = memory._replace(X=X.ravel(), y=out)
-        return infer(table, memory.work, first, last, ROWS, len(X))
+    def _infer(self, memory: Any, table: Any, X: Any, out: np.ndarray, first: int, last: int) -> bool:
+        if isinstance(X, np.ndarray):
+            memory.numbers[at.X_STRIDE], memory.numbers[at.SPARSE] = self.net.inputs, False
+            if isinstance(table, np.ndarray):
+                table[_X], table[_OUT] = address_of(X), address_of(out)
+            else:
+                table = memory._replace(X=X.ravel(), y=out)
+            return infer(table, memory.work, first, last, ROWS, len(X))
+        memory = memory._replace(y=out, **self._plan.rows(X, memory.numbers))
+        return infer(table_of(memory), memory.work, first, last, ROWS, X.shape[0])
 
-    def _share_out(self, X: np.ndarray, out: np.ndarray) -> bool:
+    def _share_out(self, X: Any, out: np.ndarray) -> bool:
         """Rows shared out to threads, each with memory of its own but for the weights."""
         threads = get_threads()
-        edges = [len(X) * t // threads for t in range(threads + 1)]
+        edges = [X.shape[0] * t // threads for t in range(threads + 1)]
 
         def work(first: int, last: int) -> bool:
             memory = self._plan.memory(X, weights=self._memory.weights)

@@ -8,7 +8,15 @@ from __future__ import annotations
 from numba import njit
 
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.calls import call_add_rows, call_forward, call_loss, call_multiply, call_pullback
+from clearprop.engine.compiled.calls import (
+    call_add_rows,
+    call_add_rows_sparse,
+    call_forward,
+    call_loss,
+    call_multiply,
+    call_multiply_sparse,
+    call_pullback,
+)
 from clearprop.engine.compiled.dropout import fill_mask
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 
@@ -38,7 +46,19 @@ def weighted_sum(m, layer, first, rows):
         rows_of_a = of_layer(m, source, at.A_ROWS) + first
         start, start_at = (m.weights, of_layer(m, layer, at.BIAS)) if fresh else (m.work, z)
         start_row = 0 if fresh else stride
-        if of_connection(m, c, at.KIND) == at.IDENTITY:
+        identity = of_connection(m, c, at.KIND) == at.IDENTITY
+        if source == 0 and numbers[at.SPARSE] and identity:
+            call_add_rows_sparse(
+                numbers[at.ADD_ROWS_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
+                rows, of_layer(m, layer, at.UNITS), start, start_at, start_row, m.work, z, stride,
+            )  # fmt: skip
+        elif source == 0 and numbers[at.SPARSE]:
+            call_multiply_sparse(
+                numbers[at.MULTIPLY_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
+                rows, of_layer(m, 0, at.UNITS), m.weights, of_connection(m, c, at.W),
+                of_layer(m, layer, at.PADDED), numbers[at.PANEL], start, start_at, start_row, m.work, z, stride,
+            )  # fmt: skip
+        elif identity:
             call_add_rows(
                 numbers[at.ADD_ROWS], a, 0, m.offsets, rows_of_a, rows, of_layer(m, layer, at.UNITS),
                 start, start_at, start_row, m.work, z, stride,

@@ -15,6 +15,7 @@ from clearprop.engine.compiled.calls import (
     call_part,
     call_prepare,
     call_slope,
+    call_transposed_sparse,
     call_update,
     call_value,
 )
@@ -113,17 +114,38 @@ def refresh_transposed(table, work, c, row, rows, column, width):
         done += piece
 
 
+@njit(error_model="numpy")
+def weight_gradient(m, source, layer, samples, row, rows, j, width, g):
+    """A^T delta, the gradient of `rows` rows of one panel of W from column j on, into `work` from g on."""
+    numbers = m.numbers
+    delta, delta_row = of_layer(m, layer, at.DELTA) + j, of_layer(m, layer, at.STRIDE)
+    rows_of_a = of_layer(m, source, at.A_ROWS)
+    if source == 0 and numbers[at.SPARSE]:
+        call_transposed_sparse(
+            numbers[at.TRANSPOSED_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
+            samples, row, rows, m.work, delta, delta_row, width, m.work, g,
+        )  # fmt: skip
+    else:
+        lanes = numbers[at.LANES]
+        call_multiply_transposed(
+            numbers[at.MULTIPLY_TRANSPOSED], m.X if source == 0 else m.work, 0, m.offsets, rows_of_a,
+            samples, row, rows, m.work, delta, delta_row, width // lanes, lanes,
+            m.weights, numbers[at.ZEROS], m.work, g,
+        )  # fmt: skip
+
+
 def dense_gradient(table, work, c, samples, thread, threads, detailed):
     """Gradient and update of a thread's rows of one dense W, a block of one panel at a time."""
     m = memory_at(table, work)
     numbers = m.numbers
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
-    a = m.X if source == 0 else m.work
     inputs, units, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.UNITS), of_layer(m, layer, at.PADDED)
     lanes, panel, block = numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK]
     g = numbers[at.SCRATCH] + thread * numbers[at.SCRATCH_SIZE]
     trained, norms = of_connection(m, c, at.TRAINABLE), of_connection(m, c, at.ROW_NORMS)
     end = first_row(inputs, lanes, thread + 1, threads)
+    if source == 0 and numbers[at.SPARSE]:
+        block = numbers[at.SPARSE_BLOCK]
     for row in range(first_row(inputs, lanes, thread, threads), end, block):
         rows = min(block, end - row)
         if detailed:
@@ -131,11 +153,7 @@ def dense_gradient(table, work, c, samples, thread, threads, detailed):
                 m.norms[norms + row + r] = 0.0
         for j in range(0, columns, panel):
             width = min(panel, columns - j)
-            call_multiply_transposed(
-                numbers[at.MULTIPLY_TRANSPOSED], a, 0, m.offsets, of_layer(m, source, at.A_ROWS), samples, row, rows,
-                m.work, of_layer(m, layer, at.DELTA) + j, of_layer(m, layer, at.STRIDE), width // lanes, lanes,
-                m.weights, numbers[at.ZEROS], m.work, g,
-            )  # fmt: skip
+            weight_gradient(m, source, layer, samples, row, rows, j, width, g)
             parameters = of_connection(m, c, at.W) + j * inputs + row * width
             if detailed:
                 if trained:
@@ -170,17 +188,12 @@ def wired_gradient(table, work, c, samples, thread, detailed, unused):
     m = memory_at(table, work)
     numbers = m.numbers
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
-    a = m.X if source == 0 else m.work
     inputs, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.PADDED)
-    lanes, panel = numbers[at.LANES], numbers[at.PANEL]
+    panel = numbers[at.PANEL]
     full = of_connection(m, c, at.FULL)
     for j in range(0, columns, panel):
         width = min(panel, columns - j)
-        call_multiply_transposed(
-            numbers[at.MULTIPLY_TRANSPOSED], a, 0, m.offsets, of_layer(m, source, at.A_ROWS), samples, 0, inputs,
-            m.work, of_layer(m, layer, at.DELTA) + j, of_layer(m, layer, at.STRIDE), width // lanes, lanes,
-            m.weights, numbers[at.ZEROS], m.work, full + j * inputs,
-        )  # fmt: skip
+        weight_gradient(m, source, layer, samples, 0, inputs, j, width, full + j * inputs)
     g, count = full + inputs * columns, of_connection(m, c, at.COUNT)
     for i in range(count):
         m.work[g + i] = 0.0
