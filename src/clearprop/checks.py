@@ -148,7 +148,7 @@ def check_dense_or_csr(X: Any, inputs: int, dtype: np.dtype, name: str = "X") ->
     >>> check_dense_or_csr([[1, 2]], 2, np.dtype(np.float64))
     array([[1., 2.]])
     """
-    array = _check_csr(X, name, dtype) if issparse(X) else check_array(X, name, dtype)
+    array: Any = _check_csr(X, name, dtype) if issparse(X) else check_array(X, name, dtype)
     if array.ndim != 2:
         hint = f" One sample is {name}.reshape(1, -1), one column {name}.reshape(-1, 1)." if array.ndim == 1 else ""
         raise ShapeError(f"{name}: expected shape (n samples, {inputs} inputs), got {array.shape}.{hint}")
@@ -172,8 +172,13 @@ def _check_csr(X: Any, name: str, dtype: np.dtype) -> csr_array:
         raise DataError(f"{name}: expected numbers, got a sparse matrix of type {X.dtype}.")
     if X.ndim != 2:
         raise ShapeError(f"{name}: expected a sparse matrix of two dimensions, got shape {X.shape}.")
+    rows: Any = csr_array(X)
+    try:
+        rows.check_format(full_check=True)  # compiled code looks at no bounds
+    except ValueError as reason:
+        raise DataError(f"{name}: the sparse matrix is damaged: {reason}.") from None
     with np.errstate(over="ignore"):
-        rows = csr_array(X).astype(dtype, copy=False)
+        rows = rows.astype(dtype, copy=False)
     if not rows.has_canonical_format:
         rows = rows.copy()
         rows.sum_duplicates()

@@ -115,7 +115,14 @@ def test_nothing_is_copied_that_is_in_order() -> None:
     assert found[0] == found[1]
 
 
+def damaged() -> sparse.csr_array:
+    X = sparse.csr_array(np.ones((3, 5)))
+    X.indices[7] = 1000
+    return X
+
+
 BAD = {
+    "damaged": (damaged(), DataError, "X: the sparse matrix is damaged: "),
     "columns": (sparse.csr_array((3, 4)), ShapeError, "X: expected 5 columns, one per input of the network, got 4"),
     "rows": (sparse.csr_array((0, 5)), DataError, "X: expected at least one row, got an empty table"),
     "vector": (
