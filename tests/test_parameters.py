@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from networks import problems
 
 import clearprop as cp
-from clearprop.errors import DataError, NetworkError, ShapeError
+from clearprop.errors import ArgumentError, DataError, NetworkError, ShapeError
 from clearprop.parameters import layout
 
 NET = cp.Network(
@@ -145,3 +145,12 @@ def test_bad_parameters(act, kind, telling):
         act(params)
     assert telling in str(error.value)
     np.testing.assert_array_equal(params.flat, before)
+
+
+def test_a_layer_named_b_is_not_taken_for_a_bias():
+    net = cp.Network(2, [cp.Layer("b", 2), cp.Layer("o", 1, sources=["b"])])
+    with pytest.raises(ArgumentError, match='given: "b" of layer "o" may be its bias or its weights from the layer'):
+        net.initialize(given={"o": {"b": [[1.0], [2.0]]}})
+    assert net.initialize(given={"b": {"b": [1.0, 2.0]}})["b"].b.tolist() == [1, 2]  # takes no layer "b"
+    without = cp.Network(2, [cp.Layer("b", 2), cp.Layer("o", 1, sources=["b"], bias=False)])
+    assert without.initialize(given={"o": {"b": [[1.0], [2.0]]}})["o"].W["b"].tolist() == [[1], [2]]

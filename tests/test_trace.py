@@ -129,3 +129,10 @@ def test_predictions_do_not_share_memory_with_the_input():
     found = cp.predict(net, net.initialize(), X)
     np.testing.assert_array_equal(found, X)
     assert not np.shares_memory(found, X)
+
+
+def test_a_trace_says_what_it_is_in_one_line():
+    net = cp.Network.sequential(1, 1)
+    params = net.initialize(given={"output": {"input": [[2.0]]}})
+    trace = cp.backpropagate(net, params, [[1.0], [2.0]], [[1.0], [1.0]], loss="squared_error")
+    assert repr(trace) == "<Trace: cost J = 2.5, 2 samples, layers output; print it to see the numbers>"

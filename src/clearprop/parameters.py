@@ -255,8 +255,14 @@ def initialize(
             b[...] = as_initializer(layer.bias_initializer).draw(b.shape, fan_in, layer.units, generator)
     for name, arrays in (given or {}).items():
         for key, values in arrays.items():
-            if key == "b":
-                params[name].b = values
+            own = params[name]
+            if key == "b" and "b" in own.W and own.b is not None:
+                raise ArgumentError(
+                    f'given: "b" of layer "{name}" may be its bias or its weights from the layer "b". Give that layer '
+                    f'another name, or set both afterwards: params["{name}"].b = ..., params["{name}"].W["b"] = ...'
+                )
+            if key == "b" and "b" not in own.W:
+                own.b = values
             else:
-                params[name].W[key] = values
+                own.W[key] = values
     return params

@@ -116,6 +116,13 @@ class Trace:
 
         return derive(self, subject, sample=sample, rate=rate, names=names, most=most, digits=digits)
 
+    def __repr__(self) -> str:
+        n = self.objective.samples
+        return (
+            f"<Trace: cost J = {self.cost:.9g}, {n} sample{'s' * (n > 1)}, layers {', '.join(self.layers)}; "
+            "print it to see the numbers>"
+        )
+
     def __str__(self) -> str:
         """Tables of the first samples and units of each layer, and its gradients."""
         return "\n".join(_format_trace(self))

@@ -258,6 +258,30 @@ def test_a_rate_too_low():
     assert "times as long" in found["rate too low"].words
 
 
+def test_a_rate_too_low_is_seen_through_dropout():
+    net = cp.Network(2, [cp.Layer("hidden", 10, "tanh", dropout=0.3), cp.Layer("output", 1)])
+    rule = cp.Adam(1e-6)
+    found = trained(net, optimizer=rule, epochs=30, validation=(X, Y))
+    assert "The cost falls evenly and slowly" in found["rate too low"].words
+
+
+def test_worse_than_a_constant():
+    net = cp.Network.sequential(2, 6, 1, hidden="tanh", output="sigmoid")
+    y = (np.random.default_rng(0).uniform(size=(len(X), 1)) < 0.5).astype(float)
+    params = net.initialize(seed=0)
+    params["output"].b = [4.0]
+    history = cp.train(net, params, X[:60], y[:60], loss="binary_cross_entropy", epochs=1, optimizer=cp.Adam(1e-9))
+    found = cp.diagnose(net, params, X[60:], y[60:], "binary_cross_entropy", history=history)["worse than a constant"]
+    assert found.severity == "serious"
+    assert f"is {found.numbers['cost']:.4g}, and saying the same for every row would cost 0.6829" in found.words
+    assert found.numbers["cost"] > 1.05 * found.numbers["of a constant"]
+    assert "more epochs, or another rate" in found.advice
+    # before any training, and on a handful of rows, nothing is said
+    assert "worse than a constant" not in cp.diagnose(net, params, X[60:], y[60:], "binary_cross_entropy").names
+    few = cp.diagnose(net, params, X[60:70], y[60:70], "binary_cross_entropy", history=history)
+    assert "worse than a constant" not in few.names
+
+
 def test_unscaled_inputs_small_and_large():
     mixed = np.column_stack([X, 1e4 * X[:, 0], 1e-5 * (X[:, 1] + 3), np.full(len(X), 2020.0)])
     net = cp.Network.sequential(5, 4, 1, hidden="tanh")

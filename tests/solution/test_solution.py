@@ -130,6 +130,11 @@ def test_a_step_of_gradient_descent_is_what_it_says():
     assert "frozen" in solution.html()
 
 
+def test_a_solution_says_what_it_is_in_one_line(mazur):
+    said = '<One step of backpropagation: the cost goes from 0.298371109 to 0.291027774; save("step.html") writes it>'
+    assert repr(mazur) == said
+
+
 def test_a_step_that_is_too_long_is_said():
     net = cp.Network.sequential(1, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[3.0]], [[1.0]], loss="squared_error")

@@ -356,6 +356,10 @@ def test_columns_of_a_hinton_diagram_have_their_names():
     assert {"setosa", "versicolor", "virginica"} <= set(texts(parsed(figure)))
 
 
+def test_a_figure_says_what_it_is_in_one_line(trained):
+    assert repr(views.hinton(trained[0].params)) == '<Figure: Weights; save("name.svg") writes it>'
+
+
 def test_names_are_escaped():
     net = cp.Network.sequential(2, 1)
     figure = views.hinton(net.initialize(seed=0), names={"input": ["<b>", "a & b"]})

@@ -17,6 +17,7 @@ PRIOR = 0.98  #: share of the cost of a constant
 SURE = 0.02  #: probability given to a label that the network holds for wrong
 FAR = 25.0  #: residuals this many times the typical one
 LEARNT = 0.5  #: below this share of a constant's cost a network may judge labels
+WORSE, ROWS_TO_JUDGE = 1.05, 20  #: times the cost of a constant, on at least so many rows, is worse than saying nothing
 SHARE, LEAST = 0.015, 3  #: so many rows must look wrong, that the network's own errors are not taken for it
 
 
@@ -67,6 +68,24 @@ def stuck(evidence: Evidence) -> Iterator[Finding]:
             advice = "Look for dead or saturated units and for a rate too high or low; else the inputs may not tell."
             numbers = {"spread": spread, "of the targets": wanted, "cost": evidence.cost}
             yield Finding("outputs stuck at the prior", "serious", words, advice, (name,), numbers)
+
+
+def worse(evidence: Evidence) -> Iterator[Finding]:
+    """A trained network that costs more than a constant."""
+    constant = sum(evidence.prior.values())
+    if evidence.objective.samples < ROWS_TO_JUDGE or not WORSE < evidence.left < np.inf:
+        return
+    words = (
+        f"The cost of these {evidence.objective.samples:,} rows is {evidence.cost:.4g}, and saying the same for every "
+        f"row would cost {constant:.4g}."
+    )
+    advice = (
+        "If the cost of the training rows is low, too much was learnt by heart: fewer units or epochs, dropout, l2. "
+        "If it is high too: more epochs, or another rate."
+    )
+    yield Finding(
+        "worse than a constant", "serious", words, advice, (), {"cost": evidence.cost, "of a constant": constant}
+    )
 
 
 def labels(evidence: Evidence) -> Iterator[Finding]:

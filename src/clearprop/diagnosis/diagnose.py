@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clearprop.diagnosis.data import labels, scales, stuck
+from clearprop.diagnosis.data import labels, scales, stuck, worse
 from clearprop.diagnosis.evidence import Evidence
 from clearprop.diagnosis.findings import SEVERITIES, Diagnosis, Finding
 from clearprop.diagnosis.layers import activities, copies, deltas
@@ -29,6 +29,7 @@ LOOKED_FOR = (
     "dead units",
     "duplicate units",
     "outputs stuck at the prior",
+    "worse than a constant",
     "rate too high",
     "rate too low",
     "unscaled inputs",
@@ -94,6 +95,8 @@ def _findings(
     evidence = Evidence.gather(objective, params)
     for look in (deltas, activities, copies, stuck, labels):
         yield from look(evidence)
+    if history is not None and history.epochs:
+        yield from worse(evidence)
     yield from scales(evidence, columns)
     judged = list(of_history(history, sum(evidence.prior.values()))) if history is not None else []
     yield from judged or of_step(evidence, optimizer, history)

@@ -84,6 +84,7 @@ def of_history(history: History, prior: float) -> Iterator[Finding]:
         )
         yield Finding("rate too high", "serious", words, _LOWER, (), numbers)
         return
+    cost = curves[-1]  # that of validation rows, where there are some, has no dropout in it
     first, last = cost[0] - cost[len(cost) // 2], cost[len(cost) // 2] - cost[-1]
     even = last > 0.6 * first > 0 and float((np.diff(cost) < 0).mean()) > 0.9
     if even and cost[0] - cost[-1] < FALLEN * cost[0] and cost[-1] > 0.3 * prior:

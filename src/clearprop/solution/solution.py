@@ -117,6 +117,10 @@ class WorkedSolution:
         """Write it into a file, whole or not at all: .html for a page, .tex for LaTeX."""
         write_document(path, html=self.html, latex=self.latex)
 
+    def __repr__(self) -> str:
+        costs = f"the cost goes from {self.trace.cost:.9g} to {self.cost_after:.9g}"
+        return f'<{self.title}: {costs}; save("step.html") writes it>'
+
     def _repr_html_(self) -> str:
         from clearprop.solution.pages import html_fragment
 

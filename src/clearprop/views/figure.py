@@ -122,6 +122,9 @@ class Figure:
             raise ArgumentError(f"{path}: expected a name that ends in .svg, which is what a figure is written as.")
         write_atomically(str(path), self.svg.encode())
 
+    def __repr__(self) -> str:
+        return f'<Figure: {self.title}; save("name.svg") writes it>'
+
     def _repr_svg_(self) -> str:
         return self.svg
 
