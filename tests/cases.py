@@ -476,6 +476,7 @@ PENALTY_CASES = [
 
 #: Public names without a table of their own, and the file that tests them.
 TESTED_IN = {
+    "Checkpoint": "training/test_checkpoint.py",
     "Predictor": "engine/test_predictor.py",
     "get_threads": "engine/test_cores.py",
     "set_threads": "engine/test_cores.py",

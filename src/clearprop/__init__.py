@@ -102,6 +102,7 @@ from clearprop.solution import WorkedSolution, worked_solution
 from clearprop.tables import TableEncoding
 from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
+from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.history import History
 from clearprop.training.loop import train
 from clearprop.training.metrics import METRICS
@@ -141,6 +142,7 @@ __all__ = [
     "AdamEpsilonHat",
     "AdamW",
     "BinaryCrossEntropy",
+    "Checkpoint",
     "ClearpropError",
     "Connection",
     "Constant",

@@ -132,7 +132,7 @@ def _first_history(data: Any) -> History:
         rows += columns.values()
     if len({len(row) for row in rows}) > 1:
         raise ModelFileError("history: expected lists of one length and why it stopped.")
-    return rebuild_history(data | names, {"history": np.array(rows, np.float64)} if rows else {})
+    return rebuild_history(data | names | {"unfinished": {}}, {"history": np.array(rows, np.float64)} if rows else {})
 
 
 _PARTS = ("columns", "delta_norms", "gradient_norms")

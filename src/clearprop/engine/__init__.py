@@ -8,12 +8,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from clearprop.engine.textbook import EpochResult, TextbookEngine, TextbookGradient, Training
+from clearprop.engine.textbook import Done, EpochResult, TextbookEngine, TextbookGradient, Training
 from clearprop.errors import CompilationError
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 
 __all__ = [
+    "Done",
     "Engine",
     "EpochResult",
     "Evaluation",
@@ -38,13 +39,50 @@ class Evaluation(Protocol):
 
 
 class Engine(Protocol):
-    """Runs epochs of gradient descent on parameters, in place."""
+    """Runs epochs of gradient descent on parameters, in place; slots, steps and done are its state."""
 
+    name: str
     training: Training
     steps: int
+    whole: bool
 
-    def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
-        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+    @property
+    def slots(self) -> dict[str, np.ndarray]:
+        """The optimizer's state by name, each of the shape of the trained part of the flat vector; assign to set it."""
+        ...
+
+    @slots.setter
+    def slots(self, given: dict[str, np.ndarray]) -> None: ...
+
+    @property
+    def done(self) -> Done:
+        """How far the present epoch has come; assign to go on from there."""
+        ...
+
+    @done.setter
+    def done(self, given: Done) -> None: ...
+
+    @property
+    def made(self) -> int:
+        """Steps of the present epoch whose change is in the parameters."""
+        ...
+
+    def run_epoch(
+        self,
+        epoch: int,
+        batches: Sequence[np.ndarray],
+        rate: Callable[[int], float],
+        pause: Callable[[], None] | None = None,
+    ) -> EpochResult:
+        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0.
+
+        An epoch that was left by an exception is gone on with. `pause` is called now and then between two steps, and
+        may raise; whatever is raised, the parameters are those of the last finished step.
+        """
+        ...
+
+    def write_back(self) -> None:
+        """Bring the parameters up to date while an epoch runs, in a pause."""
         ...
 
     def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:

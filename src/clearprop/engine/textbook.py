@@ -114,36 +114,64 @@ class TextbookGradient:
         return TextbookEvaluation(objective, params)
 
 
+@dataclass
+class Done:
+    """How far an epoch has come: its number, its steps so far, and sums of what they saw, as the engine keeps them."""
+
+    epoch: int = -1
+    steps: int = 0
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(4))
+
+
 class TextbookEngine:
     """Runs epochs of gradient descent on `params`, in place.
 
-    Its state (the optimizer's slots by name, and the number of steps done) can be read and set, so that a run can be
-    taken up again.
+    Its state (the optimizer's slots by name, the number of steps done, and how far the present epoch has come) can be
+    read and set, so that a run can be taken up again. A step is made whole or not at all, whatever is raised in it;
+    `whole` is False in the moment in which parameters, slots and counts are not of the same step.
     """
+
+    name = "textbook"
 
     def __init__(self, training: Training, params: Parameters) -> None:
         self.training, self.params = training, params
+        self.next = params.copy()
         self.gradients = Parameters(params.net, np.zeros_like(params.flat))
         self.slots = {
             name: np.full_like(params.trainable, training.optimizer.first(name)) for name in training.optimizer.slots
         }
-        self.steps = 0
+        self.steps, self.done, self.whole = 0, Done(), True
 
-    def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
-        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+    def run_epoch(
+        self,
+        epoch: int,
+        batches: Sequence[np.ndarray],
+        rate: Callable[[int], float],
+        pause: Callable[[], None] | None = None,
+    ) -> EpochResult:
+        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0.
+
+        An epoch that was left by an exception is gone on with; `pause` is called between two steps, and may raise.
+        """
         objective = self.training.objective
-        total = weight = penalties = per_row = 0.0
+        if self.done.epoch != epoch or self.done.steps == len(batches):
+            self.done = Done(epoch)
+        total, weight, penalties, per_row = self.done.sums.tolist()
         back, rows, failed = Backward({}, {}), sum(map(len, batches)), None
-        for step, batch in enumerate(batches):
+        for step in range(self.done.steps, len(batches)):
+            batch = batches[step]
             cost, penalty, back = self._sweep(epoch, batch)
             penalties += penalty / len(batches)
             per_row += (cost + penalty) * len(batch) / rows
             share = 1.0 if objective.reduction == "sum" else self._weight(batch)
             total, weight = total + cost * share, weight + share
             if not np.isfinite(cost + penalty):
-                failed = step
+                failed, self.done = step, Done()
                 break
             self._update(rate(self.steps))
+            self.done.steps, self.done.sums[:], self.whole = step + 1, (total, weight, penalties, per_row), True
+            if pause and step + 1 < len(batches):
+                pause()
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
         if not self.training.norms:
             return EpochResult(cost, penalties, np.nan, {}, {}, per_row, failed)
@@ -190,23 +218,34 @@ class TextbookEngine:
 
     def _update(self, rate: float) -> None:
         """The change of the parameters by the gradient of the last sweep."""
-        self.steps += 1
         self.training.limits.clip(self.gradients.trainable)
-        optimizer, w = self.training.optimizer, self.params.trainable
-        change, *slots = optimizer.update(rate, self.steps, w, self.gradients.trainable, *self.slots.values())
+        optimizer, w, new = self.training.optimizer, self.params.trainable, self.next
+        change, *slots = optimizer.update(rate, self.steps + 1, w, self.gradients.trainable, *self.slots.values())
+        new.flat[...] = self.params.flat
         if optimizer.weight_decay:
-            self.params.penalized[...] *= 1 - rate * optimizer.weight_decay
-        w += change
+            new.penalized[...] *= 1 - rate * optimizer.weight_decay
+        new.trainable[...] += change
+        if self.training.limits.max_norm is not None:
+            self._bound_weights(new)
+        self.whole = False
+        self.params.flat[...] = new.flat
         for name, slot in zip(self.slots, slots, strict=True):
             self.slots[name][...] = slot
-        if self.training.limits.max_norm is not None:
-            self._bound_weights()
+        self.steps += 1
 
-    def _bound_weights(self) -> None:
-        for layer in self.params.net.layers:
+    def _bound_weights(self, params: Parameters) -> None:
+        for layer in params.net.layers:
             for c in layer.connections:
                 if c.trainable:
-                    self.training.limits.bound(self.params[layer.name].W[c.source])
+                    self.training.limits.bound(params[layer.name].W[c.source])
+
+    @property
+    def made(self) -> int:
+        """Steps of the present epoch whose change is in the parameters; ahead of `done` where a step was cut short."""
+        return self.done.steps + (not self.whole and np.array_equal(self.params.flat, self.next.flat))
+
+    def write_back(self) -> None:
+        """Bring `params` up to date within an epoch: here they always are."""
 
     def _gradient_norms(self) -> dict[str, float]:
         """Norm of dJ/dW and dJ/db together, by layer."""

@@ -18,7 +18,9 @@ class History:
     The training cost of an epoch is what its steps saw, before each step's change (with penalties); the validation
     cost is that of the parameters after the epoch. `delta_norms["hidden"]` and `gradient_norms["hidden"]` are Euclidean
     norms of delta and of the gradient in the last step of each epoch. `stopped` says in words why training ended, and
-    `best_epoch` (from 0) which epoch's parameters were kept, None for the last.
+    `best_epoch` (from 0) which epoch's parameters were kept, None for the last. `unfinished` is empty unless training
+    was interrupted within an epoch and left the parameters there: then it has "epoch" (from 0), the "steps" made in it,
+    and with validation data the "validation cost" of those parameters.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -34,6 +36,7 @@ class History:
     gradient_norms: dict[str, list[float]] = field(default_factory=dict)
     stopped: str = ""
     best_epoch: int | None = None
+    unfinished: dict[str, float] = field(default_factory=dict)
 
     @property
     def epochs(self) -> int:
@@ -61,13 +64,17 @@ class History:
         self, numbers: Mapping[str, float], delta_norms: Mapping[str, float], gradient_norms: Mapping[str, float]
     ) -> None:
         """Add one epoch."""
-        for columns, new in (
-            (self.columns, numbers),
-            (self.delta_norms, delta_norms),
-            (self.gradient_norms, gradient_norms),
-        ):
-            for name, number in new.items():
-                columns.setdefault(name, []).append(float(number))
+        new = (self.columns, numbers), (self.delta_norms, delta_norms), (self.gradient_norms, gradient_norms)
+        rows = [(columns.setdefault(name, []), float(number)) for columns, row in new for name, number in row.items()]
+        for column, number in rows:
+            column.append(number)
+
+    def even_out(self) -> None:
+        """Drop an epoch that was not recorded to its end."""
+        columns = [row for part in _PARTS for row in getattr(self, part).values()]
+        shortest = min(map(len, columns), default=0)
+        for row in columns:
+            del row[shortest:]
 
     def __str__(self) -> str:
         """A line per epoch, at most 12 of them spread over the run, and why it stopped."""
@@ -82,7 +89,7 @@ class History:
         return "\n".join([*lines, self.stopped] if self.stopped else lines)
 
 
-_PARTS = ("columns", "delta_norms", "gradient_norms")
+_PARTS, _REST = ("columns", "delta_norms", "gradient_norms"), ("stopped", "best_epoch", "unfinished")
 
 
 def pack_history(history: History) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -95,13 +102,18 @@ def pack_history(history: History) -> tuple[dict[str, Any], dict[str, np.ndarray
     names = {part: list(getattr(history, part)) for part in _PARTS}
     rows = [row for part in _PARTS for row in getattr(history, part).values()]
     arrays = {"history": np.array(rows, np.float64)} if rows else {}
-    return {**names, "stopped": history.stopped, "best_epoch": history.best_epoch}, arrays
+    return {
+        **names,
+        "stopped": history.stopped,
+        "best_epoch": history.best_epoch,
+        "unfinished": history.unfinished,
+    }, arrays
 
 
 def rebuild_history(data: Any, arrays: Mapping[str, np.ndarray]) -> History:
     """The history that `pack_history` packed; ModelFileError for anything else."""
-    if not isinstance(data, dict) or set(data) != {*_PARTS, "stopped", "best_epoch"}:
-        raise ModelFileError("history: expected columns, norms, why it stopped and the best epoch.")
+    if not isinstance(data, dict) or set(data) != {*_PARTS, *_REST}:
+        raise ModelFileError("history: expected columns, norms, why it stopped, the best epoch and what is unfinished.")
     names = [data[part] for part in _PARTS]
     if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in names):
         raise ModelFileError("history: expected lists of names.")
@@ -112,5 +124,9 @@ def rebuild_history(data: Any, arrays: Mapping[str, np.ndarray]) -> History:
     best = data["best_epoch"]
     if not (best is None or (type(best) is int and 0 <= best < matrix.shape[1])):
         raise ModelFileError(f"history: expected a best epoch among those recorded, got {best!r}.")
+    unfinished = data["unfinished"]
+    if not isinstance(unfinished, dict) or not all(type(number) in (int, float) for number in unfinished.values()):
+        raise ModelFileError("history: expected numbers for the unfinished epoch.")
     rows = iter(matrix.tolist())
-    return History(*[{name: next(rows) for name in part} for part in names], stopped=data["stopped"], best_epoch=best)
+    parts = [{name: next(rows) for name in part} for part in names]
+    return History(*parts, stopped=data["stopped"], best_epoch=best, unfinished=unfinished)

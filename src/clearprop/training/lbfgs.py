@@ -115,8 +115,12 @@ def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int, 
 
     if run.epochs == 0:
         return run.finish(None)
-    with ProgressBar(run.epochs, run.progress) as bar:
-        found = search.run(run.epochs, end_of_iteration)
+    with run.interrupts, ProgressBar(run.epochs, run.progress) as bar:
+        try:
+            found = search.run(run.epochs, end_of_iteration)
+        except BaseException as error:
+            run.interrupted(error)
+            raise
     if not np.isfinite(found.fun):
         before = run.params.flat.copy()
         where = find_divergence(search.training, run.params, before, before, None, run.history.epochs, ())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.checks import check_choice, check_integer, check_number, check_seed
+from clearprop.description import describe
 from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import ArgumentError, DataError, TrainingDiverged
@@ -23,8 +26,18 @@ from clearprop.parameters import Parameters
 from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
+from clearprop.training.checkpoint import (
+    Checkpoint,
+    Saver,
+    Snapshot,
+    as_checkpoint,
+    describe_data,
+    in_words,
+    open_checkpoint,
+)
 from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
 from clearprop.training.history import History
+from clearprop.training.interruption import Interrupts
 from clearprop.training.metrics import Metric, as_metrics
 from clearprop.training.stopping import EarlyStopping, StoppingRule, as_rules
 
@@ -54,6 +67,9 @@ def train(
     callbacks: Callback | Iterable[Callback] = (),
     progress: bool | None = None,
     engine: str = "auto",
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    every: int | None = None,
+    resume: bool | str = False,
 ) -> History:
     """Train by gradient descent; `params` change in place, and the history of the epochs is returned.
 
@@ -65,11 +81,19 @@ def train(
     on a terminal only.
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
-    finite, with the parameters put back to those before that epoch. An interruption leaves the parameters of the last
-    finished step (textbook engine) or the last finished epoch (compiled engine). `engine` is "compiled"
+    finite, with the parameters put back to those before that epoch. `engine` is "compiled"
     for whole epochs as machine code (made once on each machine), "textbook" for array code step
     by step, and "auto" for the compiled one wherever the definitions in use can be compiled: a RuntimeWarning tells
     which one cannot, and why.
+
+    `checkpoint` is a file that the state of the run is saved in, every 10 seconds or after `every` epochs (or a
+    `cp.Checkpoint`, which says more). `resume=True` goes on from it, whatever `params` were, and ends bit for bit as if
+    the run had never stopped; "auto" does so if the file exists. Raises CheckpointError, with the first difference,
+    where it belongs to other data, another network or other settings; `epochs` may be more than before.
+
+    Ctrl-C, SIGTERM (as SystemExit) and what a callback raises come through once a step is finished; then `params` are
+    those of the last finished step, or of the best epoch where an EarlyStopping restores, the checkpoint is saved, and
+    the exception has the `history` so far.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.linspace(-1, 1, 20)[:, None]
@@ -101,17 +125,51 @@ def train(
         as_callbacks(callbacks),
         progress,
     )
+    saved = as_checkpoint(checkpoint, every, resume)
     if isinstance(rule, LBFGS):
         from clearprop.training.lbfgs import run_lbfgs
 
+        if saved is not None:
+            raise ArgumentError("checkpoint: L-BFGS runs inside SciPy, which keeps its state to itself; leave it out.")
         if limits != Limits():
             raise ArgumentError("optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead.")
         return run_lbfgs(run, rule, penalties, seed, engine)
     descent = Training(objective, rule, penalties, limits, seed)
     plan = BatchPlan(objective.samples, batch_size, batches, shuffle, seed)
+    snapshot, facts = None, {}
+    if saved is not None:
+        facts = {"data": describe_data(objective, held_out), "settings": _describe_settings(run, descent, plan)}
+        snapshot = open_checkpoint(saved, resume, params, facts)
+    if snapshot is not None:
+        engine = snapshot.engine if engine == "auto" else engine
+        run.resume(snapshot)
     descending = make_engine(engine, descent, params, plan.largest)
     run.watch(descending.evaluation)
-    return _descend(run, descending, plan)
+    saver = None if saved is None else Saver(saved, run, descending, facts)
+    return _descend(run, descending, plan, saver, snapshot)
+
+
+def _describe_settings(run: Run, training: Training, plan: BatchPlan) -> dict[str, Any]:
+    """What has to be the same for a resumed run to be the same run."""
+    return {
+        "loss": {name: describe(loss) for name, loss in run.objective.losses.items()},
+        "reduction": run.objective.reduction,
+        "precision": str(run.params.dtype),
+        "batch_size": plan.batch_size,
+        "batches": plan.batches,
+        "shuffle": bool(plan.shuffle),
+        "seed": plan.seed,
+        "metrics": list(run.metrics),
+        **{
+            name: in_words(thing)
+            for name, thing in (
+                ("optimizer", training.optimizer),
+                ("penalty", training.penalties),
+                ("limits", training.limits),
+                ("stopping", run.rules),
+            )
+        },
+    }
 
 
 @dataclass(frozen=True)
@@ -176,6 +234,9 @@ class Run:
         self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore), None)
         self.best: np.ndarray | None = None
         self._lowest = np.inf
+        self.interrupts = Interrupts()
+        self._trained: Evaluation | None = None
+        self._held_out: Evaluation | None = None
 
     def watch(self, evaluation: Callable[[Objective], Evaluation]) -> None:
         """How cost and outputs are computed, where epochs are measured by more than the cost that their steps saw."""
@@ -191,12 +252,40 @@ class Run:
             numbers["validation cost"], measured = self._measure(self._held_out, self.held_out, "validation ")
             numbers |= measured
         numbers |= {"rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
-        self.history.record(numbers, result.delta_norms, result.gradient_norms)
-        if self._is_best(numbers.get("validation cost", numbers["cost"])):
-            self.best = self.params.flat.copy()
-        reasons = [rule.reason(self.history) for rule in self.rules]
+        with self.interrupts.held():
+            self.history.record(numbers, result.delta_norms, result.gradient_norms)
+            if self._is_best(numbers.get("validation cost", numbers["cost"])):
+                self.best = self.params.flat.copy()
+        reasons: list[str | None] = [self.verdict()]
         reasons += [self._call(callback) for callback in self.callbacks]
         return next((reason for reason in reasons if reason), None)
+
+    def verdict(self) -> str | None:
+        """Why a rule would stop now, if one would."""
+        return next(filter(None, (rule.reason(self.history) for rule in self.rules)), None)
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Go on where a checkpoint was written."""
+        self.params.flat[...] = snapshot.params.flat
+        self.history, self.best = snapshot.history, snapshot.best
+        costs = self.history.columns.get("validation cost", self.history.cost)
+        self._lowest = min(costs, default=np.inf)
+
+    def interrupted(self, error: BaseException, engine: Engine | None = None) -> None:
+        """Leave parameters and history that belong together, and give the exception the history to carry."""
+        history = self.history
+        word = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else type(error).__name__
+        history.stopped = f"{word} after {history.epochs} epochs"
+        if self.best is not None and self.restoring and history.epochs:
+            history.best_epoch = self.restoring.best_epoch(history)
+            self.params.flat[...] = self.best
+        elif engine is not None and engine.done.epoch == history.epochs and engine.made:
+            history.stopped = f"{word} in epoch {history.epochs + 1} after {engine.made} steps"
+            history.unfinished = {"epoch": history.epochs, "steps": engine.made}
+            if self._held_out is not None:
+                history.unfinished["validation cost"] = self._held_out.cost()
+        with contextlib.suppress(AttributeError, TypeError):  # an exception may refuse attributes
+            error.history = history  # type: ignore[attr-defined]
 
     def _is_best(self, cost: float) -> bool:
         if self.restoring:
@@ -243,32 +332,67 @@ class Run:
         )
 
 
-def _descend(run: Run, engine: Engine, plan: BatchPlan) -> History:
-    schedule = engine.training.optimizer.schedule
-    steps_per_epoch = len(plan.edges()) - 1
+def _descend(
+    run: Run, engine: Engine, plan: BatchPlan, saver: Saver | None = None, snapshot: Snapshot | None = None
+) -> History:
+    schedule, steps = engine.training.optimizer.schedule, len(plan.edges()) - 1
     watched = "validation cost" if run.held_out is not None else "cost"
+    rate = Rate(schedule, steps, max(1, run.epochs), lambda: run.history.columns.get(watched, []))
+    if saver is not None:
+        if snapshot is not None:
+            saver.restore(snapshot)
+        saver.begin(rate, snapshot)
+    with run.interrupts, ProgressBar(run.epochs, run.progress) as bar:
+        try:
+            reason = run.verdict() if run.history.epochs else None
+            if not reason:
+                reason = _run_epochs(run, engine, plan, rate, bar, saver)
+            return run.finish(reason)
+        except TrainingDiverged:
+            raise
+        except BaseException as error:
+            with run.interrupts.held():
+                run.history.even_out()
+                if saver is not None:
+                    saver.after_interruption(error, steps)
+                run.interrupted(error, engine)
+            raise
 
-    rate = Rate(schedule, steps_per_epoch, max(1, run.epochs), lambda: run.history.columns.get(watched, []))
-    reason, before = None, run.params.flat.copy()
+
+def _run_epochs(
+    run: Run, engine: Engine, plan: BatchPlan, rate: Rate, bar: ProgressBar, saver: Saver | None
+) -> str | None:
+    """Run the epochs that are left; why they ended, if not because all were done."""
+
+    def pause() -> None:
+        run.interrupts.check()
+        if saver is not None:
+            saver.within_epoch()
+
+    reason, start = None, saver.epoch_began if saver is not None else time.perf_counter()
+    before = run.params.flat.copy()
     earlier = before.copy()
-    with ProgressBar(run.epochs, run.progress) as bar:
-        for epoch in range(run.epochs):
-            before, earlier = earlier, before
-            np.copyto(before, run.params.flat)
-            start, batches = time.perf_counter(), plan.epoch(epoch)
+    for epoch in range(run.history.epochs, run.epochs):
+        before, earlier = earlier, before
+        np.copyto(before, run.params.flat)
+        batches = plan.epoch(epoch)
+        with run.interrupts.held(deliver=False):  # a signal that comes in the last step waits for the record
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for below, once per epoch
-                result = engine.run_epoch(epoch, batches, rate)
+                result = engine.run_epoch(epoch, batches, rate, pause)
             sound = is_finite(result, run.params)
             if sound and epoch == run.epochs - 1:
                 sound = is_finite_after(run.objective, run.params, batches[-1])
             if not sound:
                 found = find_divergence(engine.training, run.params, before, earlier, result, epoch, batches)
                 raise run.diverged(found, "Lower the rate, scale the inputs, or set clip_norm=1.")
-            reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
-            bar.update(run.history)
-            if reason:
-                break
-    return run.finish(reason)
+        reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
+        start = time.perf_counter()
+        if saver is not None:
+            saver.after_epoch(start, last=bool(reason) or epoch == run.epochs - 1)
+        bar.update(run.history)
+        if reason:
+            break
+    return reason
 
 
 def _with_validation(

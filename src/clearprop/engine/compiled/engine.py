@@ -14,7 +14,7 @@ from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_ker
 from clearprop.engine.compiled.passes import Passes
 from clearprop.engine.compiled.transfer import copy_in, copy_out
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, norms_by_layer
-from clearprop.engine.textbook import EpochResult, Training
+from clearprop.engine.textbook import Done, EpochResult, Training
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 from clearprop.penalties import L2
@@ -22,10 +22,13 @@ from clearprop.randomness import dropout_key
 
 
 class CompiledEngine:
-    """Runs epochs of gradient descent on `params`, in place, as one compiled call each.
+    """Runs epochs of gradient descent on `params`, in place, as one compiled call each (a long one as several).
 
     Shape and results are those of the textbook engine, to rounding; they do not depend on the number of threads.
     """
+
+    name = "compiled"
+    whole = True
 
     def __init__(self, training: Training, params: Parameters, batch: int, threads: int | None = None) -> None:
         self.training, self.params, self.steps = training, params, 0
@@ -40,11 +43,32 @@ class CompiledEngine:
         self.slots = {
             name: np.full_like(params.trainable, training.optimizer.first(name)) for name in training.optimizer.slots
         }
+        self._done, self._running = Done(sums=np.zeros_like(self.memory.results)), False
         self._masked = [place for place, layer in enumerate(params.net.layers) if layer.dropout]
 
     def evaluation(self, objective: Objective) -> CompiledEvaluation:
         """What computes the cost and the outputs of an objective with the parameters as they are."""
         return CompiledEvaluation(objective, self.params)
+
+    @property
+    def done(self) -> Done:
+        """How far the present epoch has come; assign to go on from there."""
+        return self._done
+
+    @done.setter
+    def done(self, given: Done) -> None:
+        self.memory.results[:] = given.sums
+        self._done = Done(given.epoch, given.steps, self.memory.results)
+
+    @property
+    def made(self) -> int:
+        """Steps of the present epoch whose change is in the parameters."""
+        return self._done.steps
+
+    def write_back(self) -> None:
+        """Bring `params` up to date while an epoch runs, in a pause; at other times they lead."""
+        if self._running and self.passes.loaded:
+            copy_out(self.params.flat, self.memory.weights, self.passes.copies, self.passes.plan.lanes.panel)
 
     def _fill_in_numbers(self) -> None:
         """Kernels, bounds and rates of the run."""
@@ -80,21 +104,44 @@ class CompiledEngine:
             slot = np.ascontiguousarray(given[name], self.params.dtype)
             copy_in(slot, panels, self.trained_copies, self.passes.plan.lanes.panel)
 
-    def run_epoch(self, epoch: int, batches: Sequence[np.ndarray], rate: Callable[[int], float]) -> EpochResult:
-        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0."""
+    def run_epoch(
+        self,
+        epoch: int,
+        batches: Sequence[np.ndarray],
+        rate: Callable[[int], float],
+        pause: Callable[[], None] | None = None,
+    ) -> EpochResult:
+        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0.
+
+        An epoch that was left by an exception is gone on with. `pause` is called now and then between two steps, and
+        may raise; whatever is raised, the parameters are those of the last finished step.
+        """
         if isinstance(batches, Batches):
             order, edges = batches.order, batches.edges
         else:
             order, edges = np.concatenate(batches), np.cumsum([0, *map(len, batches)])
+        first = self.steps - self._begun(epoch, len(batches))
         if isinstance(rate, Rate):
-            rates = rate.over(self.steps, len(batches))
+            rates = rate.over(first, len(batches))
         else:
-            rates = np.array([rate(self.steps + s) for s in range(len(batches))], np.float64)
-        return self.run_steps(epoch, order.astype(np.int64, copy=False), edges.astype(np.int64, copy=False), rates)
+            rates = np.array([rate(first + s) for s in range(len(batches))], np.float64)
+        order, edges = order.astype(np.int64, copy=False), edges.astype(np.int64, copy=False)
+        return self.run_steps(epoch, order, edges, rates, pause)
 
-    def run_steps(self, epoch: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> EpochResult:
+    def run_steps(
+        self,
+        epoch: int,
+        order: np.ndarray,
+        edges: np.ndarray,
+        rates: np.ndarray,
+        pause: Callable[[], None] | None = None,
+    ) -> EpochResult:
         """One step per batch order[edges[s] : edges[s + 1]], with the rate rates[s]."""
-        return self._result(self._run(epoch, 1, order, edges, rates), np.diff(edges))
+        return self._result(self._run(epoch, 1, order, edges, rates, pause), np.diff(edges))
+
+    def _begun(self, epoch: int, steps: int) -> int:
+        """Steps of this epoch that are made already, where it was left before its end."""
+        return self._done.steps if self._done.epoch == epoch and self._done.steps < steps else 0
 
     def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
         """Several epochs as one call; what `EpochResult.per_row` says of each, (epochs,).
@@ -115,12 +162,39 @@ class CompiledEngine:
         """Go back to what was saved."""
         self.params.flat[...], self.memory.slot0[...], self.memory.slot1[...], self.steps = saved
 
-    def _run(self, epoch: int, epochs: int, order: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> list[float]:
+    def _run(
+        self,
+        epoch: int,
+        epochs: int,
+        order: np.ndarray,
+        edges: np.ndarray,
+        rates: np.ndarray,
+        pause: Callable[[], None] | None = None,
+    ) -> list[float]:
+        first = self._begun(epoch, len(rates)) if epochs == 1 else 0
+        before = self.steps - first
         numbers = self.memory.numbers
-        numbers[at.STEPS_DONE], numbers[at.STEPS_PER_EPOCH] = self.steps, max(1, len(rates) // epochs)
-        results = self.passes.run(order, edges, rates, self._keys(epoch, epochs))
-        copy_out(self.params.flat, self.memory.weights, self.passes.copies, self.passes.plan.lanes.panel)
-        self.steps += int(results[at.FAILED]) - 1 if results[at.FAILED] else len(rates)
+        numbers[at.STEPS_DONE], numbers[at.STEPS_PER_EPOCH] = before, max(1, len(rates) // epochs)
+        self._done, self._running = Done(epoch if epochs == 1 else -1, first, self.memory.results), True
+
+        self.passes.finished, self.passes.loaded = first, False
+
+        def count() -> None:
+            self.steps, self._done.steps = before + self.passes.finished, self.passes.finished
+
+        def pause_here() -> None:
+            count()
+            if pause:
+                pause()
+
+        try:
+            results = self.passes.run(order, edges, rates, self._keys(epoch, epochs), first, pause_here)
+        finally:
+            count()
+            self.write_back()
+            self._running = False
+        if results[at.FAILED]:
+            self._done = Done(sums=self.memory.results)
         return results
 
     def _keys(self, epoch: int, epochs: int) -> np.ndarray | None:

@@ -45,7 +45,7 @@ STORED, BOUNDED = 8, 9  # whether the gradient is stored (for clipping by norm);
 LANES, PANEL, BLOCK = 10, 11, 12
 ZEROS = 13  # place in `weights` of zeros
 SCRATCH, SCRATCH_SIZE, WEIGHT_ROWS = 14, 15, 16  # places in `work`: a block per thread, sample weights of the batch
-STEPS_DONE = 17  # steps before this epoch
+STEPS_DONE = 17  # steps before this pass
 LAYER_COUNT, CONNECTION_COUNT = 18, 19  # rows of the tables
 MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
 SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
@@ -56,7 +56,8 @@ STEPS_PER_EPOCH = 38
 PURPOSE, ANSWERED = 39, 40  # what the steps do; whether the outputs are wanted
 SPARSE, SPARSE_BLOCK = 41, 42  # whether X is sparse, and how many rows of its W have their gradient made at once
 MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = 43, 44, 45  # addresses of the products with sparse rows
-NUMBERS = 46
+FIRST_STEP, STEPS = 46, 47  # where in the pass a call begins, and how many steps the pass has
+NUMBERS = 48
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba.core import config
@@ -24,6 +26,9 @@ from clearprop.parameters import Parameters
 #: What each pass brings along.
 _CHANGING = ("sync", "order", "edges", "rates", "costs", "keys")
 _PLACES = [Memory._fields.index(name) for name in _CHANGING]
+
+#: Seconds of steps between two looks at signals.
+SLICE = 0.1
 
 
 class Passes:
@@ -71,35 +76,70 @@ class Passes:
         self._table = table_of(self.memory)
         self._sync = np.zeros(meeting.SYNC, np.int64)
         self._edges: np.ndarray | None = None
+        #: Steps of the present pass that are finished; whether it has taken the parameters over; and the seconds that a
+        #: step takes, at first a cautious guess.
+        self.finished, self.loaded, self.seconds = 0, False, 2e-5 + 6e-9 * batch * params.flat.size
 
     def run(
-        self, order: np.ndarray, edges: np.ndarray, rates: np.ndarray, keys: np.ndarray | None = None
+        self,
+        order: np.ndarray,
+        edges: np.ndarray,
+        rates: np.ndarray,
+        keys: np.ndarray | None = None,
+        first: int = 0,
+        pause: Callable[[], None] | None = None,
     ) -> list[float]:
         """A step per batch order[edges[s] : edges[s + 1]] (int64), with the rate rates[s]; the results.
 
-        `costs` holds cost and penalty of each step then. `keys` are those of dropout, an epoch after the other.
+        `costs` holds cost and penalty of each step then. `keys` are those of dropout, an epoch after the other. The
+        steps run in slices of about a tenth of a second, so that Python can look after signals in between, and calls
+        `pause` there; `finished` counts steps, whatever is raised. With `first`, that many steps were made before, and
+        their results are there.
         """
+        self.finished, self.loaded = first, False
         self._check(order, edges)
         m, steps = self.memory, len(edges) - 1
-        m.results.fill(0)
-        if self.threads > 1:  # a thread that comes late still looks at those of an earlier pass
+        if first == 0:
+            m.results.fill(0)
+        self.costs = np.zeros(steps)
+        m.numbers[at.STEPS] = steps
+        given = (order, edges, rates, self.costs, m.keys if keys is None else keys)
+        table = self._table_of(given)
+        read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
+        self.loaded = True
+        while True:
+            self._run_slice(table, given, min(steps, self.finished + max(1, int(SLICE / self.seconds))))
+            if self.finished == steps or m.results[at.FAILED]:
+                return m.results.tolist()
+            if pause:
+                pause()
+            table = self._table_of(given)
+
+    def _run_slice(self, table: Any, given: tuple[np.ndarray, ...], end: int) -> None:
+        """The next steps up to `end`."""
+        m, first, threads, began = self.memory, self.finished, self.pace.threads, time.perf_counter()
+        m.numbers[at.FIRST_STEP] = first
+        for _ in range(threads - 1):
+            call_helper(run_epoch, table, m.work, end, 0, kept=(m, self._sync, given))
+        try:
+            run_epoch(table, m.work, end, threads)
+        finally:  # a signal that has arrived in the meantime is raised on the way out
+            self.finished = max(first, int(self._sync[meeting.FINISHED]))
+        self.seconds = (time.perf_counter() - began) / (end - first)
+        self.pace.record(self.seconds)
+
+    def _table_of(self, given: tuple[np.ndarray, ...]) -> Any:
+        """The addresses of everything that a slice needs, with a new meeting place for its threads."""
+        if self.threads > 1:  # a thread that comes late still looks at that of an earlier slice
             self._sync = np.zeros(meeting.SYNC, np.int64)
         else:
             self._sync.fill(0)
-        self.costs, keys = np.zeros(steps), m.keys if keys is None else keys
-        given = (self._sync, order, edges, rates, self.costs, keys)
+        arrays = (self._sync, *given)
         if config.DISABLE_JIT:
-            table = m._replace(**dict(zip(_CHANGING, given, strict=True)))
-        else:
-            table = self._table.copy()
-            table[_PLACES] = [address_of(array) for array in given]
-        read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
-        threads, start = self.pace.threads, time.perf_counter()
-        for _ in range(threads - 1):
-            call_helper(run_epoch, table, m.work, steps, 0, kept=(m, given))
-        run_epoch(table, m.work, steps, threads)
-        self.pace.record((time.perf_counter() - start) / steps)
-        return m.results.tolist()
+            return self.memory._replace(**dict(zip(_CHANGING, arrays, strict=True)))
+        table = self._table.copy()
+        table[_PLACES] = [address_of(array) for array in arrays]
+        return table
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
         """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""

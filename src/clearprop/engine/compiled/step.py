@@ -171,13 +171,13 @@ def run_step(m, step, last, thread, threads, base):
 
 @compiled
 def run_epoch(table, work, steps, threads):
-    """All steps of an epoch as the leader of `threads` threads, or (threads = 0) as one that joins it.
+    """The steps of a pass up to `steps` as the leader of `threads` threads, or (threads = 0) as one that joins it.
 
-    The leader publishes each step; threads that have joined by then take part in it. After a step whose cost is not
-    finite it publishes the end.
+    The leader publishes each step; threads that have joined by then take part in it. It counts those that are
+    finished, and after one whose cost is not finite it publishes the end.
     """
     m = memory_at(pointer(table), pointer(work))
-    thread, seen, active, base = 0, 0, 1, 0
+    thread, seen, active, base = 0, m.numbers[at.FIRST_STEP], 1, 0
     if threads == 0:
         seen = atomic_load(m.sync, meeting.STARTED) // STEP
         thread = atomic_add(m.sync, meeting.JOINED, 1) + 1
@@ -194,6 +194,9 @@ def run_epoch(table, work, steps, threads):
                 atomic_store(m.sync, meeting.BASE, base)
                 atomic_store(m.sync, meeting.STARTED, seen * STEP + active)
         if seen <= steps and thread < active:
-            base = run_step(m, seen - 1, seen == steps, thread, active, base)
-            if base < 0 and threads > 0:
-                seen = steps
+            base = run_step(m, seen - 1, seen == m.numbers[at.STEPS], thread, active, base)
+            if threads > 0:
+                if base < 0:
+                    seen = steps
+                else:
+                    atomic_store(m.sync, meeting.FINISHED, seen)

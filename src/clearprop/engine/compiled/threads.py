@@ -13,7 +13,7 @@ from numba.core import config
 from numba.extending import intrinsic
 
 # Places in `sync`, a cache line (8 numbers) apart.
-JOINED, ACTIVE, STARTED, ARRIVED, BASE, CLOSED = 0, 8, 16, 24, 32, 40
+JOINED, ACTIVE, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32, 40
 SYNC = 64
 
 #: How often a waiting thread looks before it yields its core, and how often it yields before it sleeps.

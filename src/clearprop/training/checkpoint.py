@@ -1,0 +1,438 @@
+"""Checkpoints: the whole state of a run in a file, so that a run which was stopped or killed goes on bit for bit.
+
+What belongs to the state: parameters, the optimizer's slots, steps done, sums of the present epoch, history, the best
+parameters. What follows from other things does not: the order of an epoch follows from the seed and its number,
+dropout from the seed, epoch, row and unit, the rate from the schedule and the history, and a stopping rule looks at the
+history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from clearprop.activations import Activation
+from clearprop.checks import check_choice, check_integer, check_number
+from clearprop.description import pack_network, rebuild_network
+from clearprop.engine import Engine
+from clearprop.engine.batches import Rate
+from clearprop.engine.textbook import Done
+from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
+from clearprop.network import Network
+from clearprop.objective import Objective
+from clearprop.parameters import Parameters, layout
+from clearprop.storage import (
+    Kind,
+    Sections,
+    check_target,
+    pack_sections,
+    read_sections,
+    remove_leftovers,
+    write_atomically,
+)
+from clearprop.training.history import History, pack_history, rebuild_history
+
+CHECKPOINT = Kind("checkpoint", CheckpointError)
+_HEAD = {"network", "facts", "engine", "epochs", "steps", "epoch", "done", "rate", "seconds", "slots", "history", "by"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where and how often a run is saved: after `every` epochs, or when `seconds` have passed since the last time.
+
+    Without either it is saved every 10 seconds; always at the beginning, at the end and when training is interrupted.
+    Where the file cannot be written, `on_failure="warn"` goes on with a RuntimeWarning, the earlier checkpoint being
+    still there, and "raise" stops with FileWriteError.
+
+    >>> import pathlib, tempfile, clearprop as cp
+    >>> net = cp.Network.sequential(1, 1)
+    >>> task = {"X": [[1.0]], "y": [[1.0]], "loss": "squared_error", "optimizer": cp.Momentum(0.1)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saved = cp.Checkpoint(f"{folder}/run.ckpt", every=1)
+    ...     params = net.initialize(seed=0)
+    ...     halfway = cp.train(net, params, **task, epochs=2, checkpoint=saved).epochs
+    ...     whole = cp.train(net, params, **task, epochs=4, checkpoint=saved, resume=True).epochs
+    >>> halfway, whole
+    (2, 4)
+    """
+
+    path: str | os.PathLike[str]
+    every: int | None = None
+    seconds: float | None = None
+    on_failure: str = "warn"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, (str, os.PathLike)):
+            raise ArgumentError(f"checkpoint: expected the path of a file, got {self.path!r}.")
+        if self.every is not None:
+            check_integer(self.every, "checkpoint every")
+        if self.seconds is not None:
+            check_number(self.seconds, "checkpoint seconds", above=0)
+        elif self.every is None:
+            object.__setattr__(self, "seconds", 10.0)
+        check_choice(self.on_failure, "checkpoint on_failure", ("warn", "raise"))
+
+    def read(self, own: Iterable[Activation] = ()) -> Snapshot:
+        """The run as it was saved last, also while it goes on; `own` are your own activations.
+
+        Raises CheckpointError when the file is missing, cut off, damaged or something else.
+        """
+        return read_snapshot(self.path, own)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint holds: parameters, best parameters so far (a flat vector, or None), history and the rest.
+
+    `epoch` is the one (from 0) that training is in, `done` its steps so far.
+    """
+
+    params: Parameters
+    best: np.ndarray | None
+    history: History
+    epochs: int
+    epoch: int
+    done: int
+    steps: int
+    rate: float
+    seconds: float
+    engine: str
+    slots: dict[str, np.ndarray]
+    sums: np.ndarray
+    facts: dict[str, Any]
+
+
+class Running(Protocol):
+    """What a checkpoint keeps of a run."""
+
+    params: Parameters
+    history: History
+    best: np.ndarray | None
+    epochs: int
+
+
+class Saver:
+    """Saves a run and its engine when it is time to."""
+
+    def __init__(self, checkpoint: Checkpoint, run: Running, engine: Engine, facts: dict[str, Any]) -> None:
+        self.checkpoint, self.run, self.engine, self.facts = checkpoint, run, engine, facts
+        self.network, self.arrays = pack_network(run.params.net)
+        self.epoch_began = time.perf_counter()
+        self.last, self.last_epochs = time.monotonic(), run.history.epochs
+        self.rate: Rate | None = None
+        self.closed = False
+        remove_leftovers(checkpoint.path)
+
+    def begin(self, rate: Rate, snapshot: Snapshot | None) -> None:
+        """Save the state that a new run begins with; refuse to go on with one whose rates would have been others."""
+        self.rate = rate
+        if snapshot is None:
+            self.save()
+        else:
+            _check_epochs(snapshot, rate, self.run.epochs, self.checkpoint.path)
+
+    def after_epoch(self, now: float, last: bool) -> None:
+        """Save if it is time to, between two epochs, and after the last one."""
+        every, self.epoch_began = self.checkpoint.every, now
+        if last or self._is_late() or (every is not None and self.run.history.epochs - self.last_epochs >= every):
+            self.save()
+        self.closed = last
+
+    def after_interruption(self, error: BaseException, steps: int) -> None:
+        """Save a state that is whole; a failure is told by the exception that is on its way."""
+        done, finished = self.engine.done, self.run.history.epochs
+        within = done.epoch == finished and 0 < done.steps < steps
+        if self.closed or not self.engine.whole or not (within or done.epoch == finished - 1):
+            return
+        try:
+            self._write()
+            error.add_note(f"{self.checkpoint.path} holds the run so far; resume=True goes on with it.")
+        except FileWriteError as reason:
+            error.add_note(f"checkpoint {reason}")
+
+    def within_epoch(self) -> None:
+        """Save if it is time to, between two steps."""
+        if self._is_late():
+            self.save()
+
+    def _is_late(self) -> bool:
+        seconds = self.checkpoint.seconds
+        return seconds is not None and time.monotonic() - self.last >= seconds
+
+    def save(self) -> None:
+        """Save now; a failure warns or raises, as the user chose."""
+        try:
+            self._write()
+        except FileWriteError as reason:
+            if self.checkpoint.on_failure == "raise":
+                raise
+            warnings.warn(f"checkpoint {reason} Training goes on.", RuntimeWarning, stacklevel=2)
+
+    def _write(self) -> None:
+        self.last, self.last_epochs = time.monotonic(), self.run.history.epochs
+        write_atomically(self.checkpoint.path, self._content())
+
+    def _content(self) -> bytes:
+        run, engine = self.run, self.engine
+        engine.write_back()
+        within = engine.done.epoch == run.history.epochs
+        recorded, arrays = pack_history(run.history)
+        arrays |= {"parameters": run.params.flat, **self.arrays}
+        slots = engine.slots
+        arrays |= {f"slot {name}": slot for name, slot in slots.items()}
+        if run.best is not None:
+            arrays["best"] = run.best
+        if within:
+            arrays["sums"] = engine.done.sums
+        head = {
+            "network": self.network,
+            "facts": self.facts,
+            "engine": engine.name,
+            "epochs": run.epochs,
+            "steps": engine.steps,
+            "epoch": run.history.epochs,
+            "done": engine.done.steps if within else 0,
+            "rate": self.rate(engine.steps - 1) if self.rate is not None and engine.steps else 0.0,
+            "seconds": time.perf_counter() - self.epoch_began if within else 0.0,
+            "slots": list(slots),
+            "history": recorded,
+            "by": f"clearprop {metadata.version('clearprop')}",
+        }
+        return pack_sections(CHECKPOINT, head, arrays)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put the engine where the run was saved."""
+        engine, path = self.engine, self.checkpoint.path
+        if snapshot.engine != engine.name:
+            raise CheckpointError(
+                f"{path}: was begun with the {snapshot.engine} engine, and the {engine.name} one rounds otherwise. "
+                f'Resume with engine="{snapshot.engine}".'
+            )
+        slots, sizes = snapshot.slots, {name: slot.shape for name, slot in engine.slots.items()}
+        if {name: slot.shape for name, slot in slots.items()} != sizes:
+            raise CheckpointError(f"{path}: expected the optimizer's slots {sizes}, got {list(slots)}.")
+        engine.slots, engine.steps = slots, snapshot.steps
+        if snapshot.done:
+            if snapshot.sums.shape != engine.done.sums.shape:
+                raise CheckpointError(f"{path}: the sums of its present epoch are not those of this engine.")
+            engine.done = Done(snapshot.epoch, snapshot.done, snapshot.sums.copy())
+        self.epoch_began = time.perf_counter() - snapshot.seconds
+
+
+def as_checkpoint(given: Any, every: int | None, resume: bool | str) -> Checkpoint | None:
+    """The checkpoint that the arguments of `cp.train` describe."""
+    if not isinstance(resume, (bool, np.bool_)) and resume != "auto":
+        raise ArgumentError(f'resume: expected True, False or "auto", got {resume!r}.')
+    if given is None:
+        if every is not None or resume:
+            raise ArgumentError(f"{'resume' if resume else 'every'}: belongs to a checkpoint; name its file too.")
+        return None
+    if isinstance(given, Checkpoint):
+        if every is not None:
+            raise ArgumentError("every: is part of the cp.Checkpoint already; leave it out, or give the path alone.")
+        return given
+    return Checkpoint(given, every)
+
+
+def open_checkpoint(
+    checkpoint: Checkpoint, resume: bool | str, params: Parameters, facts: dict[str, Any]
+) -> Snapshot | None:
+    """The run to go on with, or None where one is to begin; raises before anything is trained or written over."""
+    path = checkpoint.path
+    check_target(path)
+    if not os.path.exists(path):
+        if resume is True:
+            raise CheckpointError(f'{path}: does not exist. Begin without resume, or with resume="auto".')
+        return None
+    if not resume and os.path.isfile(path):
+        raise ArgumentError(
+            f"checkpoint: {path} exists. Go on with that run by resume=True; to begin anew, name another file, or "
+            "delete it."
+        )
+    if not resume:
+        return None
+    found = _read(path)
+    network, arrays = pack_network(params.net)
+    was = {"network": found.head.get("network"), **_facts(found)}
+    difference = first_difference(was, {"network": network, **facts | _patterns(arrays)})
+    if difference:
+        raise CheckpointError(
+            f"{path}: belongs to another run. {difference}. Resume with what it was begun with, or name another file."
+        )
+    return _checked(path, found, params.net, ())
+
+
+def _check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.PathLike[str]) -> None:
+    """With another number of epochs the run is the same only if its rates so far would have been."""
+    begun = snapshot.epoch + (snapshot.done > 0)
+    if epochs < begun:
+        raise CheckpointError(f"{path}: has begun {begun} epochs already, more than epochs={epochs}.")
+    if epochs == snapshot.epochs:
+        return
+    recorded, costs = snapshot.history["rate"] if snapshot.epoch else [], rate.costs()
+    looked_at = np.unique(np.linspace(0, snapshot.epoch - 1, min(snapshot.epoch, 50)).astype(int))
+    same = [
+        recorded[e] == replace(rate, costs=lambda e=e: costs[:e])((e + 1) * rate.steps_per_epoch - 1) for e in looked_at
+    ]
+    if not all(same) or (snapshot.steps and snapshot.rate != rate(snapshot.steps - 1)):
+        raise CheckpointError(
+            f"{path}: was begun with epochs={snapshot.epochs}, and the rate of its steps depends on that: "
+            f"{in_words(rate.schedule)}. Resume with epochs={snapshot.epochs}."
+        )
+
+
+def read_snapshot(path: str | os.PathLike[str], own: Iterable[Activation]) -> Snapshot:
+    """A checkpoint from its file."""
+    return _checked(path, _read(path), None, own)
+
+
+def _read(path: str | os.PathLike[str]) -> Sections:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as reason:
+        raise CheckpointError(f"{path}: cannot be read: {reason.strerror}.") from reason
+    return read_sections(content, str(path), CHECKPOINT)
+
+
+def _checked(path: str | os.PathLike[str], found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
+    """What the file holds, for this network or the one that it describes itself."""
+    try:
+        return _snapshot(found, net, own)
+    except ModelFileError as reason:
+        raise CheckpointError(f"{path}: {reason}") from reason
+
+
+def _facts(found: Sections) -> dict[str, Any]:
+    facts = found.head.get("facts")
+    return (facts if isinstance(facts, dict) else {}) | _patterns(found.arrays)
+
+
+def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
+    head, arrays = found.head, found.arrays
+    if set(head) != _HEAD:
+        raise ModelFileError(f"its description lacks or adds {sorted(set(head) ^ _HEAD)[0]!r}.")
+    counts = {name: head[name] for name in ("epochs", "steps", "epoch", "done")}
+    if not all(type(count) is int and 0 <= count < 2**62 for count in counts.values()):
+        raise ModelFileError(f"expected whole numbers of epochs and steps, got {counts}.")
+    if not all(type(head[name]) in (int, float) for name in ("rate", "seconds")):
+        raise ModelFileError("expected a rate and seconds as numbers.")
+    if not isinstance(head["slots"], list) or not isinstance(head["facts"], dict):
+        raise ModelFileError("expected a list of slots and the facts of the run.")
+    net = net or rebuild_network(head["network"], own, arrays)
+    sizes = layout(net)
+    flat = _vector(arrays, "parameters", sizes.size)
+    history = rebuild_history(head["history"], arrays)
+    if history.epochs != head["epoch"]:
+        raise ModelFileError(f"expected a history of {head['epoch']} epochs, got {history.epochs}.")
+    return Snapshot(
+        params=Parameters(net, flat),
+        best=_vector(arrays, "best", sizes.size, flat.dtype) if "best" in arrays else None,
+        history=history,
+        epochs=head["epochs"],
+        epoch=head["epoch"],
+        done=head["done"],
+        steps=head["steps"],
+        rate=head["rate"],
+        seconds=head["seconds"],
+        engine=str(head["engine"]),
+        slots={name: _vector(arrays, f"slot {name}", sizes.trainable, flat.dtype) for name in map(str, head["slots"])},
+        sums=np.array(arrays.get("sums", np.zeros(0)), np.float64),
+        facts=_facts(found),
+    )
+
+
+def _vector(arrays: Mapping[str, np.ndarray], name: str, size: int, dtype: np.dtype | None = None) -> np.ndarray:
+    """A copy of one of the arrays, which has to be a vector of so many numbers."""
+    found = arrays.get(name)
+    dtypes = (np.float32, np.float64) if dtype is None else (dtype,)
+    if found is None or found.shape != (size,) or found.dtype not in dtypes:
+        got = "none" if found is None else f"shape {found.shape} of {found.dtype}"
+        raise ModelFileError(f"{name}: expected a vector of {size} numbers, got {got}.")
+    return found.copy()
+
+
+# --- what a run is, and whether two are the same ---------------------------------------------------------------------
+
+
+def describe_data(objective: Objective, held_out: Objective | None) -> dict[str, str]:
+    """Shape, precision and SHA-256 of all data that training sees."""
+    found = {}
+    for prefix, part in (("", objective), ("validation ", held_out)):
+        if part is not None:
+            targets = part.targets
+            found[f"{prefix}X"] = fingerprint(part.X)
+            for name, y in targets.items():
+                found[f"{prefix}y" if len(targets) == 1 else f'{prefix}y["{name}"]'] = fingerprint(y)
+            weight = part.sample_weight
+            found[f"{prefix}sample_weight"] = "none" if weight is None else fingerprint(weight)
+    return found
+
+
+def in_words(thing: Any) -> str:
+    """A definition with all its fields, without addresses in memory.
+
+    >>> import clearprop as cp
+    >>> in_words(cp.Momentum(cp.Cosine(0.1)))
+    'Momentum(rate=Cosine(rate=0.1, final=0.0), momentum=0.9)'
+    """
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+
+
+def fingerprint(array: np.ndarray) -> str:
+    """Shape, precision and the SHA-256 of an array.
+
+    >>> fingerprint(np.zeros((2, 3)))[:30]
+    '2 x 3 float64, SHA-256 17b0761'
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    return f"{' x '.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest}"
+
+
+def _patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.startswith("pattern ")}}
+
+
+def first_difference(was: Any, now: Any, where: str = "") -> str | None:
+    """The first place at which two pieces of plain data differ, in words.
+
+    >>> first_difference({"settings": {"seed": 1, "batch_size": 32}}, {"settings": {"seed": 1, "batch_size": 64}})
+    'settings, batch_size: was 32, is 64'
+    """
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in [*was, *(name for name in now if name not in was)]:
+            found = first_difference(was.get(name, "not there"), now.get(name, "not there"), _inside(where, name))
+            if found:
+                return found
+        return None
+    if isinstance(was, list) and isinstance(now, (list, tuple)) and len(was) == len(now):
+        places = [
+            first_difference(a, b, _inside(where, _place(a, i))) for i, (a, b) in enumerate(zip(was, now, strict=True))
+        ]
+        return next((found for found in places if found), None)
+    if isinstance(was, list) and isinstance(now, (list, tuple)):
+        return f"{where}: were {len(was)}, are {len(now)}"
+    return None if was == now else f"{where}: was {_short(was)}, is {_short(now)}"
+
+
+def _inside(where: str, name: Any) -> str:
+    return f"{where}, {name}" if where else str(name)
+
+
+def _place(item: Any, place: int) -> str:
+    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(place)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    head, mark, digest = text.partition(", SHA-256 ")
+    return f"{head}{mark}{digest[:8]}" if mark else text[:200]
