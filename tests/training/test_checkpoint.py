@@ -10,7 +10,7 @@ import pytest
 
 import clearprop as cp
 from clearprop import storage
-from clearprop.engine.compiled import passes
+from clearprop.engine.compiled import pace, passes
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
 from clearprop.training import checkpoint as module
 
@@ -136,7 +136,7 @@ def test_epoch_by_epoch_is_the_same_as_at_once(engine, tmp_path):
 
 
 def test_the_number_of_threads_may_change_in_between(tmp_path, monkeypatch):
-    monkeypatch.setattr(passes, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(pace, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(passes, "SLICE", 0.0)
     case, path = CASES["everything"], tmp_path / "run.ckpt"
     results = set()
