@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import clearprop as cp
 from clearprop import storage
@@ -285,6 +286,17 @@ def test_what_a_callback_stopped_goes_on(tmp_path):
     assert resumed(path, resume=False, callbacks=lambda end: "an hour is over").epochs == 1
     assert resumed(path, callbacks=lambda end: end.epoch == 2).epochs == 3
     assert resumed(path).stopped == "finished 5 epochs"
+
+
+def test_a_sparse_matrix_has_a_fingerprint_too(tmp_path):
+    path, thin = tmp_path / "run.ckpt", csr_array(np.where(X > 0.5, X, 0.0))
+    whole = resumed(tmp_path / "whole.ckpt", X=thin, resume=False)
+    resumed(path, X=thin, resume=False, epochs=2)
+    assert numbers(resumed(path, X=thin)) == numbers(whole)
+    other = thin.copy()
+    other.data[3] += 1e-9
+    with pytest.raises(CheckpointError, match="data, X: was 30 x 3 float64"):
+        resumed(path, X=other)
 
 
 def test_own_activations_and_losses_are_told_apart_by_their_names(tmp_path):

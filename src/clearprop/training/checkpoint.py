@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.sparse import issparse
 
 from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
@@ -388,14 +389,16 @@ def in_words(thing: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
-def fingerprint(array: np.ndarray) -> str:
-    """Shape, precision and the SHA-256 of an array.
+def fingerprint(array: Any) -> str:
+    """Shape, precision and the SHA-256 of an array, or of a sparse matrix by rows.
 
     >>> fingerprint(np.zeros((2, 3)))[:30]
     '2 x 3 float64, SHA-256 17b0761'
     """
-    digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-    return f"{' x '.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest}"
+    digest = hashlib.sha256()
+    for part in (array.data, array.indices, array.indptr) if issparse(array) else (array,):
+        digest.update(np.ascontiguousarray(part).data)
+    return f"{' x '.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest.hexdigest()}"
 
 
 def _patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
