@@ -21,7 +21,6 @@ from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame
 from clearprop.estimators.inside import Inside, activations, dense
-from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 
 #: What an estimator notes about its target, which the members of an ensemble need too.
@@ -256,15 +255,16 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     # --- what is watched ---------------------------------------------------------------------------------------------
 
-    def _scoring(self, held: Data, objective: Objective, params: Parameters) -> Callable[[], float]:
-        """The score of the present parameters on rows that were held out."""
+    def _scoring(self, held: Data, params: Parameters) -> Callable[[float, np.ndarray], float]:
+        """The score of rows that were held out, by their cost and outputs."""
         if self.scoring == "loss":
-            return lambda: -objective.cost(params)
+            return lambda cost, outputs: -cost
         if self.scoring is None:
-            return lambda: self._score_or_nan(held, self._sweep(params, objective.X))
+            return lambda cost, outputs: self._score_or_nan(held, outputs)
         from clearprop.estimators.scoring import score_during_training
 
-        return score_during_training(self, self.scoring, held, params)
+        by_scorer = score_during_training(self, self.scoring, held, params)
+        return lambda cost, outputs: by_scorer()
 
     def _score_or_nan(self, held: Data, outputs: np.ndarray) -> float:
         return self._score_of(held.y, outputs, held.weight) if np.isfinite(outputs).all() else np.nan

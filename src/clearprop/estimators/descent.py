@@ -124,6 +124,8 @@ class Descent:
         sizes = {name: slot.shape for name, slot in self.engine.slots.items()}
         if {name: slot.shape for name, slot in state.slots.items()} == sizes:  # the same rule of descent as before
             self.engine.slots, self.engine.steps = state.slots, state.steps
+        if watch.held_out is not None:
+            watch.evaluation = self.engine.evaluation(watch.held_out.objective)
         self.schedule = training.optimizer.schedule
         self.own_rate = follows_own_rate(estimator)
         self.steps_per_epoch = len(rows.edges) - 1

@@ -131,7 +131,7 @@ class Fit:
         if held is None:
             return None
         objective = self.task.objective(est, held, dtype)
-        return HeldOut(objective, est._scoring(held, objective, self.params))
+        return HeldOut(objective, est._scoring(held, self.params))
 
     def _split(self, data: Data) -> tuple[np.ndarray, np.ndarray]:
         est = self.estimator

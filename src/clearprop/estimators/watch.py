@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from clearprop.engine import Evaluation
+from clearprop.engine.textbook import TextbookEvaluation
 from clearprop.errors import TrainingDiverged
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
@@ -17,10 +19,10 @@ from clearprop.parameters import Parameters
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows that training does not touch: their objective, and the score of the present parameters on them."""
+    """Rows that training does not touch: their objective, and a score by its cost and its outputs (n, o)."""
 
     objective: Objective
-    score: Callable[[], float]
+    score: Callable[[float, np.ndarray], float]
 
 
 class Watch:
@@ -39,6 +41,9 @@ class Watch:
         if self.best is not None and self.best.shape != params.flat.shape:
             self.best = None
         self.lowest: tuple[float, np.ndarray | None] = (np.inf, None)
+        self.evaluation: Evaluation | None = None
+        if held_out is not None:
+            self.evaluation = TextbookEvaluation(held_out.objective, params)
 
     @property
     def looks_each_epoch(self) -> bool:
@@ -61,9 +66,13 @@ class Watch:
         return est._no_improvement_count > est.n_iter_no_change
 
     def _score(self, held_out: HeldOut) -> None:
-        est, score = self.estimator, float(held_out.score())
+        assert self.evaluation is not None
+        cost, outputs = self.evaluation.cost_and_outputs()
+        if isinstance(outputs, dict):
+            outputs = np.concatenate(list(outputs.values()), axis=1)
+        est, score = self.estimator, float(held_out.score(cost, outputs))
         est.validation_scores_.append(score)
-        est.validation_loss_curve_.append(held_out.objective.cost(self.params))
+        est.validation_loss_curve_.append(cost)
         self.before = est.best_validation_score_
         if score > self.before:
             est.best_validation_score_ = score
