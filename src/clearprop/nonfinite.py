@@ -111,8 +111,8 @@ def _in_rows(
 
 
 def _first(what: str, layer: str, values: Any, rows: np.ndarray) -> Birth | None:
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad) == 0:
+    if np.isfinite(values).all():
         return None
+    bad = np.argwhere(~np.isfinite(values))
     n, j = (int(i) for i in bad[0])
     return Birth(what, layer, j, int(rows[n]), float(values[n, j]))

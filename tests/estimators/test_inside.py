@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 import clearprop as cp
 from clearprop.engine.cores import available_threads
@@ -264,3 +264,13 @@ def test_bad_parameters_are_named_with_what_they_may_be(settings, message):
 def test_targets_a_loss_cannot_take(y, loss, message):
     with pytest.raises(ValueError, match=message):
         regressor(loss=loss).fit(X, y)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 1], [3, -1, 7, 3], ["b", "a", "c"], ["x", "x"], [True, False], [5]], ids=str)
+def test_labels_are_fitted_as_label_binarizer_fits_them(y):
+    from clearprop.estimators.classifier import _fit_labels
+
+    ours, theirs = vars(_fit_labels(np.array(y))), vars(LabelBinarizer().fit(np.array(y)))
+    assert ours.keys() == theirs.keys()
+    assert ours.pop("classes_").tolist() == theirs.pop("classes_").tolist()
+    assert ours == theirs

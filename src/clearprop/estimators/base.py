@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,12 +16,14 @@ from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
 from clearprop.checks import check_dtype
+from clearprop.errors import CompilationError
 from clearprop.estimators import ensemble, settings
 from clearprop.estimators.building import gather, output_name, views
 from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame
 from clearprop.estimators.inside import Inside, activations, dense
+from clearprop.network import Network
 from clearprop.parameters import Parameters
 
 #: What an estimator notes about its target, which the members of an ensemble need too.
@@ -29,6 +32,12 @@ _TARGET_NOTES = ("_label_binarizer", "_width", "_center", "_scale")
 
 #: scikit-learn's own, which declares its X and y as text.
 validate_data: Any = validation.validate_data
+
+
+#: From so many rows on compiled code is faster; below, the time goes into reading the parameters.
+PREDICTED_ROWS = 64
+#: Rows times parameters from which on even loading the compiler is worth it.
+WORTH_LOADING = 20_000_000_000
 
 
 class PartialFitUnavailable(AttributeError, ValueError):
@@ -207,7 +216,8 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        state.pop("_kept", None)
+        for name in ("_kept", "_compiled"):
+            state.pop(name, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -242,12 +252,33 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return self._sweep(self._parameters(), X)
 
     def _sweep(self, params: Parameters, X: Any) -> np.ndarray:
-        names = params.net.outputs or ()
-        parts = [
-            a[names[0]] if len(names) == 1 else np.concatenate([a[name] for name in names], axis=1)
-            for a in activations(params, X)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        predictor = self._predictor(params, X.shape[0])
+        if predictor is None:
+            return np.concatenate([_side_by_side(a, params.net) for a in activations(params, X)])
+        rows = predictor(np.ascontiguousarray(dense(X), params.dtype))
+        return rows if isinstance(rows, np.ndarray) else _side_by_side(rows, params.net)
+
+    def _predictor(self, params: Parameters, rows: int) -> Any:
+        """What sweeps many rows in compiled code, with the parameters as they are; None where it does not pay.
+
+        It pays once the compiled engine is loaded, as it is after a fit, or where loading it is lost in the work.
+        """
+        work = rows * params.flat.size
+        at_hand = "clearprop.engine.compiled.step" in sys.modules
+        if rows < PREDICTED_ROWS or self.engine == "textbook" or not (at_hand or work > WORTH_LOADING):
+            return None
+        from clearprop.engine.compiled.predictor import Predictor
+
+        kept = vars(self).get("_compiled")
+        if kept is None or kept[0] is not params:
+            try:
+                kept = params, Predictor(params.net, params)
+            except CompilationError:  # fit has warned of it
+                kept = params, None
+            self._compiled = kept
+        elif kept[1] is not None:
+            kept[1].read(params)
+        return kept[1]
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions for X (n, i): labels or numbers, (n,) or (n, outputs)."""
@@ -278,3 +309,9 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         if self.dtype is not None and tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = [str(np.dtype(self.dtype))]
         return tags
+
+
+def _side_by_side(outputs: Mapping[str, np.ndarray], net: Network) -> np.ndarray:
+    """The activations of the output layers, (n, outputs)."""
+    parts = [outputs[name] for name in net.outputs or ()]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -192,7 +192,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y = column_or_1d(y, warn=True)
         known = hasattr(self, "classes_") and (self.warm_start or incremental)
         if not known:
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = _fit_labels(y)
             self.classes_ = self._label_binarizer.classes_
         elif self.warm_start and set(unique_labels(y)) != set(self.classes_):
             # by these words scikit-learn's users recognise the error
@@ -292,4 +292,14 @@ def _class_weights(given: Any, y: np.ndarray, weight: np.ndarray | None) -> np.n
     by_class = compute_class_weight(given, classes=classes, y=y[counted], sample_weight=own)
     found = np.zeros(len(y))
     found[counted] = by_class[places]
+    return found
+
+
+def _fit_labels(y: np.ndarray) -> LabelBinarizer:
+    """LabelBinarizer().fit(y), and for a vector of whole numbers or text what it comes to, in less time."""
+    if y.ndim != 1 or y.dtype.kind not in "biuU":
+        return LabelBinarizer().fit(y)
+    found = LabelBinarizer()
+    found.classes_, found.sparse_input_ = np.unique(y), False
+    found.y_type_ = "multiclass" if len(found.classes_) > 2 else "binary"
     return found

@@ -56,7 +56,7 @@ def infer(table, work, first, last, rows_at_once, total):
 class Predictor:
     """A network with parameters, ready to predict: a few microseconds per call with a single row.
 
-    It holds a copy of the parameters as they were; make another after training on. Calls give what `cp.predict` gives,
+    It holds a copy of the parameters as they were; `read` takes them anew. Calls give what `cp.predict` gives,
     (n, o units) or a dict by output layer, to rounding.
 
     >>> import numpy as np, clearprop as cp
@@ -77,8 +77,13 @@ class Predictor:
         self._size = params.flat.size
         self._memory = self._plan.memory(np.zeros((1, net.inputs), params.dtype))
         self._table = table_of(self._memory)
-        self._lock = threading.Lock()
-        read_parameters(self._table, self._memory.work, params.flat, self._memory.weights, self._plan.copy_table())
+        self._lock, self._copies = threading.Lock(), self._plan.copy_table()
+        self.read(params)
+
+    def read(self, params: Parameters) -> None:
+        """Take the parameters as they are now."""
+        with self._lock:
+            read_parameters(self._table, self._memory.work, params.flat, self._memory.weights, self._copies)
 
     def __call__(self, X: Any) -> Any:
         """Activations of the outputs for X (n samples, inputs); ShapeError or DataError for an X of no use."""
