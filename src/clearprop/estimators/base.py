@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import validation
@@ -22,7 +23,7 @@ from clearprop.estimators.building import gather, output_name, views
 from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame
-from clearprop.estimators.inside import Inside, activations, dense
+from clearprop.estimators.inside import Inside, activations
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 
@@ -152,7 +153,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             )  # fmt: skip
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, matrix)
         target = self._take_target(y, weight, incremental)
-        return Data(dense(matrix), target, self._weigh(weight, y))
+        return Data(_by_rows(matrix), target, self._weigh(weight, y))
 
     _y_numeric = False
 
@@ -168,7 +169,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val: expected both, got one of them.")
-        matrix = dense(self._take_rows(X))
+        matrix = _by_rows(self._take_rows(X))
         y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
         check_consistent_length(matrix, y)
         checked = None if weight is None else _check_sample_weight(weight, matrix)
@@ -255,7 +256,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         predictor = self._predictor(params, X.shape[0])
         if predictor is None:
             return np.concatenate([_side_by_side(a, params.net) for a in activations(params, X)])
-        rows = predictor(np.ascontiguousarray(dense(X), params.dtype))
+        rows = predictor(X if issparse(X) else np.ascontiguousarray(X, params.dtype))
         return rows if isinstance(rows, np.ndarray) else _side_by_side(rows, params.net)
 
     def _predictor(self, params: Parameters, rows: int) -> Any:
@@ -309,6 +310,11 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         if self.dtype is not None and tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = [str(np.dtype(self.dtype))]
         return tags
+
+
+def _by_rows(X: Any) -> Any:
+    """A sparse matrix in the order of its rows, which can be taken; an array as it is."""
+    return X.tocsr() if issparse(X) else X
 
 
 def _side_by_side(outputs: Mapping[str, np.ndarray], net: Network) -> np.ndarray:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from clearprop.activations import Sigmoid
+from clearprop.checks import check_dense_or_csr
 from clearprop.engine import Training
 from clearprop.estimators import settings
 from clearprop.estimators.building import build_network, draw_parameters, gather
@@ -26,9 +28,9 @@ from clearprop.randomness import mix
 
 @dataclass(frozen=True)
 class Data:
-    """Checked rows: X (n, i), the target as the estimator understands it (n, o), and weights (n,) or None."""
+    """Checked rows: X (n, i), dense or sparse, the target as the estimator takes it (n, o), weights (n,) or None."""
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
     weight: np.ndarray | None
 
@@ -47,11 +49,15 @@ class Task:
     def objective(self, estimator: Any, data: Data, dtype: np.dtype) -> Objective:
         """The objective of these rows."""
         targets = {
-            name: loss.check_targets(estimator._targets(data.y, loss, dtype), len(data.X), self.net[name].units, dtype)
+            name: loss.check_targets(estimator._targets(data.y, loss, dtype), len(data.y), self.net[name].units, dtype)
             for name, loss in self.losses.items()
         }
         weight = None if data.weight is None else np.asarray(data.weight, dtype)
-        return Objective(self.net, self.losses, np.ascontiguousarray(data.X, dtype), targets, weight)
+        if issparse(data.X):
+            X = check_dense_or_csr(data.X, self.net.inputs, dtype)
+        else:
+            X = np.ascontiguousarray(data.X, dtype)
+        return Objective(self.net, self.losses, X, targets, weight)
 
 
 def make_task(estimator: Any, inputs: int) -> Task:
@@ -104,7 +110,7 @@ class Fit:
             dtype = self._working(np.dtype(np.asarray(estimator.coefs_[0]).dtype))
             self.params = gather(self.task.net, estimator.coefs_, estimator.intercepts_, dtype)
         self.objective = self.task.objective(estimator, data, dtype)
-        self.rows = np.arange(len(data.X))
+        self.rows = np.arange(len(data.y))
         self.held_out = self._hold_out(data, held, dtype)
 
     def _working(self, dtype: np.dtype) -> np.dtype:
@@ -219,8 +225,15 @@ def _begin_batches(estimator: Any) -> None:
         estimator.best_loss_ = np.inf
 
 
-def row_keys(X: np.ndarray) -> np.ndarray:
-    """A number for each row that depends on what is in it alone, so that equal rows get the same dropout."""
-    bits = np.ascontiguousarray(X).view(np.uint64 if X.itemsize == 8 else np.uint32).astype(np.uint64)
+def row_keys(X: Any) -> np.ndarray:
+    """A number for each row that depends on what is in it alone, so that equal rows get the same dropout.
+
+    The bits of a zero are 0, so a sparse row has the number of the same row written out.
+    """
+    values = X.data if issparse(X) else np.ascontiguousarray(X)
+    bits = (values + 0.0).view(np.uint64 if X.dtype.itemsize == 8 else np.uint32).astype(np.uint64)  # no -0
     odd = mix(np.arange(1, X.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
-    return mix((bits * odd).sum(axis=1, dtype=np.uint64))
+    if not issparse(X):
+        return mix((bits * odd).sum(axis=1, dtype=np.uint64))
+    sums = np.concatenate([[np.uint64(0)], np.cumsum(bits * odd[X.indices], dtype=np.uint64)])
+    return mix(sums[X.indptr[1:]] - sums[X.indptr[:-1]])
