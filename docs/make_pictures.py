@@ -17,6 +17,7 @@ DOCS = Path(__file__).resolve().parent
 PAGES = (
     "tutorials/from-perceptron-to-network.md",
     "how-to/draw-a-network.md",
+    "how-to/explain-a-weight.md",
     "explanation/networks-of-1986.md",
 )
 

@@ -80,3 +80,13 @@ def test_a_number_stands_at_its_wish_where_nothing_is_in_the_way():
     ((x, y, angle),) = place_labels([Spoken(way, 30.0, 0.5)], np.array([[0.0, 0.0, 31.0], [200.0, 0.0, 31.0]]))
     assert (x, angle) == (pytest.approx(100, abs=5), 0)
     assert -10 < y < -5  # above its link
+
+
+def test_links_are_as_wide_as_their_weights_are_large_over_the_whole_network():
+    net = cp.Network(1, [cp.Layer("h", 1), cp.Layer("o", 1, sources=["h", cp.Direct("input")])])
+    params = net.initialize(given={"h": {"input": [[0.5]]}, "o": {"h": [[-2.0]]}})
+    trace = cp.backpropagate(net, params, [[1.0]], [[1.0]], loss="squared_error")
+    picture = cp.worked_solution(trace).chapters[1].picture
+    assert picture is not None
+    widths = {line.label: line.width for line in picture.drawing.lines}
+    assert widths == {"0.5": 1 + 2.2 / 4, "−2": 3.2, "1": pytest.approx(1 + 2.2 / 2)}

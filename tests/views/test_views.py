@@ -91,6 +91,20 @@ def test_network_shows_activations_deltas_and_weights():
         assert number in shown
 
 
+def test_the_width_of_a_link_is_its_own(trained):
+    """A rule of the style sheet outweighs the attribute of an element."""
+    root = parsed(views.network(trained[0]))
+    widths = {node.get("stroke-width") for node in classed(root, "link")}
+    assert len(widths) > 2
+    rules = re.findall(r"([^{}]+)\{([^}]*)\}", root.findtext(f"{SVG}style") or "")
+    for selectors, rule in rules:
+        for selector in selectors.split(","):
+            last = selector.split()[-1] if selector.split() else ""
+            if "stroke-width" in rule and ":not(.link)" not in last:
+                used = set(re.findall(r"\.([\w-]+)", last))
+                assert used - {"link", "plus", "minus", "dense", "identity", "frozen", "wired"}, selector
+
+
 def test_network_says_what_it_cannot_draw():
     net = cp.Network.sequential(2, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), X, Y, loss="squared_error")

@@ -82,7 +82,7 @@ def draw(
     names: Names,
     inside: Mapping[Unit, float],
     below: Mapping[Unit, str],
-    links: Mapping[tuple[str, str, str], object],
+    links: Mapping[tuple[str, str, str], np.ndarray],
     label: str,
     digits: int,
 ) -> Drawing:
@@ -111,11 +111,19 @@ def draw(
         for u, at in places.items()
     ]  # fmt: skip
     lanes = _lanes(net.units, plan.wires)
-    lines = [
-        line
-        for wire in plan.wires
-        for line in _lines(net.units, wire, plan.across, lanes, pitch, places, links, digits)
-    ]
+    weights = [np.abs(matrix).ravel() for (*_, kind), matrix in links.items() if kind != "identity"]
+    strengths = np.concatenate([[1e-300], *weights])
+    largest = float(strengths[np.isfinite(strengths)].max())
+
+    def via(wire: Wire, n: int) -> list[Point]:
+        """The points of link n of a wire in its lanes, where every link has a level of its own."""
+        found = []
+        for lane in wire.lanes:
+            level = lanes[lane].index((wire, n)) - (len(lanes[lane]) - 1) / 2
+            found.append((_MARGIN + lane.rank * _GAP, plan.across[lane] + pitch * level))
+        return found
+
+    lines = [line for wire in plan.wires for line in _lines(wire, places, via, links, largest, digits)]
     if count > MOST_LABELS:
         lines = [replace(line, label="") for line in lines]
     lines = _with_places(lines, spots)
@@ -158,27 +166,27 @@ def _lanes(units: Callable[[str], int], wires: Sequence[Wire]) -> dict[Place, li
     return found
 
 
-def _lines(units, wire: Wire, across, lanes, pitch: float, places, links, digits: int) -> list[Line]:
+def _lines(
+    wire: Wire,
+    places: Mapping[Unit, Point],
+    via: Callable[[Wire, int], list[Point]],
+    links: Mapping[tuple[str, str, str], np.ndarray],
+    largest: float,
+    digits: int,
+) -> list[Line]:
+    """The links of one connection; `largest` is the size of the number that is drawn widest."""
     c, target = wire.connection, wire.target
-    matrix = links[target, c.source, c.kind]
-    largest = max(1e-300, max((abs(float(v)) for row in matrix for v in row), default=0.0))
-    found = []
-    for i in range(units(c.source)):
-        reached = connected(c, i, units(target))
-        for j in range(units(target)):
-            if not reached[j]:
-                continue
-            start, end = places[Unit(c.source, i)], places[Unit(target, j)]
-            via = []
-            for lane in wire.lanes:
-                level = lanes[lane].index((wire, i * units(target) + j)) - (len(lanes[lane]) - 1) / 2
-                via.append((_MARGIN + lane.rank * _GAP, across[lane] + pitch * level))
-            number = float(matrix[i][j])
-            share = abs(number) / largest if math.isfinite(number) else 1.0
+    matrix, found = links[target, c.source, c.kind], []
+    sources, units = matrix.shape
+    for i in range(sources):
+        for j in np.flatnonzero(connected(c, i, units)).tolist():
+            lanes, number = via(wire, i * units + j), float(matrix[i, j])
+            share = min(1.0, abs(number) / largest) if math.isfinite(number) else 1.0
             sign = "identity" if c.kind == "identity" else "minus" if number < 0 else "plus"
             label = "1" if c.kind == "identity" else short_number(number, digits)
-            wish = 1 / (2 * len(via)) if via else 0.5 if i % 2 else 0.3
-            found.append(Line((start, *via, end), label, sign, style_of(c), 1 + 2.2 * share, wish))
+            wish = 1 / (2 * len(lanes)) if lanes else 0.5 if i % 2 else 0.3
+            points = (places[Unit(c.source, i)], *lanes, places[Unit(target, j)])
+            found.append(Line(points, label, sign, style_of(c), 1 + 2.2 * share, wish))
     return found
 
 
