@@ -35,7 +35,10 @@ def check_number(
     expected = "a finite number" + (" " + " and ".join(limits) if limits else "")
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
         raise ArgumentError(f"{name}: expected {expected}, got {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.inf
     inside = (
         math.isfinite(number)
         and (above is None or number > above)

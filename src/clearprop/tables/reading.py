@@ -6,21 +6,28 @@ import csv
 import gzip
 import io
 import os
+import subprocess
+import sys
 import zlib
+from array import array
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 from clearprop.errors import TableError, suggest
 from clearprop.tables.plain import cleaned
-from clearprop.tables.texts import inferred, stripped
+from clearprop.tables.texts import inferred, stripped_columns
 
 if TYPE_CHECKING:
     from _csv import Reader
 
+#: The most columns of a CSV file.
+MAX_COLUMNS = 30_000
 _CSV, _PARQUET = (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
 
 
@@ -76,18 +83,55 @@ def _not_found(file: Path) -> str:
     return f"{file}: no such file. {suggest(file.name, tables)}"
 
 
+def most_unpacked(size: int) -> int:
+    """How many bytes a compressed file of this size may hold: 100 times as many, and 32 MiB."""
+    return 100 * size + 2**25
+
+
 def _unpacked(content: bytes, file: Path) -> bytes:
+    most = most_unpacked(len(content))
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as unpacking:
+            found = unpacking.read(most + 1)
+        if len(found) > most:
+            raise TableError(
+                f"{file}: holds more than {most:,} bytes in {len(content):,}, which no table does. Unpack it first "
+                "if it is one all the same."
+            )
+        return found
     except (OSError, EOFError, zlib.error) as reason:
         raise TableError(f"{file}: expected a whole gzip file, but it is damaged or not one: {reason}.") from None
 
 
 def _parquet(content: bytes, file: Path) -> pl.DataFrame:
+    _try_parquet(content, file)
     try:
         return pl.DataFrame([cleaned(series) for series in pl.read_parquet(io.BytesIO(content))])
     except (pl.exceptions.PolarsError, OSError) as reason:
         raise TableError(f"{file}: expected a Parquet file, but it is damaged or not one: {reason}.") from None
+
+
+def _try_parquet(content: bytes, file: Path) -> None:
+    """Raise a TableError for what is no Parquet file, or one that a process of its own could not decode.
+
+    A damaged file may claim sizes at which the decoder ends its process, whoever called it.
+    """
+    refused = f"{file}: expected a Parquet file, but it is damaged or not one"
+    if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
+        raise TableError(f"{refused}: it does not begin and end with PAR1.")
+    most = most_unpacked(len(content)) + 2**25  # what decoding itself takes
+    environment = os.environ | {"POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
+    seconds = 5 + len(content) // 2_000_000
+    command = [sys.executable, str(Path(__file__).with_name("trial.py")), str(most), str(seconds)]
+    try:
+        done = subprocess.run(
+            command, input=content, env=environment, capture_output=True, timeout=60 + 10 * seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise TableError(f"{refused}: after {60 + 10 * seconds} seconds it was not decoded.") from None
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["its decoding ended without a word"]
+        raise TableError(f"{refused}: {said[0][:200]} (with at most {most:,} bytes and {seconds} s to decode it).")
 
 
 def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.DataFrame:
@@ -101,14 +145,21 @@ def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.D
     except pl.exceptions.PolarsError as reason:
         _refuse_ragged(content, between, names, file)
         raise TableError(f"{file}: is not a CSV file that can be read: {reason}.") from None
+    if raw.width != len(names):
+        raise TableError(
+            f"{file}: the line of column names has {len(names)} cells or {raw.width}, by how it is read. Is there a "
+            "line end within a name, or a quote in the middle of one?"
+        )
     raw.columns = names
-    blank: list[int] = []
+    blank = array("q")
     # A row that is too short shows as missing cells at its end; only then is a look at every line needed.
     if raw.height and raw[names[-1]].null_count():
-        blank = _refuse_ragged(content, between, names, file)
-    if blank and raw.height:
-        raw = raw.with_row_index("\0row").filter(~pl.col("\0row").is_in(blank)).drop("\0row")
-    bare = [stripped(raw[name]) for name in names]
+        blank = _refuse_ragged(content, between, names, file, raw.height)
+    if blank:
+        kept = np.ones(raw.height, bool)
+        kept[np.frombuffer(blank, np.int64)] = False
+        raw = raw.filter(pl.Series(kept))
+    bare = stripped_columns(raw)
     return pl.DataFrame([s if s.name in text else inferred(s, decimal_comma=between == ";") for s in bare])
 
 
@@ -137,9 +188,11 @@ def _header(content: bytes, between: str, file: Path) -> list[str]:
         names = next((cells for cells in _lines(content, between) if cells), [])
     except csv.Error as reason:
         raise TableError(f"{file}: the line of column names cannot be read: {reason}.") from None
+    if len(names) > MAX_COLUMNS:
+        raise TableError(f"{file}: has {len(names):,} columns, more than the {MAX_COLUMNS:,} that a table may have.")
     bare = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
-    for name in bare:
-        if bare.count(name) > 1:
+    for name, times in Counter(bare).items():
+        if times > 1:
             places = [str(i) for i, other in enumerate(bare, start=1) if other == name]
             raise TableError(
                 f'{file}: the column name "{name}" occurs {len(places)} times (columns {", ".join(places)}); '
@@ -148,9 +201,12 @@ def _header(content: bytes, between: str, file: Path) -> list[str]:
     return bare
 
 
-def _refuse_ragged(content: bytes, between: str, names: list[str], file: Path) -> list[int]:
-    """Raise TableError at the first row of another length than the header; else the numbers of the blank rows."""
-    lines, blank, row = _lines(content, between), [], -1
+def _refuse_ragged(content: bytes, between: str, names: list[str], file: Path, height: int | None = None) -> array[int]:
+    """Raise TableError at the first row of another length than the header; else the numbers of the blank rows.
+
+    `height` is how many rows were read, where that is known.
+    """
+    lines, blank, row = _lines(content, between), array("q"), -1
     try:
         for cells in lines:
             if row < 0 and not cells:
@@ -166,4 +222,9 @@ def _refuse_ragged(content: bytes, between: str, names: list[str], file: Path) -
             row += 1
     except csv.Error as reason:
         raise TableError(f"{file}: line {lines.line_num} cannot be read: {reason}.") from None
+    if height is not None and blank and height <= blank[-1]:
+        raise TableError(
+            f"{file}: has {row} rows or {height}, by how it is read. Is there a line that ends with a carriage return "
+            "alone, or a quote in the middle of a cell?"
+        )
     return blank

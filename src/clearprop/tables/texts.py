@@ -19,6 +19,16 @@ def stripped(texts: pl.Series) -> pl.Series:
     return bare.set(bare.is_in(MISSING).fill_null(False), None)
 
 
+def stripped_columns(frame: pl.DataFrame) -> list[pl.Series]:
+    """All columns of a frame of texts stripped, as one long column where they are many and short."""
+    at_once, found = max(1, 2**20 // max(1, frame.height)), []
+    for start in range(0, frame.width, at_once):
+        names = frame.columns[start : start + at_once]
+        long = stripped(pl.concat([frame[name] for name in names]))
+        found += [long.slice(i * frame.height, frame.height).alias(name) for i, name in enumerate(names)]
+    return found
+
+
 def inferred(texts: pl.Series, *, decimal_comma: bool = False) -> pl.Series:
     """Whole numbers, numbers, truth values or dates where every text present is one; otherwise the texts.
 

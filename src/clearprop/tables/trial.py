@@ -1,0 +1,44 @@
+"""A trial of a Parquet file, in a process of its own: python trial.py BYTES SECONDS < file
+
+It decodes the file from standard input, with at most so many bytes of memory more than it has at the start and so many
+seconds of a core, and ends with 0; or with 3 and the reason on standard error; or as the decoder or the limits end it.
+It imports nothing of clearprop.
+"""
+
+import contextlib
+import io
+import sys
+
+import polars as pl
+
+
+def _set_limits(most: int, seconds: int) -> None:
+    try:
+        import resource
+        from pathlib import Path
+
+        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return  # a system without such limits; the decoder's own remain
+    _, highest = resource.getrlimit(resource.RLIMIT_AS)
+    most += now
+    most = most if highest == resource.RLIM_INFINITY else min(most, highest)
+    with contextlib.suppress(ValueError):  # a lower limit is there already
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _main() -> int:
+    content = sys.stdin.buffer.read()
+    _set_limits(int(sys.argv[1]), int(sys.argv[2]))
+    try:
+        pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError, MemoryError) as reason:
+        print(reason, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

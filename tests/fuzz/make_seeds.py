@@ -1,0 +1,96 @@
+"""The first inputs of each target, from which the fuzzers go on: python tests/fuzz/make_seeds.py"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from targets import CORPUS
+
+import clearprop as cp
+from clearprop import description, files
+
+NETWORKS = {
+    "line": cp.Network.sequential(1, 1),
+    "wired": cp.Network(
+        3,
+        [
+            cp.Layer("a", 3, cp.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
+            cp.Layer("b", 3, "layer_normalization", sources=["a", cp.Direct("a")]),
+            cp.Layer("c", 2, "softmax", [cp.Wired("b", [[1, 0], [2, 1], [0, 2]]), cp.Dense("input", trainable=False)]),
+        ],
+    ),
+}
+TABLE = {"age": [20, 31, 45, 60], "job": ["cook", "clerk", "cook", None], "rich": ["no", "yes", "no", "yes"]}
+
+
+def models() -> Iterator[tuple[str, bytes, bytes]]:
+    """Name, model file, and the same for the target `sealed`."""
+    for name, net in NETWORKS.items():
+        params = net.initialize(seed=1, dtype="float32")
+        losses = {out: cp.losses.usual_loss(net[out].f) for out in net.outputs}
+        history = cp.History({"cost": [1.0, 0.5]}, {"a": [1.0, 2.0]}, {"a": [3.0, 4.0]}, "finished 2 epochs", 1)
+        encoding = None
+        if name == "line":
+            history = None
+        yield name, files.pack(net, params, losses, encoding, {"seed": 1}, history), sealed(net, params, losses)
+    model = cp.fit(TABLE, "rich", hidden=(2,), epochs=1, holdout=0, validation=0, task="classification")
+    content = files.pack(model.net, model.params, {"output": model.loss}, model.encoding, {}, None)
+    yield "table", content, sealed(model.net, model.params, {"output": model.loss}, model.encoding)
+
+
+def sealed(net, params, losses, encoding=None) -> bytes:
+    """JSON text, a line end, and the numbers."""
+    described, patterns = description.pack_network(net)
+    head = {
+        "arrays": {"parameters": "f4"} | {name: pattern.tolist() for name, pattern in patterns.items()},
+        "network": described,
+        "losses": {name: description.describe(loss) for name, loss in losses.items()},
+        "encoding": None if encoding is None else encoding.to_dict(),
+        "settings": {},
+        "history": None,
+    }
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + params.flat.tobytes()
+
+
+def tables() -> Iterator[tuple[str, str, bytes]]:
+    yield "csv", "plain", b'age,job,rich\n20,cook,no\n31,clerk,yes\n?,"a, ""b""",no\n'
+    yield "csv", "semicolons", "größe;tag\n1,5;2020-01-31\n2;2020-02-01 10:20:30.5\n".encode()
+    yield "csv", "lines", b'\xef\xbb\xbf\n\na\r\n"two\r\nlines"\r\n\r\n1e400\r\n'
+    for name, compression in (("plain", "uncompressed"), ("zstd", "zstd")):
+        memory = io.BytesIO()
+        frame = pl.DataFrame({**TABLE, "b": [True, None, False, True], "x": [1.5, float("nan"), 2.0, None]})
+        frame.write_parquet(memory, compression=compression)
+        yield "parquet", name, memory.getvalue()
+
+
+def write(target: str, name: str, content: bytes) -> None:
+    path = CORPUS / target / f"seed-{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def main() -> None:
+    for name, content, resealed in models():
+        write("model", name, content)
+        write("sealed", name, resealed)
+    for target, name, content in tables():
+        write(target, name, content)
+    for name, net in NETWORKS.items():
+        write("description", name, json.dumps(description.describe_network(net)).encode())
+    write("description", "loss", json.dumps(description.describe(cp.Tweedie(1.2))).encode())
+    schedule = cp.WarmUp(cp.Cosine(0.1), epochs=2)
+    write("description", "optimizer", json.dumps(description.describe(cp.AdamW(schedule))).encode())
+    model = cp.fit(TABLE, "rich", hidden=(2,), epochs=1, holdout=0, validation=0)
+    write("description", "encoding", json.dumps(model.encoding.to_dict()).encode())
+
+
+if __name__ == "__main__":
+    main()
