@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -23,14 +25,16 @@ PAGES = (
 
 
 def make(folder: Path) -> None:
-    """Run the Python blocks of each page in a folder, where they save their pictures."""
+    """Run the Python blocks of each page in a folder of their own, and keep the pictures they save there."""
     folder.mkdir(exist_ok=True)
-    with contextlib.chdir(folder):
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         for page in PAGES:
             text = (DOCS / page).read_text(encoding="utf-8")
             code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 exec(compile(code, page, "exec"), {"__name__": "page"})
+        for picture in Path(scratch).glob("*.svg"):
+            shutil.copy(picture, folder)
 
 
 if __name__ == "__main__":
