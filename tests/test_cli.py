@@ -11,6 +11,7 @@ import pytest
 from test_model import people
 
 import clearprop as cp
+from clearprop import cli
 from clearprop.cli import main
 
 
@@ -132,18 +133,64 @@ def test_a_wrong_option_is_a_usage_error(table, capsys):
     assert "--target" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
 
 
-def test_interrupted_training_writes_nothing_and_keeps_the_old_model(table, trained):
+def test_the_first_ctrl_c_stops_after_the_epoch_and_saves(table, trained):
     old = trained.read_bytes()
+    run_file = trained.parent / "run.ckpt"
     command = [sys.executable, "-m", "clearprop", "train", table, "--target", "rich", "--out", trained]
-    options = ["--epochs", "1000000", "--patience", "1000000"]
+    options = ["--epochs", "1000000", "--patience", "1000000", "--checkpoint", run_file, "--every", "1"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(15)  # past the imports, even on a busy machine
+    while not run_file.exists() and process.poll() is None:  # it is there once training has begun
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in error
+    printed, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert "stopping after this epoch; Ctrl-C again stops at once" in error
+    assert "stopped by Ctrl-C; kept the parameters of epoch" in printed
+    assert trained.read_bytes() != old
+    assert cp.Model.load(trained).history.epochs == cp.Checkpoint(run_file).read().epoch >= 1
+    assert {path.name for path in trained.parent.iterdir()} == {"people.csv", "m.cprop", "run.ckpt"}
+
+
+@pytest.mark.parametrize("kind", ["two Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("saved", [True, False], ids=["with a checkpoint", "without"])
+def test_stopped_at_once(table, trained, monkeypatch, capsys, kind, saved):
+    """The old model stays; the same command with --resume ends as if it had not been stopped."""
+    old, run_file, real = trained.read_bytes(), trained.parent / "run.ckpt", cli.fit
+    words = ["train", table, "--target", "rich", "--epochs", "4", "--patience", "9"]
+    words += ["--checkpoint", run_file, "--resume"] if saved else []
+
+    def stop(end):
+        if end.epoch == 1:
+            for number in (signal.SIGINT, signal.SIGINT) if kind == "two Ctrl-C" else (signal.SIGTERM,):
+                signal.raise_signal(number)
+
+    def fit(*arguments, callbacks, **options):
+        return real(*arguments, callbacks=[callbacks, stop], **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "fit", fit)
+        assert run(*words, "--out", trained) == (130 if kind == "two Ctrl-C" else 143)
+    captured = capsys.readouterr()
+    how = f"{run_file} holds the run: the same command with --resume goes on with it" if saved else "nothing is written"
+    assert f"clearprop: interrupted, {how}" in captured.err
     assert trained.read_bytes() == old
-    assert {path.name for path in trained.parent.iterdir()} == {"people.csv", "m.cprop"}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if saved:
+        assert "run.ckpt is not there yet: training begins from the start" in captured.out
+        assert run(*words, "--out", trained) == 0
+        assert run(*words[:-3], "--out", trained.parent / "whole.cprop") == 0
+        whole, resumed = cp.Model.load(trained.parent / "whole.cprop"), cp.Model.load(trained)
+        assert resumed.params.flat.tobytes() == whole.params.flat.tobytes()
+        assert resumed.history.cost == whole.history.cost
+
+
+def test_a_checkpoint_of_other_settings_is_refused(table, trained, capsys):
+    words = ["train", table, "--target", "rich", "--epochs", "1", "--checkpoint", trained.parent / "run.ckpt"]
+    assert run(*words, "--out", trained) == 0
+    assert run(*words, "--out", trained) == 2
+    assert "run.ckpt exists. Go on with that run by resume=True (--resume)" in capsys.readouterr().err
+    assert run(*words, "--out", trained, "--resume", "--seed", "1") == 2
+    assert "belongs to another run. data, X: was" in capsys.readouterr().err
 
 
 def test_version(capsys):

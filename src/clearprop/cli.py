@@ -7,10 +7,12 @@ not at all.
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from clearprop.model import HeldOut, Model, encode, fit
 from clearprop.optimizers import OPTIMIZERS
 from clearprop.storage import write_atomically
 from clearprop.tables import as_frame
+from clearprop.training.callbacks import EpochEnd
 
 app = typer.Typer(
     name="clearprop",
@@ -79,13 +82,25 @@ def train(
     categorical: Annotated[Several, typer.Option(help="Column to take as categories.")] = None,
     numeric: Annotated[Several, typer.Option(help="Column to take as numbers.")] = None,
     seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="File to save the run in while it goes on, to be resumed if it is stopped.")
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Save it after so many epochs.  [default: every 10 seconds]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --checkpoint, if there.")] = False,
 ) -> None:
-    """Train a network on a table, test it on rows held out, and write the model."""
+    """Train a network on a table, test it on rows held out, and write the model.
+
+    Ctrl-C stops after the present epoch and writes what was learnt; a second one stops at once.
+    """
     if report and holdout == 0:
         raise ArgumentError("--report: shows rows held out, and with --holdout 0 no rows are held out.")
     out = out or str(Path(Path(table).name.removesuffix(".gz")).with_suffix(".cprop"))
-    _keep_apart([table], [out, report])
-    model = fit(
+    _keep_apart([table], [out, report, checkpoint])
+    if resume and checkpoint is not None and not Path(checkpoint).exists():
+        typer.echo(f"{checkpoint} is not there yet: training begins from the start")
+    model = _fit(
         table,
         target,
         task=task,
@@ -103,6 +118,9 @@ def train(
         holdout=holdout,
         validation=validation,
         seed=seed,
+        checkpoint=checkpoint,
+        every=every,
+        resume="auto" if resume else False,
     )
     _finish_training(model, out, report)
 
@@ -112,7 +130,7 @@ def demo(folder: Annotated[str, typer.Argument(help="Folder for the model and th
     """Train on scikit-learn's handwritten digits, and write the model and the report into a folder."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     typer.echo("1,797 handwritten digits of 8 x 8 pixels (UCI, as scikit-learn ships them)")
-    model = fit(digits(), "digit")
+    model = _fit(digits(), "digit")
     _finish_training(model, str(Path(folder, "digits.cprop")), str(Path(folder, "digits.html")))
 
 
@@ -250,6 +268,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _fit(table: Any, target: Any, **options: Any) -> Model:
+    """Train; the first Ctrl-C ends that after the present epoch, the second one at once."""
+    asked = []
+
+    def arrive(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        typer.echo("\nstopping after this epoch; Ctrl-C again stops at once", err=True)
+
+    def stop(end: EpochEnd) -> str | None:
+        return "stopped by Ctrl-C" if asked else None
+
+    before = signal.getsignal(signal.SIGINT)
+    if callable(before):  # else the signal is ignored, as it is for commands in the background
+        signal.signal(signal.SIGINT, arrive)
+    try:
+        return fit(table, target, callbacks=stop, **options)
+    except (KeyboardInterrupt, SystemExit):
+        kept = options.get("checkpoint")
+        how = f"{kept} holds the run: the same command with --resume goes on with it" if kept else "nothing is written"
+        typer.echo(f"clearprop: interrupted, {how}", err=True)
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _finish_training(model: Model, out: str, report: str | None) -> None:

@@ -30,6 +30,7 @@ from clearprop.tables import TableEncoding, as_frame
 from clearprop.tables.frames import declared_categories
 from clearprop.trace import cost, predict
 from clearprop.training.callbacks import Callback
+from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.history import History
 from clearprop.training.loop import train
 from clearprop.training.stopping import EarlyStopping
@@ -162,14 +163,18 @@ def fit(
     dtype: str = "float32",
     callbacks: Callback | Iterable[Callback] = (),
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    every: int | None = None,
+    resume: bool | str = False,
 ) -> Model:
     """Train a network on a table: encode its columns, split it, train with early stopping, and test it.
 
     `data` is a path (CSV, Parquet), a pandas or polars frame, or a dict of columns; `target` names the column to
     predict, or several. A share `holdout` of the rows is kept apart for an honest test (`model.held_out`), and of the
     others a share `validation` says when to stop; 0 leaves either out. `hidden` are the units of the hidden layers, ()
-    for linear or logistic regression; `dropout` is 0.1 unless given (0 for L-BFGS). Raises TableError, DataError
-    or ArgumentError before training begins.
+    for linear or logistic regression; `dropout` is 0.1 unless given (0 for L-BFGS). `checkpoint`, `every` and `resume`
+    are those of `cp.train`: a run that was stopped goes on with the same table and the same settings. Raises
+    TableError, DataError or ArgumentError before training begins.
 
     >>> import clearprop as cp
     >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
@@ -211,6 +216,9 @@ def fit(
         stopping=EarlyStopping(patience=check_integer(patience, "patience")) if validation else None,
         callbacks=callbacks,
         progress=progress,
+        checkpoint=checkpoint,
+        every=every,
+        resume=resume,
     )
     held_out = None
     if len(apart):

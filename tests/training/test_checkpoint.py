@@ -321,7 +321,11 @@ BAD = [
     ({"checkpoint": "{folder}/new.ckpt", "resume": "yes"}, ArgumentError, 'expected True, False or "auto", got'),
     ({"checkpoint": "{folder}/new.ckpt", "every": 0}, ArgumentError, "checkpoint every: expected a whole number"),
     ({"checkpoint": cp.Checkpoint("a.ckpt"), "every": 2}, ArgumentError, "every: is part of the cp.Checkpoint already"),
-    ({"checkpoint": "{folder}/run.ckpt"}, ArgumentError, "run.ckpt exists. Go on with that run by resume=True"),
+    (
+        {"checkpoint": "{folder}/run.ckpt"},
+        ArgumentError,
+        "run.ckpt exists. Go on with that run by resume=True",
+    ),
     ({"checkpoint": "{folder}/model.cprop", "resume": True}, CheckpointError, "this is a model file"),
     ({"checkpoint": "{folder}/new.ckpt", "optimizer": "lbfgs"}, ArgumentError, "checkpoint: L-BFGS runs inside SciPy"),
 ]

@@ -257,8 +257,8 @@ def open_checkpoint(
         return None
     if not resume and os.path.isfile(path):
         raise ArgumentError(
-            f"checkpoint: {path} exists. Go on with that run by resume=True; to begin anew, name another file, or "
-            "delete it."
+            f"checkpoint: {path} exists. Go on with that run by resume=True (--resume); to begin anew, name another "
+            "file, or delete it."
         )
     if not resume:
         return None
