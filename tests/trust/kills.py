@@ -4,9 +4,10 @@
     python tests/trust/kills.py --kills 1000   # by hand
 
 Each run is a chain of processes: a child trains with a checkpoint, is killed by SIGKILL after a random time, and the
-next one resumes, with another number of threads, until one comes to the end. Checked after each kill: the checkpoint can be
-read; at the end of each chain: parameters and history are those of a run that was never stopped, bit for bit. Children
-are forked from this process, which has loaded everything before it has any threads, so that a kill costs no import.
+next one resumes, with another number of threads, until one comes to the end. Checked after each kill: the checkpoint
+can be read; at the end of each chain: parameters and history are those of a run that was never stopped, bit for bit.
+Children are forked from this process, which has loaded everything before it has any threads, so that a kill costs no
+import.
 """
 
 from __future__ import annotations
