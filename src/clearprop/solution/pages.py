@@ -13,7 +13,8 @@ from clearprop.derivation.mathml import MathMLNotation, item_html, render_sectio
 from clearprop.report.svg import clean
 
 if TYPE_CHECKING:
-    from clearprop.solution.solution import Chapter, WorkedSolution
+    from clearprop.solution.lecture import Chapter
+    from clearprop.solution.solution import WorkedSolution
 
 
 def html_page(solution: WorkedSolution) -> str:
