@@ -72,6 +72,9 @@ def test_a_shared_weight_is_found_at_each_of_its_places():
         ("hidden[-1]", 'there is no "hidden[-1]"'),
         ("same[0] <- hidden[0]", "is an identity connection: its weight is 1 and no parameter"),
         ("same[0].b", 'layer "same" has no bias'),
+        ("HIDDEN[1]", "The nearest are: hidden[1], hidden[0]"),
+        ("hidden[1].c", "The nearest are: hidden[1].b, hidden[1].a, hidden[1].z."),
+        ("same[0].w", "The nearest are: same[0].a, same[0].z."),
         (3, 'expected a text such as "hidden[3] <- input[2]" or "hidden[3].b", got 3.'),
     ],
 )

@@ -196,6 +196,11 @@ def test_options_out_of_range(options, said):
     assert said in str(caught.value)
 
 
+def test_parameters_are_no_trace():
+    with pytest.raises(ArgumentError, match=r"worked solution: expected a trace of cp\.backpropagate, got Parameters"):
+        cp.worked_solution(skipping().params)  # type: ignore[arg-type]
+
+
 def test_links_without_room_for_their_numbers_are_drawn_without():
     net = cp.Network.sequential(6, 7, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), np.ones((1, 6)), [[1.0]], loss="squared_error")

@@ -170,6 +170,10 @@ class Names:
         if not arrow:
             stem, dot, kind = wanted.rpartition(".")
             suffix = f".{kind}" if dot and kind in ("a", "z", "b") else ""
+            whole = self._unit(stem) if dot and not suffix else None
+            if whole is not None and whole.layer != INPUT:  # the unit is right, what is wanted of it is not
+                own = [f"{stem}.b"] if self.net[whole.layer].bias else []
+                return _meant([*own, f"{stem}.a", f"{stem}.z"])
             near = _close(stem if suffix else wanted, (self.unit(u) for u in self._all(inputs=suffix != ".b")), 3)
             kept = [name + suffix for name in near if suffix != ".b" or self._has_bias(name)]
             return _meant(kept)
@@ -201,9 +205,9 @@ class Names:
 
 
 def _close(text: str, names: Iterable[str], count: int) -> list[str]:
-    """The names nearest to a text, among the first 20,000."""
-    listed = [name for name, _ in zip(names, range(20_000), strict=False)]
-    return difflib.get_close_matches(text, listed, n=count, cutoff=0.0)
+    """The names nearest to a text, whatever their case, among the first 20,000."""
+    listed = {name.lower(): name for name, _ in zip(names, range(20_000), strict=False)}
+    return [listed[name] for name in difflib.get_close_matches(text.lower(), listed, n=count, cutoff=0.0)]
 
 
 def _meant(names: list[str]) -> str:

@@ -113,6 +113,8 @@ def worked_solution(
     >>> page.startswith("<!DOCTYPE html>"), "<script" in page
     (True, False)
     """
+    if not isinstance(trace, Trace):
+        raise ArgumentError(f"worked solution: expected a trace of cp.backpropagate, got {type(trace).__name__}.")
     check_number(rate, "rate", above=0)
     check_integer(limit, "limit")
     if check_integer(digits, "digits", least=3) > 15:
