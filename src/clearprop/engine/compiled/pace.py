@@ -40,10 +40,14 @@ class Pace:
         self.seconds[self.threads] = (before + seconds) / 2
         self.passes += 1
         untried = [count for count in self.choices if count not in self.seconds]
-        best = min(self.seconds, key=self.seconds.__getitem__)
         if untried:
             self.threads = untried[0]
         elif self.passes % AGAIN == 0:
             self.threads = self.choices[self.passes // AGAIN % len(self.choices)]
         else:
-            self.threads = best
+            self.threads = self.best
+
+    @property
+    def best(self) -> int:
+        """The number of threads that has been quickest so far."""
+        return min(self.seconds, key=self.seconds.__getitem__, default=self.threads)
