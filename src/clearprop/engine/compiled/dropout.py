@@ -11,11 +11,11 @@ from clearprop.randomness import GOLDEN, mask_of, mix
 
 if config.DISABLE_JIT:
 
-    def fill_mask(m, place, stride, begin, rows, units, key, dropout):
-        """The mask of some rows of the batch, into `work`."""
+    def fill_mask(m, place, stride, begin, rows, column, units, key, dropout):
+        """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
         numbers = m.order[begin : begin + rows]
         numbers = m.row_keys[numbers] if m.numbers[at.KEYED] else numbers
-        mask = mask_of(np.array([key]), numbers, units, dropout, m.work.dtype)
+        mask = mask_of(np.array([key]), numbers, column + units, dropout, m.work.dtype)[:, column:]
         for r in range(rows):
             m.work[place + r * stride :][:units] = mask[r]
 
@@ -23,8 +23,8 @@ else:
     _mix = njit(mix)
 
     @njit(error_model="numpy")
-    def fill_mask(m, place, stride, begin, rows, units, key, dropout):
-        """The mask of some rows of the batch, into `work`."""
+    def fill_mask(m, place, stride, begin, rows, column, units, key, dropout):
+        """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
         kept, keyed = 1.0 / (1.0 - dropout), m.numbers[at.KEYED]
         for r in range(rows):
             row = m.order[begin + r]
@@ -32,6 +32,6 @@ else:
             row_key = _mix(key + GOLDEN * (number + np.uint64(1)))
             line = place + r * stride
             for j in range(units):
-                bits = _mix(row_key + GOLDEN * (np.uint64(j) + np.uint64(1)))
+                bits = _mix(row_key + GOLDEN * (np.uint64(column + j) + np.uint64(1)))
                 uniform = np.float64(bits >> np.uint64(11)) * 2.0**-53
                 m.work[line + j] = 0.0 if uniform < dropout else kept

@@ -24,7 +24,8 @@ OUTPUT, TARGETS = 17, 18  # number among the outputs; whether other layers take 
 LOSS, Y, Y_WIDTH, Y_START = 19, 20, 21, 22  # kernel, place of gathered targets, row width (0: indices), start in m.y
 NORM = 23  # place of its norms in `norms`
 ANSWER = 24  # place of an output in `answers`
-LAYER_COLUMNS = 25
+SPLIT = 25  # 1 where threads share out its columns, not its rows
+LAYER_COLUMNS = 26
 
 # Columns of the table of connections; W, W_T and PARAMETERS are places in `weights`.
 KIND, SOURCE, LAYER = 0, 1, 2
@@ -57,11 +58,13 @@ PURPOSE, ANSWERED = 39, 40  # what the steps do; whether the outputs are wanted
 SPARSE, SPARSE_BLOCK = 41, 42  # whether X is sparse, and how many rows of its W have their gradient made at once
 MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = 43, 44, 45  # addresses of the products with sparse rows
 FIRST_STEP, STEPS = 46, 47  # where in the pass a call begins, and how many steps the pass has
-NUMBERS = 48
+LAYERED, MEETINGS = 48, 49  # the part that sweeps layer by layer; how often threads meet in it, 0 where it is not used
+THREADS = 50  # threads that the columns are shared out to
+NUMBERS = 51
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.
-PARTS = range(SWEEP, ADD_PENALTY + 1)
+PARTS = (*range(SWEEP, ADD_PENALTY + 1), LAYERED)
 
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from clearprop.activations import Identity
+from clearprop.activations import Elementwise, Identity
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
 from clearprop.engine.compiled.memory import Memory
@@ -22,6 +22,8 @@ from clearprop.parameters import Block, layout
 
 #: Memory is given out in whole cache lines.
 LINE = 64
+#: How much more than an even share of the columns a thread may get, before they are not shared out.
+UNEVEN = 1.34
 
 
 @dataclass
@@ -129,7 +131,20 @@ class Plan:
             if self.training:
                 row[at.DELTA_ROWS] = self._rows(stride, int(row[at.DELTA]))
                 row[at.NORM] = self.norms.take(1)
+            row[at.SPLIT] = self._is_split(layer)
         self._plan_outputs()
+
+    def _is_split(self, layer: Layer) -> bool:
+        """Whether threads share out the columns of a layer: where units stand by themselves and shares are even."""
+        panels = -(-layer.units // self.lanes.panel)
+        most = max(
+            min(layer.units, (panels * (t + 1) // self.threads) * self.lanes.panel)
+            - panels * t // self.threads * self.lanes.panel
+            for t in range(self.threads)
+        )
+        even = most * self.threads <= UNEVEN * layer.units
+        copied = any(c.source == INPUT and c.kind == "identity" for c in layer.connections)  # sparse rows go as a whole
+        return self.threads > 1 and even and isinstance(layer.f, (Identity, Elementwise)) and not copied
 
     def _loss_activates(self, layer: Layer) -> bool:
         """Whether the activations of a layer are needed by its loss alone, which then computes them itself."""
@@ -250,6 +265,8 @@ class Plan:
         numbers[at.WEIGHT_ROWS] = self.weight_rows
         numbers[at.LAYER_COUNT], numbers[at.CONNECTION_COUNT] = len(self.layers), len(self.connections)
         numbers[at.PURPOSE], numbers[at.SLOPE], numbers[at.VALUE], numbers[at.HALF_SQUARE] = self.purpose, -1, -1, -1
+        split = self.purpose == at.DESCEND and bool((self.layers[1:, at.SPLIT] == 1).any())
+        numbers[at.THREADS], numbers[at.MEETINGS] = self.threads, (2 * len(self.layers) - 1) * split
         for column, address in kernels(self.dtype).items():
             numbers[column] = address
         return numbers

@@ -12,6 +12,7 @@ from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.cache import address, compiled
 from clearprop.engine.compiled.calls import call_part, register
+from clearprop.engine.compiled.layered import layered
 from clearprop.engine.compiled.memory import memory_at, of_layer, pointer
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.rows import are_finite, sweep, total_weight
@@ -90,6 +91,7 @@ _PARTS = (
     add_cost,
     write_norms,
     add_penalty,
+    layered,
 )
 
 
@@ -127,14 +129,18 @@ def run_step(m, step, last, thread, threads, base):
     """
     begin, end = m.edges[step], m.edges[step + 1]
     samples = end - begin
-    first, end_of_share = samples * thread // threads, samples * (thread + 1) // threads
-    call_part(m, at.SWEEP, begin, end, first, end_of_share, step // m.numbers[at.STEPS_PER_EPOCH])
+    target, by_layer = base, m.numbers[at.MEETINGS] > 0 and threads == m.numbers[at.THREADS]
+    if by_layer:
+        call_part(m, at.LAYERED, step, thread, threads, base)
+        target += m.numbers[at.MEETINGS] * threads
+    else:
+        first, end_of_share = samples * thread // threads, samples * (thread + 1) // threads
+        call_part(m, at.SWEEP, begin, end, first, end_of_share, step // m.numbers[at.STEPS_PER_EPOCH])
     purpose = m.numbers[at.PURPOSE]
     if purpose == at.DESCEND:
         prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1, begin, end)
     if thread == 0 and (m.numbers[at.VALUE] != -1 or m.numbers[at.HALF_SQUARE] != -1):
         call_part(m, at.ADD_PENALTY)
-    target = base
     if threads > 1:
         target += threads
         meet(m.sync, target)
@@ -146,7 +152,7 @@ def run_step(m, step, last, thread, threads, base):
     stored, normed = purpose == at.DESCEND and m.numbers[at.STORED] != 0, m.numbers[at.NORMS] != 0
     if purpose != at.EVALUATE:
         detailed = purpose == at.DESCEND and ((last and normed) or stored)
-        gradients_and_updates(m, samples, thread, threads, detailed)
+        gradients_and_updates(m, samples, thread, threads, detailed, by_layer and not detailed)
     if thread == 0:
         call_part(m, at.ADD_COST, begin, end, step)
         if normed and purpose == at.DIFFERENTIATE:

@@ -19,9 +19,13 @@ from clearprop.engine.compiled.calls import (
     call_update,
     call_value,
 )
+from clearprop.engine.compiled.layered import own_columns
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.products import column_sums, transpose_block
 from clearprop.engine.compiled.rows import total_weight
+
+#: How a dense gradient is made: as it is consumed at once, by rows of W or by its columns; or with its norms.
+BY_ROWS, BY_COLUMNS, DETAILED = 0, 1, 2
 
 
 @njit(error_model="numpy")
@@ -134,8 +138,11 @@ def weight_gradient(m, source, layer, samples, row, rows, j, width, g):
         )  # fmt: skip
 
 
-def dense_gradient(table, work, c, samples, thread, threads, detailed):
-    """Gradient and update of a thread's rows of one dense W, a block of one panel at a time."""
+def dense_gradient(table, work, c, samples, thread, threads, how):
+    """Gradient and update of a thread's part of one dense W, a block of one panel at a time.
+
+    The part is rows of W, or, where it is shared out BY_COLUMNS, the panels that the thread owns.
+    """
     m = memory_at(table, work)
     numbers = m.numbers
     source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
@@ -143,15 +150,20 @@ def dense_gradient(table, work, c, samples, thread, threads, detailed):
     lanes, panel, block = numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK]
     g = numbers[at.SCRATCH] + thread * numbers[at.SCRATCH_SIZE]
     trained, norms = of_connection(m, c, at.TRAINABLE), of_connection(m, c, at.ROW_NORMS)
+    detailed = how == DETAILED
+    begin, end, left, right = first_row(inputs, lanes, thread, threads), 0, 0, columns
     end = first_row(inputs, lanes, thread + 1, threads)
     if source == 0 and numbers[at.SPARSE]:
         block = numbers[at.SPARSE_BLOCK]
-    for row in range(first_row(inputs, lanes, thread, threads), end, block):
+    if how == BY_COLUMNS:
+        left, width = own_columns(m, layer, thread, threads)
+        begin, end, right = 0, inputs, left + width
+    for row in range(begin, end, block):
         rows = min(block, end - row)
         if detailed:
             for r in range(rows):
                 m.norms[norms + row + r] = 0.0
-        for j in range(0, columns, panel):
+        for j in range(left, right, panel):
             width = min(panel, columns - j)
             weight_gradient(m, source, layer, samples, row, rows, j, width, g)
             parameters = of_connection(m, c, at.W) + j * inputs + row * width
@@ -242,12 +254,14 @@ def bias_gradient(table, work, layer, samples, thread, detailed, unused):
 
 
 @njit(error_model="numpy")
-def gradients_and_updates(m, samples, thread, threads, detailed):
+def gradients_and_updates(m, samples, thread, threads, detailed, by_layer):
     """Gradient and, unless it has to be stored first, update of everything that belongs to a thread."""
     for c in range(m.numbers[at.CONNECTION_COUNT]):
         if of_connection(m, c, at.KIND) == at.DENSE:
             if detailed or of_connection(m, c, at.TRAINABLE):
-                call_part(m, at.DENSE_GRADIENT, c, samples, thread, threads, detailed)
+                split = by_layer and of_layer(m, of_connection(m, c, at.LAYER), at.SPLIT) == 1
+                how = DETAILED if detailed else BY_COLUMNS if split else BY_ROWS
+                call_part(m, at.DENSE_GRADIENT, c, samples, thread, threads, how)
         elif of_connection(m, c, at.KIND) == at.WIRED:
             wanted = detailed or of_connection(m, c, at.TRAINABLE)
             if wanted and c % threads == thread:
