@@ -23,7 +23,7 @@ from clearprop.parameters import Block, layout
 #: Memory is given out in whole cache lines.
 LINE = 64
 #: How much more than an even share of the columns a thread may get, before they are not shared out.
-UNEVEN = 1.34
+UNEVEN = 1.2
 
 
 @dataclass
