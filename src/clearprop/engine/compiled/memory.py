@@ -59,7 +59,7 @@ SPARSE, SPARSE_BLOCK = 41, 42  # whether X is sparse, and how many rows of its W
 MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = 43, 44, 45  # addresses of the products with sparse rows
 FIRST_STEP, STEPS = 46, 47  # where in the pass a call begins, and how many steps the pass has
 LAYERED, MEETINGS = 48, 49  # the part that sweeps layer by layer; how often threads meet in it, 0 where it is not used
-THREADS = 50  # threads that the columns are shared out to
+BY_LAYER = 50  # threads that columns are shared out to, once all have joined; 0 where rows are
 NUMBERS = 51
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3

@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 #: Floating-point operations of a step that keep one thread busy long enough to be worth waking another.
 WORTH_A_THREAD = 800_000
-#: Operations of a step from which more threads are always quicker, however far apart their cores are.
-ALWAYS_WORTH = 20_000_000
-#: Passes after which another number of threads is tried again, as what else runs on the machine changes.
-AGAIN = 32
+#: Passes after which another way is tried again, as what else runs on the machine changes; and how many times rarer one
+#: is tried that was slower by half.
+AGAIN, RARER = 32, 8
+
+
+class Way(NamedTuple):
+    """How a step is shared out: to how many threads, and whether wide layers go by columns (see `layered`)."""
+
+    threads: int
+    by_layer: bool
 
 
 class Pace:
-    """Chooses the number of threads of each pass, at most `most` (and just that where `fixed`), for steps of so many
-    operations.
+    """Chooses the way of each pass, with at most `most` threads (and just as many where `fixed`).
 
-    Two cores hand each other some kilobytes in each step, which takes nanoseconds or a microsecond by how far apart
-    they are; so where steps are short, halves of `most` are tried in turn, and the quickest is kept.
+    Two cores hand each other some kilobytes in each step, which takes nanoseconds or many microseconds by how far apart
+    they are, and a core may be shared with other work; so each way is tried, and the quickest is kept.
 
     >>> pace = Pace(most=2, operations=2_000_000)
     >>> for seconds in (20e-6, 13e-6):  # two threads, then one
     ...     pace.record(seconds)
-    >>> pace.threads
-    1
+    >>> pace.way
+    Way(threads=1, by_layer=False)
     """
 
     def __init__(self, most: int, operations: int, fixed: bool = False) -> None:
-        self.threads = most if fixed else max(1, min(most, operations // WORTH_A_THREAD))
-        self.choices = [self.threads]
-        while operations < ALWAYS_WORTH and self.choices[-1] > 1 and not fixed:
-            self.choices.append(self.choices[-1] // 2)
-        self.seconds: dict[int, float] = {}
+        self.most = most if fixed else max(1, min(most, operations // WORTH_A_THREAD))
+        self.ways, self.fixed = [Way(self.most, False)], fixed
+        while self.ways[-1].threads > 1 and not fixed:
+            self.ways.append(Way(self.ways[-1].threads // 2, False))
+        self.way = self.ways[0]
+        self.seconds: dict[Way, float] = {}
         self.passes = 0
 
+    def allow_columns(self) -> None:
+        """The network has layers that can be shared out by columns."""
+        by_columns = Way(self.most, True)
+        self.ways = [by_columns] if self.fixed else [by_columns, *self.ways]
+        self.way = by_columns
+
     def record(self, seconds: float) -> None:
-        """A step of this pass took so long; chooses the threads of the next pass."""
-        if len(self.choices) == 1:
+        """A step of this pass took so long; chooses the way of the next pass."""
+        if len(self.ways) == 1:
             return
-        before = self.seconds.get(self.threads, seconds)
-        self.seconds[self.threads] = (before + seconds) / 2
+        before = self.seconds.get(self.way, seconds)
+        self.seconds[self.way] = (before + seconds) / 2
         self.passes += 1
-        untried = [count for count in self.choices if count not in self.seconds]
-        if untried:
-            self.threads = untried[0]
-        elif self.passes % AGAIN == 0:
-            self.threads = self.choices[self.passes // AGAIN % len(self.choices)]
-        else:
-            self.threads = self.best
+        self.way = next((way for way in self.ways if way not in self.seconds), self.best)
+        if self.passes % AGAIN == 0:
+            other = self.ways[self.passes // AGAIN % len(self.ways)]
+            close = self.seconds.get(other, 0) < 1.5 * self.seconds[self.best]
+            if close or self.passes % (AGAIN * RARER) == 0:
+                self.way = other
 
     @property
-    def best(self) -> int:
-        """The number of threads that has been quickest so far."""
-        return min(self.seconds, key=self.seconds.__getitem__, default=self.threads)
+    def best(self) -> Way:
+        """The way that has been quickest so far."""
+        return min(self.seconds, key=self.seconds.__getitem__, default=self.way)

@@ -49,7 +49,7 @@ class Passes:
         self.params, self.samples = params, objective.samples
         most = 1 if config.DISABLE_JIT else threads or get_threads()
         self.pace = Pace(most, 6 * batch * params.flat.size, fixed=threads is not None)
-        self.threads = self.pace.threads  # at most
+        self.threads = self.pace.most
         self.plan = Plan(
             params.net,
             params.dtype,
@@ -72,6 +72,8 @@ class Passes:
         self.memory.numbers[at.STORED] = stored
         self.memory.numbers[at.MEAN] = objective.reduction == "mean"
         self.memory.numbers[at.WEIGHTED] = "sample_weight" in given
+        if self.memory.numbers[at.MEETINGS]:
+            self.pace.allow_columns()
         self.copies = self.plan.copy_table()
         self._table = table_of(self.memory)
         self._sync = np.zeros(meeting.SYNC, np.int64)
@@ -117,8 +119,9 @@ class Passes:
 
     def _run_slice(self, table: Any, given: tuple[np.ndarray, ...], end: int) -> None:
         """The next steps up to `end`."""
-        m, first, threads, began = self.memory, self.finished, self.pace.threads, time.perf_counter()
-        m.numbers[at.FIRST_STEP] = first
+        m, first, began = self.memory, self.finished, time.perf_counter()
+        threads, by_layer = self.pace.way
+        m.numbers[at.FIRST_STEP], m.numbers[at.BY_LAYER] = first, threads if by_layer else 0
         for _ in range(threads - 1):
             call_helper(run_epoch, table, m.work, end, 0, kept=(m, self._sync, given))
         try:

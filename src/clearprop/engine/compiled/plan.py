@@ -266,7 +266,7 @@ class Plan:
         numbers[at.LAYER_COUNT], numbers[at.CONNECTION_COUNT] = len(self.layers), len(self.connections)
         numbers[at.PURPOSE], numbers[at.SLOPE], numbers[at.VALUE], numbers[at.HALF_SQUARE] = self.purpose, -1, -1, -1
         split = self.purpose == at.DESCEND and bool((self.layers[1:, at.SPLIT] == 1).any())
-        numbers[at.THREADS], numbers[at.MEETINGS] = self.threads, (2 * len(self.layers) - 1) * split
+        numbers[at.MEETINGS] = (2 * len(self.layers) - 1) * split
         for column, address in kernels(self.dtype).items():
             numbers[column] = address
         return numbers

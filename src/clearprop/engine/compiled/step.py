@@ -129,7 +129,7 @@ def run_step(m, step, last, thread, threads, base):
     """
     begin, end = m.edges[step], m.edges[step + 1]
     samples = end - begin
-    target, by_layer = base, m.numbers[at.MEETINGS] > 0 and threads == m.numbers[at.THREADS]
+    target, by_layer = base, threads == m.numbers[at.BY_LAYER]
     if by_layer:
         call_part(m, at.LAYERED, step, thread, threads, base)
         target += m.numbers[at.MEETINGS] * threads
