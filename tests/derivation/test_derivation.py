@@ -234,3 +234,17 @@ def test_the_parameter_after_the_step_is_marked_new():
     assert "b_hidden[1]^(new) = b_hidden[1] + Δb_hidden[1]" in derivation.text()
     assert r"b_{\text{hidden[1]}}^{(\text{new})}" in derivation.latex()
     assert "<mtext>new</mtext>" in derivation.html()
+
+
+def test_formulas_are_those_that_a_notebook_can_draw():
+    """MathJax reads no command inside \\text{}, and neither it nor KaTeX knows \\ensuremath."""
+    names = {"input": ["a_b & 50%", 'c^2 ~ {d} <e> | #1 $ \\ " “f”'], "output": ["k=1", "k=2", "k=3"]}
+    derivation = classifier(2).derivation("hidden[0] <- a_b & 50%", rate=0.1, names=names)
+    formulas = [derivation._repr_latex_(), *re.findall(r"\$\$.*?\$\$", derivation.markdown(), re.DOTALL)]
+    assert len(formulas) > 8
+    for formula in formulas:
+        assert r"\ensuremath" not in formula
+        for inside in re.findall(r"\\text\{([^{}]*)\}", formula):
+            assert not set(inside) & set("\\_&%#$^~<>|"), inside
+    assert r"\text{a}{\_}\text{b }{\&}\text{ 50}{\%}" in formulas[0]
+    assert balanced(derivation.latex())

@@ -14,16 +14,19 @@ _BASES = {
     "Delta w": r"\Delta w", "Delta b": r"\Delta b",
 }  # fmt: skip
 _FUNCTIONS = {name: rf"\{name}" for name in ("exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan")}
+#: What only mathematics mode has.
+_MATH = {
+    "−": "-", "·": r"\cdot", "→": r"\to", "←": r"\leftarrow", "δ": r"\delta", "ŷ": r"\hat{y}", "∂": r"\partial",
+    "α": r"\alpha", "∞": r"\infty", "Σ": r"\Sigma", "ω": r"\omega", "Δ": r"\Delta", "≤": r"\le", "≥": r"\ge",
+    "≠": r"\ne",
+}  # fmt: skip
+#: Signs that are commands to LaTeX, in a text and in a formula.
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "−": r"\ensuremath{-}", "·": r"\ensuremath{\cdot}", "→": r"\ensuremath{\to}", "←": r"\ensuremath{\leftarrow}",
-    "δ": r"\ensuremath{\delta}", "ŷ": r"\ensuremath{\hat{y}}", "∂": r"\ensuremath{\partial}",
-    "α": r"\ensuremath{\alpha}",
-    "…": r"\ldots{}", "∞": r"\ensuremath{\infty}", "–": "--", "“": "``", "”": "''", "Σ": r"\ensuremath{\Sigma}",
-    "ω": r"\ensuremath{\omega}", "Δ": r"\ensuremath{\Delta}", "|": r"\textbar{}",
-    "≤": r"\ensuremath{\le}", "≥": r"\ensuremath{\ge}", "≠": r"\ensuremath{\ne}",
-    '"': r"\textquotedbl{}",
+    "\\": (r"\textbackslash{}", r"\backslash"), "{": (r"\{", r"\{"), "}": (r"\}", r"\}"), "$": (r"\$", r"\$"),
+    "&": (r"\&", r"\&"), "%": (r"\%", r"\%"), "#": (r"\#", r"\#"), "_": (r"\_", r"\_"),
+    "^": (r"\textasciicircum{}", r"\wedge"), "~": (r"\textasciitilde{}", r"\sim"), "<": (r"\textless{}", "<"),
+    ">": (r"\textgreater{}", ">"), "|": (r"\textbar{}", "|"), '"': (r"\textquotedbl{}", r"\text{''}"),
+    "…": (r"\ldots{}", r"\ldots"), "–": ("--", "-"), "“": ("``", r"\text{``}"), "”": ("''", r"\text{''}"),
 }  # fmt: skip
 
 
@@ -33,7 +36,31 @@ def escape(text: str) -> str:
     >>> escape("50% of a_b"), escape("水")
     ('50\\\\% of a\\\\_b', '[U+6C34]')
     """
-    return "".join(_SPECIAL.get(c) or (c if " " <= c <= "~" or "¡" <= c <= "ž" else _code_point(c)) for c in text)
+    return "".join(map(_escaped, text))
+
+
+def _escaped(c: str) -> str:
+    if c in _SPECIAL:
+        return _SPECIAL[c][0]
+    return rf"\ensuremath{{{_MATH[c]}}}" if c in _MATH else _plain_letter(c)
+
+
+def words(text: str) -> str:
+    """Text inside a formula: commands stand beside \\text{}, because MathJax reads none inside it.
+
+    >>> print(words("job_id → J"))
+    \\text{job}{\\_}\\text{id }{\\to}\\text{ J}
+    """
+    parts = re.split(f"([{re.escape(''.join((*_SPECIAL, *_MATH)))}])", text)
+    written = []
+    for part in filter(None, parts):
+        command = _MATH.get(part) or (_SPECIAL[part][1] if part in _SPECIAL else None)
+        written.append(f"{{{command}}}" if command else rf"\text{{{''.join(map(_plain_letter, part))}}}")
+    return "".join(written)
+
+
+def _plain_letter(c: str) -> str:
+    return c if " " <= c <= "~" or "¡" <= c <= "ž" else _code_point(c)
 
 
 def _code_point(c: str) -> str:
@@ -53,7 +80,7 @@ class LatexNotation(Notation):
 
     def symbol(self, symbol: Symbol) -> str:
         base = _BASES.get(symbol.base, symbol.base)
-        label = r" \leftarrow ".join(rf"\text{{{escape(part)}}}" for part in symbol.label)
+        label = r" \leftarrow ".join(map(words, symbol.label))
         mark = rf"\text{{{symbol.sample}}}" if symbol.sample == NEW else symbol.sample
         raised = rf"^{{({mark})}}" if mark is not None else ""
         return base + (f"_{{{label}}}" if label else "") + raised
@@ -99,9 +126,7 @@ def aligned(equation: Equation, notation: LatexNotation) -> str:
         else:
             result = f" = {notation.write(row.result)}" if row.result is not None else ""
             body = f"{left} &= {notation.write(row.expression)}{result}"
-        remark = (
-            rf"= {notation.write(row.remark)}" if isinstance(row.remark, Number) else rf"\text{{{escape(row.remark)}}}"
-        )
+        remark = rf"= {notation.write(row.remark)}" if isinstance(row.remark, Number) else words(row.remark)
         lines.append(body + (rf" && {remark}" if row.remark else ""))
     return " \\\\\n".join(lines)
 

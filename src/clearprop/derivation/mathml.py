@@ -127,7 +127,7 @@ def _row(row: Row, notation: MathMLNotation) -> str:
     left = "" if row.left is None else math(notation.write(row.left), display=True)
     if row.sign:
         sign, inner = notation.line_inside(row)
-        sign, body = "", f"{sign}{inner}"
+        sign, body = "", sign.replace("<mo>", '<mo form="infix">') + inner  # with the space of a sign between terms
     else:
         result = f"<mo>=</mo>{notation.write(row.result)}" if row.result is not None else ""
         sign, body = math("<mo>=</mo>"), notation.write(row.expression) + result
