@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,12 @@ def test_every_study_is_tested():
     source = Path(__file__).read_text(encoding="utf-8")
     assert len(STUDIES) == 7
     assert sorted(re.findall(r'@of\("(\w+)"\)', source)) == STUDIES
+
+
+def test_the_installed_package_carries_the_scripts_where_they_are_looked_for():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]["examples"]
+    assert Path(gallery.__file__).parents[1] / carried == gallery._INSTALLED
 
 
 def test_every_script_says_what_it_is():

@@ -135,6 +135,14 @@ def test_a_solution_says_what_it_is_in_one_line(mazur):
     assert repr(mazur) == said
 
 
+def test_several_outputs_have_their_losses_named():
+    net = cp.Network(1, [cp.Layer("a", 2, "layer_normalization"), cp.Layer("b", 1, "sigmoid", "a")], outputs=["a", "b"])
+    y, loss = {"a": [[1.0, 0.0]], "b": [[1.0]]}, {"a": "huber", "b": "binary_cross_entropy"}
+    page = cp.worked_solution(cp.backpropagate(net, net.initialize(seed=0), [[0.5]], y, loss)).html()
+    assert "layers 2 layer normalization – 1 sigmoid;" in page
+    assert "the mean of the huber and the binary cross entropy over 1 sample" in page
+
+
 def test_a_step_that_is_too_long_is_said():
     net = cp.Network.sequential(1, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[3.0]], [[1.0]], loss="squared_error")

@@ -92,8 +92,8 @@ class Lecture:
 
     def given(self) -> list[Item]:
         o = self.trace.objective
-        losses = ", ".join(dict.fromkeys(loss.name.replace("_", " ") for loss in o.losses.values()))
-        shape = " – ".join(f"{layer.units} {layer.f.name}" for layer in self.net.layers)
+        losses = " and the ".join(dict.fromkeys(loss.name.replace("_", " ") for loss in o.losses.values()))
+        shape = " – ".join(f"{layer.units} {layer.f.name.replace('_', ' ')}" for layer in self.net.layers)
         words = (
             f"A network of {self.net.inputs} input{'s' * (self.net.inputs > 1)} and layers {shape}; its "
             f"{self.net.parameter_count} parameters are below. The cost J is the {o.reduction} of the {losses} "
