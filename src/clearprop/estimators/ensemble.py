@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from clearprop.engine.cores import at_most, get_threads
 
@@ -22,11 +24,15 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: 
         members = [_member(est, int(seed)) for seed in seeds]
     workers = worker_count(est.n_jobs, len(members))
     inner = max(1, get_threads() // workers)  # so that workers times inner threads fit the cores
-    with threadpool_limits(limits=inner if workers > 1 else None):
-        trained: Any = Parallel(n_jobs=workers, prefer="threads")(
-            delayed(_fit_one)(i, member, est, data, held, incremental, hooks, inner) for i, member in enumerate(members)
-        )
-    est.members_ = list(trained)
+    config = get_config()  # scikit-learn's, which each thread has of its own
+
+    def train(place: int) -> Any:
+        with at_most(inner), config_context(**config), hooks.member(place, members[place]):
+            return members[place]._fit_checked(est, data, held, incremental)
+
+    with _pools().limit(limits=inner if workers > 1 else None), ThreadPoolExecutor(workers) as pool:
+        trained = list(pool.map(train, range(len(members))))
+    est.members_ = trained
     est.n_iter_ = max(member.n_iter_ for member in est.members_)
     est.loss_ = float(np.mean([member.loss_ for member in est.members_]))
     est.n_layers_, est.out_activation_ = est.members_[0].n_layers_, est.members_[0].out_activation_
@@ -38,11 +44,10 @@ def _member(estimator: Any, seed: int) -> Any:
     return member.set_params(**settings).set_callbacks()
 
 
-def _fit_one(
-    i: int, member: Any, estimator: Any, data: Any, held: Any, incremental: bool, hooks: Any, threads: int
-) -> Any:
-    with at_most(threads), hooks.member(i, member):
-        return member._fit_checked(estimator, data, held, incremental)
+@cache
+def _pools() -> ThreadpoolController:
+    """The thread pools of NumPy and its kin, looked for once."""
+    return ThreadpoolController()
 
 
 def worker_count(n_jobs: int | None, members: int) -> int:
