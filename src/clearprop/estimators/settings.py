@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from clearprop.activations import ACTIVATIONS, Activation, as_activation, sigmoid
@@ -56,7 +57,7 @@ CONSTRAINTS: dict[str, Any] = {
     "max_norm": _POSITIVE,
     "clip_norm": _POSITIVE,
     "clip_value": _POSITIVE,
-    "scoring": [str, callable, HasMethods("__call__"), None],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, HasMethods("__call__"), None],
     "restore_best": ["boolean"],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_networks": [Interval(Integral, 1, None, closed="left")],
