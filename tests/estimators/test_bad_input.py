@@ -115,7 +115,7 @@ def test_other_columns_than_in_fit():
         ({}, {"X_val": X[:, :2], "y_val": Y}, "X has 2 features, but MLPClassifier is expecting 3"),
         ({}, {"X_val": X, "y_val": Y + 5}, "y: expected labels among classes_ [0 1 2], got [5, 6, 7] too."),
         ({"restore_best": True}, {}, "restore_best: expected X_val and y_val in fit, or early_stopping=True"),
-        ({"scoring": "acuracy"}, {"X_val": X, "y_val": Y}, "The 'scoring' parameter of MLPClassifier must be a str among {"),
+        ({"scoring": "acuracy"}, {"X_val": X, "y_val": Y}, "'scoring' parameter of MLPClassifier must be a str among"),
         ({"class_weight": "even"}, {}, "The 'class_weight' parameter of MLPClassifier must be"),
         ({"class_weight": {7: 1}}, {}, "are not in class_weight"),
         ({"dropout": [0.1, 0.2]}, {}, "dropout: expected one number, or a list of 1, got a list of 2."),
