@@ -85,7 +85,14 @@ class Engine(Protocol):
         """Bring the parameters up to date while an epoch runs, in a pause."""
         ...
 
-    def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    def run_epochs(
+        self,
+        first: int,
+        orders: np.ndarray,
+        edges: np.ndarray,
+        rates: np.ndarray,
+        pause: Callable[[], None] | None = None,
+    ) -> np.ndarray:
         """Several epochs, each on its row of `orders` with batches between `edges`; `EpochResult.per_row` of each."""
         ...
 

@@ -179,14 +179,21 @@ class TextbookEngine:
         norm, norms = _norm(self.gradients.trainable), self._gradient_norms()
         return EpochResult(cost, penalties, norm, delta_norms, norms, per_row, failed)
 
-    def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    def run_epochs(
+        self,
+        first: int,
+        orders: np.ndarray,
+        edges: np.ndarray,
+        rates: np.ndarray,
+        pause: Callable[[], None] | None = None,
+    ) -> np.ndarray:
         """Several epochs; what `EpochResult.per_row` says of each, (epochs,).
 
         Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
         """
         start = self.steps
         epochs = [Batches(order, edges) for order in orders]
-        results = [self.run_epoch(first + i, batches, lambda s: rates[s - start]) for i, batches in enumerate(epochs)]
+        results = [self.run_epoch(first + i, each, lambda s: rates[s - start], pause) for i, each in enumerate(epochs)]
         return np.array([result.per_row for result in results])
 
     def save(self) -> Any:
@@ -196,6 +203,7 @@ class TextbookEngine:
     def restore(self, saved: Any) -> None:
         """Go back to what was saved."""
         self.params.flat[...], slots, self.steps = saved
+        self.done = Done()
         for name, slot in slots.items():
             self.slots[name][...] = slot
 

@@ -24,9 +24,12 @@ from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame
 from clearprop.estimators.inside import Inside, activations
+from clearprop.estimators.resuming import checkpoint_of
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 
+#: What an estimator notes about its parameters.
+_MODEL_NOTES = ("coefs_", "intercepts_", "_kept", "network_", "n_layers_", "out_activation_")
 #: What an estimator notes about its target, which the members of an ensemble need too.
 _TARGET_NOTES = ("_label_binarizer", "_width", "_center", "_scale")
 
@@ -106,6 +109,8 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], *, incremental: bool) -> Any:
         settings.layer_sizes(self.hidden_layer_sizes)
+        if not incremental:
+            checkpoint_of(self)
         first = not self._is_trained() or not (self.warm_start or incremental)
         data = self._take(X, y, sample_weight, incremental, first)
         watched = self._take_held(*held)
@@ -118,9 +123,21 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             hooks.end()
             return self
         fit = Fit(self, data, watched, first=first, partial=incremental)
-        self._keep(fit.params)
-        self._keep(fit.run(X, y, sample_weight))
+        self._run(fit, X, y, sample_weight)
         return self
+
+    def _run(self, fit: Fit, X: Any, y: Any, sample_weight: Any) -> None:
+        """Train; the parameters are there meanwhile, and go again where training was refused before it began."""
+        before = {name: value for name, value in vars(self).items() if name in _MODEL_NOTES}
+        self._keep(fit.params)
+        try:
+            self._keep(fit.run(X, y, sample_weight))
+        except BaseException:
+            if not fit.begun:
+                for name in _MODEL_NOTES:
+                    vars(self).pop(name, None)
+                vars(self).update(before)
+            raise
 
     @with_callbacks
     def _fit_checked(self, parent: Any, data: Data, held: Data | None, incremental: bool) -> Any:
@@ -130,8 +147,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
                 setattr(self, name, getattr(parent, name))
         self._encoder = None
         fit = Fit(self, data, held, first=not self._is_trained(), partial=incremental)
-        self._keep(fit.params)
-        self._keep(fit.run(data.X, data.y, data.weight))
+        self._run(fit, data.X, data.y, data.weight)
         return self
 
     def _is_trained(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from clearprop.network import Network
 from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.parameters import Parameters
 from clearprop.schedules import Schedule
+from clearprop.training.checkpoint import Checkpoint
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -43,6 +45,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     - `categorical_features="from_dtype"` takes data frames with categories and missing values.
     - `n_networks` networks are trained in `n_jobs` threads (None: all cores) and averaged.
     - `dtype="float32"` computes in single precision whatever X has.
+    - `checkpoint`: a file (or a `cp.Checkpoint`) that fit saves its state in, every 10 seconds. With `warm_start=True`
+      a new estimator with the same parameters and data goes on from it, and ends bit for bit as if it had not stopped.
     - `on_divergence`: where numbers stop being finite, "raise" raises and "keep" warns and keeps the best parameters
       before (those of the lowest loss, if nothing else is watched); None keeps where the best are watched, else raises.
 
@@ -115,6 +119,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype: Any = None,
         engine: str = "auto",
         on_divergence: str | None = None,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 

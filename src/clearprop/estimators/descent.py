@@ -14,12 +14,14 @@ from sklearn.exceptions import ConvergenceWarning
 from clearprop.engine import EpochResult, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import TrainingDiverged
+from clearprop.estimators.resuming import FitSaver
 from clearprop.estimators.settings import follows_own_rate
 from clearprop.estimators.watch import Watch
 from clearprop.optimizers import LBFGS
 from clearprop.parameters import Parameters
 from clearprop.schedules import Constant
 from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
+from clearprop.training.interruption import Interrupts
 from clearprop.training.lbfgs import minimize_lbfgs
 
 #: Floating-point operations after which training looks up again at the latest: some hundredths of a second.
@@ -130,11 +132,23 @@ class Descent:
         self.own_rate = follows_own_rate(estimator)
         self.steps_per_epoch = len(rows.edges) - 1
         self.before: EpochRun | None = None
+        self.interrupts = Interrupts()
+        self.saver: FitSaver | None = None
+        self.between = True  # no epoch is under way
         self.most = max(1, OPERATIONS // (6 * len(rows.rows) * params.flat.size))
 
     def run(self, epochs: int, hooks: Hooks, partial: bool) -> None:
         """All epochs until convergence, the last, an interruption or a callback's word; then the best parameters."""
-        est, finished = self.estimator, 0
+        with self.interrupts:
+            try:
+                self._run(epochs, hooks, partial)
+            finally:
+                with self.interrupts.held():
+                    self.watch.restore()
+                    self.state.slots, self.state.steps = self.engine.slots, self.engine.steps
+
+    def _run(self, epochs: int, hooks: Hooks, partial: bool) -> None:
+        est, finished = self.estimator, self.estimator.n_iter_
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for once per epoch
                 for finished in self._epochs(epochs, hooks):
@@ -145,23 +159,32 @@ class Descent:
                             ConvergenceWarning,
                         )
         except KeyboardInterrupt:
+            if self.saver is not None and self.between:
+                self.saver.after_epochs(last=True)
             _warn(f"fit was interrupted in epoch {finished + 1}; the model is as far as it had come.", UserWarning)
         except FitDiverged as reason:
             self.watch.keep_finite(reason)
-        self.watch.restore()
-        self.state.slots, self.state.steps = self.engine.slots, self.engine.steps
 
     def _epochs(self, epochs: int, hooks: Hooks) -> Iterator[int]:
         """Run and yield the number of each epoch after which training goes on."""
-        number = 0
-        while number < epochs:
+        number, saver = self.estimator.n_iter_, self.saver
+        while number < epochs and not (saver is not None and saver.ended):
             hooks.begin_epoch()
+            self.between = False
             orders = self.rows.orders(min(epochs - number, self._unwatched(hooks)))
-            for loss in self._train(orders, number, final=number + len(orders) == epochs):
+            last = number + len(orders)
+            for loss in self._train(orders, number, final=last == epochs):
                 number += 1
-                stuck = self._record(loss, number)
+                with self.interrupts.held(deliver=False):
+                    stuck = self._record(loss, number)
                 asked = hooks.end_epoch()
-                if asked or (stuck and self._is_end()):
+                ended = asked or (stuck and self._is_end())
+                if number == last:
+                    self.between = True
+                    if saver is not None:
+                        saver.after_epochs(ended=ended and not asked, last=ended or number == epochs)
+                    self.interrupts.check()
+                if ended:
                     return
                 yield number
 
@@ -176,7 +199,9 @@ class Descent:
     def _train(self, orders: np.ndarray, number: int, *, final: bool) -> Iterator[float]:
         """Run epochs on rows in these orders as one call, after `number` others; yields the loss of each."""
         run = EpochRun(self.engine.save(), orders, self._rates(len(orders)))
-        losses = self.engine.run_epochs(self.state.epochs, orders, self.rows.edges, run.rates)
+        pause = self.interrupts.check if len(orders) == 1 else None  # several take hundredths of a second
+        with self.interrupts.held(deliver=False):
+            losses = self.engine.run_epochs(self.state.epochs, orders, self.rows.edges, run.rates, pause)
         if np.isfinite(losses).all() and np.isfinite(self.params.flat).all() and not (final and self._is_lost(orders)):
             self.state.epochs += len(orders)
             self.before = run

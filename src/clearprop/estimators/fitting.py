@@ -17,6 +17,7 @@ from clearprop.engine import Training
 from clearprop.estimators import settings
 from clearprop.estimators.building import build_network, draw_parameters, gather
 from clearprop.estimators.descent import Descent, Hooks, OptimizerState, Rows, run_lbfgs
+from clearprop.estimators.resuming import FitSaver, checkpoint_of
 from clearprop.estimators.watch import HeldOut, Watch
 from clearprop.losses import Loss
 from clearprop.network import Network
@@ -98,7 +99,7 @@ class Fit:
     """A fit of one network on an estimator's behalf."""
 
     def __init__(self, estimator: Any, data: Data, held: Data | None, *, first: bool, partial: bool) -> None:
-        self.estimator, self.partial = estimator, partial
+        self.estimator, self.first, self.partial, self.begun = estimator, first, partial, False
         self.task = make_task(estimator, data.X.shape[1])
         self.rule = settings.rule_of(estimator)
         self.generator = self._generator()
@@ -173,6 +174,7 @@ class Fit:
         if settings.limits_of(est) != type(settings.limits_of(est))():
             raise ValueError("solver: L-BFGS takes no clip_norm, clip_value or max_norm; use alpha, l1 or l2 instead.")
         training = Training(self.objective, GradientDescent(), settings.penalties_of(est), alpha=float(est.alpha))
+        self.begun = True
         run_lbfgs(est, training, self.params, rule, watch, hooks)
 
     def _descend(self, watch: Watch, hooks: Hooks) -> None:
@@ -198,9 +200,12 @@ class Fit:
         rows = Rows(self.rows, size, self.generator if est.shuffle else None)
         est._optimizer = state
         est.n_iter_ = 0
-        Descent(est, training, self.params, state, rows, watch).run(
-            1 if self.partial else int(est.max_iter), hooks, self.partial
-        )
+        descent = Descent(est, training, self.params, state, rows, watch)
+        saved = None if self.partial else checkpoint_of(est)
+        if saved is not None:
+            descent.saver = FitSaver(saved, descent, first=self.first)
+        self.begun = True
+        descent.run(1 if self.partial else int(est.max_iter), hooks, self.partial)
 
 
 #: What a training by batches goes on from, at its beginning.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from clearprop.network import Network
 from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.parameters import Parameters
 from clearprop.schedules import Schedule
+from clearprop.training.checkpoint import Checkpoint
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -97,6 +99,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dtype: Any = None,
         engine: str = "auto",
         on_divergence: str | None = None,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 

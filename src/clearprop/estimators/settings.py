@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -18,6 +19,7 @@ from clearprop.network import Network
 from clearprop.optimizers import LBFGS, OPTIMIZERS, AdamEpsilonHat, Momentum, Nesterov, Optimizer
 from clearprop.penalties import L1, L2, Limits, Penalty
 from clearprop.schedules import Schedule
+from clearprop.training.checkpoint import Checkpoint
 
 #: What SciPy takes for L-BFGS, and scikit-learn leaves so: an iteration that lowers the cost by less ends the search.
 COST_TOLERANCE = 2.2204460492503131e-09
@@ -64,6 +66,7 @@ CONSTRAINTS: dict[str, Any] = {
     "n_jobs": [Integral, None],
     "on_divergence": [StrOptions({"raise", "keep"}), None],
     "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
+    "checkpoint": [str, os.PathLike, Checkpoint, None],
     "engine": [StrOptions({"auto", "compiled", "textbook"})],
 }
 

@@ -13,7 +13,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -122,6 +122,33 @@ class Running(Protocol):
     epochs: int
 
 
+class Writer:
+    """Writes a checkpoint when it is time to; a failure warns or raises, as the user chose."""
+
+    def __init__(self, checkpoint: Checkpoint, epochs: int) -> None:
+        self.checkpoint, self.last, self.last_epochs = checkpoint, time.monotonic(), epochs
+
+    def is_due(self, epochs: int | None = None) -> bool:
+        """Whether it is time to, by the clock, or by the epochs that are finished."""
+        every, seconds = self.checkpoint.every, self.checkpoint.seconds
+        late = seconds is not None and time.monotonic() - self.last >= seconds
+        return late or (every is not None and epochs is not None and epochs - self.last_epochs >= every)
+
+    def save(self, epochs: int, content: Callable[[], bytes]) -> None:
+        """Write now."""
+        try:
+            self.write(epochs, content)
+        except FileWriteError as reason:
+            if self.checkpoint.on_failure == "raise":
+                raise
+            warnings.warn(f"checkpoint {reason} Training goes on.", RuntimeWarning, stacklevel=2)
+
+    def write(self, epochs: int, content: Callable[[], bytes]) -> None:
+        """Write now; FileWriteError where that fails."""
+        self.last, self.last_epochs = time.monotonic(), epochs
+        write_atomically(self.checkpoint.path, content())
+
+
 class Saver:
     """Saves a run and its engine when it is time to."""
 
@@ -129,7 +156,7 @@ class Saver:
         self.checkpoint, self.run, self.engine, self.facts = checkpoint, run, engine, facts
         self.network, self.arrays = pack_network(run.params.net)
         self.epoch_began = time.perf_counter()
-        self.last, self.last_epochs = time.monotonic(), run.history.epochs
+        self.writer = Writer(checkpoint, run.history.epochs)
         self.rate: Rate | None = None
         self.closed = False
         remove_leftovers(checkpoint.path)
@@ -144,8 +171,8 @@ class Saver:
 
     def after_epoch(self, now: float, last: bool) -> None:
         """Save if it is time to, between two epochs, and after the last one."""
-        every, self.epoch_began = self.checkpoint.every, now
-        if last or self._is_late() or (every is not None and self.run.history.epochs - self.last_epochs >= every):
+        self.epoch_began = now
+        if last or self.writer.is_due(self.run.history.epochs):
             self.save()
         self.closed = last
 
@@ -156,32 +183,19 @@ class Saver:
         if self.closed or not self.engine.whole or not (within or done.epoch == finished - 1):
             return
         try:
-            self._write()
+            self.writer.write(finished, self._content)
             error.add_note(f"{self.checkpoint.path} holds the run so far; resume=True goes on with it.")
         except FileWriteError as reason:
             error.add_note(f"checkpoint {reason}")
 
     def within_epoch(self) -> None:
         """Save if it is time to, between two steps."""
-        if self._is_late():
+        if self.writer.is_due():
             self.save()
-
-    def _is_late(self) -> bool:
-        seconds = self.checkpoint.seconds
-        return seconds is not None and time.monotonic() - self.last >= seconds
 
     def save(self) -> None:
         """Save now; a failure warns or raises, as the user chose."""
-        try:
-            self._write()
-        except FileWriteError as reason:
-            if self.checkpoint.on_failure == "raise":
-                raise
-            warnings.warn(f"checkpoint {reason} Training goes on.", RuntimeWarning, stacklevel=2)
-
-    def _write(self) -> None:
-        self.last, self.last_epochs = time.monotonic(), self.run.history.epochs
-        write_atomically(self.checkpoint.path, self._content())
+        self.writer.save(self.run.history.epochs, self._content)
 
     def _content(self) -> bytes:
         run, engine = self.run, self.engine
@@ -265,7 +279,7 @@ def open_checkpoint(
     found = _read(path)
     network, arrays = pack_network(params.net)
     was = {"network": found.head.get("network"), **_facts(found)}
-    difference = first_difference(was, {"network": network, **facts | _patterns(arrays)})
+    difference = first_difference(was, {"network": network, **facts | patterns(arrays)})
     if difference:
         raise CheckpointError(
             f"{path}: belongs to another run. {difference}. Resume with what it was begun with, or name another file."
@@ -298,11 +312,15 @@ def read_snapshot(path: str | os.PathLike[str], own: Iterable[Activation]) -> Sn
 
 
 def _read(path: str | os.PathLike[str]) -> Sections:
+    return read_sections(read_bytes(path), str(path), CHECKPOINT)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file; CheckpointError where it cannot be read."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as reason:
         raise CheckpointError(f"{path}: cannot be read: {reason.strerror}.") from reason
-    return read_sections(content, str(path), CHECKPOINT)
 
 
 def _checked(path: str | os.PathLike[str], found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
@@ -315,7 +333,7 @@ def _checked(path: str | os.PathLike[str], found: Sections, net: Network | None,
 
 def _facts(found: Sections) -> dict[str, Any]:
     facts = found.head.get("facts")
-    return (facts if isinstance(facts, dict) else {}) | _patterns(found.arrays)
+    return (facts if isinstance(facts, dict) else {}) | patterns(found.arrays)
 
 
 def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
@@ -331,13 +349,13 @@ def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -
         raise ModelFileError("expected a list of slots and the facts of the run.")
     net = net or rebuild_network(head["network"], own, arrays)
     sizes = layout(net)
-    flat = _vector(arrays, "parameters", sizes.size)
+    flat = vector(arrays, "parameters", sizes.size)
     history = rebuild_history(head["history"], arrays)
     if history.epochs != head["epoch"]:
         raise ModelFileError(f"expected a history of {head['epoch']} epochs, got {history.epochs}.")
     return Snapshot(
         params=Parameters(net, flat),
-        best=_vector(arrays, "best", sizes.size, flat.dtype) if "best" in arrays else None,
+        best=vector(arrays, "best", sizes.size, flat.dtype) if "best" in arrays else None,
         history=history,
         epochs=head["epochs"],
         epoch=head["epoch"],
@@ -346,13 +364,13 @@ def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -
         rate=head["rate"],
         seconds=head["seconds"],
         engine=str(head["engine"]),
-        slots={name: _vector(arrays, f"slot {name}", sizes.trainable, flat.dtype) for name in map(str, head["slots"])},
+        slots={name: vector(arrays, f"slot {name}", sizes.trainable, flat.dtype) for name in map(str, head["slots"])},
         sums=np.array(arrays.get("sums", np.zeros(0)), np.float64),
         facts=_facts(found),
     )
 
 
-def _vector(arrays: Mapping[str, np.ndarray], name: str, size: int, dtype: np.dtype | None = None) -> np.ndarray:
+def vector(arrays: Mapping[str, np.ndarray], name: str, size: int, dtype: np.dtype | None = None) -> np.ndarray:
     """A copy of one of the arrays, which has to be a vector of so many numbers."""
     found = arrays.get(name)
     dtypes = (np.float32, np.float64) if dtype is None else (dtype,)
@@ -401,7 +419,8 @@ def fingerprint(array: Any) -> str:
     return f"{' x '.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest.hexdigest()}"
 
 
-def _patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What tells the patterns of wired connections apart."""
     return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.startswith("pattern ")}}
 
 

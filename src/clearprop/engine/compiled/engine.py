@@ -143,7 +143,14 @@ class CompiledEngine:
         """Steps of this epoch that are made already, where it was left before its end."""
         return self._done.steps if self._done.epoch == epoch and self._done.steps < steps else 0
 
-    def run_epochs(self, first: int, orders: np.ndarray, edges: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    def run_epochs(
+        self,
+        first: int,
+        orders: np.ndarray,
+        edges: np.ndarray,
+        rates: np.ndarray,
+        pause: Callable[[], None] | None = None,
+    ) -> np.ndarray:
         """Several epochs as one call; what `EpochResult.per_row` says of each, (epochs,).
 
         Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
@@ -151,8 +158,8 @@ class CompiledEngine:
         epochs, rows = orders.shape
         starts = np.arange(epochs)[:, None] * rows
         every = np.append((edges[:-1] + starts).ravel(), orders.size)
-        self._run(first, epochs, orders.ravel(), every, rates)
-        return self.passes.costs.reshape(epochs, -1) @ (np.diff(edges) / rows)
+        self._run(first, epochs, orders.ravel(), every, rates, pause)
+        return _by_rows(self.passes.costs.reshape(epochs, -1), np.diff(edges))
 
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""
@@ -161,6 +168,7 @@ class CompiledEngine:
     def restore(self, saved: Any) -> None:
         """Go back to what was saved."""
         self.params.flat[...], self.memory.slot0[...], self.memory.slot1[...], self.steps = saved
+        self._done = Done(sums=self.memory.results)
 
     def _run(
         self,
@@ -210,7 +218,7 @@ class CompiledEngine:
     def _result(self, r: list[float], rows: np.ndarray) -> EpochResult:
         mean = self.training.objective.reduction == "mean"
         cost = r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST]
-        penalty, by_rows = r[at.PENALTY] / len(rows), float(self.passes.costs @ rows / rows.sum())
+        penalty, by_rows = r[at.PENALTY] / len(rows), float(_by_rows(self.passes.costs, rows))
         failed = int(r[at.FAILED]) - 1 if r[at.FAILED] else None
         if not self.training.norms:
             return EpochResult(cost, penalty, nan, {}, {}, by_rows, failed)
@@ -219,3 +227,8 @@ class CompiledEngine:
             return EpochResult(cost, penalty, nan, unknown, dict(unknown), by_rows, failed)
         delta, gradient = norms_by_layer(self.params.net, r)
         return EpochResult(cost, penalty, sqrt(r[at.GRADIENT]), delta, gradient, by_rows)
+
+
+def _by_rows(costs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The cost of each epoch from those of its steps (epochs, steps), weighed by their rows, however many epochs."""
+    return (costs * (rows / rows.sum())).sum(axis=-1)
