@@ -204,6 +204,13 @@ def test_options_out_of_range(options, said):
     assert said in str(caught.value)
 
 
+def test_a_network_without_parameters_has_a_solution_too():
+    net = cp.Network(1, [cp.Layer("o", 1, "tanh", cp.Direct("input"), bias=False)])
+    solution = cp.worked_solution(cp.backpropagate(net, net.initialize(), [[0.5]], [[1.0]], loss="squared_error"))
+    assert "This network has no parameters to move." in solution.html()
+    assert balanced(solution.latex())
+
+
 def test_parameters_are_no_trace():
     with pytest.raises(ArgumentError, match=r"worked solution: expected a trace of cp\.backpropagate, got Parameters"):
         cp.worked_solution(skipping().params)  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from networks import Problem, problems
 
 import clearprop as cp
 from clearprop import views
@@ -339,6 +341,19 @@ def test_any_wiring_is_drawn():
         parsed(figure)
     with pytest.raises(ArgumentError, match=r"the network has several outputs \(one, two\)"):
         views.decision_boundary(trace.params, data, [0, 1, 2])
+
+
+@settings(max_examples=30)
+@given(problems())
+def test_random_networks_are_drawn_and_solved(problem: Problem):
+    with np.errstate(all="ignore"):
+        trace = cp.backpropagate(*problem.arguments)
+        for figure in (views.network(trace), views.network(trace.params), views.histograms({0: trace}, "error")):
+            ET.fromstring(figure.svg)
+        if trace.params.flat.size:
+            ET.fromstring(views.hinton(trace.params).svg)
+        page = cp.worked_solution(trace, limit=3000).html()
+        ET.fromstring(page[page.index("<body") : page.index("</body>") + len("</body>")])
 
 
 def test_many_links_through_a_lane_keep_the_drawing_small():

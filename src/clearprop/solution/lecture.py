@@ -100,7 +100,7 @@ class Lecture:
             f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step at rate ",
             Symbol("alpha"), " = ", Number(self.solution.rate), ".",
         )  # fmt: skip
-        return [Prose(words), self.data(), self.starting()]
+        return [Prose(words), self.data(), *([self.starting()] if self.net.parameter_count else [])]
 
     def data(self) -> Table:
         """One row per sample: inputs, targets and the weight it has."""
@@ -266,7 +266,7 @@ class Lecture:
                 frozen = True
                 rows.append((symbol, symbol.number, gradient, "frozen", after))
         head = ("parameter", "before", Partial(cost, Symbol("w")), Symbol("Delta w"), "after")
-        items.append(Table(head, tuple(rows)))
+        items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters to move.",))]
         if frozen:
             items.append(Prose(("Frozen parameters have a gradient, and gradient descent leaves them as they are.",)))
         before, now = self.trace.cost, self.solution.cost_after
