@@ -368,14 +368,14 @@ def test_hinton_of_any_matrices():
     assert (figure.title, [panel.title for panel in figure.panels]) == ("Codes", ["code", "other"])
     assert {"a", "b"} <= set(texts(root))
     assert float(classed(root, "plus-sign")[0].get("width", 0)) == 25  # 4 is the largest
-    for given, said in (
+    for matrices, said in (
         ({}, "hinton: expected matrices by title, got []"),
         ({"a": np.ones((2, 2, 2))}, "of shapes [(2, 2, 2)]"),
         ({"a": [[np.nan]]}, "hinton: a: nan at row 0, column 0"),
         ({"a": np.eye(3)}, 'names: expected 3 columns for "a", got'),
     ):
         with pytest.raises(cp.errors.ClearpropError) as caught:
-            views.hinton(given, {"columns": ["x"]})
+            views.hinton(matrices, {"columns": ["x"]})
         assert said in str(caught.value)
 
 
