@@ -20,7 +20,7 @@ if config.DISABLE_JIT:
             m.work[place + r * stride :][:units] = mask[r]
 
 else:
-    _mix = njit(mix)
+    _mix = njit(mix, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
     @njit(error_model="numpy")
     def fill_mask(m, place, stride, begin, rows, column, units, key, dropout):

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import config
-from numba.extending import intrinsic
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
 
 # Columns of the table of layers. Places are offsets into `work` unless said otherwise; -1 stands for "none".
 UNITS, PADDED, STRIDE = 0, 1, 2  # units, rounded up to whole vectors, distance of rows
@@ -60,11 +62,12 @@ MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = 43, 44, 45  # addresses of
 FIRST_STEP, STEPS = 46, 47  # where in the pass a call begins, and how many steps the pass has
 LAYERED, MEETINGS = 48, 49  # the part that sweeps layer by layer; how often threads meet in it, 0 where it is not used
 BY_LAYER = 50  # threads that columns are shared out to, once all have joined; 0 where rows are
-NUMBERS = 51
+PREPARE_STEP = 51  # address of a part
+NUMBERS = 52
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.
-PARTS = (*range(SWEEP, ADD_PENALTY + 1), LAYERED)
+PARTS = (*range(SWEEP, ADD_PENALTY + 1), LAYERED, PREPARE_STEP)
 
 # Real numbers of the run, then one dropout rate per layer.
 CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5
@@ -150,69 +153,73 @@ else:
 
         return types.CPointer(array.dtype)(array), codegen
 
-    def _reader(kind):
-        """An intrinsic that reads the address at a place of a table, as a pointer."""
+    class MemoryType(types.Type):
+        """The memory in compiled code: a pointer to the table of addresses, whose fields are read where they are used.
 
-        @intrinsic
-        def read(typing_context, table, place, work):
-            pointer = work if kind is None else types.CPointer(kind)
+        One pointer is handed from function to function instead of one for each array, which halves what has to be
+        compiled.
+        """
 
-            def codegen(context, builder, signature, args):
-                address = builder.load(builder.gep(args[0], [args[1]]))
-                return builder.inttoptr(address, context.get_value_type(pointer))
+        def __init__(self, real: Any) -> None:
+            self.real = real
+            super().__init__(name=f"clearprop.Memory({real})")
 
-            return pointer(table, types.intp, work), codegen
+        def field(self, name: str) -> Any:
+            """The type of a field, or None."""
+            if name == "table":
+                return types.CPointer(types.int64)
+            if name not in Memory._fields:
+                return None
+            return types.CPointer(next((kind for kind, names in _KINDS.items() if name in names.split()), self.real))
 
-        return read
+    #: The fields whose numbers are not of the run's precision.
+    _KINDS = {
+        types.int64: "numbers layers connections X_starts indices offsets batch_indices patterns sync order edges",
+        types.float64: "reals values norms scalars results rates costs",
+        types.uint64: "keys row_keys",
+        types.int32: "X_columns",
+    }
 
-    _whole, _double, _key, _real = _reader(types.int64), _reader(types.float64), _reader(types.uint64), _reader(None)
-    _narrow = _reader(types.int32)
+    @register_model(MemoryType)
+    class _MemoryModel(models.PrimitiveModel):
+        def __init__(self, manager: Any, kind: Any) -> None:
+            super().__init__(manager, kind, ir.IntType(64).as_pointer())
 
-    @njit(error_model="numpy")
-    def memory_at(table, work):
+    @infer_getattr
+    class _MemoryFields(AttributeTemplate):
+        key = MemoryType
+
+        def generic_resolve(self, memory: Any, name: str) -> Any:
+            return memory.field(name)
+
+    @lower_getattr_generic(MemoryType)
+    def _read_field(context: Any, builder: Any, memory: Any, value: Any, name: str) -> Any:
+        kind = context.get_value_type(memory.field(name))
+        if name == "table":
+            return builder.bitcast(value, kind)
+        place = ir.Constant(ir.IntType(64), Memory._fields.index(name))
+        address = builder.load(builder.gep(value, [place]))
+        address.set_metadata("invariant.load", builder.module.add_metadata([]))  # nothing that runs changes the table
+        return builder.inttoptr(address, kind)
+
+    @intrinsic
+    def memory_at(typing_context, table, work):
         """The memory whose addresses are in `table`; `work` tells the precision."""
-        return Memory(
-            _whole(table, 0, work),
-            _double(table, 1, work),
-            _whole(table, 2, work),
-            _whole(table, 3, work),
-            _real(table, 4, work),
-            _narrow(table, 5, work),
-            _whole(table, 6, work),
-            _real(table, 7, work),
-            _whole(table, 8, work),
-            _real(table, 9, work),
-            _whole(table, 10, work),
-            _real(table, 11, work),
-            _real(table, 12, work),
-            _real(table, 13, work),
-            _real(table, 14, work),
-            _real(table, 15, work),
-            _whole(table, 16, work),
-            _whole(table, 17, work),
-            _double(table, 18, work),
-            _double(table, 19, work),
-            _double(table, 20, work),
-            _key(table, 21, work),
-            _key(table, 22, work),
-            _real(table, 23, work),
-            _double(table, 24, work),
-            _whole(table, 25, work),
-            _whole(table, 26, work),
-            _whole(table, 27, work),
-            _double(table, 28, work),
-            _double(table, 29, work),
-            table,
-        )
+        memory = MemoryType(work.dtype)
+
+        def codegen(context, builder, signature, args):
+            return builder.bitcast(args[0], context.get_value_type(memory))
+
+        return memory(table, work), codegen
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def of_layer(m, layer, column):
     """A number of the table of layers."""
     return m.layers[layer * LAYER_COLUMNS + column]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def of_connection(m, connection, column):
     """A number of the table of connections."""
     return m.connections[connection * CONNECTION_COLUMNS + column]

@@ -123,9 +123,9 @@ class Passes:
         threads, by_layer = self.pace.way
         m.numbers[at.FIRST_STEP], m.numbers[at.BY_LAYER] = first, threads if by_layer else 0
         for _ in range(threads - 1):
-            call_helper(run_epoch, table, m.work, end, 0, kept=(m, self._sync, given))
+            call_helper(run_epoch, table, end, 0, kept=(m, self._sync, given))
         try:
-            run_epoch(table, m.work, end, threads)
+            run_epoch(table, end, threads)
         finally:  # a signal that has arrived in the meantime is raised on the way out
             self.finished = max(first, int(self._sync[meeting.FINISHED]))
         self.seconds = (time.perf_counter() - began) / (end - first)

@@ -26,7 +26,7 @@ from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 ROWS_AT_ONCE = 96
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def scale_rows(work, to, source, factor, rows, units, stride):
     """work[to] = work[source] * work[factor], elementwise."""
     for r in range(rows):
@@ -104,7 +104,7 @@ def forward(m, begin, first, rows, epoch):
         activate(m, layer, begin, first, rows, 0, of_layer(m, layer, at.PADDED), epoch)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def are_finite(numbers, start, count):
     """Whether a run of numbers is finite; without a branch in the loop, so that it goes by vectors."""
     bad = False
@@ -113,7 +113,7 @@ def are_finite(numbers, start, count):
     return not bad
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def losses(m, begin, first, rows):
     """Weighted loss of each row, and delta of each output layer."""
     for n in range(rows):
@@ -145,7 +145,7 @@ def losses(m, begin, first, rows):
         )  # fmt: skip
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def write_answers(m, begin, first, rows):
     """The outputs of these rows, where the caller wants them."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
@@ -217,7 +217,7 @@ def backward(m, first, rows):
                 send_back(m, c, first, rows, 0, of_layer(m, of_connection(m, c, at.SOURCE), at.PADDED))
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def total_weight(m, begin, end):
     """Sum of the sample weights of a batch."""
     if m.numbers[at.WEIGHTED] == 0:

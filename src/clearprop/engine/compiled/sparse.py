@@ -65,7 +65,7 @@ else:
         return types.void(c, types.intp, c.dtype, w, types.intp, types.intp), codegen
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def first_place(columns, start, end, least):
     """The first place of a row whose column is at least `least`."""
     while start < end:

@@ -48,7 +48,7 @@ def add_cost(table, work, begin, end, step, unused1, unused2):
     m.costs[step] = cost + m.results[at.STEP_PENALTY]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def add_delta_norms(m, samples):
     """Squared norms of the delta of a batch, by layer, to the results."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
@@ -92,6 +92,7 @@ _PARTS = (
     write_norms,
     add_penalty,
     layered,
+    prepare,
 )
 
 
@@ -114,13 +115,13 @@ def kernels(dtype: np.dtype) -> dict[int, int]:
     return found
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def is_finite(m, samples):
     """Whether the losses and the penalty of a step are finite: each thread finds the same."""
     return are_finite(m.values, 0, samples) and are_finite(m.results, at.STEP_PENALTY, 1)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def run_step(m, step, last, thread, threads, base):
     """One step by one of `threads` threads; `base` arrivals were counted before it.
 
@@ -138,7 +139,7 @@ def run_step(m, step, last, thread, threads, base):
         call_part(m, at.SWEEP, begin, end, first, end_of_share, step // m.numbers[at.STEPS_PER_EPOCH])
     purpose = m.numbers[at.PURPOSE]
     if purpose == at.DESCEND:
-        prepare(m, thread, m.rates[step], m.numbers[at.STEPS_DONE] + step + 1, begin, end)
+        call_part(m, at.PREPARE_STEP, thread, step, begin, end)
     if thread == 0 and (m.numbers[at.VALUE] != -1 or m.numbers[at.HALF_SQUARE] != -1):
         call_part(m, at.ADD_PENALTY)
     if threads > 1:
@@ -176,13 +177,13 @@ def run_step(m, step, last, thread, threads, base):
 
 
 @compiled
-def run_epoch(table, work, steps, threads):
+def run_epoch(table, steps, threads):
     """The steps of a pass up to `steps` as the leader of `threads` threads, or (threads = 0) as one that joins it.
 
     The leader publishes each step; threads that have joined by then take part in it. It counts those that are
     finished, and after one whose cost is not finite it publishes the end.
     """
-    m = memory_at(pointer(table), pointer(work))
+    m = memory_at(pointer(table), pointer(table))  # whatever the precision: numbers of it are the parts' business
     thread, seen, active, base = 0, m.numbers[at.FIRST_STEP], 1, 0
     if threads == 0:
         seen = atomic_load(m.sync, meeting.STARTED) // STEP

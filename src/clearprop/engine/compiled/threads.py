@@ -109,18 +109,18 @@ else:
 
         return types.void(), codegen
 
-    @njit(error_model="numpy")
+    @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     def give_way():
         """Let another thread have the core."""
         _external_yield()
 
-    @njit(error_model="numpy")
+    @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     def nap():
         """Sleep for a moment."""
         _external_sleep(_NAP)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def wait_until(numbers, place, least):
     """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep."""
     tries = 0
@@ -134,7 +134,7 @@ def wait_until(numbers, place, least):
             nap()
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def meet(numbers, target):
     """Wait until `target` arrivals have been counted, one's own included."""
     atomic_add(numbers, ARRIVED, 1)

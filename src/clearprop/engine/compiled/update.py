@@ -28,15 +28,16 @@ from clearprop.engine.compiled.rows import total_weight
 BY_ROWS, BY_COLUMNS, DETAILED = 0, 1, 2
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def first_row(units, lanes, thread, threads):
     """Where a thread's share of the rows of W starts: a whole number of vectors."""
     return min(units, (-(-units // lanes)) * thread // threads * lanes)
 
 
-@njit(error_model="numpy")
-def prepare(m, thread, rate, t, begin, end):
+def prepare(table, work, thread, step, begin, end, unused):
     """What the update rule needs once per step, for the weights and for the biases."""
+    m = memory_at(table, work)
+    rate, t = m.rates[step], m.numbers[at.STEPS_DONE] + step + 1
     place = thread * at.SCALAR_SETS * at.SCALARS
     ridge = m.reals[at.ALPHA]
     if ridge and m.numbers[at.MEAN]:
@@ -50,7 +51,7 @@ def prepare(m, thread, rate, t, begin, end):
     call_prepare(numbers[at.PREPARE_PLAIN], rate, t, 0.0, 0.0, m.scalars, place + at.PLAIN_BIASES * at.SCALARS)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def update(m, thread, kind, parameters, g, g_at, count):
     """Update a run of parameters whose gradient lies at g_at."""
     scalars = (thread * at.SCALAR_SETS + kind) * at.SCALARS
@@ -60,7 +61,7 @@ def update(m, thread, kind, parameters, g, g_at, count):
     )
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def clip_values(m, g_at, count):
     """Cut a run of the gradient to +-clip_value."""
     bound = m.reals[at.CLIP_VALUE]
@@ -69,7 +70,7 @@ def clip_values(m, g_at, count):
             m.work[i] = min(max(m.work[i], -bound), bound)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def finish_weights(m, thread, parameters, g_at, count):
     """Slope of the penalties, then the cut, for a run of trained weights."""
     if m.numbers[at.SLOPE] != -1:
@@ -81,7 +82,7 @@ def finish_weights(m, thread, parameters, g_at, count):
     clip_values(m, g_at, count)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def add_squares(work, g_at, rows, width, columns, norms, place):
     """Add the squares of each row of a block to its norm."""
     for r in range(rows):
@@ -92,7 +93,7 @@ def add_squares(work, g_at, rows, width, columns, norms, place):
         norms[place + r] += total
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def store(m, parameters, g_at, count):
     """Keep a run of the gradient for later; that of the whole set is added up."""
     for i in range(count):
@@ -118,7 +119,7 @@ def refresh_transposed(table, work, c, row, rows, column, width):
         done += piece
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def weight_gradient(m, source, layer, samples, row, rows, j, width, g):
     """A^T delta, the gradient of `rows` rows of one panel of W from column j on, into `work` from g on."""
     numbers = m.numbers
@@ -271,7 +272,7 @@ def gradients_and_updates(m, samples, thread, threads, detailed, by_layer):
             call_part(m, at.BIAS_GRADIENT, layer, samples, thread, detailed)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def sum_weights(m, value, total):
     """A sum over all trained weights, padding left out, into results[total]."""
     panel = m.numbers[at.PANEL]
@@ -306,7 +307,7 @@ def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
         m.results[at.STEP_PENALTY] += m.scalars[at.RIDGE] * m.results[at.HALF_SQUARES]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def squared_norm(m, layer, trained_only):
     """Squared norm of the gradient of one layer: the rows of its W, then its b."""
     total = 0.0
@@ -321,7 +322,7 @@ def squared_norm(m, layer, trained_only):
     return total
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def clip_factor(m):
     """What the stored gradient is multiplied by, so that its norm is at most clip_norm."""
     total = 0.0
@@ -331,7 +332,7 @@ def clip_factor(m):
     return m.reals[at.CLIP_NORM] / norm if norm > m.reals[at.CLIP_NORM] else 1.0
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def apply_run(m, thread, kind, parameters, count, factor):
     """Update a run from the stored gradient."""
     for i in range(parameters, parameters + count):
@@ -380,7 +381,7 @@ def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
             apply_run(m, thread, at.PLAIN_BIASES, of_layer(m, layer, at.BIAS), of_layer(m, layer, at.PADDED), factor)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def bound_columns(m, place, rows, width, columns):
     """Scale the columns of a contiguous block down to the norm max_norm."""
     most = m.reals[at.MAX_NORM]
