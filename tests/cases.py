@@ -480,6 +480,8 @@ TESTED_IN = {
     "Predictor": "engine/test_predictor.py",
     "get_threads": "engine/test_cores.py",
     "set_threads": "engine/test_cores.py",
+    "warmup": "engine/test_warmup.py",
+    "CompiledCode": "engine/test_warmup.py",
     "Activation": "test_activations.py",
     "Elementwise": "test_activations.py",
     "Loss": "test_losses.py",

@@ -38,6 +38,7 @@ from clearprop.connections import Connection, Dense, Direct, Wired
 from clearprop.derivation import Derivation
 from clearprop.diagnosis import Diagnosis, Finding, diagnose
 from clearprop.engine.cores import get_threads, set_threads
+from clearprop.engine.warmup import CompiledCode, warmup
 from clearprop.errors import ClearpropError, TrainingDiverged
 from clearprop.estimators import MLPClassifier, MLPRegressor
 from clearprop.evaluation import Evaluation
@@ -144,6 +145,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "Checkpoint",
     "ClearpropError",
+    "CompiledCode",
     "Connection",
     "Constant",
     "Convergence",
@@ -244,5 +246,6 @@ __all__ = [
     "softsign",
     "tanh",
     "train",
+    "warmup",
     "worked_solution",
 ]

@@ -1,4 +1,4 @@
-"""The command line: train, predict, evaluate, explain, check, summary, demo and gallery.
+"""The command line: train, predict, evaluate, explain, check, summary, warmup, demo and gallery.
 
 A mistake of the user is answered on standard error without a traceback, with exit code 2. Files are written whole or
 not at all.
@@ -22,6 +22,7 @@ import typer
 from clearprop.activations import ACTIVATIONS
 from clearprop.datasets import digits
 from clearprop.diagnosis import diagnose
+from clearprop.engine.warmup import warmup as compile_ahead
 from clearprop.errors import ArgumentError, ClearpropError, suggest
 from clearprop.gallery import script, scripts
 from clearprop.gradient_check import check_gradients
@@ -205,6 +206,12 @@ def evaluate(
 def summary(model: ModelPath) -> None:
     """Show layers, wiring, shapes, parameters, columns, and how the model was trained."""
     typer.echo(str(Model.load(model)))
+
+
+@app.command()
+def warmup() -> None:
+    """Compile ahead all that training and prediction need, once on a machine, in an image or before tests."""
+    typer.echo(str(compile_ahead()))
 
 
 @app.command()

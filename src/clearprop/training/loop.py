@@ -82,7 +82,7 @@ def train(
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
     finite, with the parameters put back to those before that epoch. `engine` is "compiled"
-    for whole epochs as machine code (made once on each machine), "textbook" for array code step
+    for whole epochs as machine code (made once on each machine, or ahead by cp.warmup), "textbook" for array code step
     by step, and "auto" for the compiled one wherever the definitions in use can be compiled: a RuntimeWarning tells
     which one cannot, and why.
 

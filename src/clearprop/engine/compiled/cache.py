@@ -35,19 +35,31 @@ def fingerprint() -> str:
 
 @cache
 def place() -> Path | None:
-    """The folder of the engine's machine code, or None (with a warning) if it cannot be written."""
+    """The folder of the engine's machine code; None, with a warning, where there is none and none can be made."""
     path = folder() / f"engine-{fingerprint()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
-        warnings.warn(
-            f"clearprop: compiled code cannot be kept in {path} ({reason}), so each process compiles anew, some 10 "
-            "seconds. Set NUMBA_CACHE_DIR to a folder that can be written.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        _warn(str(reason))
         return None
-    return path if os.access(path, os.W_OK | os.R_OK) else None
+    return path
+
+
+@cache
+def _warn(reason: str) -> None:
+    """Say once that compiled code is not kept."""
+    warnings.warn(
+        f"clearprop: compiled code cannot be kept in {folder()} ({reason}), so each process compiles anew, for some 10 "
+        "seconds. Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def is_writable() -> bool:
+    """Whether machine code that is compiled now can be kept."""
+    path = place()
+    return path is not None and os.access(path, os.W_OK)
 
 
 class _Locator:
@@ -77,6 +89,13 @@ class _Files(FunctionCache._impl_class):  # type: ignore[name-defined, misc]
 
 class _Cache(FunctionCache):
     _impl_class = _Files
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Keep what was compiled. A folder that can only be read, as in an image, still gives what it holds."""
+        if is_writable():
+            super().save_overload(signature, data)
+        else:
+            _warn("it can only be read")
 
 
 def compiled(function: Callable[..., Any]) -> Any:

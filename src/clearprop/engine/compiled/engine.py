@@ -40,9 +40,9 @@ class CompiledEngine:
         self.memory = self.passes.memory
         self._fill_in_numbers()
         self.trained_copies = self.passes.plan.copy_table(lambda copy: copy.block.trainable)
-        self.slots = {
-            name: np.full_like(params.trainable, training.optimizer.first(name)) for name in training.optimizer.slots
-        }
+        first = {name: training.optimizer.first(name) for name in training.optimizer.slots}
+        if any(first.values()):  # they are zeros until set
+            self.slots = {name: np.full_like(params.trainable, value) for name, value in first.items()}
         self._done, self._running = Done(sums=np.zeros_like(self.memory.results)), False
         self._masked = [place for place, layer in enumerate(params.net.layers) if layer.dropout]
 

@@ -1,0 +1,124 @@
+"""Compiled code on disk: made ahead, made by several processes at once, and where nothing can be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numba.core import event
+
+import clearprop as cp
+from clearprop.cli import main
+from clearprop.engine.compiled import cache
+from clearprop.engine.compiled.sparse import sparse_kernels
+from clearprop.engine.compiled.step import kernels
+from clearprop.errors import CompilationError
+
+TRAIN = """
+import hashlib, json, os, sys, warnings
+{before}
+import numpy as np, clearprop as cp
+random = np.random.default_rng(0)
+X, y = random.normal(size=(40, 5)), random.integers(0, 3, 40)
+net = cp.Network.sequential(5, 7, 3, hidden="tanh", output="softmax")
+params = net.initialize(0)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    history = cp.train(net, params, X, y, loss="cross_entropy", epochs=2, engine="compiled")
+print(json.dumps([hashlib.sha256(params.flat.tobytes()).hexdigest(), [str(w.message) for w in caught]]))
+"""
+
+
+def start(folder: Path, before: str = "") -> subprocess.Popen[str]:
+    """A process that trains with its compiled code in a folder."""
+    code = TRAIN.format(before=before)
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def answer(process: subprocess.Popen[str]) -> Any:
+    out, _ = process.communicate(timeout=280)
+    assert process.returncode == 0
+    return json.loads(out)
+
+
+def test_two_processes_that_compile_at_once_and_one_that_only_reads(tmp_path: Path) -> None:
+    """Both train the same; a third finds everything in a folder that it cannot write; a fourth has to do without."""
+    first, second = start(tmp_path), start(tmp_path)
+    ours, theirs = answer(first), answer(second)
+    assert ours == theirs
+    assert ours[1] == []
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(kept) > 20
+    read_only = "real = os.access; os.access = lambda path, mode: real(path, mode) and not mode & os.W_OK"
+    assert answer(start(tmp_path, read_only)) == ours
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+    (tmp_path / "file").touch()
+    digest, warned = answer(start(tmp_path / "file"))
+    assert digest == ours[0]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"clearprop: compiled code cannot be kept in {tmp_path / 'file' / 'clearprop'} (")
+    assert warned[0].endswith(
+        "Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once."
+    )
+
+
+def test_what_cannot_be_kept_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "is_writable", lambda: False)
+    cache._warn.cache_clear()
+
+    @cache.compiled
+    def add(x: float) -> float:
+        return x + 1
+
+    with pytest.warns(RuntimeWarning, match=r"cannot be kept in .* \(it can only be read\)"):
+        assert add(1.0) == 2.0
+    assert add(1) == 2  # a second compilation, without a second warning
+
+
+def test_warmup_says_where_the_code_lies(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["warmup"])
+    assert stop.value.code in (0, None)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"compiled code lies in {cache.folder()} (")
+    assert "seconds" in printed
+
+
+def test_after_warmup_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for other shapes and wirings nor for the other precision, nor for usual definitions."""
+    found = cp.warmup()
+    assert (found.files, found.folder) == (cp.warmup().files, cache.folder())
+    before = (kernels.cache_info().misses, sparse_kernels.cache_info().misses)
+    files = {path for path in found.folder.rglob("*") if path.is_file()}
+    random = np.random.default_rng(0)
+    with event.install_recorder("numba:compile") as recorder:
+        for dtype in ("float32", "float64"):
+            for units in ((1, 1), (3, 50, 2), (90, 17, 33, 5)):
+                X, y = random.normal(size=(70, units[0])), random.normal(size=(70, units[-1]))
+                net = cp.Network.sequential(*units, hidden="gelu")
+                params = net.initialize(0, dtype)
+                options: dict[str, Any] = {"loss": "huber", "epochs": 1, "engine": "compiled"}
+                cp.train(net, params, X, y, optimizer="nadam", metrics="rmse", validation=0.2, **options)
+                cp.train(net, params, X, y, optimizer="lbfgs", **options)
+                cp.Predictor(net, params)(X)
+    assert recorder.buffer == []
+    assert (kernels.cache_info().misses, sparse_kernels.cache_info().misses) == before
+    assert {path for path in found.folder.rglob("*") if path.is_file()} == files
+
+
+def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "is_writable", lambda: False)
+    with pytest.raises(CompilationError) as caught:
+        cp.warmup()
+    assert str(caught.value) == (
+        f"warmup: {cache.folder()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder "
+        "that can, for this command and for those that use the code."
+    )
