@@ -49,7 +49,7 @@ def answer(process: subprocess.Popen[str]) -> Any:
 
 
 def test_two_processes_that_compile_at_once_and_one_that_only_reads(tmp_path: Path) -> None:
-    """Both train the same; a third finds everything in a folder that it cannot write; a fourth has to do without."""
+    """Both train the same; a third finds everything in a folder that it cannot write."""
     first, second = start(tmp_path), start(tmp_path)
     ours, theirs = answer(first), answer(second)
     assert ours == theirs
@@ -60,12 +60,23 @@ def test_two_processes_that_compile_at_once_and_one_that_only_reads(tmp_path: Pa
     assert answer(start(tmp_path, read_only)) == ours
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == kept
 
+
+def test_a_place_where_no_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    digest, warned = answer(start(tmp_path / "file"))
-    assert digest == ours[0]
-    assert len(warned) == 1
-    assert warned[0].startswith(f"clearprop: compiled code cannot be kept in {tmp_path / 'file' / 'clearprop'} (")
-    assert warned[0].endswith(
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "file" / "clearprop")
+    cache._warn.cache_clear()
+    cache.place.cache_clear()
+    try:
+        with pytest.warns(RuntimeWarning) as caught:
+            assert cache.place() is None
+        assert not cache.is_writable()
+    finally:
+        monkeypatch.undo()
+        cache.place.cache_clear()
+    (warning,) = caught
+    message = str(warning.message)
+    assert message.startswith(f"clearprop: compiled code cannot be kept in {tmp_path / 'file' / 'clearprop'} (")
+    assert message.endswith(
         "Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once."
     )
 
@@ -122,3 +133,8 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> Non
         f"warmup: {cache.folder()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder "
         "that can, for this command and for those that use the code."
     )
+
+
+def test_what_warmup_says() -> None:
+    made = cp.CompiledCode(Path("cache"), 411, 5_230_000, 12.34)
+    assert str(made) == "compiled code lies in cache (411 files, 5.2 MB); it took 12.3 seconds"

@@ -98,6 +98,10 @@ class _Cache(FunctionCache):
             _warn("it can only be read")
 
 
+#: A function that only compiled code calls, into which it is linked.
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """A function for Python to call, compiled for the types it is called with, which holds no lock while it runs."""
     if _PLAIN:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import config
 from numba.extending import intrinsic
+
+from clearprop.engine.compiled.cache import inner
 
 _plain: list[Callable[..., None]] = []
 
@@ -236,7 +238,7 @@ else:
         signature, codegen = _caller("ppnnnnn")
         return signature((table, table_at, work, work_at, a, b, c, d, e)), codegen
 
-    @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    @inner
     def call_part(m, part, a=0, b=0, c=0, d=0, e=0):
         """Call a part of the step by its column in `numbers`."""
         _call_part(m.numbers[part], m.table, 0, m.work, 0, a, b, c, d, e)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numba.core import config
 
 from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import inner
 from clearprop.randomness import GOLDEN, mask_of, mix
 
 if config.DISABLE_JIT:
@@ -20,9 +20,9 @@ if config.DISABLE_JIT:
             m.work[place + r * stride :][:units] = mask[r]
 
 else:
-    _mix = njit(mix, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    _mix = inner(mix)
 
-    @njit(error_model="numpy")
+    @inner
     def fill_mask(m, place, stride, begin, rows, column, units, key, dropout):
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
         kept, keyed = 1.0 / (1.0 - dropout), m.numbers[at.KEYED]

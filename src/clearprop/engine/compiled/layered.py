@@ -8,15 +8,14 @@ the losses by rows, and threads meet between layers. Every number is the same as
 
 from __future__ import annotations
 
-from numba import njit
-
 from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.rows import activate, finish_delta, look_up_rows, losses, send_back, weighted_sum
 from clearprop.engine.compiled.threads import meet
 
 
-@njit(error_model="numpy")
+@inner
 def own_columns(m, layer, thread, threads):
     """The columns that belong to a thread, whole panels: the first, and how many with padding."""
     padded, panel = of_layer(m, layer, at.PADDED), m.numbers[at.PANEL]
@@ -25,7 +24,7 @@ def own_columns(m, layer, thread, threads):
     return first, min(padded, panels * (thread + 1) // threads * panel) - first
 
 
-@njit(error_model="numpy")
+@inner
 def region(m, layer, samples, thread, threads):
     """A thread's part of a layer: first row, rows, first column, columns with padding."""
     if of_layer(m, layer, at.SPLIT) == 1:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import config
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+
+from clearprop.engine.compiled.cache import inner
 
 # Columns of the table of layers. Places are offsets into `work` unless said otherwise; -1 stands for "none".
 UNITS, PADDED, STRIDE = 0, 1, 2  # units, rounded up to whole vectors, distance of rows
@@ -213,13 +215,13 @@ else:
         return memory(table, work), codegen
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def of_layer(m, layer, column):
     """A number of the table of layers."""
     return m.layers[layer * LAYER_COLUMNS + column]
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def of_connection(m, connection, column):
     """A number of the table of connections."""
     return m.connections[connection * CONNECTION_COLUMNS + column]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, types
+from numba import from_dtype, types
 from numba.core import config
 
-from clearprop.engine.compiled.cache import address
+from clearprop.engine.compiled.cache import address, inner
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.tile import tile_along, tile_down
 from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS
@@ -82,7 +82,7 @@ def product_kernels(dtype: np.dtype) -> tuple[int, int, int]:
     return along_at, down_at, identity_at
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def transpose_block(W, w_at, rows, width, columns, w_t_at, stride):
     """W_T[j, r] = W[r, j] of a contiguous block (rows, width) whose first `columns` columns are real."""
     for j in range(columns):
@@ -91,7 +91,7 @@ def transpose_block(W, w_at, rows, width, columns, w_t_at, stride):
             W[line + r] = W[w_at + r * width + j]
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def column_sums(delta, d_at, stride, rows, columns, g, g_at):
     """g = sum over rows of D, four rows at a time whatever the number of threads."""
     for j in range(columns):

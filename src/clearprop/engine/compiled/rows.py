@@ -7,9 +7,8 @@ What is done for one layer takes a region of it: rows of the batch from `first` 
 
 from __future__ import annotations
 
-from numba import njit
-
 from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.calls import (
     call_add_rows,
     call_add_rows_sparse,
@@ -26,7 +25,7 @@ from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
 ROWS_AT_ONCE = 96
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def scale_rows(work, to, source, factor, rows, units, stride):
     """work[to] = work[source] * work[factor], elementwise."""
     for r in range(rows):
@@ -35,13 +34,13 @@ def scale_rows(work, to, source, factor, rows, units, stride):
             work[to + line + j] = work[source + line + j] * work[factor + line + j]
 
 
-@njit(error_model="numpy")
+@inner
 def real_columns(m, layer, column, width):
     """How many columns of a region are units, not padding."""
     return min(width, of_layer(m, layer, at.UNITS) - column)
 
 
-@njit(error_model="numpy")
+@inner
 def weighted_sum(m, layer, first, rows, column, width):
     """z = b + sum over sources of a W, each connection onto what the ones before it left."""
     numbers = m.numbers
@@ -81,7 +80,7 @@ def weighted_sum(m, layer, first, rows, column, width):
         fresh = False
 
 
-@njit(error_model="numpy")
+@inner
 def activate(m, layer, begin, first, rows, column, width, epoch):
     """a = f(z), under the mask of dropout where there is one."""
     units, stride = real_columns(m, layer, column, width), of_layer(m, layer, at.STRIDE)
@@ -96,7 +95,7 @@ def activate(m, layer, begin, first, rows, column, width, epoch):
         scale_rows(m.work, a, f, mask, rows, units, stride)
 
 
-@njit(error_model="numpy")
+@inner
 def forward(m, begin, first, rows, epoch):
     """z and a of each layer, from the input to the outputs."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
@@ -104,7 +103,7 @@ def forward(m, begin, first, rows, epoch):
         activate(m, layer, begin, first, rows, 0, of_layer(m, layer, at.PADDED), epoch)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def are_finite(numbers, start, count):
     """Whether a run of numbers is finite; without a branch in the loop, so that it goes by vectors."""
     bad = False
@@ -113,7 +112,7 @@ def are_finite(numbers, start, count):
     return not bad
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def losses(m, begin, first, rows):
     """Weighted loss of each row, and delta of each output layer."""
     for n in range(rows):
@@ -145,7 +144,7 @@ def losses(m, begin, first, rows):
         )  # fmt: skip
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def write_answers(m, begin, first, rows):
     """The outputs of these rows, where the caller wants them."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
@@ -159,7 +158,7 @@ def write_answers(m, begin, first, rows):
                 m.answers[to + j] = m.work[line + j]
 
 
-@njit(error_model="numpy")
+@inner
 def send_back(m, c, first, rows, column, width):
     """The error signal of one connection's source, for a region of it: delta W^T, written or added."""
     numbers = m.numbers
@@ -185,7 +184,7 @@ def send_back(m, c, first, rows, column, width):
         )  # fmt: skip
 
 
-@njit(error_model="numpy")
+@inner
 def finish_delta(m, layer, first, rows, column, width):
     """Delta of a layer from the error signal that its targets sent, and from its loss where it is an output as well."""
     if not of_layer(m, layer, at.TARGETS):
@@ -207,7 +206,7 @@ def finish_delta(m, layer, first, rows, column, width):
         )  # fmt: skip
 
 
-@njit(error_model="numpy")
+@inner
 def backward(m, first, rows):
     """Delta of each layer, from the outputs to the input; each gives its sources their error signal."""
     for layer in range(m.numbers[at.LAYER_COUNT] - 1, 0, -1):
@@ -217,7 +216,7 @@ def backward(m, first, rows):
                 send_back(m, c, first, rows, 0, of_layer(m, of_connection(m, c, at.SOURCE), at.PADDED))
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def total_weight(m, begin, end):
     """Sum of the sample weights of a batch."""
     if m.numbers[at.WEIGHTED] == 0:
@@ -228,7 +227,7 @@ def total_weight(m, begin, end):
     return total
 
 
-@njit(error_model="numpy")
+@inner
 def look_up_rows(m, begin, end, first, last):
     """Where rows of the batch lie in X, and what their losses weigh."""
     weight_rows = m.numbers[at.WEIGHT_ROWS]

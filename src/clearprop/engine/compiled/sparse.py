@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import from_dtype, njit, types
+from numba import from_dtype, types
 from numba.core import config
 from numba.extending import intrinsic
 
-from clearprop.engine.compiled.cache import address
+from clearprop.engine.compiled.cache import address, inner
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.vectors import VECTOR_BYTES
 
@@ -65,7 +65,7 @@ else:
         return types.void(c, types.intp, c.dtype, w, types.intp, types.intp), codegen
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def first_place(columns, start, end, least):
     """The first place of a row whose column is at least `least`."""
     while start < end:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, types
+from numba import from_dtype, types
 from numba.core import config
 
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled import threads as meeting
-from clearprop.engine.compiled.cache import address, compiled
+from clearprop.engine.compiled.cache import address, compiled, inner
 from clearprop.engine.compiled.calls import call_part, register
 from clearprop.engine.compiled.layered import layered
 from clearprop.engine.compiled.memory import memory_at, of_layer, pointer
@@ -48,7 +48,7 @@ def add_cost(table, work, begin, end, step, unused1, unused2):
     m.costs[step] = cost + m.results[at.STEP_PENALTY]
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def add_delta_norms(m, samples):
     """Squared norms of the delta of a batch, by layer, to the results."""
     for layer in range(1, m.numbers[at.LAYER_COUNT]):
@@ -115,13 +115,13 @@ def kernels(dtype: np.dtype) -> dict[int, int]:
     return found
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def is_finite(m, samples):
     """Whether the losses and the penalty of a step are finite: each thread finds the same."""
     return are_finite(m.values, 0, samples) and are_finite(m.results, at.STEP_PENALTY, 1)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def run_step(m, step, last, thread, threads, base):
     """One step by one of `threads` threads; `base` arrivals were counted before it.
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import config
 from numba.extending import intrinsic
+
+from clearprop.engine.compiled.cache import inner
 
 # Places in `sync`, a cache line (8 numbers) apart.
 JOINED, ACTIVE, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32, 40
@@ -109,18 +111,18 @@ else:
 
         return types.void(), codegen
 
-    @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    @inner
     def give_way():
         """Let another thread have the core."""
         _external_yield()
 
-    @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    @inner
     def nap():
         """Sleep for a moment."""
         _external_sleep(_NAP)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def wait_until(numbers, place, least):
     """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep."""
     tries = 0
@@ -134,7 +136,7 @@ def wait_until(numbers, place, least):
             nap()
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def meet(numbers, target):
     """Wait until `target` arrivals have been counted, one's own included."""
     atomic_add(numbers, ARRIVED, 1)

@@ -7,9 +7,8 @@ thread as a whole.
 
 from __future__ import annotations
 
-from numba import njit
-
 from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.calls import (
     call_multiply_transposed,
     call_part,
@@ -28,7 +27,7 @@ from clearprop.engine.compiled.rows import total_weight
 BY_ROWS, BY_COLUMNS, DETAILED = 0, 1, 2
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def first_row(units, lanes, thread, threads):
     """Where a thread's share of the rows of W starts: a whole number of vectors."""
     return min(units, (-(-units // lanes)) * thread // threads * lanes)
@@ -51,7 +50,7 @@ def prepare(table, work, thread, step, begin, end, unused):
     call_prepare(numbers[at.PREPARE_PLAIN], rate, t, 0.0, 0.0, m.scalars, place + at.PLAIN_BIASES * at.SCALARS)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def update(m, thread, kind, parameters, g, g_at, count):
     """Update a run of parameters whose gradient lies at g_at."""
     scalars = (thread * at.SCALAR_SETS + kind) * at.SCALARS
@@ -61,7 +60,7 @@ def update(m, thread, kind, parameters, g, g_at, count):
     )
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def clip_values(m, g_at, count):
     """Cut a run of the gradient to +-clip_value."""
     bound = m.reals[at.CLIP_VALUE]
@@ -70,7 +69,7 @@ def clip_values(m, g_at, count):
             m.work[i] = min(max(m.work[i], -bound), bound)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def finish_weights(m, thread, parameters, g_at, count):
     """Slope of the penalties, then the cut, for a run of trained weights."""
     if m.numbers[at.SLOPE] != -1:
@@ -82,7 +81,7 @@ def finish_weights(m, thread, parameters, g_at, count):
     clip_values(m, g_at, count)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def add_squares(work, g_at, rows, width, columns, norms, place):
     """Add the squares of each row of a block to its norm."""
     for r in range(rows):
@@ -93,7 +92,7 @@ def add_squares(work, g_at, rows, width, columns, norms, place):
         norms[place + r] += total
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def store(m, parameters, g_at, count):
     """Keep a run of the gradient for later; that of the whole set is added up."""
     for i in range(count):
@@ -119,7 +118,7 @@ def refresh_transposed(table, work, c, row, rows, column, width):
         done += piece
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def weight_gradient(m, source, layer, samples, row, rows, j, width, g):
     """A^T delta, the gradient of `rows` rows of one panel of W from column j on, into `work` from g on."""
     numbers = m.numbers
@@ -254,7 +253,7 @@ def bias_gradient(table, work, layer, samples, thread, detailed, unused):
             update(m, thread, at.PLAIN_BIASES, bias, m.work, g, columns)
 
 
-@njit(error_model="numpy")
+@inner
 def gradients_and_updates(m, samples, thread, threads, detailed, by_layer):
     """Gradient and, unless it has to be stored first, update of everything that belongs to a thread."""
     for c in range(m.numbers[at.CONNECTION_COUNT]):
@@ -272,7 +271,7 @@ def gradients_and_updates(m, samples, thread, threads, detailed, by_layer):
             call_part(m, at.BIAS_GRADIENT, layer, samples, thread, detailed)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def sum_weights(m, value, total):
     """A sum over all trained weights, padding left out, into results[total]."""
     panel = m.numbers[at.PANEL]
@@ -307,7 +306,7 @@ def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
         m.results[at.STEP_PENALTY] += m.scalars[at.RIDGE] * m.results[at.HALF_SQUARES]
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def squared_norm(m, layer, trained_only):
     """Squared norm of the gradient of one layer: the rows of its W, then its b."""
     total = 0.0
@@ -322,7 +321,7 @@ def squared_norm(m, layer, trained_only):
     return total
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def clip_factor(m):
     """What the stored gradient is multiplied by, so that its norm is at most clip_norm."""
     total = 0.0
@@ -332,7 +331,7 @@ def clip_factor(m):
     return m.reals[at.CLIP_NORM] / norm if norm > m.reals[at.CLIP_NORM] else 1.0
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def apply_run(m, thread, kind, parameters, count, factor):
     """Update a run from the stored gradient."""
     for i in range(parameters, parameters + count):
@@ -381,7 +380,7 @@ def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
             apply_run(m, thread, at.PLAIN_BIASES, of_layer(m, layer, at.BIAS), of_layer(m, layer, at.PADDED), factor)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def bound_columns(m, place, rows, width, columns):
     """Scale the columns of a contiguous block down to the norm max_norm."""
     most = m.reals[at.MAX_NORM]
