@@ -17,6 +17,7 @@ from clearprop.errors import TrainingDiverged
 from clearprop.estimators.resuming import FitSaver
 from clearprop.estimators.settings import follows_own_rate
 from clearprop.estimators.watch import Watch
+from clearprop.objective import Objective
 from clearprop.optimizers import LBFGS
 from clearprop.parameters import Parameters
 from clearprop.schedules import Constant
@@ -26,6 +27,8 @@ from clearprop.training.lbfgs import minimize_lbfgs
 
 #: Floating-point operations after which training looks up again at the latest: some hundredths of a second.
 OPERATIONS = 1_000_000_000
+#: Rows times parameters from which on their sweep is quicker in compiled code, though that has to be set up.
+WORTH_AN_EVALUATION = 500_000
 #: Below this rate "adaptive" stops dividing it, and training ends.
 SMALLEST_RATE = 1e-6
 
@@ -210,8 +213,15 @@ class Descent:
             yield from self._search(run, number, final=final)
 
     def _is_lost(self, orders: np.ndarray) -> bool:
-        """Whether the last step left parameters whose outputs are not finite."""
-        return not is_finite_after(self.engine.training.objective, self.params, orders[-1, self.rows.edges[-2] :])
+        """Whether the last step left parameters whose cost or outputs are not finite on its rows."""
+        objective, rows = self.engine.training.objective, orders[-1, self.rows.edges[-2] :]
+        if len(rows) * self.params.flat.size < WORTH_AN_EVALUATION:
+            return not is_finite_after(objective, self.params, rows)
+        targets = {name: y[rows] for name, y in objective.targets.items()}
+        part = Objective(objective.net, objective.losses, objective.X[rows], targets, None, objective.reduction)
+        cost, outputs = self.engine.evaluation(part).cost_and_outputs()
+        several = outputs.values() if isinstance(outputs, dict) else (outputs,)
+        return not (np.isfinite(cost) and all(np.isfinite(a).all() for a in several))
 
     def _search(self, run: EpochRun, number: int, *, final: bool) -> Iterator[float]:
         """Run epochs again one by one, up to the one in which numbers stop being finite."""
