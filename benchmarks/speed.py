@@ -34,7 +34,7 @@ from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.vectors import lanes_of
 
 #: Epochs that all run before they are measured, after which their costs are compared.
-FIRST = 3
+FIRST = 2
 #: Seconds of a turn.
 TURN = 0.2
 SETTINGS = {"dtype": ("float32", "float64"), "optimizer": tuple(RATES), "hidden": ("relu", "tanh")}

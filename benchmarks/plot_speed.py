@@ -1,0 +1,70 @@
+"""The picture of a run of the speed benchmark: microseconds per step of every library, on a logarithmic axis.
+
+python benchmarks/plot_speed.py benchmarks/results/speed-....json docs/images/measured/speed.svg
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from markupsafe import Markup
+from peers import WORKLOADS
+
+from clearprop.report.svg import element, log_scale
+from clearprop.views.figure import Figure, Panel
+
+LEFT, WIDTH, ROW, TOP = 190.0, 560.0, 36.0, 14.0
+CLASSES = {"clearprop": "first", "jax": "ramp7", "torch": "ramp5", "torch.compile": "ramp3", "scikit-learn": "ramp1"}
+NAMES = {"torch": "PyTorch", "torch.compile": "PyTorch, compiled", "jax": "JAX, scanned"}
+
+
+def figure(lines: list[dict], note: str) -> Figure:
+    """One row per workload, a dot per library."""
+    scale = log_scale([value for line in lines for value in line["step_us"].values()])
+    bottom = TOP + ROW * len(lines)
+
+    def x(value: float) -> float:
+        return LEFT + WIDTH * float(scale.place(value))
+
+    parts: list[Markup] = []
+    for tick, label in zip(scale.ticks, scale.labels, strict=True):
+        parts.append(element("line", x1=x(tick), x2=x(tick), y1=TOP, y2=bottom, class_="grid"))
+        parts.append(element("text", label, x=x(tick), y=bottom + 18, class_="tick mid"))
+    parts.append(
+        element("text", "microseconds per training step", x=LEFT + WIDTH / 2, y=bottom + 38, class_="title mid")
+    )
+    for place, line in enumerate(lines):
+        y = TOP + ROW * (place + 0.5)
+        batch, units, _ = WORKLOADS[line["workload"]]
+        parts.append(element("text", line["workload"], x=0, y=y - 1, class_="name"))
+        parts.append(element("text", f"{batch} rows, {'-'.join(map(str, units))}", x=0, y=y + 14, class_="note"))
+        steps = line["step_us"]
+        parts.append(element("line", x1=x(min(steps.values())), x2=x(max(steps.values())), y1=y, y2=y, class_="axis"))
+        for peer, value in reversed(steps.items()):
+            parts.append(element("circle", cx=x(value), cy=y, r=7 if peer == "clearprop" else 5, class_=CLASSES[peer]))
+    legend = tuple(
+        (element("circle", cx=24, cy=7, r=5, class_=name), NAMES.get(peer, peer))
+        for peer, name in CLASSES.items()
+        if any(peer in line["step_us"] for line in lines)
+    )
+    panel = Panel("", LEFT + WIDTH + 20, bottom + 48, tuple(parts))
+    return Figure("A training step of clearprop and of its peers", (panel,), note, legend)
+
+
+def main(source: str, target: str) -> None:
+    record = json.loads(Path(source).read_text())
+    lines = [
+        line for line in record["lines"] if (line["dtype"], line["optimizer"], line["hidden"])
+        == ("float32", "momentum", "relu")
+    ]  # fmt: skip
+    machine, versions = record["machine"], record["versions"]
+    peers = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()) if name != "numpy")
+    where = f"{machine['cores']} cores of an {machine['processor']}, {record['date'][:10]}"
+    note = f"float32, momentum, ReLU; {where}; {peers}."
+    figure(lines, note).save(target)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,151 @@
+"""Where the microseconds of a training step go: each of its pieces by itself, over and over, in one thread.
+
+    python benchmarks/step_profile.py                # digits
+    python benchmarks/step_profile.py small mnist --optimizer adam
+
+Pieces run on the memory of a real run. By themselves they find more in the caches than in the middle of a step, so they
+add up to somewhat less than the step, which is measured as a whole; the rest is named as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+from peers import RATES, WORKLOADS, Ours, Problem
+from speed import peak
+
+import clearprop as cp
+from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled.cache import compiled
+from clearprop.engine.compiled.calls import call_part
+from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer, pointer
+from clearprop.engine.compiled.rows import (
+    ROWS_AT_ONCE,
+    activate,
+    finish_delta,
+    look_up_rows,
+    losses,
+    send_back,
+    weighted_sum,
+)
+from clearprop.engine.compiled.update import prepare, update, weight_gradient
+
+LOOK_UP, SUM, ACTIVATE, LOSS, SEND, DELTA, GRADIENT, UPDATE, REFRESH, BIAS, PREPARE, COST = range(12)
+
+
+@compiled
+def repeat(table, work, piece, place, samples, times):
+    """One piece of a step for a layer or connection, `times` times."""
+    m = memory_at(pointer(table), pointer(work))
+    panel, block, g = m.numbers[at.PANEL], m.numbers[at.BLOCK], m.numbers[at.SCRATCH]
+    for _ in range(times):
+        for first in range(0, samples if piece in (SUM, ACTIVATE, LOSS, SEND, DELTA) else 0, ROWS_AT_ONCE):
+            rows = min(ROWS_AT_ONCE, samples - first)
+            if piece == SUM:
+                weighted_sum(m, place, first, rows, 0, of_layer(m, place, at.PADDED))
+            elif piece == ACTIVATE:
+                activate(m, place, 0, first, rows, 0, of_layer(m, place, at.PADDED), 0)
+            elif piece == LOSS:
+                losses(m, 0, first, rows)
+            elif piece == DELTA:
+                finish_delta(m, place, first, rows, 0, of_layer(m, place, at.PADDED))
+            elif piece == SEND and of_connection(m, place, at.SEND) != at.SEND_NOTHING:
+                send_back(m, place, first, rows, 0, of_layer(m, of_connection(m, place, at.SOURCE), at.PADDED))
+        if piece == LOOK_UP:
+            look_up_rows(m, 0, samples, 0, samples)
+        elif piece == PREPARE:
+            prepare(m, 0, 0.0, 1, 0, samples)
+        elif piece == COST:
+            call_part(m, at.ADD_COST, 0, samples, 0)
+        elif piece == BIAS:
+            call_part(m, at.BIAS_GRADIENT, place, samples, 0, 0)
+        elif piece in (GRADIENT, UPDATE, REFRESH):
+            source, layer = of_connection(m, place, at.SOURCE), of_connection(m, place, at.LAYER)
+            inputs, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.PADDED)
+            for row in range(0, inputs, block):
+                rows = min(block, inputs - row)
+                for j in range(0, columns, panel):
+                    width = min(panel, columns - j)
+                    if piece == GRADIENT:
+                        weight_gradient(m, source, layer, samples, row, rows, j, width, g)
+                    elif piece == UPDATE:
+                        parameters = of_connection(m, place, at.W) + j * inputs + row * width
+                        update(m, 0, at.FUSED_WEIGHTS, parameters, m.work, g, rows * width)
+                    elif of_connection(m, place, at.W_T) != -1:
+                        call_part(m, at.REFRESH, place, row, rows, j, width)
+
+
+def seconds(call, at_least: float = 0.05) -> float:
+    """The least time of a call that takes the number of repetitions, for one of them."""
+    times, best = 1, float("inf")
+    while True:
+        start = time.perf_counter()
+        call(times)
+        took = time.perf_counter() - start
+        if took > at_least / 10:
+            break
+        times *= 4
+    for _ in range(10):
+        start = time.perf_counter()
+        call(times)
+        best = min(best, (time.perf_counter() - start) / times)
+    return best
+
+
+def profile(name: str, optimizer: str) -> None:
+    """Print the table of one workload."""
+    problem = Problem(name, "float32", optimizer, "relu")
+    run = Ours(problem)
+    whole = min(_timed(run, epoch) for epoch in range(12)) / problem.steps
+    passes, net, batch = run.engine.passes, problem.net, problem.batch
+    order, edges = problem.order(0), np.array([0, batch])
+    table = passes._table_of((order, edges, np.zeros(1), np.zeros(1), passes.memory.keys))
+
+    def piece(kind: int, place: int = 0) -> float:
+        return seconds(lambda times: repeat(table, passes.memory.work, kind, place, batch, times))
+
+    best, rows = peak("float32") * 1e9, []
+
+    def add(what: str, *kinds: int, places: range = range(1), flops: float = 0.0) -> None:
+        took = sum(piece(kind, place) for kind in kinds for place in places)
+        rows.append((what, took, flops / took / best if flops else 0.0))
+
+    layers, sizes = range(1, len(net.layers) + 1), [net.inputs, *(layer.units for layer in net.layers)]
+    for kind, verb in ((SUM, "z = a W + b"), (GRADIENT, "a^T delta"), (SEND, "delta W^T")):
+        for layer in layers:
+            if kind != SEND or layer > 1:
+                flops = 2 * batch * sizes[layer - 1] * sizes[layer]
+                place = layer if kind == SUM else layer - 1
+                sides = f"{sizes[layer - 1]} x {sizes[layer]}"
+                add(f"{verb}   {sides}", kind, places=range(place, place + 1), flops=flops)
+    add("activations and their pullbacks", ACTIVATE, DELTA, places=layers)
+    add("softmax, loss and its delta", LOSS)
+    add(f"update ({optimizer}) of W", UPDATE, places=range(len(net.layers)))
+    add("transposed copy of W", REFRESH, places=range(len(net.layers)))
+    add("gradient and update of b", BIAS, places=layers)
+    add("rows, rates, cost", LOOK_UP, PREPARE, COST)
+    rest = whole - sum(took for _, took, _ in rows)
+    rows.append(("caches less warm, calls, shuffling, Python", rest, 0.0))
+    print(f"{name}: {batch} rows, {'-'.join(map(str, problem.units))}, float32, {optimizer}, one thread")
+    for what, took, share in rows:
+        note = f"{share:5.0%} of the peak" if share else ""
+        print(f"  {what:44s} {took * 1e6:8.2f} us {took / whole:5.0%}   {note}")
+    print(f"  {'a step':44s} {whole * 1e6:8.2f} us         {problem.flops / whole / best:5.0%} of the peak")
+
+
+def _timed(run: Ours, epoch: int) -> float:
+    start = time.perf_counter()
+    run(epoch)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workloads", nargs="*", default=["digits"], choices=[*WORKLOADS, []])
+    parser.add_argument("--optimizer", choices=tuple(RATES), default="momentum")
+    given = parser.parse_args()
+    cp.set_threads(1)
+    for workload in given.workloads:
+        profile(workload, given.optimizer)
