@@ -5,9 +5,10 @@
     python benchmarks/speed.py --only small,digits --dtype float64 --optimizer adam --hidden tanh --rounds 9
 
 All start from the same parameters and take the same batches; after the first epochs the costs must agree to 1e-4, or
-the line is void. In its turn each does one epoch that does not count (a peer's threads may still be waiting for more
-work), then epochs for a fifth of a second; medians over all turns. Raw results go to benchmarks/results/ as JSON, with
-the machine and the versions.
+the line is void. In its turn each waits for a third of a second (the threads of the one before still look out for more
+work, some for 200 ms), does one epoch that does not count, then epochs for a fifth of a second. Times are medians over
+all turns, ratios are medians of those within each round: what happens around the machine happens to both. Raw results
+go to benchmarks/results/ as JSON, with the machine and the versions.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import platform
 import statistics
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,12 +33,13 @@ from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.calls import call_multiply
 from clearprop.engine.compiled.memory import pointer
 from clearprop.engine.compiled.products import product_kernels
+from clearprop.engine.compiled.threads import SYNC, meet
 from clearprop.engine.compiled.vectors import lanes_of
 
 #: Epochs that all run before they are measured, after which their costs are compared.
 FIRST = 2
-#: Seconds of a turn.
-TURN = 0.2
+#: Seconds of a turn, and before it.
+TURN, WAIT = 0.2, 0.35
 SETTINGS = {"dtype": ("float32", "float64"), "optimizer": tuple(RATES), "hidden": ("relu", "tanh")}
 
 
@@ -64,8 +67,29 @@ def peak(dtype: str) -> float:
     return 2 * 6 * steps * columns * 1000 / best / 1e9
 
 
+@compiled
+def meet_often(sync, times):
+    """Meet another thread again and again."""
+    numbers = pointer(sync)
+    for i in range(times):
+        meet(numbers, 2 * (i + 1))
+
+
+def meeting(times: int = 20_000) -> float:
+    """Microseconds that two threads take to meet, by how far apart their cores are."""
+    sync = np.zeros(SYNC, np.int64)
+    pair = [threading.Thread(target=meet_often, args=(sync, times)) for _ in range(2)]
+    start = time.perf_counter()
+    for thread in pair:
+        thread.start()
+    for thread in pair:
+        thread.join()
+    return (time.perf_counter() - start) / times * 1e6
+
+
 def turn(run: Run, epochs: itertools.count, steps: int) -> list[float]:
     """Microseconds per step of each epoch of a turn."""
+    time.sleep(WAIT)
     run(next(epochs))
     times, end = [], time.perf_counter() + TURN
     while not times or time.perf_counter() < end:
@@ -85,15 +109,21 @@ def measure(name: str, settings: dict[str, str], peers: list[str], rounds: int, 
         runs[peer] = PEERS[peer](problem)
         costs[peer] = [runs[peer](epoch) for epoch in range(FIRST)][-1]
         times[peer], epochs[peer] = [], itertools.count(FIRST)
+    meetings = []
     for _ in range(rounds):
+        meetings.append(meeting())
         for peer, run in runs.items():
-            times[peer] += turn(run, epochs[peer], problem.steps)
+            times[peer].append(turn(run, epochs[peer], problem.steps))
     ours = costs["clearprop"]
-    step = {peer: statistics.median(values) for peer, values in times.items()}
+    of_round = {peer: [statistics.median(values) for values in turns] for peer, turns in times.items()}
+    step = {peer: statistics.median(values) for peer, values in of_round.items()}
+    pairs = {peer: list(zip(values, of_round["clearprop"], strict=True)) for peer, values in of_round.items()}
     rate, threads = problem.flops / step["clearprop"] / 1e3, runs["clearprop"].threads
     return {
-        "workload": name, **settings, "step_us": step, "least_us": {k: min(v) for k, v in times.items()},
-        "raw_us": {peer: [round(value, 3) for value in values] for peer, values in times.items()},
+        "workload": name, **settings, "step_us": step,
+        "least_us": {peer: min(map(min, turns)) for peer, turns in times.items()},
+        "ratio": {peer: statistics.median(theirs / mine for theirs, mine in pair) for peer, pair in pairs.items()},
+        "round_us": of_round, "meet_us": meetings,
         "cost": costs, "agreed": {peer: bool(abs(cost - ours) <= 1e-4 * abs(ours)) for peer, cost in costs.items()},
         "gflops": rate, "peak_of_a_core": best, "share_of_peak": rate / best / threads, "threads": threads,
     }  # fmt: skip
@@ -108,7 +138,7 @@ def show(line: dict) -> None:
         if peer != "clearprop":
             cost = f"{line['cost'][peer]:.6g} not {line['cost']['clearprop']:.6g}"
             void = "" if line["agreed"][peer] else f" VOID: cost {cost}"
-            parts.append(f"{peer} {value:.1f} us ({value / step['clearprop']:.1f}x){void}")
+            parts.append(f"{peer} {value:.1f} us ({line['ratio'][peer]:.1f}x){void}")
     print("   ".join(parts), flush=True)
 
 
