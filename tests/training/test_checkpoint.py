@@ -245,6 +245,9 @@ DIFFERENCES = [
 ]
 
 
+assert (len(CASES), len(DIFFERENCES)) == (9, 23)  # as docs/explanation/reliability.md says
+
+
 @pytest.mark.parametrize(("change", "text"), DIFFERENCES, ids=range(len(DIFFERENCES)))
 def test_another_run_is_refused_with_the_difference_named(saved, change, text):
     before = saved.read_bytes()
