@@ -11,8 +11,6 @@ uniform in [-1, 1], drawn from the seed; solved means every output within 0.2 of
 Run it: python examples/rumelhart_xor.py
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 import clearprop as cp
@@ -89,8 +87,8 @@ def draw(result: dict) -> views.Figure:
     space = views.hidden_space(result["two hidden units"]["params"][0], X, Y, "hidden")
     params = result["one hidden unit, direct links"]["params"][0]
     direct = views.network(cp.backpropagate(DIRECT_LINKS, params, X, Y, loss="squared_error"), sample=3)
-    drawing = replace(direct.panels[0], title="One hidden unit and direct links, both inputs on")
-    return views.Figure("Exclusive or", (*space.panels, drawing), space.note, space.legend)
+    note = f"{space.note} To the right, one hidden unit and direct links, with both inputs on."
+    return views.Figure("Exclusive or", (*space.panels, *direct.panels), note, space.legend)
 
 
 if __name__ == "__main__":
