@@ -1,5 +1,6 @@
 """Feedforward networks trained by backpropagation: the error signals you can see, at the speed of the hardware."""
 
+import importlib
 import typing
 
 from clearprop.activations import (
@@ -116,11 +117,13 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> typing.Any:
-    """What needs Numba is loaded when it is asked for."""
+    """What needs Numba, and the pictures, are loaded when they are asked for."""
     if name == "Predictor":
         from clearprop.engine.compiled.predictor import Predictor
 
         return Predictor
+    if name == "views":
+        return importlib.import_module("clearprop.views")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -71,6 +71,12 @@ def all_figures(trained: tuple[cp.Trace, views.Recorder, cp.History]) -> dict[st
     }
 
 
+def test_views_are_there_without_an_import_of_their_own():
+    assert cp.__getattr__("views") is views
+    with pytest.raises(AttributeError, match="module 'clearprop' has no attribute 'view'"):
+        cp.__getattr__("view")
+
+
 def test_every_view_is_well_formed_and_saves(trained, tmp_path: Path):
     figures = all_figures(trained)
     assert {*figures, "Figure", "Recorder"} - {"weights"} == set(views.__all__)
