@@ -7,7 +7,9 @@ tests/test_golden.py reads all that lie here. A file is named by what it is and 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +54,17 @@ def of_table() -> cp.Model:
     return cp.fit(table, "rich", hidden=(5,), epochs=4, seed=3, progress=False)
 
 
+def run(path: Path, **options: Any) -> cp.History:
+    """Six epochs of a run, of which its checkpoint has three."""
+    net = cp.Network(3, [cp.Layer("h", 4, "tanh", dropout=0.1), cp.Layer("o", 1, sources=["h", "input"])])
+    X = rows(3, 40)
+    options |= {"loss": "squared_error", "optimizer": cp.Adam(0.01), "batch_size": 7, "engine": "textbook"}
+    stopping = cp.EarlyStopping(patience=9, restore=True)
+    return cp.train(
+        net, net.initialize(seed=2), X, X[:, :1] ** 2, validation=0.2, stopping=stopping, checkpoint=path, **options
+    )
+
+
 def rows(inputs: int, count: int = 5) -> np.ndarray:
     return np.sin(np.arange(1.0, 1.0 + count * inputs)).reshape(count, inputs)
 
@@ -68,6 +81,12 @@ def main() -> None:
             "parameters": model.net.parameter_count,
         }
         (HERE / f"{name}_{layout}.json").write_text(json.dumps(expected, indent=1) + "\n")
+    run(HERE / f"run_{layout}.ckpt", epochs=3)
+    copy = HERE / "copy.ckpt"
+    shutil.copy(HERE / f"run_{layout}.ckpt", copy)
+    history = run(copy, epochs=6, resume=True)
+    copy.unlink()
+    (HERE / f"run_{layout}.json").write_text(json.dumps(dict(history.columns) | {"seconds": []}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

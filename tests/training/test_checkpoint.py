@@ -1,5 +1,6 @@
 """Checkpoints: a run that was stopped anywhere and resumed ends bit for bit like one that was not."""
 
+import json
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -395,6 +396,9 @@ WRONG_PARTS = [
     ({"slots": "none"}, {}, "expected a list of slots"),
     ({"slots": ["velocity"]}, {}, "slot velocity: expected a vector of 21 numbers, got none"),
     ({"epoch": 1}, {}, "expected a history of 1 epochs, got 2"),
+    ({"done": 7}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, do not go together with 5 steps an epoch"),
+    ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, do not go together"),
     ({"extra": 1}, {}, "lacks or adds 'extra'"),
     ({}, {"parameters": np.zeros(7)}, "parameters: expected a vector of 21 numbers, got shape"),
     ({}, {"best": np.zeros(21, np.float32)}, "best: expected a vector of 21 numbers, got shape"),
@@ -407,7 +411,36 @@ def test_parts_that_do_not_fit_are_rejected(saved, head, arrays, text):
     found = storage.read_sections(saved.read_bytes(), "run.ckpt", module.CHECKPOINT)
     saved.write_bytes(storage.pack_sections(module.CHECKPOINT, found.head | head, found.arrays | arrays))
     with pytest.raises(CheckpointError, match=text):
-        cp.Checkpoint(saved).read()
+        resumed(saved)
+
+
+def places_in(tree, path=()):
+    """The path to each part of a tree of plain data."""
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, part in children:
+        yield (*path, key)
+        yield from places_in(part, (*path, key))
+
+
+@pytest.mark.parametrize("odd", [None, -1, 2**70, float("nan"), "x", [], {}, [[0]], {"a": 1}], ids=repr)
+def test_anything_in_place_of_any_part_is_refused_or_resumed_or_read(saved, odd):
+    """A file that somebody made on purpose, with digests that are right."""
+    whole = storage.read_sections(saved.read_bytes(), "run.ckpt", module.CHECKPOINT)
+    paths, refused = list(places_in(whole.head)), 0
+    for path in paths:
+        head = json.loads(json.dumps(whole.head))
+        parent = head
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = odd
+        saved.write_bytes(storage.pack_sections(module.CHECKPOINT, head, whole.arrays))
+        try:
+            assert np.isfinite(cp.Checkpoint(saved).read().params.flat).all()
+            resumed(saved)
+        except CheckpointError:
+            refused += 1
+    assert len(paths) > 60
+    assert refused > len(paths) / 2
 
 
 @every_engine

@@ -289,6 +289,11 @@ def open_checkpoint(
 
 def _check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.PathLike[str]) -> None:
     """With another number of epochs the run is the same only if its rates so far would have been."""
+    if snapshot.done >= rate.steps_per_epoch or snapshot.steps != snapshot.epoch * rate.steps_per_epoch + snapshot.done:
+        raise CheckpointError(
+            f"{path}: {snapshot.steps} steps, {snapshot.done} of them in epoch {snapshot.epoch + 1}, do not go "
+            f"together with {rate.steps_per_epoch} steps an epoch."
+        )
     begun = snapshot.epoch + (snapshot.done > 0)
     if epochs < begun:
         raise CheckpointError(f"{path}: has begun {begun} epochs already, more than epochs={epochs}.")

@@ -16,7 +16,7 @@ from clearprop.checks import check_choice, check_integer, check_number, check_se
 from clearprop.description import describe
 from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
-from clearprop.errors import ArgumentError, DataError, TrainingDiverged
+from clearprop.errors import ArgumentError, CheckpointError, DataError, TrainingDiverged
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.nonfinite import birth_in_parameters
@@ -266,6 +266,10 @@ class Run:
 
     def resume(self, snapshot: Snapshot) -> None:
         """Go on where a checkpoint was written."""
+        history, layers = snapshot.history, set(self.params)
+        names = set(history.columns), set(history.delta_norms), set(history.gradient_norms)
+        if history.epochs and names != (self._names(), layers, layers):
+            raise CheckpointError(f"the checkpoint's history has other columns than this run: {', '.join(history)}.")
         self.params.flat[...] = snapshot.params.flat
         self.history, self.best = snapshot.history, snapshot.best
         costs = self.history.columns.get("validation cost", self.history.cost)
@@ -301,6 +305,13 @@ class Run:
             self.history.best_epoch = self.restoring.best_epoch(self.history)
             self.params.flat[...] = self.best
         return self.history
+
+    def _names(self) -> set[str]:
+        """The names under which each epoch is recorded."""
+        outputs = list(self.objective.targets)
+        measured = [name if len(outputs) == 1 else f"{output} {name}" for output in outputs for name in self.metrics]
+        apart = [] if self.held_out is None else ["cost", *measured]
+        return {"cost", *measured, *(f"validation {name}" for name in apart), "rate", "gradient norm", "seconds"}
 
     def _measure(self, evaluation: Evaluation, objective: Objective, prefix: str) -> tuple[float, dict[str, float]]:
         """The cost, and each metric of each output."""
