@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -374,6 +375,32 @@ def test_processes_give_the_same_numbers(method: str) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of fork where threads run
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
             assert pool.submit(_trained, 0).result() == alone
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_of_joblib_give_the_same_numbers(backend: str) -> None:
+    alone = [_trained(seed) for seed in range(4)]
+    found = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(_trained)(seed) for seed in range(4))
+    assert found == alone
+
+
+def test_more_threads_than_cores_in_several_fits_at_once() -> None:
+    """Four fits of nine threads each: all finish, with the numbers of one thread."""
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(96, 20)), random.normal(size=(96, 1))
+    net = cp.Network.sequential(20, 40, 1, hidden="tanh")
+    plan = BatchPlan(96, 24, None, True, 0)
+
+    def digest(threads: int) -> bytes:
+        params = net.initialize(0)
+        training = Training(prepare(net, params, X, y, "squared_error"), cp.Adam(0.01))
+        engine = CompiledEngine(training, params, 24, threads)
+        for epoch in range(5):
+            engine.run_epoch(epoch, plan.epoch(epoch), lambda step: 0.01)
+        return params.flat.tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(digest, [9] * 4)) == {digest(1)}
 
 
 def test_rows_out_of_range_are_refused_before_compiled_code_runs() -> None:
