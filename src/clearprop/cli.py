@@ -22,6 +22,7 @@ import typer
 from clearprop.activations import ACTIVATIONS
 from clearprop.datasets import digits
 from clearprop.diagnosis import diagnose
+from clearprop.engine.warmup import is_warm
 from clearprop.engine.warmup import warmup as compile_ahead
 from clearprop.errors import ArgumentError, ClearpropError, suggest
 from clearprop.gallery import script, scripts
@@ -280,6 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fit(table: Any, target: Any, **options: Any) -> Model:
     """Train; the first Ctrl-C ends that after the present epoch, the second one at once."""
     asked = []
+    if not is_warm():
+        typer.echo("compiling the training loop, once on this machine: some 10 seconds", err=True)
 
     def arrive(number: int, frame: FrameType | None) -> None:
         if asked:

@@ -18,6 +18,7 @@ from clearprop.cli import main
 from clearprop.engine.compiled import cache
 from clearprop.engine.compiled.sparse import sparse_kernels
 from clearprop.engine.compiled.step import kernels
+from clearprop.engine.warmup import is_warm
 from clearprop.errors import CompilationError
 
 TRAIN = """
@@ -138,3 +139,10 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_warmup_says() -> None:
     made = cp.CompiledCode(Path("cache"), 411, 5_230_000, 12.34)
     assert str(made) == "compiled code lies in cache (411 files, 5.2 MB); it took 12.3 seconds"
+
+
+def test_whether_it_is_warm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cp.warmup()
+    assert is_warm()
+    monkeypatch.setattr(cache, "place", lambda: tmp_path)
+    assert not is_warm()

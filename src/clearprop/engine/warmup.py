@@ -40,6 +40,13 @@ class CompiledCode:
         return f"compiled code lies in {self.folder} ({size}); it took {self.seconds:.1f} seconds"
 
 
+def is_warm() -> bool:
+    """Whether the epoch loop has been compiled on this machine, so that training begins at once."""
+    from clearprop.engine.compiled.cache import is_kept
+
+    return is_kept("run_epoch")
+
+
 def warmup() -> CompiledCode:
     """Compile ahead all that training and prediction need, in both precisions; it is kept on disk for every process.
 

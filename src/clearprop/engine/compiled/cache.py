@@ -62,6 +62,12 @@ def is_writable() -> bool:
     return path is not None and os.access(path, os.W_OK)
 
 
+def is_kept(function: str) -> bool:
+    """Whether a function need not be compiled any more, by its name."""
+    path = None if _PLAIN else place()
+    return _PLAIN or (path is not None and any(path.glob(f"*.{function}-*.nbi")))
+
+
 class _Locator:
     """Tells Numba where to keep a function, and that all of the engine's sources are its source."""
 
