@@ -26,7 +26,8 @@ import safetensors.numpy
 
 from clearprop.errors import ArgumentError, FileWriteError, ModelFileError
 
-#: The layout of the files; a reader refuses a higher one. Layout 1 had no digests.
+#: The layout of the files; a reader refuses a higher one. Layout 1 had no digests. A new one keeps the readers of those
+#: before, and has its own golden files (tests/golden/make_golden.py).
 VERSION = 2
 #: Bounds on what a header may hold: its bytes, what its values weigh (an object counts 4), and its arrays.
 MAX_HEADER, MAX_VALUES, MAX_ARRAYS = 8 * 2**20, 1_000_000, 10_000
