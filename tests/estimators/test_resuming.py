@@ -124,6 +124,29 @@ def test_never_the_random_start(engine, monkeypatch):
     assert (flat != starts[0]).mean() > 0.9
 
 
+def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun(monkeypatch):
+    real, seen = cp.estimators.descent.Descent._record, []
+
+    def interrupt(self, loss, number):
+        seen.append(number)
+        if len(seen) == 8:
+            os.kill(os.getpid(), signal.SIGINT)  # from a thread of the ensemble, to the main thread
+        return real(self, loss, number)
+
+    monkeypatch.setattr(cp.estimators.descent.Descent, "_record", interrupt)
+    model = cp.MLPRegressor(**SMALL | {"max_iter": 10**6, "n_iter_no_change": 10**6}, n_networks=4, n_jobs=2)
+    with pytest.warns(UserWarning, match=r"fit was interrupted; [12] of 4 networks are kept, as far as they had come"):
+        model.fit(X, Y)
+    starts = [member._parameters().flat.copy() for member in model.members_]
+    assert 1 <= len(model.members_) <= 2
+    assert model.n_iter_ >= 3
+    assert np.isfinite(model.predict(X)).all()
+    for member, flat in zip(model.members_, starts, strict=True):
+        fresh = fit(cp.MLPRegressor, random_state=member.random_state, max_iter=1)
+        assert (flat != fresh._parameters().flat).any()
+        assert not hasattr(member, "_stop")
+
+
 def test_sigterm_is_an_exit(tmp_path, monkeypatch):
     real = cp.estimators.descent.Descent._record
 

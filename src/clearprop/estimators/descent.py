@@ -135,7 +135,7 @@ class Descent:
         self.own_rate = follows_own_rate(estimator)
         self.steps_per_epoch = len(rows.edges) - 1
         self.before: EpochRun | None = None
-        self.interrupts = Interrupts()
+        self.interrupts = Interrupts(getattr(estimator, "_stop", None))
         self.saver: FitSaver | None = None
         self.between = True  # no epoch is under way
         self.most = max(1, OPERATIONS // (6 * len(rows.rows) * params.flat.size))
@@ -164,6 +164,8 @@ class Descent:
         except KeyboardInterrupt:
             if self.saver is not None and self.between:
                 self.saver.after_epochs(last=True)
+            if self.interrupts.stop is not None:
+                return  # the ensemble says so, once
             _warn(f"fit was interrupted in epoch {finished + 1}; the model is as far as it had come.", UserWarning)
         except FitDiverged as reason:
             self.watch.keep_finite(reason)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -30,12 +33,43 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: 
         with at_most(inner), config_context(**config), hooks.member(place, members[place]):
             return members[place]._fit_checked(est, data, held, incremental)
 
-    with _pools().limit(limits=inner if workers > 1 else None), ThreadPoolExecutor(workers) as pool:
-        trained = list(pool.map(train, range(len(members))))
-    est.members_ = trained
+    with _pools().limit(limits=inner if workers > 1 else None):
+        est.members_ = _in_threads(train, members, workers)
     est.n_iter_ = max(member.n_iter_ for member in est.members_)
-    est.loss_ = float(np.mean([member.loss_ for member in est.members_]))
+    est.loss_ = float(np.mean([member.loss_ for member in est.members_ if hasattr(member, "loss_")] or [np.nan]))
     est.n_layers_, est.out_activation_ = est.members_[0].n_layers_, est.members_[0].out_activation_
+
+
+def _in_threads(train: Callable[[int], Any], members: list[Any], workers: int) -> list[Any]:
+    """The trained members; after Ctrl-C those that had made a step by then, or the KeyboardInterrupt if none had."""
+    stop = Event()
+    for member in members:
+        member._stop = stop
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                return list(pool.map(train, range(len(members))))
+            except BaseException:
+                stop.set()  # those that run stop soon, and the pool waits for them
+                raise
+    except KeyboardInterrupt:
+        begun = [member for member in members if _has_made_a_step(member)]
+        if not begun:
+            raise
+        warnings.warn(
+            f"fit was interrupted; {len(begun)} of {len(members)} networks are kept, as far as they had come.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return begun
+    finally:
+        for member in members:
+            del member._stop
+
+
+def _has_made_a_step(member: Any) -> bool:
+    state = getattr(member, "_optimizer", None)
+    return hasattr(member, "coefs_") and (state.steps > 0 if state is not None else member.n_iter_ > 0)
 
 
 def _member(estimator: Any, seed: int) -> Any:

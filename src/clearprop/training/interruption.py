@@ -18,7 +18,7 @@ class Interrupts:
     Then the handler that was there before is called: Python's own raises KeyboardInterrupt for Ctrl-C. SIGTERM, which
     would end the process on the spot, raises SystemExit(143) instead, so that what was learnt can be saved; a handler
     of the user's own, or a signal that is ignored, stays as it is. Signals reach the main thread alone, and elsewhere
-    this does nothing.
+    this does nothing but raise KeyboardInterrupt in a `check()` once `stop` is set, if there is one.
 
     >>> with Interrupts() as interrupts:
     ...     try:
@@ -31,7 +31,8 @@ class Interrupts:
     then it is interrupted
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        self.stop = stop
         self._held, self._pending, self._previous = 0, [], {}
         self._handler = self._arrive  # one object, so that it can be recognised
 
@@ -50,6 +51,7 @@ class Interrupts:
         for number, previous in self._previous.items():
             if signal.getsignal(number) is self._handler:  # else a callback has put its own there
                 signal.signal(number, previous)
+        self.stop = None
         if error is None:
             self.check()
 
@@ -68,6 +70,8 @@ class Interrupts:
         """Let the signals that have arrived take their way, which may raise."""
         while self._pending:
             self._deliver(*self._pending.pop(0))
+        if self.stop is not None and self.stop.is_set():
+            raise KeyboardInterrupt
 
     def _arrive(self, number: int, frame: FrameType | None) -> None:
         if self._held:
