@@ -258,6 +258,21 @@ def test_another_run_is_refused_with_the_difference_named(saved, change, text):
     assert resumed(saved).epochs == EPOCHS  # and with what it was begun with it goes on
 
 
+@pytest.mark.parametrize("options", [{"engine": "compiled"}, {"epochs": 1}, {"seed": 4}])
+def test_parameters_stay_where_resuming_is_refused(saved, options):
+    params, everything = plain.initialize(seed=1), {"engine": "textbook"} | options
+    with pytest.raises(CheckpointError):
+        run(
+            CASES["descent"],
+            params,
+            **{"engine": "textbook"} | options,
+            checkpoint=saved,
+            resume=True,
+            penalty=cp.L2(0.1),
+        )
+    assert params.flat.tobytes() == plain.initialize(seed=1).flat.tobytes()
+
+
 @pytest.mark.parametrize(("optimizer", "fits"), [(cp.Adam(0.1), True), (cp.Adam(cp.Cosine(0.1)), False)])
 def test_more_epochs_only_where_the_rates_so_far_would_have_been_the_same(tmp_path, optimizer, fits):
     path, options = tmp_path / "run.ckpt", {"optimizer": optimizer}

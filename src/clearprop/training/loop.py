@@ -265,12 +265,11 @@ class Run:
         return next(filter(None, (rule.reason(self.history) for rule in self.rules)), None)
 
     def resume(self, snapshot: Snapshot) -> None:
-        """Go on where a checkpoint was written."""
+        """Take over history and best parameters of a checkpoint; the parameters follow when all is known to fit."""
         history, layers = snapshot.history, set(self.params)
         names = set(history.columns), set(history.delta_norms), set(history.gradient_norms)
         if history.epochs and names != (self._names(), layers, layers):
             raise CheckpointError(f"the checkpoint's history has other columns than this run: {', '.join(history)}.")
-        self.params.flat[...] = snapshot.params.flat
         self.history, self.best = snapshot.history, snapshot.best
         costs = self.history.columns.get("validation cost", self.history.cost)
         self._lowest = min(costs, default=np.inf)
@@ -353,6 +352,8 @@ def _descend(
         if snapshot is not None:
             saver.restore(snapshot)
         saver.begin(rate, snapshot)
+    if snapshot is not None:
+        run.params.flat[...] = snapshot.params.flat
     with run.interrupts, ProgressBar(run.epochs, run.progress) as bar:
         try:
             reason = run.verdict() if run.history.epochs else None
