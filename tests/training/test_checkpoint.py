@@ -262,14 +262,7 @@ def test_another_run_is_refused_with_the_difference_named(saved, change, text):
 def test_parameters_stay_where_resuming_is_refused(saved, options):
     params, everything = plain.initialize(seed=1), {"engine": "textbook"} | options
     with pytest.raises(CheckpointError):
-        run(
-            CASES["descent"],
-            params,
-            **{"engine": "textbook"} | options,
-            checkpoint=saved,
-            resume=True,
-            penalty=cp.L2(0.1),
-        )
+        run(CASES["descent"], params, **everything, checkpoint=saved, resume=True, penalty=cp.L2(0.1))
     assert params.flat.tobytes() == plain.initialize(seed=1).flat.tobytes()
 
 
