@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from targets import CORPUS
 
 import clearprop as cp
 from clearprop import description, files
+from clearprop.storage import read_sections
+from clearprop.training import checkpoint
 
 NETWORKS = {
     "line": cp.Network.sequential(1, 1),
@@ -60,6 +63,24 @@ def sealed(net, params, losses, encoding=None) -> bytes:
     return json.dumps(head, separators=(",", ":")).encode() + b"\n" + params.flat.tobytes()
 
 
+def checkpoints() -> Iterator[tuple[str, bytes]]:
+    """Name, and JSON text of what describes a run and of its arrays."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, optimizer, epochs in (("adam", cp.Adam(0.1), 2), ("begun", cp.GradientDescent(0.1), 0)):
+            path, net = Path(folder) / name, cp.Network.sequential(2, 2, 1)
+            X = [[1.0, 0.5], [0.5, -1.0], [0.0, 2.0]]
+            options = {
+                "optimizer": optimizer,
+                "epochs": epochs,
+                "engine": "textbook",
+                "validation": (X, [[1], [0], [0]]),
+            }
+            cp.train(net, net.initialize(), X, [[1], [2], [3]], loss="huber", checkpoint=path, **options)
+            found = read_sections(path.read_bytes(), name, checkpoint.CHECKPOINT)
+            arrays = {key: array.tolist() for key, array in found.arrays.items()}
+            yield name, json.dumps({"head": found.head, "arrays": arrays}, separators=(",", ":")).encode()
+
+
 def tables() -> Iterator[tuple[str, str, bytes]]:
     yield "csv", "plain", b'age,job,rich\n20,cook,no\n31,clerk,yes\n?,"a, ""b""",no\n'
     yield "csv", "semicolons", "größe;tag\n1,5;2020-01-31\n2;2020-02-01 10:20:30.5\n".encode()
@@ -81,6 +102,8 @@ def main() -> None:
     for name, content, resealed in models():
         write("model", name, content)
         write("sealed", name, resealed)
+    for name, content in checkpoints():
+        write("checkpoint", name, content)
     for target, name, content in tables():
         write(target, name, content)
     for name, net in NETWORKS.items():

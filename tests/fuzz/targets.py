@@ -16,6 +16,7 @@ from clearprop import description, files
 from clearprop.errors import ClearpropError
 from clearprop.storage import pack_sections
 from clearprop.tables import TableEncoding, read_table
+from clearprop.training import checkpoint
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -55,6 +56,26 @@ def read_sealed(content: bytes) -> None:
     except (ClearpropError, UnicodeEncodeError):
         return  # what cannot be written cannot be read
     read_model(sealed)
+
+
+def read_checkpoint(content: bytes) -> None:
+    """A checkpoint whose digests are right: JSON text with what describes it and its arrays, as lists of numbers."""
+    data = _json(content)
+    if not isinstance(data, dict) or not isinstance(data.get("arrays"), dict) or not isinstance(data.get("head"), dict):
+        return
+    try:
+        arrays = {name: np.array(row, np.float64) for name, row in data["arrays"].items()}
+        sealed = pack_sections(checkpoint.CHECKPOINT, data["head"] | {"version": 2, "kind": "checkpoint"}, arrays)
+    except (ClearpropError, UnicodeEncodeError, ValueError, TypeError, OverflowError):
+        return  # what cannot be written cannot be read
+    handle, name = tempfile.mkstemp(suffix=".ckpt", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(sealed)
+        snapshot = cp.Checkpoint(name).read()
+    finally:
+        os.unlink(name)
+    assert snapshot.history.epochs == snapshot.epoch
 
 
 def read_csv(content: bytes) -> None:
@@ -112,6 +133,7 @@ def _table(content: bytes, ending: str) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "model": read_model,
     "sealed": read_sealed,
+    "checkpoint": read_checkpoint,
     "csv": read_csv,
     "parquet": read_parquet,
     "description": read_description,

@@ -20,7 +20,7 @@ from clearprop.errors import TableError
 from clearprop.tables import read_table
 
 HERE = Path(__file__).parent
-EXAMPLES = {"model": 150, "sealed": 250, "csv": 250, "parquet": 15, "description": 250}
+EXAMPLES = {"model": 150, "sealed": 250, "checkpoint": 150, "csv": 250, "parquet": 15, "description": 250}
 #: What is put in place of a number, a text or a part of a JSON tree.
 ODD = [
     None,
@@ -116,7 +116,7 @@ def test_damaged_inputs(target):
     assert not all(seen)
 
 
-@pytest.mark.parametrize("target", ["sealed", "description"])
+@pytest.mark.parametrize("target", ["sealed", "checkpoint", "description"])
 def test_trees_with_odd_parts(target):
     seen = []
 
