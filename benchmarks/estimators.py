@@ -148,24 +148,28 @@ def partial_fits(repeats: int) -> dict[str, Any]:
     return {"what": "partial_fit iris, 30 times", "seconds": times}
 
 
-def ensemble(repeats: int) -> dict[str, Any]:
-    """Eight networks at once against eight fits of clearprop in a row."""
+def ensemble(threads: int | None, repeats: int) -> dict[str, Any]:
+    """Eight networks at once against eight fits of clearprop in a row, of so many threads each (None: all cores)."""
     X, y = digits(Path())
     settings = {**ENDLESS, "max_iter": 10}
-    times = in_turn(
-        lambda: cp.MLPClassifier(**settings, n_networks=8).fit(X, y),
-        lambda: [cp.MLPClassifier(**{**settings, "random_state": seed}).fit(X, y) for seed in range(8)],
-        repeats,
-    )
+
+    def in_a_row() -> None:
+        cp.set_threads(threads)
+        for seed in range(8):
+            cp.MLPClassifier(**{**settings, "random_state": seed}).fit(X, y)
+        cp.set_threads(None)
+
+    times = in_turn(lambda: cp.MLPClassifier(**settings, n_networks=8).fit(X, y), in_a_row, repeats)
     seconds = {"at once": times["clearprop"], "in a row": times["scikit-learn"]}
-    return {"what": "8 networks on digits", "seconds": seconds}
+    return {"what": f"8 networks, alone {threads or 'all'} threads", "seconds": seconds}
 
 
 OTHERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "row": lambda repeats: predictions(1, 200, repeats),
     "rows": lambda repeats: predictions(1797, 20, repeats),
     "partial": partial_fits,
-    "ensemble": ensemble,
+    "ensemble": lambda repeats: ensemble(1, repeats),
+    "ensemble-all": lambda repeats: ensemble(None, repeats),
 }
 
 
@@ -194,7 +198,7 @@ def main() -> None:
             if name in CASES and CASES[name][1] and not (given.data / CASES[name][1]).exists():
                 print(f"{name}: left out, {given.data / CASES[name][1]} is not there")
                 continue
-            if name == "ensemble" and given.one_core:
+            if name.startswith("ensemble") and given.one_core:
                 continue
             results.append(OTHERS[name](given.repeats) if name in OTHERS else fits(name, given.data, given.repeats))
             results[-1]["case"] = name

@@ -274,3 +274,16 @@ def test_labels_are_fitted_as_label_binarizer_fits_them(y):
     assert ours.keys() == theirs.keys()
     assert ours.pop("classes_").tolist() == theirs.pop("classes_").tolist()
     assert ours == theirs
+
+
+def test_predictions_of_many_rows_leave_no_trace_and_see_changed_weights():
+    model = classifier().fit(X, LABELS)
+    before = dict(vars(model))
+    many = np.repeat(X, 3, axis=0)
+    np.testing.assert_allclose(model.predict_proba(many)[::3], [model.predict_proba(x[None])[0] for x in X], rtol=1e-12)
+    assert vars(model) == before
+    model.coefs_[0][...] *= 2
+    np.testing.assert_allclose(model.predict_proba(many)[::3], [model.predict_proba(x[None])[0] for x in X], rtol=1e-12)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(many), model.predict_proba(many))
+    np.testing.assert_array_equal(copy.deepcopy(model).predict_proba(many), model.predict_proba(many))

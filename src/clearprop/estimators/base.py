@@ -7,6 +7,7 @@ import warnings
 from abc import ABC
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import issparse
@@ -38,6 +39,8 @@ _TARGET_NOTES = ("_label_binarizer", "_width", "_center", "_scale")
 validate_data: Any = validation.validate_data
 
 
+#: What predicts in compiled code on an estimator's behalf, by its parameters; apart, as predict changes no attribute.
+_PREDICTORS: WeakKeyDictionary[BaseEstimator, tuple[Parameters, Any]] = WeakKeyDictionary()
 #: From so many rows on compiled code is faster; below, the time goes into reading the parameters.
 PREDICTED_ROWS = 64
 #: Rows times parameters from which on even loading the compiler is worth it.
@@ -233,8 +236,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        for name in ("_kept", "_compiled"):
-            state.pop(name, None)
+        state.pop("_kept", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -286,13 +288,13 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             return None
         from clearprop.engine.compiled.predictor import Predictor
 
-        kept = vars(self).get("_compiled")
+        kept = _PREDICTORS.get(self)
         if kept is None or kept[0] is not params:
             try:
                 kept = params, Predictor(params.net, params)
             except CompilationError:  # fit has warned of it
                 kept = params, None
-            self._compiled = kept
+            _PREDICTORS[self] = kept
         elif kept[1] is not None:
             kept[1].read(params)
         return kept[1]

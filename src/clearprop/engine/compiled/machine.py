@@ -94,10 +94,19 @@ def _write(path: Path, code: bytes) -> None:
                     raise
 
 
+#: Held while the machine is made: of two made at once, one would go, and the code that it owns with it.
+_making = threading.Lock()
+
+
 @cache
+def _the_one() -> Machine:
+    return Machine()
+
+
 def machine() -> Machine:
     """The one of this process."""
-    return Machine()
+    with _making:
+        return _the_one()
 
 
 def folder() -> Path:
