@@ -134,7 +134,7 @@ def test_any_optimizer_and_penalty():
 BAD_CALLS = [
     ({"target": "incme"}, TableError, 'Did you mean "rich"|does not exist'),
     ({"target": []}, TableError, "Target"),
-    ({"task": "ranking"}, ArgumentError, "expected one of auto, classification, regression, got 'ranking'"),
+    ({"task": "ranking"}, ArgumentError, "expected one of 'auto', 'classification', 'regression', got 'ranking'"),
     ({"holdout": 1}, ArgumentError, "holdout: expected a finite number at least 0 and below 1, got 1"),
     ({"holdout": 0.001}, DataError, "leaves no row on one side"),
     ({"validation": -0.1}, ArgumentError, "validation"),
@@ -148,7 +148,7 @@ BAD_CALLS = [
     ({"batch_size": 0}, ArgumentError, "batch_size"),
     ({"seed": -1}, ArgumentError, "seed"),
     ({"dropout": 1}, ArgumentError, "dropout"),
-    ({"l2": -1}, ArgumentError, "L2 strength"),
+    ({"l2": -1}, ArgumentError, "l2: expected a finite number at least 0"),
     ({"dtype": "float16"}, ArgumentError, "float32"),
     ({"drop": ["hourz"]}, TableError, 'Did you mean "hours"'),
 ]

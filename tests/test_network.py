@@ -203,7 +203,7 @@ BAD_NETWORKS = {
     ),
     "a connection without a name": (
         lambda: cp.Network(2, [cp.Layer("a", 1, sources=cp.Dense(3))]),
-        'layer "a": there is no source "3".',
+        "Dense source: expected the name of a layer or of the input, got 3.",
     ),
     "layer named input": (lambda: cp.Layer("input", 1), "layer name: expected text that is not empty, and not"),
     "layer without a name": (lambda: cp.Layer("", 1), "layer name: expected text that is not empty"),

@@ -454,7 +454,9 @@ def test_refuses_to_fit(table: dict[str, Any], target: Any, options: dict[str, A
 
 
 def test_refuses_unknown_task() -> None:
-    with pytest.raises(ArgumentError, match="task: expected one of auto, classification, regression, got 'ranking'"):
+    with pytest.raises(
+        ArgumentError, match="task: expected one of 'auto', 'classification', 'regression', got 'ranking'"
+    ):
         TableEncoding.fit(people(), "rich", task="ranking")
 
 

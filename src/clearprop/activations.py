@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from clearprop.checks import check_number
+from clearprop.checks import check_function, check_number, check_text
 from clearprop.errors import ArgumentError, suggest
 from clearprop.mathematics import (
     Array,
@@ -124,6 +124,11 @@ class Custom(Elementwise):
     def name(self) -> str:  # type: ignore[override]
         """The name given to it."""
         return self.label
+
+    def __post_init__(self) -> None:
+        check_text(self.label, "Custom label")
+        check_function(self.f, "Custom f")
+        check_function(self.slope, "Custom slope")
 
     def function(self, z: Array) -> Array:
         """f(z) as given."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,15 +54,64 @@ def check_number(
     return number
 
 
-def check_integer(value: Any, name: str, *, least: int = 1) -> int:
-    """`value` as an int of at least `least`.
+#: No count is above what 64 bits hold.
+MOST = 2**63 - 1
+
+
+def check_integer(value: Any, name: str, *, least: int = 1, most: int = MOST) -> int:
+    """`value` as an int of at least `least`, and at most what 64 bits hold.
 
     >>> check_integer(32, "batch_size")
     32
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)) or value < least:
         raise ArgumentError(f"{name}: expected a whole number of at least {least}, got {value!r}.")
-    return int(value)
+    number = int(value)
+    if number > most:
+        shown = "below 2^63" if most == MOST else f"of at most {most:,}"
+        raise ArgumentError(f"{name}: expected a whole number {shown}, got {value}.")
+    return number
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """`value` as a bool; no other value stands for true or false.
+
+    >>> check_flag(True, "shuffle")
+    True
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name}: expected True or False, got {value!r}.")
+    return bool(value)
+
+
+def check_text(value: Any, name: str) -> str:
+    """`value` if it is a text that is not empty.
+
+    >>> check_text("age", "target")
+    'age'
+    """
+    if not isinstance(value, str) or not value:
+        raise ArgumentError(f"{name}: expected a text that is not empty, got {value!r}.")
+    return value
+
+
+def check_function(value: Any, name: str) -> Any:
+    """`value` if it can be called."""
+    if not callable(value):
+        raise ArgumentError(f"{name}: expected a function, got {value!r}.")
+    return value
+
+
+def check_texts(values: Any, name: str) -> tuple[str, ...]:
+    """One text, or several, as a tuple.
+
+    >>> check_texts("age", "drop"), check_texts(["age", "job"], "drop")
+    (('age',), ('age', 'job'))
+    """
+    listed = (values,) if isinstance(values, str) else values
+    if not isinstance(listed, Iterable) or isinstance(listed, (Mapping, bytes, np.ndarray, type)):
+        raise ArgumentError(f"{name}: expected a text or a list of texts, got {values!r}.")
+    return tuple(check_text(value, name) for value in listed)
 
 
 def check_seed(value: Any) -> int:
@@ -68,9 +120,26 @@ def check_seed(value: Any) -> int:
     >>> check_seed(0)
     0
     """
-    if check_integer(value, "seed", least=0) >= 2**63:
-        raise ArgumentError(f"seed: expected a whole number below 2^63, got {value}.")
-    return int(value)
+    return check_integer(value, "seed", least=0)
+
+
+_busy: set[tuple[int, int]] = set()
+_busy_lock = threading.Lock()
+
+
+@contextmanager
+def alone(place: int, message: str) -> Iterator[None]:
+    """Raise an ArgumentError where this thing (a place in memory) is in use by another such block of this process."""
+    mine = os.getpid(), place  # a forked process starts with what was busy in the other one
+    with _busy_lock:
+        if mine in _busy:
+            raise ArgumentError(message)
+        _busy.add(mine)
+    try:
+        yield
+    finally:
+        with _busy_lock:
+            _busy.discard(mine)
 
 
 def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
@@ -92,7 +161,7 @@ def one_or_several(given: Any) -> tuple[Any, ...]:
     """
     if given is None:
         return ()
-    several = isinstance(given, Iterable) and not isinstance(given, (str, type))
+    several = isinstance(given, Iterable) and not isinstance(given, (str, type, np.ndarray, Mapping))
     return tuple(given) if several else (given,)
 
 
@@ -223,7 +292,7 @@ def check_dtype(dtype: Any) -> np.dtype:
     """
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         found = np.dtype(object)
     if found not in (np.dtype("float32"), np.dtype("float64")):
         raise ArgumentError(f"dtype: expected 'float32' or 'float64', got {dtype!r}.")

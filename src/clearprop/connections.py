@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.sparse import issparse
 
+from clearprop.checks import check_flag
 from clearprop.errors import NetworkError
 from clearprop.initializers import Initializer, as_initializer
 from clearprop.mathematics import Array
@@ -35,6 +36,12 @@ class Connection(ABC):
 
     kind: ClassVar[str] = ""
     source: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, str) or not self.source:
+            raise NetworkError(
+                f"{type(self).__name__} source: expected the name of a layer or of the input, got {self.source!r}."
+            )
 
     @property
     def trainable(self) -> bool:
@@ -93,6 +100,8 @@ class Dense(Connection):
     initializer: Initializer | str | None = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_flag(self.trainable, "Dense trainable")
         if self.initializer is not None:
             object.__setattr__(
                 self, "initializer", as_initializer(self.initializer, f'connection from "{self.source}"')
@@ -165,6 +174,8 @@ class Wired(Connection):
     initializer: Initializer | str | None = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_flag(self.trainable, "Wired trainable")
         where = f'connection from "{self.source}"'
         object.__setattr__(self, "pattern", _as_pattern(self.pattern, where))
         if self.initializer is not None:

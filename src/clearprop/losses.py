@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from clearprop.activations import Activation, Exponential, Sigmoid, Softmax
-from clearprop.checks import check_array, check_choice, check_finite, check_number
+from clearprop.checks import check_array, check_choice, check_finite, check_function, check_number, check_text
 from clearprop.errors import ArgumentError, DataError, ShapeError, suggest
 from clearprop.mathematics import (
     Array,
@@ -448,6 +448,10 @@ class CustomLoss(PointwiseLoss):
 
     label: str
     function: Callable[[Array, Array], tuple[Array, Array]]
+
+    def __post_init__(self) -> None:
+        check_text(self.label, "CustomLoss label")
+        check_function(self.function, "CustomLoss function")
 
     @property
     def name(self) -> str:  # type: ignore[override]

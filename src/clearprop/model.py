@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from clearprop.activations import Activation
-from clearprop.checks import check_dtype, check_integer, check_number, check_seed
+from clearprop.checks import check_choice, check_dtype, check_integer, check_number, check_seed, check_texts
 from clearprop.description import describe
 from clearprop.errors import ArgumentError, DataError, ModelFileError
 from clearprop.evaluation import Evaluation, evaluate_classes, evaluate_flags, evaluate_numbers
@@ -113,6 +113,8 @@ class Model:
 
         Raises ModelFileError when the file is missing, cut off, damaged or something else.
         """
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise ArgumentError(f"path: expected the name of a model file, got {path!r}.")
         try:
             content = Path(path).read_bytes()
         except OSError as reason:
@@ -186,6 +188,7 @@ def fit(
     check_number(holdout, "holdout", least=0, below=1)
     check_number(validation, "validation", least=0, below=1)
     check_seed(seed)
+    check_number(l2, "l2", least=0)
     precision = check_dtype(dtype)
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
     frame, encoding, kept, apart = _encode_and_split(
@@ -273,6 +276,8 @@ def encode(encoding: TableEncoding, frame: Any, dtype: np.dtype) -> tuple[np.nda
 def _hidden_sizes(hidden: Sequence[int]) -> list[int]:
     if isinstance(hidden, (int, np.integer)):
         raise ArgumentError(f"hidden: expected the units of each hidden layer such as ({hidden},), got {hidden}.")
+    if not isinstance(hidden, Iterable) or isinstance(hidden, (str, bytes, Mapping, type)):
+        raise ArgumentError(f"hidden: expected the units of each hidden layer such as (128, 64), got {hidden!r}.")
     return [check_integer(size, "hidden") for size in hidden]
 
 
@@ -280,7 +285,10 @@ def _encode_and_split(
     data: Any, target: str | Sequence[str], holdout: float, seed: int, **options: Any
 ) -> tuple[Any, TableEncoding, np.ndarray, np.ndarray]:
     """The table, its encoding learnt from the rows kept for training, and the rows kept and held out."""
-    names = (target,) if isinstance(target, str) else tuple(target)
+    names = check_texts(target, "target")
+    check_choice(options["task"], "task", ("auto", "classification", "regression"))
+    for name in ("drop", "categorical", "numeric"):
+        options[name] = check_texts(options[name], name)
     frame, declared = as_frame(data, text=tuple(options["categorical"])), declared_categories(data)
     if options["task"] == "auto" and len(names) == 1 and names[0] in declared:
         options["task"] = "classification"

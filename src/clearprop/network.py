@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clearprop.activations import Activation, as_activation
-from clearprop.checks import check_integer, check_number
+from clearprop.checks import check_flag, check_integer, check_number, check_texts
 from clearprop.connections import Connection, Dense
 from clearprop.errors import NetworkError, suggest
 from clearprop.initializers import Initializer, as_initializer
@@ -53,6 +53,8 @@ class Layer:
         put = object.__setattr__  # the fields of a frozen dataclass are normalised once, here
         put(self, "units", check_integer(self.units, f"{where} units"))
         put(self, "activation", as_activation(self.activation, f"{where} activation"))
+        check_flag(self.bias, f"{where} bias")
+        check_flag(self.train_bias, f"{where} train_bias")
         put(self, "dropout", check_number(self.dropout, f"{where} dropout", least=0, below=1))
         if self.initializer is not None:
             put(self, "initializer", as_initializer(self.initializer, f"{where} initializer"))
@@ -74,7 +76,8 @@ class Layer:
 
 
 def _as_connections(given: Any, where: str) -> tuple[Connection, ...]:
-    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+    listed: list[Any] = list(given) if several else [given]
     for source in listed:
         if not isinstance(source, (str, Connection)):
             raise NetworkError(
@@ -116,7 +119,7 @@ class Network:
             raise NetworkError(f"layers: expected at least one cp.Layer, got {self.layers!r}.")
         put(self, "layers", _fill_in_sources(layers))
         outputs = (layers[-1].name,) if self.outputs is None else self.outputs
-        put(self, "outputs", (outputs,) if isinstance(outputs, str) else tuple(outputs))
+        put(self, "outputs", check_texts(outputs, "outputs"))
         _check_wiring(self)
 
     @classmethod

@@ -162,6 +162,11 @@ class Parameters:
     """
 
     def __init__(self, net: Network, flat: np.ndarray) -> None:
+        if not isinstance(net, Network):
+            raise ArgumentError(f"net: expected a cp.Network, got {type(net).__name__}.")
+        dtype = getattr(flat, "dtype", None)
+        if getattr(dtype, "kind", "") not in ("f", "c"):  # complex numbers and dual ones serve derivatives
+            raise ArgumentError(f"flat: expected a vector of float32 or float64, got {dtype or type(flat).__name__}.")
         self._layout = layout(net)  # looked up once: a network is hashed through and through
         size = self._layout.size
         if flat.shape != (size,):
@@ -253,6 +258,10 @@ def initialize(
         b = params[layer.name].b
         if b is not None:
             b[...] = as_initializer(layer.bias_initializer).draw(b.shape, fan_in, layer.units, generator)
+    if not (given is None or (isinstance(given, Mapping) and all(isinstance(a, Mapping) for a in given.values()))):
+        raise ArgumentError(
+            f'given: expected arrays by layer and source, such as {{"output": {{"b": [0.0]}}}}, got {given!r}.'
+        )
     for name, arrays in (given or {}).items():
         for key, values in arrays.items():
             own = params[name]

@@ -12,7 +12,7 @@ import numpy as np
 
 from clearprop.backprop import Forward, forward
 from clearprop.checks import check_dense_or_csr
-from clearprop.errors import DataError, NetworkError, suggest
+from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import CHUNK, Objective, prepare
@@ -126,6 +126,13 @@ class Trace:
     def __str__(self) -> str:
         """Tables of the first samples and units of each layer, and its gradients."""
         return "\n".join(_format_trace(self))
+
+
+def check_trace(trace: Any) -> Trace:
+    """`trace` if it is one."""
+    if not isinstance(trace, Trace):
+        raise ArgumentError(f"trace: expected one of cp.backpropagate, got {type(trace).__name__}.")
+    return trace
 
 
 def backpropagate(

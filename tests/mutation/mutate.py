@@ -1,27 +1,32 @@
 """Mutation test: change one small thing at a time in a module and see whether its tests notice.
 
-    python tests/mutation/mutate.py                      all three modules (some 20 minutes)
+    python tests/mutation/mutate.py                      all three modules (some minutes)
     python tests/mutation/mutate.py losses --show 12     one module, or one mutant as a diff
 
 A mutant counts as killed when a test fails (or runs for more than a minute). Survivors that mean the same as the
 original are listed with the reason in survivors.txt; any other is printed, and the exit status is 1. It is not part of
-the usual test run, because it runs the tests of a module once for each mutant.
+the usual test run, because it runs the tests of a module once for each mutant: first in children of a process that has
+collected them, where the changed code is put into the loaded module, and for what survives in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import copy
 import difflib
+import importlib
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import hypothesis
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "clearprop"
@@ -34,6 +39,8 @@ TESTS = {
 }
 SKIPPED = "not compiled and not keep_the_precision and not against_torch"
 SECONDS = 60
+#: hypothesis is loaded here before pytest can rewrite its assertions.
+QUIET = "ignore::pytest.PytestAssertRewriteWarning"
 
 SWAPS: dict[type, list[type]] = {
     ast.Add: [ast.Sub],
@@ -141,6 +148,83 @@ def _short(node: ast.AST) -> str:
     return " ".join(ast.unparse(node).split())[:90]
 
 
+# --- in the process that has collected the tests ---------------------------------------------------------------------
+
+
+class Forker:
+    """A pytest plugin: for each mutant a child runs the collected tests until one fails."""
+
+    def __init__(self, module: ModuleType, texts: list[str]) -> None:
+        self.module, self.texts = module, texts
+        self.sound = False
+        self.survivors: list[int] = []
+
+    def pytest_collection(self) -> None:
+        """That an example fails is enough; it need not be made small."""
+        usual, phases = (
+            hypothesis.settings.get_profile("clearprop"),
+            (hypothesis.Phase.explicit, hypothesis.Phase.generate),
+        )
+        hypothesis.settings.register_profile("mutation", usual, phases=phases)
+        hypothesis.settings.load_profile("mutation")
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        self.sound = _passes(lambda: None, session)
+        for number, text in enumerate(self.texts if self.sound else []):
+            if _passes(lambda: transplant(self.module, text), session):  # noqa: B023
+                self.survivors.append(number)
+        return True
+
+
+def _passes(prepare: Callable[[], None], session: Any) -> bool:
+    child = os.fork()
+    if child == 0:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1), os.dup2(nothing, 2)
+        try:
+            prepare()
+        except BaseException:
+            os._exit(0)  # no verdict: the slow way decides
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                os._exit(1)
+        os._exit(0)
+    return _wait(child) == 0
+
+
+def transplant(module: ModuleType, text: str) -> None:
+    """Put the code of a changed text into the functions and classes of a module that others have imported already."""
+    changed = ModuleType(module.__name__)
+    exec(compile(text, module.__file__ or "", "exec"), changed.__dict__)
+    for name, new in vars(changed).items():
+        old = vars(module).get(name)
+        if isinstance(new, type) and isinstance(old, type) and new.__module__ == module.__name__:
+            for attribute, value in list(vars(new).items()):
+                _transplant_one(old, attribute, vars(old).get(attribute), value)
+        elif isinstance(new, FunctionType) and new.__globals__ is vars(changed):
+            _swap(old, new)
+        elif isinstance(new, dict) and isinstance(old, dict) and not name.startswith("__"):
+            ours = {key: vars(module).get(getattr(value, "__name__", ""), value) for key, value in new.items()}
+            old.clear(), old.update(ours)
+
+
+def _transplant_one(owner: type, name: str, old: Any, new: Any) -> None:
+    if isinstance(new, FunctionType) and isinstance(old, FunctionType):
+        _swap(old, new)
+    elif isinstance(new, property) and isinstance(old, property):
+        _swap(old.fget, new.fget)
+    elif isinstance(new, (str, int, float, tuple, bool)) and name not in ("__doc__", "__module__", "__qualname__"):
+        setattr(owner, name, new)
+
+
+def _swap(old: Any, new: Any) -> None:
+    old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
+
+
+# --- the slow way: a process that imports the changed package --------------------------------------------------------
+
+
 def overlay(folder: Path, module: str, text: str) -> None:
     """A package of links to the sources, with one file of its own."""
     package = folder / "clearprop"
@@ -153,38 +237,32 @@ def overlay(folder: Path, module: str, text: str) -> None:
 
 
 def is_killed(folder: Path, tests: list[str]) -> bool:
-    """Run the tests in a child that has the other libraries loaded already."""
+    """Run the tests in a process of its own that imports the changed package."""
     child = os.fork()
     if child == 0:
         _run_tests(folder, tests)
+    return _wait(child) != 0
+
+
+def _wait(child: int) -> int:
+    """The exit status of a child, which is ended after a while."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return status != 0
-        time.sleep(0.02)
+            return status
+        time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return True
+    return -1
 
 
 def _run_tests(folder: Path, tests: list[str]) -> None:
-    import pytest
-
+    """In the child: what the parent loaded of clearprop is no hindrance, since another interpreter is started."""
     nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
-    sys.path.insert(0, str(folder))
-    code = 1
-    with contextlib.suppress(BaseException):
-        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", SKIPPED]
-        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-        code = int(pytest.main([*options, *tests]))
-    os._exit(code)
-
-
-def load_libraries() -> None:
-    """What every child needs, loaded once; nothing of clearprop."""
+    os.dup2(nothing, 1), os.dup2(nothing, 2)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", SKIPPED, *tests]
+    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(folder)})
 
 
 def explained() -> dict[str, set[str]]:
@@ -197,24 +275,28 @@ def explained() -> dict[str, set[str]]:
     return found
 
 
-def survivors_of(module: str, verbose: bool) -> tuple[int, list[str]]:
+def survivors_of(module: str) -> tuple[int, list[str]]:
     """The number of mutants, and what survived."""
+    import pytest
+
     text = (SOURCE / f"{module}.py").read_text(encoding="utf-8")
-    tests = [str(ROOT / test) for test in TESTS[module] if (ROOT / test).exists()]
-    count, survived = 0, []
+    found = list(mutants(text))
+    tests = [str(ROOT / test) for test in TESTS[module]]
+    forker = Forker(importlib.import_module(f"clearprop.{module}"), [changed for _, _, changed in found])
+    pytest.main(
+        ["-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "-k", SKIPPED, *tests, "-W", QUIET], plugins=[forker]
+    )
+    if not forker.sound:
+        sys.exit(f"{module}: its tests fail before anything is changed.")
+    survived = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        overlay(folder, module, text)
-        if is_killed(folder, tests):
-            sys.exit(f"{module}: its tests fail before anything is changed.")
-        for line, description, changed in mutants(text):
-            count += 1
-            overlay(folder, module, changed)
-            if not is_killed(folder, tests):
+        for number in forker.survivors:
+            line, description, changed = found[number]
+            overlay(Path(name), module, changed)
+            if not is_killed(Path(name), tests):
                 survived.append(description)
-                if verbose:
-                    print(f"{module}:{line}: {description}", flush=True)
-    return count, survived
+                print(f"{module}:{line}: {description}", flush=True)
+    return len(found), survived
 
 
 def main() -> int:
@@ -228,10 +310,9 @@ def main() -> int:
         print("\n".join(difflib.unified_diff(text.splitlines(), changed.splitlines(), lineterm="", n=1)))
         return 0
     os.chdir(ROOT)
-    load_libraries()
     known, total, lost, unknown = explained(), 0, 0, 0
     for module in given.modules:
-        count, survived = survivors_of(module, verbose=True)
+        count, survived = survivors_of(module)
         new = [description for description in survived if description not in known.get(module, set())]
         print(f"{module}: {count} mutants, {count - len(survived)} killed ({1 - len(survived) / count:.1%}), "
               f"{len(survived) - len(new)} survivors explained, {len(new)} not")  # fmt: skip

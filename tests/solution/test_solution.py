@@ -212,7 +212,7 @@ def test_a_network_without_parameters_has_a_solution_too():
 
 
 def test_parameters_are_no_trace():
-    with pytest.raises(ArgumentError, match=r"worked solution: expected a trace of cp\.backpropagate, got Parameters"):
+    with pytest.raises(ArgumentError, match=r"trace: expected one of cp\.backpropagate, got Parameters"):
         cp.worked_solution(skipping().params)  # type: ignore[arg-type]
 
 

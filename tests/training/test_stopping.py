@@ -122,7 +122,7 @@ def test_one_or_several():
             lambda: cp.EarlyStopping(min_delta=-1),
             "EarlyStopping min_delta: expected a finite number at least 0, got -1",
         ),
-        (lambda: cp.EarlyStopping(best="low"), "EarlyStopping best: expected 'min' or 'max', got 'low'."),
+        (lambda: cp.EarlyStopping(best="low"), "EarlyStopping best: expected one of 'min', 'max', got 'low'."),
         (lambda: as_rules("early"), "stopping: expected rules such as cp.EarlyStopping(), got 'early'."),
         (lambda: as_rules([cp.EarlyStopping]), "stopping: expected rules such as cp.EarlyStopping(), got <class"),
         (

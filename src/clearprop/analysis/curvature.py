@@ -13,7 +13,7 @@ from clearprop.checks import dense
 from clearprop.losses import Loss
 from clearprop.network import INPUT
 from clearprop.parameters import Parameters, layout
-from clearprop.trace import Trace
+from clearprop.trace import Trace, check_trace
 
 NUMBERS_AT_ONCE = 2**23  #: rows x output units x parameters that are held at once
 
@@ -30,7 +30,7 @@ def fisher_diagonal(trace: Trace) -> Parameters:
     >>> cp.fisher_diagonal(trace)["output"].b  # (1 + 9) / 2
     array([5.])
     """
-    return trace.per_sample.second_moment
+    return check_trace(trace).per_sample.second_moment
 
 
 def gauss_newton_diagonal(trace: Trace) -> Parameters:
@@ -47,6 +47,7 @@ def gauss_newton_diagonal(trace: Trace) -> Parameters:
     >>> cp.gauss_newton_diagonal(trace)["output"].W["input"]  # (1 + 9) / 2
     array([[5.]])
     """
+    check_trace(trace)
     objective, net, params = trace.objective, trace.objective.net, trace.params
     weights, diagonal = objective.weights(slice(None)), Parameters(net, np.zeros_like(params.flat))
     each = max(1, params.flat.size * max(net.units(name) for name in objective.losses))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from clearprop.backprop import Backward, Forward, backward, forward
-from clearprop.checks import check_choice, check_inputs, check_integer, dense
+from clearprop.checks import check_array, check_choice, check_inputs, check_integer, dense
 from clearprop.errors import ShapeError
 from clearprop.network import INPUT, Network
 from clearprop.objective import CHUNK
 from clearprop.parameters import Parameters, check_params
-from clearprop.trace import Trace
+from clearprop.trace import Trace, check_trace
 
 
 def input_gradient(trace: Trace) -> np.ndarray:
@@ -28,7 +28,7 @@ def input_gradient(trace: Trace) -> np.ndarray:
     >>> cp.input_gradient(trace)
     array([[ 3., -1.]])
     """
-    delta = {name: trace[name].delta for name in trace}
+    delta = {name: trace[name].delta for name in check_trace(trace)}
     return error_at_input(trace.objective.net, trace.params, delta, dense(trace.X))
 
 
@@ -76,11 +76,11 @@ def integrated_gradients(net: Network, params: Parameters, X: Any, baseline: Any
     """
     check_params(net, params)
     X = check_inputs(X, net.inputs, params.dtype)
-    start = np.zeros(net.inputs) if baseline is None else np.asarray(baseline)
+    start = np.zeros(net.inputs) if baseline is None else check_array(baseline, "baseline", params.dtype)
     if start.shape not in ((net.inputs,), X.shape):
         raise ShapeError(f"baseline: expected one row ({net.inputs},) or one per sample {X.shape}, got {start.shape}.")
     start = check_inputs(np.broadcast_to(start, X.shape), net.inputs, params.dtype, "baseline")
-    nodes, weights = np.polynomial.legendre.leggauss(check_integer(steps, "steps"))
+    nodes, weights = np.polynomial.legendre.leggauss(check_integer(steps, "steps", most=10_000))
     total: Any = None
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         slopes = jacobian(net, params, start + params.dtype.type(node) * (X - start))

@@ -46,6 +46,9 @@ class PerSample:
     """
 
     def __init__(self, trace: Trace) -> None:
+        from clearprop.trace import check_trace  # which offers this class in turn
+
+        check_trace(trace)
         self.net, self.params, self.losses = trace.objective.net, trace.params, trace.losses
         plain = replace(trace.objective, sample_weight=None, reduction="sum")
         scratch = Parameters(self.net, np.zeros_like(self.params.flat))

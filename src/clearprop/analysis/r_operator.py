@@ -18,7 +18,7 @@ from clearprop.checks import check_array, check_finite, dense
 from clearprop.errors import ArgumentError, ShapeError
 from clearprop.network import INPUT, Network
 from clearprop.parameters import Parameters
-from clearprop.trace import Trace
+from clearprop.trace import Trace, check_trace
 
 
 def hessian_vector(trace: Trace, v: Parameters | Any) -> Parameters:
@@ -36,6 +36,7 @@ def hessian_vector(trace: Trace, v: Parameters | Any) -> Parameters:
     >>> cp.hessian_vector(trace, [1.0, 0.0]).flat  # mean of x^2, and mean of x
     array([2.5, 1.5])
     """
+    check_trace(trace)
     objective, net = trace.objective, trace.objective.net
     direction = as_direction(trace.params, v)
     params = Parameters(net, Dual(trace.params.flat, direction))  # type: ignore[arg-type]

@@ -197,7 +197,7 @@ def derive(
     digits: int = 6,
 ) -> Derivation:
     """The derivation of one quantity of a trace; see `Trace.derivation`."""
-    known = Names(trace.objective.net, dict(names or {}))
+    known = Names(trace.objective.net, {} if names is None else names)
     found = known.find(subject)
     samples = trace.objective.samples
     if sample is not None and not 0 <= check_integer(sample, "sample", least=0) < samples:

@@ -53,7 +53,11 @@ class Names:
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.given, Mapping):
+            raise ArgumentError(f"names: expected texts by layer, a dict, got {self.given!r}.")
         for layer, names in self.given.items():
+            if not isinstance(names, Sequence) or isinstance(names, str):
+                raise ArgumentError(f'names: expected a list of texts for "{layer}", got {names!r}.')
             units = self.net.units(layer)  # raises where there is no such layer
             if len(names) != units or not all(isinstance(name, str) for name in names):
                 raise ArgumentError(f'names: expected {units} texts for "{layer}", one per unit, got {list(names)!r}.')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from clearprop.checks import check_texts
 from clearprop.diagnosis.data import labels, scales, stuck, worse
 from clearprop.diagnosis.evidence import Evidence
 from clearprop.diagnosis.findings import SEVERITIES, Diagnosis, Finding
@@ -71,7 +72,7 @@ def diagnose(
     if history is not None and not hasattr(history, "cost"):
         raise ArgumentError(f"history: expected the cp.History that cp.train returns, got {type(history).__name__}.")
     rule = None if optimizer is None else as_optimizer(optimizer)
-    names = tuple(f"column {i}" for i in range(net.inputs)) if columns is None else tuple(map(str, columns))
+    names = tuple(f"column {i}" for i in range(net.inputs)) if columns is None else check_texts(columns, "columns")
     if len(names) != net.inputs:
         raise ArgumentError(f"columns: expected {net.inputs} names, one per input of the network, got {len(names)}.")
     findings = sorted(_findings(objective, params, names, history, rule), key=lambda f: SEVERITIES.index(f.severity))

@@ -17,7 +17,7 @@ from sklearn.utils import validation
 from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
-from clearprop.checks import check_dtype
+from clearprop.checks import alone, check_dtype
 from clearprop.errors import CompilationError
 from clearprop.estimators import ensemble, settings
 from clearprop.estimators.building import gather, output_name, views
@@ -76,6 +76,10 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     _parameter_constraints: ClassVar[dict[str, Any]] = settings.CONSTRAINTS
 
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        settings.check_numbers(self)
+
     def _stratify(self, y: np.ndarray) -> np.ndarray | None:
         return None
 
@@ -111,6 +115,11 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return self._fit(X, y, sample_weight, (None, None, None), incremental=True)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], *, incremental: bool) -> Any:
+        busy = f"{type(self).__name__}: this estimator is being fitted already, in another thread; fit a clone of it."
+        with alone(id(self), busy):
+            return self._fit_alone(X, y, sample_weight, held, incremental)
+
+    def _fit_alone(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], incremental: bool) -> Any:
         settings.layer_sizes(self.hidden_layer_sizes)
         if not incremental:
             checkpoint_of(self)

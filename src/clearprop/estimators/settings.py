@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, Options, StrOptions
 
 from clearprop.activations import ACTIVATIONS, Activation, as_activation, sigmoid
 from clearprop.checks import check_number
@@ -71,6 +71,34 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 LOSS_NAMES = set(LOSSES)
+
+
+def check_numbers(estimator: Any) -> None:
+    """What scikit-learn lets pass: True for a number, a whole number beyond 64 bits, an unknown score, no names."""
+    for name, value in estimator.get_params(deep=False).items():
+        expected = None
+        if isinstance(value, (bool, np.bool_)) and not {"boolean", "verbose"} & {
+            kind for kind in estimator._parameter_constraints[name] if isinstance(kind, str)
+        }:
+            expected = "no boolean"
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            expected = "a number within 64 bits"
+        elif name == "scoring" and isinstance(value, str) and value not in {"loss", *get_scorer_names()}:
+            expected = 'the name of a score or "loss"'
+        elif name == "categorical_features" and not (value is None or isinstance(value, str) or _is_list(value)):
+            expected = "a list of columns"
+        elif name == "hidden_layer_sizes" and not isinstance(value, Integral) and not _is_list(value):
+            expected = "the units of each hidden layer"
+        if expected:
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. Got {value!r} instead."
+            )
+
+
+def _is_list(value: Any) -> bool:
+    if isinstance(value, (Mapping, str, bytes, type)) or not hasattr(value, "__iter__"):
+        return False
+    return all(np.ndim(item) == 0 for item in value)
 
 
 def one_activation(given: str | Activation, where: str = "activation") -> Activation:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from clearprop.checks import check_choice, check_integer, check_number
+from clearprop.checks import check_choice, check_integer, check_number, check_seed
 from clearprop.gradient_check.compare import AlongDirections, OneByOne
 from clearprop.gradient_check.given import Given, as_gradient
 from clearprop.gradient_check.mistakes import Mistake, explain
@@ -65,8 +65,9 @@ def check_gradients(
     """
     check_number(tolerance, "tolerance", above=0)
     check_choice(method, "method", ("auto", "complex", "central"))
+    check_seed(seed)
     if directions is not None:
-        check_integer(directions, "directions", least=0)
+        check_integer(directions, "directions", least=0, most=100_000)
     if rate is not None:
         check_number(rate, "rate", above=0)
     check_params(net, params)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clearprop.checks import check_integer, check_number
+from clearprop.checks import check_integer, check_number, check_text
 from clearprop.derivation.names import Names
 from clearprop.errors import ArgumentError
 from clearprop.parameters import Parameters
@@ -114,9 +114,10 @@ def worked_solution(
     (True, False)
     """
     if not isinstance(trace, Trace):
-        raise ArgumentError(f"worked solution: expected a trace of cp.backpropagate, got {type(trace).__name__}.")
+        raise ArgumentError(f"trace: expected one of cp.backpropagate, got {type(trace).__name__}.")
     check_number(rate, "rate", above=0)
     check_integer(limit, "limit")
+    check_text(title, "title")
     if check_integer(digits, "digits", least=3) > 15:
         raise ArgumentError(f"digits: expected at most 15, which is what float64 holds, got {digits}.")
     net, n = trace.objective.net, trace.objective.samples
@@ -128,4 +129,4 @@ def worked_solution(
             f"{lines:,} sums, more than limit={limit:,}. Take fewer rows or a smaller network, raise the limit, or "
             'derive single gradients: trace.derivation("output[0] <- ...").'
         )
-    return WorkedSolution(trace, rate, Names(net, dict(names or {})), digits, title)
+    return WorkedSolution(trace, rate, Names(net, {} if names is None else names), digits, title)

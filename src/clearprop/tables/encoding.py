@@ -11,7 +11,8 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import DTypeLike
 
-from clearprop.errors import ArgumentError, TableError, suggest
+from clearprop.checks import check_choice, check_texts
+from clearprop.errors import TableError, suggest
 from clearprop.tables.choosing import Column, choose
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frames import as_frame, declared_categories
@@ -82,11 +83,13 @@ class TableEncoding:
         Raises TableError when a column is missing or cannot be encoded, when a target is missing in a row, when
         there is only one class, and when no column is left to learn from.
         """
-        if task not in TASKS:
-            raise ArgumentError(f"task: expected one of {', '.join(TASKS)}, got {task!r}.")
-        as_text = (categorical,) if isinstance(categorical, str) else tuple(categorical)
-        frame, declared = as_frame(frame, text=as_text), declared_categories(frame)
-        names = (target,) if isinstance(target, str) else tuple(target)
+        check_choice(task, "task", TASKS)
+        drop, categorical, numeric = (
+            check_texts(given, name)
+            for given, name in ((drop, "drop"), (categorical, "categorical"), (numeric, "numeric"))
+        )
+        names = check_texts(target, "target")
+        frame, declared = as_frame(frame, text=categorical), declared_categories(frame)
         wanted = dict.fromkeys(declared, "categorical") | _wanted(frame, names, drop, categorical, numeric)
         if frame.shape[0] == 0:
             raise TableError("The table has no rows; expected at least two.")

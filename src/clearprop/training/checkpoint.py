@@ -73,7 +73,7 @@ class Checkpoint:
     on_failure: str = "warn"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, (str, os.PathLike)):
+        if not isinstance(self.path, (str, os.PathLike)) or not os.fspath(self.path):
             raise ArgumentError(f"checkpoint: expected the path of a file, got {self.path!r}.")
         if self.every is not None:
             check_integer(self.every, "checkpoint every")
@@ -246,7 +246,7 @@ class Saver:
 
 def as_checkpoint(given: Any, every: int | None, resume: bool | str) -> Checkpoint | None:
     """The checkpoint that the arguments of `cp.train` describe."""
-    if not isinstance(resume, (bool, np.bool_)) and resume != "auto":
+    if not (isinstance(resume, (bool, np.bool_)) or (isinstance(resume, str) and resume == "auto")):
         raise ArgumentError(f'resume: expected True, False or "auto", got {resume!r}.')
     if given is None:
         if every is not None or resume:

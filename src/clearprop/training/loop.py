@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.checks import check_choice, check_integer, check_number, check_seed
+from clearprop.checks import alone, check_choice, check_flag, check_integer, check_number, check_seed
 from clearprop.description import describe
 from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
@@ -123,30 +123,40 @@ def train(
         as_metrics(metrics),
         as_rules(stopping),
         as_callbacks(callbacks),
-        progress,
+        None if progress is None else check_flag(progress, "progress"),
     )
     saved = as_checkpoint(checkpoint, every, resume)
-    if isinstance(rule, LBFGS):
-        from clearprop.training.lbfgs import run_lbfgs
+    with alone(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
+        if isinstance(rule, LBFGS):
+            from clearprop.training.lbfgs import run_lbfgs
 
+            if saved is not None:
+                raise ArgumentError("checkpoint: L-BFGS runs in SciPy, which keeps its state to itself; leave it out.")
+            if limits != Limits():
+                raise ArgumentError(
+                    "optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead."
+                )
+            return run_lbfgs(run, rule, penalties, seed, engine)
+        descent = Training(objective, rule, penalties, limits, seed)
+        plan = BatchPlan(objective.samples, batch_size, batches, check_flag(shuffle, "shuffle"), seed)
+        snapshot, facts = None, {}
         if saved is not None:
-            raise ArgumentError("checkpoint: L-BFGS runs inside SciPy, which keeps its state to itself; leave it out.")
-        if limits != Limits():
-            raise ArgumentError("optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead.")
-        return run_lbfgs(run, rule, penalties, seed, engine)
-    descent = Training(objective, rule, penalties, limits, seed)
-    plan = BatchPlan(objective.samples, batch_size, batches, shuffle, seed)
-    snapshot, facts = None, {}
-    if saved is not None:
-        facts = {"data": describe_data(objective, held_out), "settings": _describe_settings(run, descent, plan)}
-        snapshot = open_checkpoint(saved, resume, params, facts)
-    if snapshot is not None:
-        engine = snapshot.engine if engine == "auto" else engine
-        run.resume(snapshot)
-    descending = make_engine(engine, descent, params, plan.largest)
-    run.watch(descending.evaluation)
-    saver = None if saved is None else Saver(saved, run, descending, facts)
-    return _descend(run, descending, plan, saver, snapshot)
+            facts = {"data": describe_data(objective, held_out), "settings": _describe_settings(run, descent, plan)}
+            snapshot = open_checkpoint(saved, resume, params, facts)
+        if snapshot is not None:
+            engine = snapshot.engine if engine == "auto" else engine
+            run.resume(snapshot)
+        descending = make_engine(engine, descent, params, plan.largest)
+        run.watch(descending.evaluation)
+        saver = None if saved is None else Saver(saved, run, descending, facts)
+        return _descend(run, descending, plan, saver, snapshot)
+
+
+#: What is said where a second training would change the parameters of the first.
+_BUSY = (
+    "params: another training of these parameters is under way, in another thread or around this callback. Give each "
+    "training parameters of its own: params.copy()."
+)
 
 
 def _describe_settings(run: Run, training: Training, plan: BatchPlan) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from clearprop.checks import check_integer, check_number, one_or_several
+from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_text, one_or_several
 from clearprop.errors import ArgumentError
 from clearprop.training.history import History
 from clearprop.training.metrics import METRICS
@@ -91,8 +91,11 @@ class EarlyStopping(StoppingRule):
     def __post_init__(self) -> None:
         check_integer(self.patience, "EarlyStopping patience")
         check_number(self.min_delta, "EarlyStopping min_delta", least=0)
-        if self.best not in (None, "min", "max"):
-            raise ArgumentError(f"EarlyStopping best: expected 'min' or 'max', got {self.best!r}.")
+        if self.monitor is not None:
+            check_text(self.monitor, "EarlyStopping monitor")
+        if self.best is not None:
+            check_choice(self.best, "EarlyStopping best", ("min", "max"))
+        check_flag(self.restore, "EarlyStopping restore")
 
     def watched(self, history: History) -> str:
         """The name in the history that is watched."""
