@@ -259,10 +259,10 @@ NOT_CALLED = {
     **dict.fromkeys(["Activation", "Connection", "Elementwise", "Initializer", "Loss", "Optimizer", "Penalty",
                      "PointwiseLoss", "Schedule", "StoppingRule"], "abstract"),
     **dict.fromkeys(["Derivation", "Diagnosis", "EpochEnd", "Evaluation", "Progress", "Finding", "GradientCheck",
-                     "History", "LayerTrace", "Trace", "WorkedSolution", "TableEncoding", "Model"],
+                     "History", "LayerTrace", "Trace", "WorkedSolution", "TableEncoding", "Model", "CompiledCode"],
                     "what a function returns"),
     **dict.fromkeys(["ClearpropError", "TrainingDiverged"], "an exception"),
-    **dict.fromkeys(["AbsoluteError", "Gamma", "Poisson", "Zeros", "get_threads"], "takes nothing"),
+    **dict.fromkeys(["AbsoluteError", "Gamma", "Poisson", "Zeros", "get_threads", "warmup"], "takes nothing"),
     **dict.fromkeys(["MLPClassifier", "MLPRegressor"], "test_estimators below"),
 }  # fmt: skip
 
@@ -331,7 +331,7 @@ SETTINGS: dict[str, Good] = {
     "scoring": optional(function), "restore_best": flag,
     "categorical_features": optional(either(empty, texts, no_rows)), "n_networks": COUNT,
     "n_jobs": optional(integer(-9)), "dtype": optional(never), "engine": never,
-    "on_divergence": optional(never),
+    "on_divergence": optional(never), "checkpoint": optional(text),
 }  # fmt: skip
 OF_ONE = {
     "MLPClassifier": {"loss": never, "class_weight": optional(never), "label_smoothing": SHARE, "soft_targets": flag},

@@ -131,7 +131,7 @@ def train(
             from clearprop.training.lbfgs import run_lbfgs
 
             if saved is not None:
-                raise ArgumentError("checkpoint: L-BFGS runs in SciPy, which keeps its state to itself; leave it out.")
+                raise ArgumentError("checkpoint: L-BFGS runs inside SciPy, which keeps its state; leave it out.")
             if limits != Limits():
                 raise ArgumentError(
                     "optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead."
