@@ -13,17 +13,8 @@ from clearprop.errors import ArgumentError, CheckpointError, ModelFileError
 from clearprop.estimators.settings import is_stochastic
 from clearprop.schedules import Constant
 from clearprop.storage import Kind, Sections, check_target, pack_sections, read_sections, remove_leftovers
-from clearprop.training.checkpoint import (
-    Checkpoint,
-    Writer,
-    as_checkpoint,
-    describe_data,
-    first_difference,
-    in_words,
-    patterns,
-    read_bytes,
-    vector,
-)
+from clearprop.training.checkpoint import Checkpoint, Writer, as_checkpoint, read_bytes, vector
+from clearprop.training.fingerprints import describe_data, first_difference, in_words, patterns
 
 FIT = Kind("fit checkpoint", CheckpointError)
 #: What an estimator notes while it is fitted: numbers, and curves with one number for each epoch.

@@ -8,9 +8,7 @@ history.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.sparse import issparse
 
 from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
@@ -30,7 +27,6 @@ from clearprop.engine.batches import Rate
 from clearprop.engine.textbook import Done
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
 from clearprop.network import Network
-from clearprop.objective import Objective
 from clearprop.parameters import Parameters, layout
 from clearprop.storage import (
     Kind,
@@ -41,6 +37,7 @@ from clearprop.storage import (
     remove_leftovers,
     write_atomically,
 )
+from clearprop.training.fingerprints import first_difference, in_words, patterns
 from clearprop.training.history import History, pack_history, rebuild_history
 
 CHECKPOINT = Kind("checkpoint", CheckpointError)
@@ -383,83 +380,3 @@ def vector(arrays: Mapping[str, np.ndarray], name: str, size: int, dtype: np.dty
         got = "none" if found is None else f"shape {found.shape} of {found.dtype}"
         raise ModelFileError(f"{name}: expected a vector of {size} numbers, got {got}.")
     return found.copy()
-
-
-# --- what a run is, and whether two are the same ---------------------------------------------------------------------
-
-
-def describe_data(objective: Objective, held_out: Objective | None) -> dict[str, str]:
-    """Shape, precision and SHA-256 of all data that training sees."""
-    found = {}
-    for prefix, part in (("", objective), ("validation ", held_out)):
-        if part is not None:
-            targets = part.targets
-            found[f"{prefix}X"] = fingerprint(part.X)
-            for name, y in targets.items():
-                found[f"{prefix}y" if len(targets) == 1 else f'{prefix}y["{name}"]'] = fingerprint(y)
-            weight = part.sample_weight
-            found[f"{prefix}sample_weight"] = "none" if weight is None else fingerprint(weight)
-    return found
-
-
-def in_words(thing: Any) -> str:
-    """A definition with all its fields, without addresses in memory.
-
-    >>> import clearprop as cp
-    >>> in_words(cp.Momentum(cp.Cosine(0.1)))
-    'Momentum(rate=Cosine(rate=0.1, final=0.0), momentum=0.9)'
-    """
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
-
-
-def fingerprint(array: Any) -> str:
-    """Shape, precision and the SHA-256 of an array, or of a sparse matrix by rows.
-
-    >>> fingerprint(np.zeros((2, 3)))[:30]
-    '2 x 3 float64, SHA-256 17b0761'
-    """
-    digest = hashlib.sha256()
-    for part in (array.data, array.indices, array.indptr) if issparse(array) else (array,):
-        digest.update(np.ascontiguousarray(part).data)
-    return f"{' x '.join(map(str, array.shape))} {array.dtype}, SHA-256 {digest.hexdigest()}"
-
-
-def patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What tells the patterns of wired connections apart."""
-    return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.startswith("pattern ")}}
-
-
-def first_difference(was: Any, now: Any, where: str = "") -> str | None:
-    """The first place at which two pieces of plain data differ, in words.
-
-    >>> first_difference({"settings": {"seed": 1, "batch_size": 32}}, {"settings": {"seed": 1, "batch_size": 64}})
-    'settings, batch_size: was 32, is 64'
-    """
-    if isinstance(was, dict) and isinstance(now, dict):
-        for name in [*was, *(name for name in now if name not in was)]:
-            found = first_difference(was.get(name, "not there"), now.get(name, "not there"), _inside(where, name))
-            if found:
-                return found
-        return None
-    if isinstance(was, list) and isinstance(now, (list, tuple)) and len(was) == len(now):
-        places = [
-            first_difference(a, b, _inside(where, _place(a, i))) for i, (a, b) in enumerate(zip(was, now, strict=True))
-        ]
-        return next((found for found in places if found), None)
-    if isinstance(was, list) and isinstance(now, (list, tuple)):
-        return f"{where}: were {len(was)}, are {len(now)}"
-    return None if was == now else f"{where}: was {_short(was)}, is {_short(now)}"
-
-
-def _inside(where: str, name: Any) -> str:
-    return f"{where}, {name}" if where else str(name)
-
-
-def _place(item: Any, place: int) -> str:
-    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(place)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    head, mark, digest = text.partition(", SHA-256 ")
-    return f"{head}{mark}{digest[:8]}" if mark else text[:200]

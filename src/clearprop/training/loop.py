@@ -26,16 +26,9 @@ from clearprop.parameters import Parameters
 from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
-from clearprop.training.checkpoint import (
-    Checkpoint,
-    Saver,
-    Snapshot,
-    as_checkpoint,
-    describe_data,
-    in_words,
-    open_checkpoint,
-)
+from clearprop.training.checkpoint import Checkpoint, Saver, Snapshot, as_checkpoint, open_checkpoint
 from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
+from clearprop.training.fingerprints import describe_data, in_words
 from clearprop.training.history import History
 from clearprop.training.interruption import Interrupts
 from clearprop.training.metrics import Metric, as_metrics
