@@ -62,6 +62,38 @@ def test_two_processes_that_compile_at_once_and_one_that_only_reads(tmp_path: Pa
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == kept
 
 
+AT_ONCE = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np, clearprop as cp
+from clearprop.engine.compiled.machine import Machine
+make = Machine.__init__
+
+def slowly(self):
+    make(self)
+    time.sleep(0.3)  # so that another thread is sure to ask as well
+
+Machine.__init__ = slowly
+random = np.random.default_rng(0)
+X, y = random.normal(size=(400, 5)), random.integers(0, 3, 400)
+net = cp.Network.sequential(5, 7, 3, hidden="tanh", output="softmax")
+
+def train(_):
+    params = net.initialize(0)
+    cp.train(net, params, X, y, loss="cross_entropy", epochs=20, engine="compiled")
+    return params.flat.tobytes()
+
+with ThreadPoolExecutor(4) as pool:
+    print(len(set(pool.map(train, range(8)))))
+"""
+
+
+def test_threads_that_use_it_first_at_the_same_time() -> None:
+    """Each part is loaded once: loaded twice, the second load would take the place of code that the other runs."""
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 def test_a_place_where_no_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(cache, "folder", lambda: tmp_path / "file" / "clearprop")

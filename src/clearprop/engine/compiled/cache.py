@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -118,15 +119,19 @@ def compiled(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
-_alive: list[CFunc] = []
+_alive: dict[tuple[Callable[..., Any], Any], CFunc] = {}
+_lock = threading.Lock()
 
 
 def address(function: Callable[..., Any], signature: Any) -> int:
-    """The address of a function compiled as a C function."""
-    options = {"nopython": True, "error_model": "numpy"}
-    compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
-    if place() is not None:
-        compiled._cache = _Cache(function)
-    compiled.compile()
-    _alive.append(compiled)
-    return compiled.address
+    """The address of a function compiled as a C function, once per process whichever thread asks first."""
+    with _lock:
+        found = _alive.get((function, signature))
+        if found is None:
+            options = {"nopython": True, "error_model": "numpy"}
+            found = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
+            if place() is not None:
+                found._cache = _Cache(function)
+            found.compile()
+            _alive[function, signature] = found
+        return found.address
