@@ -80,16 +80,13 @@ def main() -> None:
     if args.workload:
         print(json.dumps(train(args.workload)))
         return
-    print(
-        f"{'':8s}{'peak':>9s}{'params':>9s}{'optimizer':>11s}{'z, a, delta':>13s}{'beyond':>9s}  of 50 MB    engine's arrays"
-    )
+    heads = ("peak", "params", "optimizer", "z, a, delta", "beyond")
+    print(" " * 8 + "".join(f"{head:>12s}" for head in heads) + "  of 50 MB; engine's arrays")
     for name in WORKLOADS:
         done = subprocess.run([sys.executable, __file__, name], capture_output=True, text=True, check=True)
         m = json.loads(done.stdout)
-        print(
-            f"{name:8s}{m['peak']:9.1f}{m['parameters']:9.1f}{m['optimizer']:11.1f}{m['activations']:13.1f}"
-            f"{m['beyond']:9.1f}{m['arrays']:27.1f}"
-        )
+        keys = ("peak", "parameters", "optimizer", "activations", "beyond")
+        print(f"{name:8s}" + "".join(f"{m[key]:12.1f}" for key in keys) + f"{m['arrays']:26.1f}")
 
 
 if __name__ == "__main__":

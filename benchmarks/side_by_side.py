@@ -2,9 +2,9 @@
 
     python benchmarks/side_by_side.py [--threads 2] [--networks 1000] [--rounds 5]
 
-Each network (64-64-10, 3,584 rows, batches of 32, Adam) is trained for a few epochs by a whole call of `cp.train`, which
-holds Python's lock but for its compiled part. Rounds alternate; the ratio is that of the medians. All results are those of
-one thread, bit for bit.
+Each network (64-64-10, 3,584 rows, batches of 32, Adam) is trained for a few epochs by a whole call of `cp.train`,
+which holds Python's lock but for its compiled part. Rounds alternate; the ratio is that of the medians. All results are
+those of one thread, bit for bit.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def test_memory_by_accounting(batch: int, units: tuple[int, ...]) -> None:
     assert np.shares_memory(memory.indices, y)
     own = {name: a.nbytes for name, a in memory._asdict().items() if a is not None and name not in ("X", "indices")}
     size, padding = params.flat.nbytes, 4 * 64 * sum(units)
-    transposed = 4 * sum(i * o for i, o in zip(units[1:], units[2:], strict=False))
+    transposed = 4 * sum(i * o for i, o in pairwise(units[1:]))
     assert own["weights"] <= size + transposed + 4 * padding
     assert own["slot0"] + own["slot1"] <= 2 * size + 2 * padding
     activations = 4 * batch * sum(u + 64 for u in units[1:])

@@ -258,7 +258,8 @@ class Run:
         with self.interrupts.held():
             self.history.record(numbers, result.delta_norms, result.gradient_norms)
             if self._is_best(numbers.get("validation cost", numbers["cost"])):
-                self.best = self.params.flat.copy()
+                self.best = np.empty_like(self.params.flat) if self.best is None else self.best
+                np.copyto(self.best, self.params.flat)
         reasons: list[str | None] = [self.verdict()]
         reasons += [self._call(callback) for callback in self.callbacks]
         return next((reason for reason in reasons if reason), None)
