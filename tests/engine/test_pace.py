@@ -1,8 +1,16 @@
 """The way of sharing out a step follows the clock, and what one run found out is where the next one begins."""
 
+import pytest
+
+from clearprop.engine.compiled import pace as module
 from clearprop.engine.compiled.pace import AGAIN, WORTH_A_THREAD, Pace, Way
 
 ONE, ROWS, HALF, COLUMNS = Way(1, False), Way(4, False), Way(2, False), Way(4, True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_known", {})
 
 
 def settle(pace: Pace, seconds: dict[Way, float], passes: int = 4) -> Way:

@@ -10,7 +10,8 @@ import hashlib
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numba import njit
 from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 
 from clearprop.engine.compiled.machine import folder
 
@@ -105,6 +107,22 @@ class _Cache(FunctionCache):
             _warn("it can only be read")
 
 
+#: How hard LLVM tries, of 3. What takes time is written as vector instructions already, so that more is only waiting.
+_EFFORT = 1
+
+
+@contextmanager
+def _modest_effort() -> Iterator[None]:
+    """Compile with less optimisation, and leave Numba as it was for everyone else."""
+    with global_compiler_lock:
+        before = config.OPT  # pyright: ignore[reportAttributeAccessIssue]
+        config.OPT = type(before)(min(before, _EFFORT))  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            yield
+        finally:
+            config.OPT = before  # pyright: ignore[reportAttributeAccessIssue]
+
+
 #: A function that only compiled code calls, into which it is linked.
 inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -116,6 +134,13 @@ def compiled(function: Callable[..., Any]) -> Any:
     dispatcher = njit(nogil=True, error_model="numpy")(function)
     if place() is not None:
         dispatcher._cache = _Cache(function)
+    compile_ = dispatcher.compile
+
+    def modestly(signature: Any) -> Any:
+        with _modest_effort():
+            return compile_(signature)
+
+    dispatcher.compile = modestly
     return dispatcher
 
 
@@ -132,6 +157,7 @@ def address(function: Callable[..., Any], signature: Any) -> int:
             found = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
             if place() is not None:
                 found._cache = _Cache(function)
-            found.compile()
+            with _modest_effort():
+                found.compile()
             _alive[function, signature] = found
         return found.address

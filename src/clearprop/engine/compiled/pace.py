@@ -28,8 +28,8 @@ class Pace:
     Two cores hand each other some kilobytes in each step, which takes nanoseconds or many microseconds by how far apart
     they are, and a core may be shared with other work; so each way is tried, and the quickest is kept.
 
-    >>> pace = Pace(most=2, operations=2_000_001)
-    >>> for seconds in (20e-6, 13e-6):  # two threads, then one
+    >>> pace = Pace(most=2, operations=10**18)
+    >>> for seconds in (2.0, 1.3):  # two threads, then one
     ...     pace.record(seconds)
     >>> pace.way
     Way(threads=1, by_layer=False)
