@@ -53,6 +53,29 @@ def figure(lines: list[dict], note: str) -> Figure:
     return Figure("A training step of clearprop and of its peers", (panel,), note, legend)
 
 
+def table(lines: list[dict]) -> str:
+    """Microseconds of clearprop with their share of the peak, and of each peer with its ratio."""
+    peers = [peer for peer in CLASSES if peer != "clearprop" and any(peer in line["step_us"] for line in lines)]
+    heads = ["", "batch, layers", "clearprop", "of the peak", *(NAMES.get(peer, peer) for peer in peers)]
+    rows = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for line in lines:
+        batch, units, _ = WORKLOADS[line["workload"]]
+        own = line["step_us"]["clearprop"]
+        cores = "1 core" if line["threads"] == 1 else f"{line['threads']} cores"
+        share = "" if line["workload"] == "tiny" else f"{line['share_of_peak']:.0%} of {cores}"
+        cells = [line["workload"], f"{batch}, {'-'.join(map(str, units))}", _microseconds(own), share]
+        for peer in peers:
+            value, void = line["step_us"].get(peer), not line["agreed"].get(peer, True)
+            ratio = "void" if void else f"{line['ratio'].get(peer, 0):.1f}x"
+            cells.append("" if value is None else f"{_microseconds(value)} ({ratio})")
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:,.1f} µs" if value < 100 else f"{value:,.0f} µs"
+
+
 def main(source: str, target: str) -> None:
     record = json.loads(Path(source).read_text())
     lines = [
@@ -64,6 +87,7 @@ def main(source: str, target: str) -> None:
     where = f"{machine['cores']} cores of an {machine['processor']}, {record['date'][:10]}"
     note = f"float32, momentum, ReLU; {where}; {peers}."
     figure(lines, note).save(target)
+    print(table(lines))
 
 
 if __name__ == "__main__":
