@@ -21,3 +21,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 settings.load_profile("clearprop")
+
+#: Run by hand, with a package that the tests do not need.
+collect_ignore = ["fuzz/fuzz.py"]
