@@ -30,7 +30,7 @@ from clearprop.engine.compiled.rows import (
     send_back,
     weighted_sum,
 )
-from clearprop.engine.compiled.update import prepare, update, weight_gradient
+from clearprop.engine.compiled.update import update, weight_gradient
 
 LOOK_UP, SUM, ACTIVATE, LOSS, SEND, DELTA, GRADIENT, UPDATE, REFRESH, BIAS, PREPARE, COST = range(12)
 
@@ -56,7 +56,7 @@ def repeat(table, work, piece, place, samples, times):
         if piece == LOOK_UP:
             look_up_rows(m, 0, samples, 0, samples)
         elif piece == PREPARE:
-            prepare(m, 0, 0.0, 1, 0, samples)
+            call_part(m, at.PREPARE_STEP, 0, 0, 0, samples)
         elif piece == COST:
             call_part(m, at.ADD_COST, 0, samples, 0)
         elif piece == BIAS:
