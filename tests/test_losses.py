@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -334,6 +335,8 @@ def test_targets_are_copied_only_to_change_their_precision():
     y = np.ones((2, 1))
     assert cp.SquaredError().check_targets(y, 2, 1, np.dtype("float64")) is y
     assert cp.SquaredError().check_targets(y, 2, 1, np.dtype("float32")).dtype == np.dtype("float32")
+    indices = np.array([0, 1], np.intp)
+    assert cp.CrossEntropy().check_targets(indices, 2, 2, np.dtype("float64")) is indices
     assert cp.SquaredError().check_targets([[True], [False]], 2, 1, np.dtype("float64")).tolist() == [[1.0], [0.0]]
 
 
@@ -377,3 +380,210 @@ def test_gamma_and_tweedie_say_what_they_take(make, message):
     with pytest.raises(cp.ClearpropError) as found:
         make()
     assert str(found.value) == message
+
+
+# --- word for word ---------------------------------------------------------------------------------------------------
+
+#: The loss, the name that stands for it in files and calls, and its settings when none are given.
+DEFAULTS = [
+    (cp.SquaredError, "squared_error", {"factor": 0.5, "outputs": "sum"}),
+    (cp.AbsoluteError, "absolute_error", {}),
+    (cp.Huber, "huber", {"threshold": 1.0}),
+    (cp.Quantile, "quantile", {"q": 0.5}),
+    (cp.Poisson, "poisson", {}),
+    (cp.Gamma, "gamma", {}),
+    (cp.Tweedie, "tweedie", {"power": 1.5}),
+    (cp.BinaryCrossEntropy, "binary_cross_entropy", {"label_smoothing": 0.0}),
+    (cp.CrossEntropy, "cross_entropy", {"label_smoothing": 0.0}),
+]
+
+
+def test_names_and_defaults():
+    assert [(kind, kind.name, vars(kind())) for kind, _, _ in DEFAULTS] == DEFAULTS
+    assert list(cp.LOSSES.items()) == [(name, kind) for kind, name, _ in DEFAULTS]
+    assert cp.Loss.name == ""
+    assert cp.CustomLoss("quartic", abs).name == "quartic"
+
+
+@pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, _, fields in DEFAULTS for field in fields])
+def test_settings_cannot_be_changed_afterwards(kind, field):
+    loss = kind()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(loss, field, getattr(loss, field))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cp.SquaredError(0), "SquaredError factor: expected a finite number above 0, got 0."),
+        (lambda: cp.SquaredError(1, "max"), "SquaredError outputs: expected one of 'sum', 'mean', got 'max'."),
+        (lambda: cp.Huber(0), "Huber threshold: expected a finite number above 0, got 0."),
+        (lambda: cp.Quantile(0), "Quantile q: expected a finite number above 0 and below 1, got 0."),
+        (lambda: cp.Quantile(1), "Quantile q: expected a finite number above 0 and below 1, got 1."),
+        (lambda: cp.Tweedie(1), "Tweedie power: expected a finite number above 1 and below 2, got 1."),
+        (lambda: cp.Tweedie(2), "Tweedie power: expected a finite number above 1 and below 2, got 2."),
+        (
+            lambda: cp.BinaryCrossEntropy(-0.1),
+            "BinaryCrossEntropy label_smoothing: expected a finite number at least 0 and below 1, got -0.1.",
+        ),
+        (
+            lambda: cp.BinaryCrossEntropy(1),
+            "BinaryCrossEntropy label_smoothing: expected a finite number at least 0 and below 1, got 1.",
+        ),
+        (
+            lambda: cp.CrossEntropy(-0.1),
+            "CrossEntropy label_smoothing: expected a finite number at least 0 and below 1, got -0.1.",
+        ),
+        (
+            lambda: cp.CrossEntropy(1),
+            "CrossEntropy label_smoothing: expected a finite number at least 0 and below 1, got 1.",
+        ),
+        (lambda: cp.CustomLoss("", abs), "CustomLoss label: expected a text that is not empty, got ''."),
+        (lambda: cp.CustomLoss("own", 3), "CustomLoss function: expected a function, got 3."),
+        (
+            lambda: as_loss("hubert"),
+            "loss: 'hubert' is no loss. Did you mean \"huber\"? There are: squared_error, absolute_error, huber, "
+            "quantile, poisson, gamma, tweedie, binary_cross_entropy, cross_entropy.",
+        ),
+        (
+            lambda: as_loss(cp.Huber, "losses[1]"),
+            "losses[1]: <class 'clearprop.losses.Huber'> is no loss. Write Huber() with parentheses. There are: "
+            "squared_error, absolute_error, huber, quantile, poisson, gamma, tweedie, binary_cross_entropy, "
+            "cross_entropy.",
+        ),
+        (
+            lambda: as_loss(float),
+            "loss: <class 'float'> is no loss. There are: squared_error, absolute_error, huber, quantile, poisson, "
+            "gamma, tweedie, binary_cross_entropy, cross_entropy.",
+        ),
+    ],
+)
+def test_the_whole_message_of_each_setting(make, message):
+    with pytest.raises(ArgumentError) as error:
+        make()
+    assert str(error.value) == message
+
+
+#: Loss, targets of two samples, number of units, and the whole message.
+MESSAGES = [
+    (
+        cp.SquaredError(),
+        [1.0, 2.0],
+        1,
+        "y: expected shape (2, 1) (rows of X, output units), got (2,). Give a column: y.reshape(-1, 1).",
+    ),
+    (cp.SquaredError(), [1.0, 2.0], 2, "y: expected shape (2, 2) (rows of X, output units), got (2,)."),
+    (cp.SquaredError(), [[1.0, 2.0]], 1, "y: expected shape (2, 1) (rows of X, output units), got (1, 2)."),
+    (cp.Poisson(), [[1.0], [-2.0]], 1, "y: expected values of at least 0 for Poisson loss, got -2 at row 1, column 0."),
+    (
+        cp.Tweedie(),
+        [[0, 1], [2, -1]],
+        2,
+        "y: expected values of at least 0 for Tweedie loss, got -1 at row 1, column 1.",
+    ),
+    (
+        cp.Gamma(),
+        [[1, 0.5], [2, 0]],
+        2,
+        "y: expected values above 0 for gamma loss, got 0 at row 1, column 1. For amounts that can be 0 use "
+        "cp.Tweedie(), for counts cp.Poisson().",
+    ),
+    (
+        cp.BinaryCrossEntropy(),
+        [[0, 1], [1, 1.5]],
+        2,
+        "y: expected probabilities or labels from 0 to 1 for binary cross-entropy, got 1.5 at row 1, column 1.",
+    ),
+    (
+        cp.BinaryCrossEntropy(),
+        [[-0.5], [1]],
+        1,
+        "y: expected probabilities or labels from 0 to 1 for binary cross-entropy, got -0.5 at row 0, column 0.",
+    ),
+    (
+        cp.CrossEntropy(),
+        [0, 1],
+        1,
+        "CrossEntropy: expected an output layer with one unit per class, got a single unit. "
+        "For two classes use 2 softmax units, or one sigmoid unit with cp.BinaryCrossEntropy().",
+    ),
+    (cp.CrossEntropy(), [0, 3], 3, "y: expected class indices from 0 to 2, one per output unit, got 3 at row 1."),
+    (cp.CrossEntropy(), [-1, 2], 3, "y: expected class indices from 0 to 2, one per output unit, got -1 at row 0."),
+    (cp.CrossEntropy(), [0.0, 1.0], 3, "y: expected class indices of an integer type, got float64: y.astype(int)."),
+    (
+        cp.CrossEntropy(),
+        ["cat", "dog"],
+        3,
+        "y: expected class indices from 0 to 2, got values of type <U3. "
+        "Turn labels into indices: classes, y = np.unique(y, return_inverse=True).",
+    ),
+    (
+        cp.CrossEntropy(),
+        [[0], [1]],
+        3,
+        "y: expected class indices (2,) or one row of class probabilities per sample (2, 3), got shape (2, 1). "
+        "Give a vector: y.ravel().",
+    ),
+    (
+        cp.CrossEntropy(),
+        [[0, 1], [1, 0]],
+        3,
+        "y: expected class indices (2,) or one row of class probabilities per sample (2, 3), got shape (2, 2).",
+    ),
+    (
+        cp.CrossEntropy(),
+        [0, 1, 2],
+        3,
+        "y: expected class indices (2,) or one row of class probabilities per sample (2, 3), got shape (3,).",
+    ),
+    (
+        cp.CrossEntropy(),
+        [0.0, 1.0, 2.0],
+        3,
+        "y: expected class indices (2,) or one row of class probabilities per sample (2, 3), got shape (3,).",
+    ),
+    (
+        cp.CrossEntropy(),
+        [[[0], [1]]],
+        3,
+        "y: expected class indices (2,) or one row of class probabilities per sample (2, 3), got shape (1, 2, 1).",
+    ),
+    (
+        cp.CrossEntropy(),
+        [[0.5, 0.5], [0.5, 0.502]],
+        2,
+        "y: expected class probabilities that are not negative and add up to 1, got [0.5, 0.502] at row 1. "
+        "Weigh samples with sample_weight instead.",
+    ),
+    (
+        cp.CrossEntropy(),
+        [[1.5, -0.5], [1, 0]],
+        2,
+        "y: expected class probabilities that are not negative and add up to 1, got [1.5, -0.5] at row 0. "
+        "Weigh samples with sample_weight instead.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "units", "message"), MESSAGES)
+def test_the_whole_message_of_bad_targets(loss, y, units, message):
+    with pytest.raises((DataError, ShapeError)) as error:
+        loss.check_targets(y, 2, units, np.dtype("float64"))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        (cp.Poisson(), [[0.0], [3.0]]),
+        (cp.Tweedie(), [[0.0], [3.5]]),
+        (cp.Gamma(), [[1e-300], [3.5]]),
+        (cp.BinaryCrossEntropy(), [[0.0], [1.0]]),
+        (cp.CrossEntropy(), [[0.0, 1.0], [0.5, 0.5009]]),
+        (cp.CrossEntropy(), [0, 1]),
+    ],
+    ids=str,
+)
+def test_targets_at_the_bounds_are_taken(loss, y):
+    units = 2 if isinstance(loss, cp.CrossEntropy) else 1
+    np.testing.assert_array_equal(loss.check_targets(y, 2, units, np.dtype("float64")), y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -402,3 +403,138 @@ def test_lbfgs_says_what_it_takes(make, message):
     with pytest.raises(cp.ClearpropError) as found:
         make()
     assert str(found.value) == message
+
+
+# --- word for word ---------------------------------------------------------------------------------------------------
+
+#: The optimizer, the name that stands for it, its slots, and its settings when none are given.
+DEFAULTS = [
+    (cp.GradientDescent, "gradient_descent", (), {"rate": 0.01}),
+    (cp.Momentum, "momentum", ("velocity",), {"rate": 0.01, "momentum": 0.9}),
+    (cp.Nesterov, "nesterov", ("velocity",), {"rate": 0.01, "momentum": 0.9}),
+    (cp.Adagrad, "adagrad", ("square",), {"rate": 0.01, "epsilon": 1e-10}),
+    (cp.RMSprop, "rmsprop", ("square",), {"rate": 0.01, "decay_rate": 0.9, "epsilon": 1e-8}),
+    (cp.Adam, "adam", ("mean", "square"), {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
+    (
+        cp.AdamW,
+        "adamw",
+        ("mean", "square"),
+        {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
+    ),
+    (
+        cp.AdamEpsilonHat,
+        "adam_epsilon_hat",
+        ("mean", "square"),
+        {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
+    ),
+    (cp.Nadam, "nadam", ("mean", "square"), {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
+    (
+        cp.Rprop,
+        "rprop",
+        ("previous", "step"),
+        {"rate": 0.01, "grow": 1.2, "shrink": 0.5, "smallest": 1e-4, "largest": 5000.0},
+    ),
+    (
+        cp.LBFGS,
+        "lbfgs",
+        (),
+        {"memory": 10, "line_steps": 20, "gradient_tolerance": 1e-12, "cost_tolerance": 1e-15, "evaluations": None},
+    ),
+]
+
+
+def test_names_slots_and_defaults():
+    assert [(kind, kind.name, getattr(kind, "slots", ()), vars(kind())) for kind, *_ in DEFAULTS] == DEFAULTS
+    assert list(cp.OPTIMIZERS.items()) == [(name, kind) for kind, name, _, _ in DEFAULTS]
+    assert (cp.Optimizer.name, cp.Optimizer.slots) == ("", ())
+
+
+@pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, _, _, fields in DEFAULTS for field in fields])
+def test_settings_cannot_be_changed_afterwards(kind, field):
+    optimizer = kind()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(optimizer, field, getattr(optimizer, field))
+
+
+def test_what_the_slots_hold_first():
+    found = {(kind.name, slot): kind().first(slot) for kind, _, slots, _ in DEFAULTS for slot in slots}
+    assert found == {
+        ("momentum", "velocity"): 0.0,
+        ("nesterov", "velocity"): 0.0,
+        ("adagrad", "square"): 0.0,
+        ("rmsprop", "square"): 0.0,
+        **{(name, slot): 0.0 for name in ("adam", "adamw", "adam_epsilon_hat", "nadam") for slot in ("mean", "square")},
+        ("rprop", "previous"): 0.0,
+        ("rprop", "step"): 1.0,
+    }
+    assert [kind().weight_decay for kind, name, *_ in DEFAULTS if name not in ("adamw", "lbfgs")] == [0.0] * 9
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cp.GradientDescent(0), "GradientDescent rate: expected a finite number above 0, got 0."),
+        (
+            lambda: cp.Momentum(0.1, -0.1),
+            "Momentum momentum: expected a finite number at least 0 and at most 1, got -0.1.",
+        ),
+        (
+            lambda: cp.Momentum(0.1, 1.1),
+            "Momentum momentum: expected a finite number at least 0 and at most 1, got 1.1.",
+        ),
+        (
+            lambda: cp.RMSprop(0.1, -0.1),
+            "RMSprop decay_rate: expected a finite number at least 0 and below 1, got -0.1.",
+        ),
+        (lambda: cp.RMSprop(0.1, 1), "RMSprop decay_rate: expected a finite number at least 0 and below 1, got 1."),
+        (lambda: cp.Adam(0.1, -0.1), "Adam beta_1: expected a finite number at least 0 and below 1, got -0.1."),
+        (lambda: cp.Adam(0.1, 1), "Adam beta_1: expected a finite number at least 0 and below 1, got 1."),
+        (lambda: cp.Adam(0.1, 0, -0.1), "Adam beta_2: expected a finite number at least 0 and below 1, got -0.1."),
+        (lambda: cp.Adam(0.1, 0, 1), "Adam beta_2: expected a finite number at least 0 and below 1, got 1."),
+        (lambda: cp.Adam(0.1, epsilon=0), "Adam epsilon: expected a finite number above 0, got 0."),
+        (lambda: cp.AdamW(weight_decay=-0.1), "AdamW weight_decay: expected a finite number at least 0, got -0.1."),
+        (lambda: cp.Rprop(grow=1), "Rprop grow: expected a finite number above 1, got 1."),
+        (lambda: cp.Rprop(shrink=0), "Rprop shrink: expected a finite number above 0 and below 1, got 0."),
+        (lambda: cp.Rprop(shrink=1), "Rprop shrink: expected a finite number above 0 and below 1, got 1."),
+        (lambda: cp.Rprop(smallest=0), "Rprop smallest: expected a finite number above 0, got 0."),
+        (lambda: cp.Rprop(largest=1e-4), "Rprop largest: expected a finite number above 0.0001, got 0.0001."),
+        (lambda: cp.LBFGS(0), "LBFGS memory: expected a whole number of at least 1, got 0."),
+        (lambda: cp.LBFGS(1, 0), "LBFGS line_steps: expected a whole number of at least 1, got 0."),
+        (
+            lambda: as_optimizer("adan"),
+            "optimizer: 'adan' is no optimizer. Did you mean \"adam\"? There are: gradient_descent, momentum, "
+            "nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
+        ),
+        (
+            lambda: as_optimizer(cp.Adam),
+            "optimizer: <class 'clearprop.optimizers.Adam'> is no optimizer. Write Adam(rate) with parentheses. There "
+            "are: gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, rprop, "
+            "lbfgs.",
+        ),
+        (
+            lambda: as_optimizer(0.5),
+            "optimizer: 0.5 is no optimizer. There are: gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, "
+            "adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
+        ),
+    ],
+)
+def test_the_whole_message_of_each_setting(make, message):
+    with pytest.raises(ArgumentError) as error:
+        make()
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cp.Momentum(0.1, 0),
+        lambda: cp.Momentum(0.1, 1),
+        lambda: cp.RMSprop(0.1, 0),
+        lambda: cp.Adam(0.1, 0, 0),
+        lambda: cp.AdamW(weight_decay=0),
+        lambda: cp.Rprop(smallest=1.0, largest=1.5),
+        lambda: cp.LBFGS(1, 1, 0, 0, 1),
+    ],
+)
+def test_settings_at_the_bounds_are_taken(make):
+    assert make() == make()

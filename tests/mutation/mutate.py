@@ -3,10 +3,11 @@
     python tests/mutation/mutate.py                      all three modules (some minutes)
     python tests/mutation/mutate.py losses --show 12     one module, or one mutant as a diff
 
-A mutant counts as killed when a test fails (or runs for more than a minute). Survivors that mean the same as the
-original are listed with the reason in survivors.txt; any other is printed, and the exit status is 1. It is not part of
-the usual test run, because it runs the tests of a module once for each mutant: first in children of a process that has
-collected them, where the changed code is put into the loaded module, and for what survives in a process of its own.
+A mutant counts as killed when it cannot be imported, when a test fails, or when a test runs for more than a minute.
+Survivors that mean the same as the original are listed with the reason in survivors.txt; any other is printed, and the
+exit status is 1. It is not part of the usual test run, because it runs the tests of a module once for each mutant:
+first in children of a process that has collected them, where the changed code is put into the loaded module and the
+test that killed the last mutant comes first, and for what survives in a process that imports the changed package.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import ast
 import copy
 import difflib
 import importlib
+import json
 import os
 import signal
 import sys
@@ -37,10 +39,13 @@ TESTS = {
     "losses": ["tests/test_losses.py", "tests/test_extremes.py", "tests/test_objective.py"],
     "optimizers": ["tests/test_optimizers.py", "tests/engine/test_textbook.py"],
 }
-SKIPPED = "not compiled and not keep_the_precision and not against_torch"
+SKIPPED = "not compiled and not keep_the_precision and not against_torch and not every_schedule"
 SECONDS = 60
 #: hypothesis is loaded here before pytest can rewrite its assertions.
 QUIET = "ignore::pytest.PytestAssertRewriteWarning"
+OPTIONS = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--no-header", "-W", QUIET, "-k", SKIPPED]
+#: Loaded once, before the processes part.
+LOADED = ["numpy", "scipy.sparse", "scipy.optimize", "numba", "sklearn.metrics", "sklearn.neural_network", "hypothesis"]
 
 SWAPS: dict[type, list[type]] = {
     ast.Add: [ast.Sub],
@@ -154,10 +159,11 @@ def _short(node: ast.AST) -> str:
 class Forker:
     """A pytest plugin: for each mutant a child runs the collected tests until one fails."""
 
-    def __init__(self, module: ModuleType, texts: list[str]) -> None:
-        self.module, self.texts = module, texts
+    def __init__(self, module: ModuleType, original: str, texts: list[str]) -> None:
+        self.module, self.original, self.texts = module, original, texts
         self.sound = False
         self.survivors: list[int] = []
+        self.items: list[Any] = []
 
     def pytest_collection(self) -> None:
         """That an example fails is enough; it need not be made small."""
@@ -169,34 +175,59 @@ class Forker:
         hypothesis.settings.load_profile("mutation")
 
     def pytest_runtestloop(self, session: Any) -> bool:
-        self.sound = _passes(lambda: None, session)
+        self.items = list(session.items)
+        self.sound = self._passes(self.original, session)  # so that putting code in kills nothing by itself
         for number, text in enumerate(self.texts if self.sound else []):
-            if _passes(lambda: transplant(self.module, text), session):  # noqa: B023
+            if self._passes(text, session):
                 self.survivors.append(number)
         return True
 
+    def _passes(self, text: str, session: Any) -> bool:
+        """Whether a child passes all tests; the one that fails comes first for the next mutant, often a like one."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _say_nothing()
+            os._exit(self._run(text, session, writer))
+        os.close(writer)
+        status = _wait(child)
+        failed = os.read(reader, 8)
+        os.close(reader)
+        if failed:
+            self.items.insert(0, self.items.pop(int(failed)))
+        return status == 0
 
-def _passes(prepare: Callable[[], None], session: Any) -> bool:
-    child = os.fork()
-    if child == 0:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 1), os.dup2(nothing, 2)
+    def _run(self, text: str, session: Any, writer: int) -> int:
+        """In the child: 1 once the changed module cannot be made or a test fails."""
         try:
-            prepare()
-        except BaseException:
-            os._exit(0)  # no verdict: the slow way decides
-        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            changed = made(self.module, text)
+        except Exception:
+            return 1
+        transplant(self.module, changed)
+        for place, item in enumerate(self.items):
+            following = self.items[place + 1] if place + 1 < len(self.items) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
-                os._exit(1)
-        os._exit(0)
-    return _wait(child) == 0
+                os.write(writer, str(place).encode())
+                return 1
+        return 0
 
 
-def transplant(module: ModuleType, text: str) -> None:
-    """Put the code of a changed text into the functions and classes of a module that others have imported already."""
+def _say_nothing() -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+
+
+def made(module: ModuleType, text: str) -> ModuleType:
+    """A module of the changed text."""
     changed = ModuleType(module.__name__)
     exec(compile(text, module.__file__ or "", "exec"), changed.__dict__)
+    return changed
+
+
+def transplant(module: ModuleType, changed: ModuleType) -> None:
+    """Put the code of a changed module into the functions and classes of one that others have imported already."""
     for name, new in vars(changed).items():
         old = vars(module).get(name)
         if isinstance(new, type) and isinstance(old, type) and new.__module__ == module.__name__:
@@ -219,6 +250,8 @@ def _transplant_one(owner: type, name: str, old: Any, new: Any) -> None:
 
 
 def _swap(old: Any, new: Any) -> None:
+    if len(old.__code__.co_freevars) != len(new.__code__.co_freevars):
+        return  # it cannot be put in here; should it survive, the slow way decides
     old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
 
 
@@ -237,10 +270,15 @@ def overlay(folder: Path, module: str, text: str) -> None:
 
 
 def is_killed(folder: Path, tests: list[str]) -> bool:
-    """Run the tests in a process of its own that imports the changed package."""
+    """Run the tests in a process that imports the changed package; what it needs besides is loaded already."""
     child = os.fork()
     if child == 0:
-        _run_tests(folder, tests)
+        _say_nothing()
+        sys.path.insert(0, str(folder))
+        sys.dont_write_bytecode = True  # two mutants of one second and size look the same to the cache
+        import pytest
+
+        os._exit(int(pytest.main(["-x", *OPTIONS, *tests])))
     return _wait(child) != 0
 
 
@@ -257,14 +295,6 @@ def _wait(child: int) -> int:
     return -1
 
 
-def _run_tests(folder: Path, tests: list[str]) -> None:
-    """In the child: what the parent loaded of clearprop is no hindrance, since another interpreter is started."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1), os.dup2(nothing, 2)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", SKIPPED, *tests]
-    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(folder)})
-
-
 def explained() -> dict[str, set[str]]:
     """Survivors by module that mean the same as the original."""
     found: dict[str, set[str]] = {}
@@ -275,22 +305,42 @@ def explained() -> dict[str, set[str]]:
     return found
 
 
-def survivors_of(module: str) -> tuple[int, list[str]]:
-    """The number of mutants, and what survived."""
+def _survivors_of_the_quick_way(module: str, text: str, texts: list[str], tests: list[str]) -> list[int] | None:
     import pytest
 
+    forker = Forker(importlib.import_module(f"clearprop.{module}"), text, texts)
+    pytest.main([*OPTIONS, *tests], plugins=[forker])
+    return forker.survivors if forker.sound else None
+
+
+def _in_a_child(work: Callable[[], list[int] | None]) -> list[int] | None:
+    """The result of a function that loads clearprop, which this process must not."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _say_nothing()
+        os.write(writer, json.dumps(work()).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        found = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(found)
+
+
+def survivors_of(module: str) -> tuple[int, list[str]]:
+    """The number of mutants, and what survived."""
     text = (SOURCE / f"{module}.py").read_text(encoding="utf-8")
     found = list(mutants(text))
     tests = [str(ROOT / test) for test in TESTS[module]]
-    forker = Forker(importlib.import_module(f"clearprop.{module}"), [changed for _, _, changed in found])
-    pytest.main(
-        ["-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "-k", SKIPPED, *tests, "-W", QUIET], plugins=[forker]
-    )
-    if not forker.sound:
+    texts = [changed for *_, changed in found]
+    survived_here = _in_a_child(lambda: _survivors_of_the_quick_way(module, text, texts, tests))
+    if survived_here is None:
         sys.exit(f"{module}: its tests fail before anything is changed.")
     survived = []
     with tempfile.TemporaryDirectory() as name:
-        for number in forker.survivors:
+        for number in survived_here:
             line, description, changed = found[number]
             overlay(Path(name), module, changed)
             if not is_killed(Path(name), tests):
@@ -310,6 +360,8 @@ def main() -> int:
         print("\n".join(difflib.unified_diff(text.splitlines(), changed.splitlines(), lineterm="", n=1)))
         return 0
     os.chdir(ROOT)
+    for name in LOADED:
+        importlib.import_module(name)
     known, total, lost, unknown = explained(), 0, 0, 0
     for module in given.modules:
         count, survived = survivors_of(module)
