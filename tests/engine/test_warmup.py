@@ -139,7 +139,8 @@ def test_warmup_says_where_the_code_lies(capsys: pytest.CaptureFixture[str]) -> 
 def test_after_warmup_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for other shapes and wirings nor for the other precision, nor for usual definitions."""
     found = cp.warmup()
-    assert (found.files, found.folder) == (cp.warmup().files, cache.folder())
+    assert found.folder == cache.folder()
+    assert found.files > 100
     before = (kernels.cache_info().misses, sparse_kernels.cache_info().misses)
     files = {path for path in found.folder.rglob("*") if path.is_file()}
     random = np.random.default_rng(0)
