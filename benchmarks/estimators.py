@@ -100,6 +100,9 @@ CASES: dict[str, tuple[Callable[[Path], Rows], str, dict[str, Any]]] = {
     "diabetes": (diabetes, "", {"hidden_layer_sizes": (50, 50), "activation": "tanh", "max_iter": 50}),
 }
 ENDLESS = {"random_state": 0, "tol": 0.0, "n_iter_no_change": 10_000}
+#: Seconds between two calls: after a product the threads of NumPy's BLAS wait for the next one busily, for some
+#: hundredths of a second, and would take a core from the library that is next.
+REST = 0.15
 #: What is measured: seconds that pass, or seconds of the processor.
 clock = time.perf_counter
 
@@ -110,6 +113,7 @@ def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -
     times: dict[str, list[float]] = {"clearprop": [], "scikit-learn": []}
     for _ in range(repeats):
         for name, call in (("clearprop", first), ("scikit-learn", second)):
+            time.sleep(REST)
             start = clock()
             call()
             times[name].append(clock() - start)

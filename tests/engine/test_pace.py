@@ -3,7 +3,7 @@
 import pytest
 
 from clearprop.engine.compiled import pace as module
-from clearprop.engine.compiled.pace import AGAIN, WORTH_A_THREAD, Pace, Way
+from clearprop.engine.compiled.pace import RARELY, SLICE, STEPS, TRIAL, WORTH_A_THREAD, Pace, Way
 
 ONE, ROWS, HALF, COLUMNS = Way(1, False), Way(4, False), Way(2, False), Way(4, True)
 
@@ -13,8 +13,8 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_known", {})
 
 
-def settle(pace: Pace, seconds: dict[Way, float], passes: int = 4) -> Way:
-    for _ in range(passes):
+def settle(pace: Pace, seconds: dict[Way, float], slices: int = 8) -> Way:
+    for _ in range(slices):
         pace.record(seconds[pace.way])
     return pace.way
 
@@ -42,17 +42,48 @@ def test_a_number_that_is_asked_for_is_taken() -> None:
 
 def test_the_next_run_begins_with_what_this_one_found() -> None:
     operations = 1 << 29
-    assert settle(Pace(2, operations), {Way(2, False): 2.0, ONE: 1.0}) == ONE
+    assert settle(Pace(2, operations), {Way(2, False): 2e-3, ONE: 1e-3}) == ONE
     assert Pace(2, operations + 5).way == ONE
     assert Pace(2, operations << 1).way == Way(2, False)
 
 
-def test_a_machine_that_changes_is_followed() -> None:
-    pace, seconds = Pace(2, 1 << 33), {Way(2, False): 1.0, ONE: 1.2}
+def test_what_the_first_slice_costs_does_not_count() -> None:
+    pace = Pace(2, 1 << 33)
+    pace.record(0.1)  # a thread had to be started
+    assert pace.way == Way(2, False)
+    assert settle(pace, {Way(2, False): 1e-3, ONE: 1.5e-3}) == Way(2, False)
+
+
+def test_steps_of_different_purposes_are_told_apart() -> None:
+    assert settle(Pace(2, 1 << 29, purpose=0), {Way(2, False): 2e-3, ONE: 1e-3}) == ONE
+    assert Pace(2, 1 << 29, purpose=1).way == Way(2, False)
+
+
+def test_a_trial_is_short_and_the_way_that_was_chosen_is_kept_for_longer() -> None:
+    pace = Pace(2, 1 << 33)
+    assert pace.on_trial
+    assert pace.steps(1e-5) == TRIAL / 1e-5
+    assert pace.steps(TRIAL) == STEPS
+    assert pace.steps(1.0) == 1
+    settle(pace, {Way(2, False): 1e-5, ONE: 2e-5})
+    assert not pace.on_trial
+    assert pace.steps(1e-5) == int(SLICE / 1e-5)
+
+
+def test_a_machine_that_changes_is_followed_and_trials_of_slower_ways_are_rare() -> None:
+    pace, seconds = Pace(2, 1 << 33), {Way(2, False): 1e-5, ONE: 1.2e-5}
     assert settle(pace, seconds) == Way(2, False)
-    seconds[Way(2, False)] = 5.0  # the other core is taken
-    assert settle(pace, seconds) == ONE
-    seconds[Way(2, False)] = 0.1
-    for _ in range(80 * AGAIN):
-        pace.record(seconds[pace.way])
-    assert pace.best == Way(2, False)
+    seconds[Way(2, False)] = 5e-5  # the other core is taken
+    assert settle(pace, seconds, 3) == ONE
+    tried = spent = 0.0
+    while spent < 10.0:
+        way, steps = pace.way, pace.steps(seconds[pace.way])
+        took = steps * seconds[way]
+        spent, tried = spent + took, tried + took * (way != ONE)
+        pace.record(seconds[way], steps)
+    assert 0 < tried < spent / RARELY * 2
+    seconds[Way(2, False)] = 0.5e-5
+    while pace.best != Way(2, False):
+        pace.record(seconds[pace.way], pace.steps(seconds[pace.way]))
+        spent += seconds[pace.way] * pace.steps(seconds[pace.way])
+    assert spent < 13.0

@@ -106,7 +106,7 @@ def stop_after(monkeypatch, pauses):
 @every_engine
 @pytest.mark.parametrize("name", CASES)
 def test_stopped_between_any_two_steps_and_resumed(name, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(passes, "SLICE", 0.0)  # one step at a time, so that there are pauses everywhere
+    monkeypatch.setattr(pace, "SLICE", 0.0)  # one step at a time, so that there are pauses everywhere
     case, path = CASES[name], tmp_path / "run.ckpt"
     params = case.net.initialize(seed=1, dtype=case.dtype)
     whole = run(case, params, engine)
@@ -139,7 +139,7 @@ def test_epoch_by_epoch_is_the_same_as_at_once(engine, tmp_path):
 
 def test_the_number_of_threads_may_change_in_between(tmp_path, monkeypatch):
     monkeypatch.setattr(pace, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(passes, "SLICE", 0.0)
+    monkeypatch.setattr(pace, "SLICE", 0.0)
     case, path = CASES["everything"], tmp_path / "run.ckpt"
     results = set()
     for threads in ((1, 3, 2), (4, 1, 7), (2, 2, 1)):

@@ -11,7 +11,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled import passes
+from clearprop.engine.compiled import pace, passes
 from clearprop.engine.compiled.transfer import copy_out
 from clearprop.engine.textbook import TextbookEngine
 from clearprop.training.interruption import Interrupts
@@ -44,7 +44,7 @@ def train(params, path=None, resume=False, stopping=None, **options):
 
 @pytest.fixture
 def one_step_slices(monkeypatch):
-    monkeypatch.setattr(passes, "SLICE", 0.0)
+    monkeypatch.setattr(pace, "SLICE", 0.0)
 
 
 def boundaries(engine, one_step_slices):

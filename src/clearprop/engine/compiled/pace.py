@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 #: Floating-point operations of a step that keep one thread busy long enough to be worth waking another.
 WORTH_A_THREAD = 250_000
-#: Passes after which another way is tried again, as what else runs on the machine changes; and how many times rarer one
-#: is tried that was slower by half.
-AGAIN, RARER = 32, 8
+#: Seconds, and steps, that tell how quick a way is; and the longest that steps run at a stretch.
+TRIAL, STEPS, SLICE = 0.002, 8, 0.1
+#: Training goes on for this many times the seconds that a trial of a slower way has cost before that is tried again,
+#: as what else runs on the machine changes.
+RARELY = 100
 
 
 class Way(NamedTuple):
@@ -18,26 +22,47 @@ class Way(NamedTuple):
     by_layer: bool
 
 
-#: Seconds per operation of each way, by what steps are like: a short run begins with what runs before it found out.
-_known: dict[tuple[int, int, bool], dict[Way, float]] = {}
+@dataclass
+class _Tried:
+    """Seconds per operation of a way the last two times, as the first one also wakes threads; and when that was."""
+
+    last: float = inf
+    before: float = inf
+    at: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return min(self.last, self.before)
+
+
+@dataclass
+class _Found:
+    """What was found out about steps of a kind: each way, and the seconds of training so far."""
+
+    ways: dict[Way, _Tried] = field(default_factory=dict)
+    spent: float = 0.0
+
+
+#: By what steps are like: a run begins with what runs before it in this process found out.
+_known: dict[tuple[int, int, int, bool], _Found] = {}
 
 
 class Pace:
-    """Chooses the way of each pass, with at most `most` threads (and just as many where `fixed`).
+    """Chooses the way of each slice of steps, with at most `most` threads (and just as many where `fixed`).
 
     Two cores hand each other some kilobytes in each step, which takes nanoseconds or many microseconds by how far apart
-    they are, and a core may be shared with other work; so each way is tried, and the quickest is kept.
+    they are, and a core may be shared with other work; so each way is tried twice, and the quickest is kept.
 
     >>> pace = Pace(most=2, operations=10**18)
-    >>> for seconds in (2.0, 1.3):  # two threads, then one
+    >>> for seconds in (0.02, 0.003, 0.002, 0.002):  # two threads, then one
     ...     pace.record(seconds)
     >>> pace.way
     Way(threads=1, by_layer=False)
     """
 
-    def __init__(self, most: int, operations: int, fixed: bool = False) -> None:
+    def __init__(self, most: int, operations: int, purpose: int = 0, fixed: bool = False) -> None:
         self.most = most if fixed else max(1, min(most, operations // WORTH_A_THREAD))
-        self.operations, self.fixed, self.passes = max(1, operations), fixed, 0
+        self.operations, self.purpose, self.fixed = max(1, operations), purpose, fixed
         self._choose_from([Way(self.most, False)])
 
     def allow_columns(self) -> None:
@@ -50,29 +75,41 @@ class Pace:
         while ways[-1].threads > 1 and not self.fixed:
             ways = [*ways, Way(ways[-1].threads // 2, False)]
         self.ways = ways
-        size = self.operations.bit_length()
-        self.seconds = {} if self.fixed else _known.setdefault((self.most, size, ways[0].by_layer), {})
-        self.way = self._next()
+        key = (self.purpose, self.most, self.operations.bit_length(), ways[0].by_layer)
+        self.found = _Found() if self.fixed else _known.setdefault(key, _Found())
+        self._choose()
 
-    def _next(self) -> Way:
-        """One that was not tried yet, else the best."""
-        return next((way for way in self.ways if way not in self.seconds), self.best)
-
-    def record(self, seconds: float) -> None:
-        """A step of this pass took so long; chooses the way of the next pass."""
-        if len(self.ways) == 1:
-            return
-        took = seconds / self.operations
-        self.seconds[self.way] = (self.seconds.get(self.way, took) + took) / 2
-        self.passes += 1
-        self.way = self._next()
-        if self.passes % AGAIN == 0:
-            other = self.ways[self.passes // AGAIN % len(self.ways)]
-            close = self.seconds.get(other, 0) < 1.5 * self.seconds[self.best]
-            if close or self.passes % (AGAIN * RARER) == 0:
-                self.way = other
+    def _choose(self) -> None:
+        """The best way, or another on trial: one that was not tried twice, or not for long by what that may cost."""
+        ways, self.on_trial = self.found.ways, len(self.ways) > 1
+        for way in self.ways:
+            if way not in ways or ways[way].before == inf:
+                self.way = way
+                return
+        self.way = best = self.best
+        for way in self.ways:
+            loss = TRIAL * max(0.5, ways[way].seconds / ways[best].seconds - 1)
+            if way != best and self.found.spent - ways[way].at > RARELY * loss:
+                self.way = way
+                return
+        self.on_trial = False
 
     @property
     def best(self) -> Way:
-        """The way that has been quickest so far."""
-        return min(self.seconds, key=self.seconds.__getitem__, default=self.ways[0])
+        """The way that was quickest when last tried."""
+        return min(self.ways, key=lambda way: self.found.ways[way].seconds)
+
+    def steps(self, seconds: float) -> int:
+        """How many steps to run now where one takes so long."""
+        if self.on_trial:
+            return max(1, min(int(SLICE / seconds), max(STEPS, int(TRIAL / seconds))))
+        return max(1, int(SLICE / seconds))
+
+    def record(self, seconds: float, steps: int = 1) -> None:
+        """Each of so many steps took so long; chooses the way of the next ones."""
+        if len(self.ways) == 1:
+            return
+        self.found.spent += seconds * steps
+        tried = self.found.ways.setdefault(self.way, _Tried())
+        tried.last, tried.before, tried.at = seconds / self.operations, tried.last, self.found.spent
+        self._choose()

@@ -27,9 +27,6 @@ from clearprop.parameters import Parameters
 _CHANGING = ("sync", "order", "edges", "rates", "costs", "keys")
 _PLACES = [Memory._fields.index(name) for name in _CHANGING]
 
-#: Seconds of steps between two looks at signals.
-SLICE = 0.1
-
 
 class Passes:
     """The steps over batches of an objective's rows, for one purpose, with the parameters as they are at each call."""
@@ -48,7 +45,7 @@ class Passes:
         batch = min(batch, objective.samples)
         self.params, self.samples = params, objective.samples
         most = 1 if config.DISABLE_JIT else threads or get_threads()
-        self.pace = Pace(most, 6 * batch * params.flat.size, fixed=threads is not None)
+        self.pace = Pace(most, 6 * batch * params.flat.size, purpose, fixed=threads is not None)
         self.threads = self.pace.most
         self.plan = Plan(
             params.net,
@@ -110,7 +107,7 @@ class Passes:
         read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
         self.loaded = True
         while True:
-            self._run_slice(table, given, min(steps, self.finished + max(1, int(SLICE / self.seconds))))
+            self._run_slice(table, given, min(steps, self.finished + self.pace.steps(self.seconds)))
             if self.finished == steps or m.results[at.FAILED]:
                 return m.results.tolist()
             if pause:
@@ -129,7 +126,7 @@ class Passes:
         finally:  # a signal that has arrived in the meantime is raised on the way out
             self.finished = max(first, int(self._sync[meeting.FINISHED]))
         self.seconds = (time.perf_counter() - began) / (end - first)
-        self.pace.record(self.seconds)
+        self.pace.record(self.seconds, end - first)
 
     def _table_of(self, given: tuple[np.ndarray, ...]) -> Any:
         """The addresses of everything that a slice needs, with a new meeting place for its threads."""
