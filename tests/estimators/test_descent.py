@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import shuffle
 
 import clearprop as cp
 from clearprop.estimators import descent
@@ -49,6 +51,20 @@ def test_together_is_one_by_one(settings, monkeypatch):
     np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-14)
     for a, b in zip(together.coefs_ + together.intercepts_, alone.coefs_ + alone.intercepts_, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("n", [1, 2, 60, 1000])
+def test_orders_are_those_of_scikit_learn(n):
+    """It takes the rows at shuffled places, epoch after epoch."""
+    chosen = np.random.default_rng(n).permutation(2 * n)[:n]
+    rows, generator = descent.Rows(chosen.copy(), 7, np.random.RandomState(3)), np.random.RandomState(3)
+    expected = []
+    for _ in range(5):
+        chosen = chosen[shuffle(np.arange(n), random_state=generator)]
+        expected.append(chosen)
+    np.testing.assert_array_equal(np.concatenate([rows.orders(2), rows.orders(3)]), expected)
+    assert rows.generator is not None
+    assert rows.generator.randint(2**31 - 1) == generator.randint(2**31 - 1)
 
 
 def test_nothing_is_drawn_for_epochs_that_do_not_come():
@@ -92,8 +108,31 @@ def test_a_last_step_that_loses_the_numbers_is_noticed(least, weight, monkeypatc
     monkeypatch.setattr(CompiledEngine, "run_epochs", lose)
     model = cp.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1, random_state=0)
     seen = []
-    monkeypatch.setattr(descent.Descent, "_search", lambda *_, **__: seen.append(True) or iter([1.0]))
+    monkeypatch.setattr(descent.Descent, "_search", lambda *_, **__: seen.append(True) or iter([[1.0]]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, X[:, 0])
     assert bool(seen) == bool(weight)
+
+
+def test_an_interruption_of_epochs_that_run_as_one_call(monkeypatch):
+    """The call is finished, and all that the estimator notes belongs to its last epoch."""
+    from clearprop.engine.compiled.engine import CompiledEngine
+
+    run_epochs = CompiledEngine.run_epochs
+
+    def interrupt(self, first, orders, *given):
+        signal.raise_signal(signal.SIGINT)
+        assert len(orders) == 30
+        return run_epochs(self, first, orders, *given)
+
+    monkeypatch.setattr(CompiledEngine, "run_epochs", interrupt)
+    settings = {**SHARED, "tol": 0.0, "n_iter_no_change": 29}
+    model = cp.MLPClassifier(**settings, max_iter=100)
+    with pytest.warns(UserWarning, match=r"fit was interrupted in epoch 30; the model is as far as it had come\."):
+        model.fit(X, Y)
+    monkeypatch.setattr(CompiledEngine, "run_epochs", run_epochs)
+    whole = fitted(cp.MLPClassifier(**settings, max_iter=30))
+    assert (model.n_iter_, model.t_, model.loss_) == (30, 30 * len(X), whole.loss_)
+    assert (model.loss_curve_, model.best_loss_) == (whole.loss_curve_, whole.best_loss_)
+    np.testing.assert_array_equal(model.coefs_[0], whole.coefs_[0])

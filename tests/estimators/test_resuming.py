@@ -9,7 +9,7 @@ import pytest
 
 import clearprop as cp
 from clearprop import storage
-from clearprop.engine.compiled import passes
+from clearprop.engine.compiled import pace, passes
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError
 from clearprop.estimators import resuming
 
@@ -72,7 +72,7 @@ def test_epoch_by_epoch_is_the_same_as_at_once(tmp_path):
 @pytest.mark.parametrize("engine", ["compiled", "textbook"])
 @pytest.mark.parametrize("early", [False, True], ids=["plain", "early stopping"])
 def test_an_interruption_leaves_a_trained_model_and_a_checkpoint(engine, early, tmp_path, monkeypatch):
-    monkeypatch.setattr(passes, "SLICE", 0.0)
+    monkeypatch.setattr(pace, "SLICE", 0.0)
     monkeypatch.setattr(cp.estimators.descent, "OPERATIONS", 1)  # one epoch a call
     path, options = tmp_path / "fit.ckpt", {"engine": engine, "early_stopping": early, "scoring": "loss"}
     whole, untrained = fit(cp.MLPRegressor, **options), None
@@ -100,7 +100,7 @@ def test_an_interruption_leaves_a_trained_model_and_a_checkpoint(engine, early, 
 @pytest.mark.parametrize("engine", ["compiled", "textbook"])
 def test_never_the_random_start(engine, monkeypatch):
     """scikit-learn 1.9 gives back its random start when it is interrupted in the first epoch with early stopping."""
-    monkeypatch.setattr(passes, "SLICE", 0.0)
+    monkeypatch.setattr(pace, "SLICE", 0.0)
     starts, count = [], [0]
     kind = passes.Passes if engine == "compiled" else cp.engine.TextbookEngine
     name = "_run_slice" if engine == "compiled" else "_update"

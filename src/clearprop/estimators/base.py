@@ -6,6 +6,7 @@ import sys
 import warnings
 from abc import ABC
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -71,14 +72,27 @@ def available_by_batches(method: Any) -> Any:
     return _Available(method, _goes_by_batches, method.__name__)
 
 
+@lru_cache(maxsize=256)
+def _parameter_names(kind: type[BaseMLP], init: Any) -> tuple[str, ...]:
+    """What scikit-learn reads from a constructor's signature, read once."""
+    del init
+    return tuple(super(BaseMLP, kind)._get_param_names())
+
+
 class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """The shared part of the estimators; use MLPClassifier or MLPRegressor."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = settings.CONSTRAINTS
 
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return list(_parameter_names(cls, cls.__init__))
+
     def _validate_params(self) -> None:
-        super()._validate_params()
-        settings.check_numbers(self)
+        kind = type(self)
+        usual, missing = settings.usual_values(kind, kind.__init__), object()
+        given = self.get_params(deep=False)
+        settings.check_parameters(kind, {name: a for name, a in given.items() if a is not usual.get(name, missing)})
 
     def _stratify(self, y: np.ndarray) -> np.ndarray | None:
         return None
@@ -174,6 +188,8 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             matrix = self._take_frame(X, reset)
             y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
             check_consistent_length(matrix, y)
+        elif self._is_plain(X, reset) and _is_plain_target(y, len(X)):
+            matrix, self.n_features_in_ = X, X.shape[1]
         else:
             matrix, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=self._y_numeric,
@@ -259,17 +275,21 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             assert self._encoder is not None
             validate_data(self, X, skip_check_array=True, reset=False)
             return self._encoder.encode(X, self._precision(np.dtype(np.float64)))
-        plain = (
+        if self._is_plain(X, reset=False):
+            return X
+        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+
+    def _is_plain(self, X: Any, reset: bool) -> bool:
+        """Whether these are rows that validate_data would give back as they are, seen in less time."""
+        return (
             type(X) is np.ndarray
             and X.ndim == 2
             and X.dtype in (np.float64, np.float32)
-            and X.shape[1] == self.n_features_in_
-            and len(X) > 0
+            and X.size > 0
+            and (reset or X.shape[1] == self.n_features_in_)
             and not hasattr(self, "feature_names_in_")
+            and _is_finite(X)
         )
-        if plain and np.isfinite(X.sum()):  # what validate_data would find, in less time
-            return X
-        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
 
     def _outputs_of(self, X: Any) -> np.ndarray:
         """Activations of the output layers side by side, (n, outputs); the mean over an ensemble."""
@@ -337,6 +357,24 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         if self.dtype is not None and tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = [str(np.dtype(self.dtype))]
         return tags
+
+
+def _is_plain_target(y: Any, rows: int) -> bool:
+    """Whether validate_data would give back this target of so many rows as it is."""
+    return (
+        type(y) is np.ndarray
+        and y.ndim in (1, 2)
+        and y.dtype.kind in "biufU"
+        and y.size > 0
+        and len(y) == rows
+        and (y.dtype.kind != "f" or _is_finite(y))
+    )
+
+
+def _is_finite(numbers: np.ndarray) -> bool:
+    """Whether all are finite, for certain: the sum of finite numbers may be infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(numbers.sum()))
 
 
 def _by_rows(X: Any) -> Any:

@@ -27,6 +27,8 @@ from clearprop.training.lbfgs import minimize_lbfgs
 
 #: Floating-point operations after which training looks up again at the latest: some hundredths of a second.
 OPERATIONS = 1_000_000_000
+#: The same time as operations: what a step takes at least, however small it is.
+LEAST_PER_STEP = 300_000
 #: Rows times parameters from which on their sweep is quicker in compiled code, though that has to be set up.
 WORTH_AN_EVALUATION = 500_000
 #: Below this rate "adaptive" stops dividing it, and training ends.
@@ -94,17 +96,19 @@ class Rows:
     generator: np.random.RandomState | None
 
     def __post_init__(self) -> None:
-        self.chosen, self.numbers = self.rows.astype(np.int64), np.arange(len(self.rows))
+        self.chosen = self.rows.astype(np.int64)
         self.edges = np.append(np.arange(0, len(self.rows), self.batch_size), len(self.rows))
 
     def orders(self, epochs: int) -> np.ndarray:
-        """The rows in the order of each of the next epochs, (epochs, n)."""
+        """The rows in the order of each of the next epochs, (epochs, n).
+
+        scikit-learn shuffles the numbers from 0 to n - 1 and takes the rows at these places; the swaps of a shuffle do
+        not depend on what is swapped, so shuffling the rows themselves gives the same order.
+        """
         found = np.empty((epochs, len(self.rows)), np.int64)
         for order in found:
             if self.generator is not None:
-                places = self.numbers.copy()
-                self.generator.shuffle(places)
-                self.chosen = self.chosen[places]
+                self.generator.shuffle(self.chosen)
             order[:] = self.chosen
         return found
 
@@ -137,8 +141,9 @@ class Descent:
         self.before: EpochRun | None = None
         self.interrupts = Interrupts(getattr(estimator, "_stop", None))
         self.saver: FitSaver | None = None
-        self.between = True  # no epoch is under way
-        self.most = max(1, OPERATIONS // (6 * len(rows.rows) * params.flat.size))
+        self.between, self.current = True, 1  # no epoch is under way; the number of the one that is, or comes next
+        work = 6 * len(rows.rows) * params.flat.size + LEAST_PER_STEP * self.steps_per_epoch
+        self.most = max(1, OPERATIONS // work)
 
     def run(self, epochs: int, hooks: Hooks, partial: bool) -> None:
         """All epochs until convergence, the last, an interruption or a callback's word; then the best parameters."""
@@ -151,47 +156,47 @@ class Descent:
                     self.state.slots, self.state.steps = self.engine.slots, self.engine.steps
 
     def _run(self, epochs: int, hooks: Hooks, partial: bool) -> None:
-        est, finished = self.estimator, self.estimator.n_iter_
+        est = self.estimator
+        self.current = est.n_iter_ + 1
         try:
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for once per epoch
-                for finished in self._epochs(epochs, hooks):
-                    if finished == epochs and not partial:
-                        _warn(
-                            f"max_iter={epochs} epochs are done before convergence (no improvement by tol={est.tol:g} "
-                            f"for n_iter_no_change={est.n_iter_no_change} epochs).",
-                            ConvergenceWarning,
-                        )
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for after each call
+                converged = self._epochs(epochs, hooks)
+            if not (converged or partial):
+                _warn(
+                    f"max_iter={epochs} epochs are done before convergence (no improvement by tol={est.tol:g} "
+                    f"for n_iter_no_change={est.n_iter_no_change} epochs).",
+                    ConvergenceWarning,
+                )
         except KeyboardInterrupt:
             if self.saver is not None and self.between:
                 self.saver.after_epochs(last=True)
             if self.interrupts.stop is not None:
                 return  # the ensemble says so, once
-            _warn(f"fit was interrupted in epoch {finished + 1}; the model is as far as it had come.", UserWarning)
+            _warn(f"fit was interrupted in epoch {self.current}; the model is as far as it had come.", UserWarning)
         except FitDiverged as reason:
             self.watch.keep_finite(reason)
 
-    def _epochs(self, epochs: int, hooks: Hooks) -> Iterator[int]:
-        """Run and yield the number of each epoch after which training goes on."""
+    def _epochs(self, epochs: int, hooks: Hooks) -> bool:
+        """Run epochs until training ends; False if the last was done before."""
         number, saver = self.estimator.n_iter_, self.saver
-        while number < epochs and not (saver is not None and saver.ended):
+        ended = number >= epochs or (saver is not None and saver.ended)
+        while number < epochs and not ended:
             hooks.begin_epoch()
-            self.between = False
+            self.between, self.current = False, number + 1
             orders = self.rows.orders(min(epochs - number, self._unwatched(hooks)))
-            last = number + len(orders)
-            for loss in self._train(orders, number, final=last == epochs):
-                number += 1
+            stuck = False  # nothing but the last of them can end training
+            for losses in self._train(orders, number, final=number + len(orders) == epochs):
+                number += len(losses)
                 with self.interrupts.held(deliver=False):
-                    stuck = self._record(loss, number)
-                asked = hooks.end_epoch()
-                ended = asked or (stuck and self._is_end())
-                if number == last:
-                    self.between = True
-                    if saver is not None:
-                        saver.after_epochs(ended=ended and not asked, last=ended or number == epochs)
-                    self.interrupts.check()
-                if ended:
-                    return
-                yield number
+                    stuck = self._record(losses, number)
+                self.current = number
+            asked = hooks.end_epoch()
+            ended = asked or (stuck and self._is_end())
+            self.between = True
+            if saver is not None:
+                saver.after_epochs(ended=ended and not asked, last=ended or number == epochs)
+            self.interrupts.check()
+        return ended
 
     def _unwatched(self, hooks: Hooks) -> int:
         """How many epochs can run as one call, as nothing looks in between and nothing can end training before."""
@@ -201,8 +206,8 @@ class Descent:
             return 1
         return int(min(self.most, max(0, est.n_iter_no_change - est._no_improvement_count) + 1))
 
-    def _train(self, orders: np.ndarray, number: int, *, final: bool) -> Iterator[float]:
-        """Run epochs on rows in these orders as one call, after `number` others; yields the loss of each."""
+    def _train(self, orders: np.ndarray, number: int, *, final: bool) -> Iterator[list[float]]:
+        """Run epochs on rows in these orders as one call, after `number` others; yields their losses."""
         run = EpochRun(self.engine.save(), orders, self._rates(len(orders)))
         pause = self.interrupts.check if len(orders) == 1 else None  # several take hundredths of a second
         with self.interrupts.held(deliver=False):
@@ -210,7 +215,7 @@ class Descent:
         if np.isfinite(losses).all() and np.isfinite(self.params.flat).all() and not (final and self._is_lost(orders)):
             self.state.epochs += len(orders)
             self.before = run
-            yield from losses.tolist()
+            yield losses.tolist()
         else:
             yield from self._search(run, number, final=final)
 
@@ -225,7 +230,7 @@ class Descent:
         several = outputs.values() if isinstance(outputs, dict) else (outputs,)
         return not (np.isfinite(cost) and all(np.isfinite(a).all() for a in several))
 
-    def _search(self, run: EpochRun, number: int, *, final: bool) -> Iterator[float]:
+    def _search(self, run: EpochRun, number: int, *, final: bool) -> Iterator[list[float]]:
         """Run epochs again one by one, up to the one in which numbers stop being finite."""
         earlier = self._before_last_epoch()
         self.engine.restore(run.start)
@@ -239,7 +244,7 @@ class Descent:
                 found = find_divergence(training, self.params, before, earlier, result, epoch, batches)
                 raise _diverged(found, number + i + 1)
             self.state.epochs += 1
-            yield float(result.per_row)
+            yield [float(result.per_row)]
             earlier = before
 
     def _before_last_epoch(self) -> np.ndarray | None:
@@ -253,15 +258,17 @@ class Descent:
             self.engine.run_epochs(first, run.orders[:-1], self.rows.edges, rates)
         return self.params.flat.copy()
 
-    def _record(self, loss: float, number: int) -> bool:
+    def _record(self, losses: list[float], number: int) -> bool:
+        """Note the losses of epochs of which `number` is the last; True when improvement has failed for too long."""
         est = self.estimator
-        est.n_iter_, est.loss_ = number, loss
-        est.t_ += len(self.rows.rows)
-        est.loss_curve_.append(est.loss_)
-        stuck = self.watch.end_epoch(est.loss_)
+        est.n_iter_, est.loss_ = number, losses[-1]
+        est.t_ += len(losses) * len(self.rows.rows)
+        est.loss_curve_ += losses
+        stuck = self.watch.end_epochs(losses)
         if est.verbose:
             score = f", validation score = {est.validation_scores_[-1]:.6f}" if self.watch.held_out else ""
-            print(f"Iteration {number}, loss = {est.loss_:.8f}{score}")
+            for epoch, loss in enumerate(losses, number - len(losses) + 1):
+                print(f"Iteration {epoch}, loss = {loss:.8f}{score}")
         if self.own_rate:
             self.state.learning_rate = self._inverse(est.t_)
         return stuck

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, Options, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 from clearprop.activations import ACTIVATIONS, Activation, as_activation, sigmoid
 from clearprop.checks import check_number
@@ -73,12 +83,38 @@ CONSTRAINTS: dict[str, Any] = {
 LOSS_NAMES = set(LOSSES)
 
 
-def check_numbers(estimator: Any) -> None:
+#: Types of values that stay as they are.
+_SETTLED = (type(None), bool, int, float, str)
+
+
+@lru_cache(maxsize=256)
+def usual_values(kind: Any, init: Any) -> Mapping[str, Any]:
+    """The defaults in the constructor `init` of a class that are as they should be and can never change.
+
+    A parameter that still is one (the very same object) needs no check in `fit`.
+    """
+    found = {}
+    for name, parameter in inspect.signature(init).parameters.items():
+        value = parameter.default
+        if all(type(item) in _SETTLED for item in (value if type(value) is tuple else (value,))):
+            with suppress(InvalidParameterError):  # fit says so
+                check_parameters(kind, {name: value})
+                found[name] = value
+    return found
+
+
+def check_parameters(kind: Any, given: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError for the first parameter that is not what `kind` takes."""
+    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
+    check_numbers(kind, given)
+
+
+def check_numbers(kind: Any, given: Mapping[str, Any]) -> None:
     """What scikit-learn lets pass: True for a number, a whole number beyond 64 bits, an unknown score, no names."""
-    for name, value in estimator.get_params(deep=False).items():
+    for name, value in given.items():
         expected = None
         if isinstance(value, (bool, np.bool_)) and not {"boolean", "verbose"} & {
-            kind for kind in estimator._parameter_constraints[name] if isinstance(kind, str)
+            allowed for allowed in kind._parameter_constraints[name] if isinstance(allowed, str)
         }:
             expected = "no boolean"
         elif isinstance(value, int) and abs(value) >= 2**63:
@@ -91,7 +127,7 @@ def check_numbers(estimator: Any) -> None:
             expected = "the units of each hidden layer"
         if expected:
             raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. Got {value!r} instead."
+                f"The {name!r} parameter of {kind.__name__} must be {expected}. Got {value!r} instead."
             )
 
 

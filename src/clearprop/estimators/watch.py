@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,20 +50,27 @@ class Watch:
         """Whether the parameters after each epoch are looked at, and not its loss alone."""
         return self.held_out is not None or self.estimator.on_divergence == "keep"
 
-    def end_epoch(self, loss: float) -> bool:
-        """Look at the epoch that has just ended; True when there has been no improvement for too long."""
+    def end_epochs(self, losses: Sequence[float]) -> bool:
+        """Look at the epochs that have just ended, one alone where each is looked at.
+
+        True when there has been no improvement for too long.
+        """
         est = self.estimator
         if self.held_out is not None:
             self._score(self.held_out)
-        elif est.on_divergence == "keep" and loss < self.lowest[0]:
-            self.lowest = loss, self.params.flat.copy()
+        elif est.on_divergence == "keep" and losses[-1] < self.lowest[0]:
+            self.lowest = losses[-1], self.params.flat.copy()
+        count = est._no_improvement_count
         if est.early_stopping:
-            stuck = not est.validation_scores_[-1] >= self.before + est.tol
+            count = 0 if est.validation_scores_[-1] >= self.before + est.tol else count + 1
         else:
-            stuck = loss > est.best_loss_ - est.tol
-            est.best_loss_ = min(est.best_loss_, loss)
-        est._no_improvement_count = est._no_improvement_count + 1 if stuck else 0
-        return est._no_improvement_count > est.n_iter_no_change
+            best, tol = est.best_loss_, est.tol
+            for loss in losses:
+                count = count + 1 if loss > best - tol else 0
+                best = min(best, loss)
+            est.best_loss_ = best
+        est._no_improvement_count = count
+        return count > est.n_iter_no_change
 
     def _score(self, held_out: HeldOut) -> None:
         assert self.evaluation is not None

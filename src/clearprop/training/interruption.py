@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -55,16 +54,9 @@ class Interrupts:
         if error is None:
             self.check()
 
-    @contextmanager
-    def held(self, deliver: bool = True) -> Iterator[None]:
+    def held(self, deliver: bool = True) -> _Held:
         """A block that no signal leaves half done; with `deliver` those that came meanwhile are let go at its end."""
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-        if deliver and not self._held:
-            self.check()
+        return _Held(self, deliver)
 
     def check(self) -> None:
         """Let the signals that have arrived take their way, which may raise."""
@@ -85,3 +77,22 @@ class Interrupts:
             previous(number, frame)
         else:
             raise SystemExit(128 + number)
+
+
+class _Held:
+    """What `held()` enters and leaves: a class, as a generator would cost each step thrice as much."""
+
+    __slots__ = ("deliver", "interrupts")
+
+    def __init__(self, interrupts: Interrupts, deliver: bool) -> None:
+        self.interrupts, self.deliver = interrupts, deliver
+
+    def __enter__(self) -> None:
+        self.interrupts._held += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.interrupts._held -= 1
+        if self.deliver and error is None and not self.interrupts._held:
+            self.interrupts.check()
