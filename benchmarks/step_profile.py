@@ -69,7 +69,7 @@ def repeat(table, work, piece, place, samples, times):
                 for j in range(0, columns, panel):
                     width = min(panel, columns - j)
                     if piece == GRADIENT:
-                        weight_gradient(m, source, layer, samples, row, rows, j, width, g)
+                        weight_gradient(m, source, layer, samples, row, rows, j, width, g, 0)
                     elif piece == UPDATE:
                         parameters = of_connection(m, place, at.W) + j * inputs + row * width
                         update(m, 0, at.FUSED_WEIGHTS, parameters, m.work, g, rows * width)

@@ -205,7 +205,7 @@ class ReLU(Elementwise):
         return maximum(z, 0)
 
     def derivative(self, z: Array, a: Array) -> Array:
-        return where(z > 0, 1, 0)
+        return where(a > 0, 1, 0)  # as z > 0, but no engine has to keep z for it
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ class ELU(Elementwise):
         return where(z > 0, z, self.alpha * expm1(minimum(z, 0)))
 
     def derivative(self, z: Array, a: Array) -> Array:
-        return where(z > 0, 1, a + self.alpha)
+        return where(a > 0, 1, a + self.alpha)
 
 
 class SELU(Elementwise):
@@ -269,7 +269,7 @@ class SELU(Elementwise):
         return where(z > 0, 1.0507009873554805 * z, 1.7580993408473766 * expm1(minimum(z, 0)))
 
     def derivative(self, z: Array, a: Array) -> Array:
-        return where(z > 0, 1.0507009873554805, a + 1.7580993408473766)
+        return where(a > 0, 1.0507009873554805, a + 1.7580993408473766)
 
 
 class GELU(Elementwise):

@@ -26,11 +26,12 @@ from clearprop.engine.compiled.elementwise import (
     penalty_kernels,
     reads_z,
 )
+from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.errors import ArgumentError
 
 DTYPES = (np.float32, np.float64)
 #: (rows, units): no rows, one unit, whole vectors of either type, and everything between.
-SHAPES = ((0, 3), (1, 1), (3, 2), (4, 8), (5, 10), (2, 16), (3, 37))
+SHAPES = ((0, 3), (1, 1), (3, 2), (4, 8), (5, 10), (2, 16), (19, 11), (3, 37))
 TOLERANCE = {np.float32: {"rtol": 2e-5, "atol": 2e-6}, np.float64: {"rtol": 1e-12, "atol": 1e-13}}
 EXTREMES = np.array([0.0, -0.0, 1e-30, 3.0, -3.0, 20.0, -20.0, 90.0, -90.0, 1e4, -1e4])
 
@@ -140,7 +141,7 @@ def test_forward_may_overwrite_z(case: ActivationCase, dtype: type) -> None:
 
 def test_which_pullbacks_look_at_z() -> None:
     without = {case.name for case in ALL_ACTIVATION_CASES if not reads_z(case.activation)}
-    assert without == {"sigmoid", "tanh", "softsign", "log_sigmoid", "exponential", "softmax"}
+    assert without == {"sigmoid", "tanh", "relu", "elu", "selu", "softsign", "log_sigmoid", "exponential", "softmax"}
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
@@ -152,11 +153,11 @@ PAIRS = [(loss, output) for loss in LOSS_CASES for output in OUTPUTS if loss.out
 
 
 def run_loss(
-    loss: cp.Loss, activation: cp.Activation, z: np.ndarray, y: np.ndarray, weights: np.ndarray
+    loss: cp.Loss, activation: cp.Activation, z: np.ndarray, y: np.ndarray, weights: np.ndarray, **kind: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted values, added to 1, and delta by the kernel."""
     (rows, units), dtype = z.shape, z.dtype.type
-    address = loss_kernel(loss, activation, z.dtype, y.ndim == 1)
+    address = loss_kernel(loss, activation, z.dtype, y.ndim == 1, **kind)
     targets = padded(y, dtype) if y.ndim == 2 else np.empty(0, dtype)
     indices = y.astype(np.int64) if y.ndim == 1 else np.empty(0, np.int64)
     a, delta, values = padded(activation.function(z), dtype), padded(z * 0, dtype), np.ones(rows)
@@ -165,17 +166,18 @@ def run_loss(
     return values, delta[:, :units]
 
 
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("case", "output"), PAIRS, ids=[f"{c.label}, {o.name}" for c, o in PAIRS])
-def test_loss_does_what_its_definition_says(case: LossCase, output: ActivationCase, dtype: type) -> None:
+def test_loss_does_what_its_definition_says(case: LossCase, output: ActivationCase, dtype: type, narrow: bool) -> None:
     rng = np.random.default_rng(0)
     for rows, units in SHAPES:
-        if units < max(case.least_units, output.least_units):
+        if units < max(case.least_units, output.least_units) or (narrow and not is_narrow(units, dtype().itemsize)):
             continue
         z, weights = drawn(rows, units, dtype), rng.uniform(0, 2, rows).astype(dtype)
         y = case.draw(rng, rows, units)
         y = y if y.ndim == 1 else y.astype(dtype)
-        values, delta = run_loss(case.loss, output.activation, z, y, weights)
+        values, delta = run_loss(case.loss, output.activation, z, y, weights, narrow=narrow)
         exact, w = z.astype(np.float64), weights.astype(np.float64)
         yhat = output.activation.function(z).astype(np.float64)
         value, unweighted = case.loss.value_and_delta(
@@ -192,17 +194,35 @@ def test_every_loss_has_pairs() -> None:
     assert len(PAIRS) > 60
 
 
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+@pytest.mark.parametrize("activates", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_short_forms_stay_finite_at_extremes(dtype: type) -> None:
+def test_short_forms_stay_finite_at_extremes(dtype: type, activates: bool, narrow: bool) -> None:
     z = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 80.0]]).astype(dtype)
     for loss, activation, y, expected in (
         (cp.CrossEntropy(), cp.softmax, np.array([1, 1]), [2e4, 0]),
         (cp.BinaryCrossEntropy(), cp.sigmoid, np.array([[0, 1, 1], [1, 1, 0]]), [2e4 + math.log(2), 1e4 + 80]),
     ):
         y = y if y.ndim == 1 else y.astype(dtype)
-        values, delta = run_loss(loss, activation, z, y, np.ones(2, dtype))
+        values, delta = run_loss(loss, activation, z, y, np.ones(2, dtype), activates=activates, narrow=narrow)
         np.testing.assert_allclose(values - 1, expected, rtol=1e-6)
         assert (np.abs(delta) <= 1).all()
+
+
+@pytest.mark.parametrize("case", [case for case in LOSS_CASES if case.least_units > 1], ids=lambda case: case.label)
+def test_a_narrow_row_does_not_depend_on_the_rows_beside_it(case: LossCase) -> None:
+    rng = np.random.default_rng(3)
+    output = next(output for loss, output in PAIRS if loss is case)
+    z, weights, y = drawn(19, 5, np.float32), np.ones(19, np.float32), case.draw(rng, 19, 5)
+    y = y if y.ndim == 1 else y.astype(np.float32)
+    values, delta = run_loss(case.loss, output.activation, z, y, weights, activates=True, narrow=True)
+    for row in range(19):
+        here = slice(row, row + 1)
+        value, alone = run_loss(
+            case.loss, output.activation, z[here], y[here], weights[here], activates=True, narrow=True
+        )
+        assert value.tobytes() == values[here].tobytes()
+        assert alone.tobytes() == delta[here].tobytes()
 
 
 # --- optimizers and penalties ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 import clearprop as cp
 from clearprop import storage
-from clearprop.engine.compiled import pace, passes
+from clearprop.engine.compiled import pace
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
 from clearprop.training import checkpoint as module
 

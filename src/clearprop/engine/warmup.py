@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,10 @@ def _compile_definitions(dtype: np.dtype) -> None:
     for kind in LOSSES.values():
         loss = _usual(kind)
         for name in OUTPUTS:
-            for activates in (False, True):
-                loss_kernel(loss, ACTIVATIONS[name], dtype, False, activates)
+            for activates, narrow in product((False, True), repeat=2):
+                loss_kernel(loss, ACTIVATIONS[name], dtype, False, activates, narrow)
                 if (loss.name, name) == ("cross_entropy", "softmax"):
-                    loss_kernel(loss, ACTIVATIONS[name], dtype, True, activates)
+                    loss_kernel(loss, ACTIVATIONS[name], dtype, True, activates, narrow)
     for rule in OPTIMIZERS.values():
         if rule is not LBFGS:
             made: Any = rule

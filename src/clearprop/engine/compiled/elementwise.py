@@ -25,6 +25,7 @@ from clearprop.engine.compiled import scalar
 from clearprop.engine.compiled.calls import register
 from clearprop.engine.compiled.lowering import Output, RunKernel, StepKernel, ordered
 from clearprop.engine.compiled.machine import compile_function
+from clearprop.engine.compiled.narrow_kernels import NarrowKernel
 from clearprop.engine.compiled.operations import as_symbol, convert, reduce_row
 from clearprop.engine.compiled.row_kernels import RowKernel
 from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
@@ -97,7 +98,12 @@ def reads_z(activation: Activation) -> bool:
 
 @remembered
 def loss_kernel(
-    loss: Loss, activation: Activation, dtype: np.dtype, indices: bool = False, activates: bool = False
+    loss: Loss,
+    activation: Activation,
+    dtype: np.dtype,
+    indices: bool = False,
+    activates: bool = False,
+    narrow: bool = False,
 ) -> int:
     """Address of loss(z, a, y, y_index, weights, delta, values, rows, units, stride).
 
@@ -105,6 +111,7 @@ def loss_kernel(
     `indices`, the targets are class indices (int64) in y_index, else the rows of y; the other one is not looked at.
     A row whose outputs are not finite has the loss NaN, also where the loss is computed from z alone. With `activates`
     it computes a = f(z) itself and does not look at the array: what both need, such as exp(z), is computed once.
+    A `narrow` one takes only layers that `is_narrow` says are.
     """
     if PLAIN:
         return register(_plain_loss(loss, activation, indices, activates))
@@ -122,7 +129,8 @@ def loss_kernel(
         value = convert(as_symbol(weights * value, graph), graph.kind)
         outputs = [_stored(graph, "delta", weights[:, None] * delta), Output("values", value, add=True)]
     pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
-    return compile_function(RowKernel(graph, pointers, outputs, apart=True).text())
+    kind = NarrowKernel if narrow else RowKernel
+    return compile_function(kind(graph, pointers, outputs, apart=True).text())
 
 
 @remembered

@@ -217,22 +217,40 @@ class Emitter:
         choice = self.emit(f"or {truth} {better}, {undefined}")
         return self.emit(f"select {truth} {choice}, {vector} {x}, {vector} {y}")
 
+    def exchange(self, x: str, y: str, step: int) -> tuple[str, str]:
+        """Two vectors of which the lanes of y whose number has no bit `step` change places with those of x that have.
+
+        So x keeps its lanes without that bit and y its lanes with it, and each goes where its number says.
+        """
+        vector = self.type(self.kind)
+        lower = [lane if not lane & step else self.lanes + lane - step for lane in range(self.lanes)]
+        upper = [lane + step if not lane & step else self.lanes + lane for lane in range(self.lanes)]
+        first, second = (
+            self.emit(f"shufflevector {vector} {x}, {vector} {y}, <{self.lanes} x i32> <{order}>")
+            for order in (", ".join(f"i32 {lane}" for lane in order) for order in (lower, upper))
+        )
+        return first, second
+
     def of_each(self, operation: str, rows: list[str]) -> str:
         """The sum, max or min of each vector, that of the vector r in lane r: halves are folded, two vectors in one."""
-        vector, step = self.type(self.kind), len(rows) // 2
+        step = len(rows) // 2
         while step:
-            lower = [lane if not lane & step else self.lanes + lane - step for lane in range(self.lanes)]
-            upper = [lane + step if not lane & step else self.lanes + lane for lane in range(self.lanes)]
-            orders = [", ".join(f"i32 {lane}" for lane in order) for order in (lower, upper)]
-            pairs, rows = zip(rows[:step], rows[step:], strict=True), []
-            for x, y in pairs:
-                halves = [
-                    self.emit(f"shufflevector {vector} {x}, {vector} {y}, <{self.lanes} x i32> <{order}>")
-                    for order in orders
-                ]
-                rows.append(self.combine(operation, *halves))
+            rows = [
+                self.combine(operation, *self.exchange(x, y, step))
+                for x, y in zip(rows[:step], rows[step:], strict=True)
+            ]
             step //= 2
         return rows[0]
+
+    def transposed(self, rows: list[str]) -> list[str]:
+        """As many vectors as there are lanes, with lane c of vector r in lane r of vector c."""
+        step = self.lanes // 2
+        while step:
+            for r in range(self.lanes):
+                if not r & step:
+                    rows[r], rows[r + step] = self.exchange(rows[r], rows[r + step], step)
+            step //= 2
+        return rows
 
     def across(self, operation: str, x: str) -> str:
         """The sum, max or min of the lanes, in every lane."""

@@ -13,6 +13,7 @@ from clearprop.activations import Elementwise, Identity
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
 from clearprop.engine.compiled.memory import Memory
+from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
@@ -159,7 +160,8 @@ class Plan:
             row[at.OUTPUT], row[at.ANSWER] = number, answer
             answer += len(y) * int(row[at.UNITS])
             activates = self._loss_activates(self.net[name])
-            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1, activates)
+            narrow = is_narrow(int(row[at.UNITS]), self.dtype.itemsize)
+            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1, activates, narrow)
             size = self.batch * int(row[at.STRIDE])
             if row[at.TARGETS]:
                 row[at.LOSS_DELTA] = self.work.take(size)
@@ -241,7 +243,8 @@ class Plan:
 
     def _scratch_size(self) -> int:
         rows = max(self.lanes.block, min(BLOCK, self.net.inputs)) if self.sparse else self.lanes.block
-        return max(rows * self.lanes.panel, int(self.layers[:, at.PADDED].max()))
+        turned = self.lanes.panel**2  # a gradient that is made transposed
+        return max(rows * self.lanes.panel, int(self.layers[:, at.PADDED].max())) + turned
 
     def _fill_in_zeros(self) -> None:
         for layer in self.net.layers:

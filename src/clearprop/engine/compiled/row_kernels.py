@@ -41,10 +41,7 @@ class RowKernel(Columns):
 
     def _groups(self) -> None:
         with self.counting("n", "%rows", self.lanes) as self.n:
-            left = self.emit(f"sub i64 %rows, {self.n}")
-            few = self.emit(f"icmp slt i64 {left}, {self.lanes}")
-            self.count_rows = self.emit(f"select i1 {few}, i64 {left}, i64 {self.lanes}")
-            self.rows_mask = self.first_lanes(left)
+            self._begin_group()
             at_hand = dict(self.names)
             for number in range(self.last + 1):
                 self._pass(number)
@@ -53,6 +50,13 @@ class RowKernel(Columns):
                     self._of_rows([output.value])
                     self._add(output)
             self.names = at_hand
+
+    def _begin_group(self) -> None:
+        """How many rows the group has, and which lanes are theirs."""
+        left = self.emit(f"sub i64 %rows, {self.n}")
+        few = self.emit(f"icmp slt i64 {left}, {self.lanes}")
+        self.count_rows = self.emit(f"select i1 {few}, i64 {left}, i64 {self.lanes}")
+        self.rows_mask = self.first_lanes(left)
 
     def _pass(self, number: int) -> None:
         """One pass over the columns of each row, and what it reduces them to."""

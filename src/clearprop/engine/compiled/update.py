@@ -25,6 +25,8 @@ from clearprop.engine.compiled.rows import total_weight
 
 #: How a dense gradient is made: as it is consumed at once, by rows of W or by its columns; or with its norms.
 BY_ROWS, BY_COLUMNS, DETAILED = 0, 1, 2
+#: A gradient is made transposed where that takes at most this share of the operations, with the padding of vectors.
+WORTH_TURNING = 0.75
 
 
 @inner
@@ -119,9 +121,10 @@ def refresh_transposed(table, work, c, row, rows, column, width):
 
 
 @inner
-def weight_gradient(m, source, layer, samples, row, rows, j, width, g):
+def weight_gradient(m, source, layer, samples, row, rows, j, width, g, thread):
     """A^T delta, the gradient of `rows` rows of one panel of W from column j on, into `work` from g on."""
     numbers = m.numbers
+    lanes, units = numbers[at.LANES], min(width, of_layer(m, layer, at.UNITS) - j)
     delta, delta_row = of_layer(m, layer, at.DELTA) + j, of_layer(m, layer, at.STRIDE)
     rows_of_a = of_layer(m, source, at.A_ROWS)
     if source == 0 and numbers[at.SPARSE]:
@@ -129,13 +132,33 @@ def weight_gradient(m, source, layer, samples, row, rows, j, width, g):
             numbers[at.TRANSPOSED_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
             samples, row, rows, m.work, delta, delta_row, width, m.work, g,
         )  # fmt: skip
+    elif source != 0 and units * (-(-rows // lanes) * lanes) < WORTH_TURNING * rows * width:
+        turned_gradient(m, source, layer, samples, row, rows, j, width, g, thread)
     else:
-        lanes = numbers[at.LANES]
         call_multiply_transposed(
             numbers[at.MULTIPLY_TRANSPOSED], m.X if source == 0 else m.work, 0, m.offsets, rows_of_a,
             samples, row, rows, m.work, delta, delta_row, width // lanes, lanes,
             m.weights, numbers[at.ZEROS], m.work, g,
         )  # fmt: skip
+
+
+@inner
+def turned_gradient(m, source, layer, samples, row, rows, j, width, g, thread):
+    """The same as (delta^T A)^T, so that vectors lie along the rows of W where the panel has few real columns."""
+    numbers = m.numbers
+    lanes, panel, units = numbers[at.LANES], numbers[at.PANEL], min(width, of_layer(m, layer, at.UNITS) - j)
+    spare = numbers[at.SCRATCH] + (thread + 1) * numbers[at.SCRATCH_SIZE] - panel * panel
+    for i in range(rows * width if units < width else 0):
+        m.work[g + i] = 0.0
+    for i in range(0, rows, panel):
+        piece = min(panel, rows - i)
+        vectors = -(-piece // lanes)
+        call_multiply_transposed(
+            numbers[at.MULTIPLY_TRANSPOSED], m.work, 0, m.offsets, of_layer(m, layer, at.DELTA_ROWS), samples, j, units,
+            m.work, of_layer(m, source, at.A) + row + i, of_layer(m, source, at.STRIDE), vectors, lanes,
+            m.weights, numbers[at.ZEROS], m.work, spare,
+        )  # fmt: skip
+        transpose_block(m.work, spare, units, vectors * lanes, piece, g + i * width, width)
 
 
 def dense_gradient(table, work, c, samples, thread, threads, how):
@@ -165,7 +188,7 @@ def dense_gradient(table, work, c, samples, thread, threads, how):
                 m.norms[norms + row + r] = 0.0
         for j in range(left, right, panel):
             width = min(panel, columns - j)
-            weight_gradient(m, source, layer, samples, row, rows, j, width, g)
+            weight_gradient(m, source, layer, samples, row, rows, j, width, g, thread)
             parameters = of_connection(m, c, at.W) + j * inputs + row * width
             if detailed:
                 if trained:
@@ -205,7 +228,7 @@ def wired_gradient(table, work, c, samples, thread, detailed, unused):
     full = of_connection(m, c, at.FULL)
     for j in range(0, columns, panel):
         width = min(panel, columns - j)
-        weight_gradient(m, source, layer, samples, 0, inputs, j, width, full + j * inputs)
+        weight_gradient(m, source, layer, samples, 0, inputs, j, width, full + j * inputs, thread)
     g, count = full + inputs * columns, of_connection(m, c, at.COUNT)
     for i in range(count):
         m.work[g + i] = 0.0
