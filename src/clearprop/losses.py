@@ -369,7 +369,7 @@ class CrossEntropy(Loss):
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._rows(y, z)
         half = z / 2 - row_max(z) / 2  # in halves, since two weighted sums may lie apart by twice the largest number
-        half_log_yhat = half - log(row_sum(exp(2 * half))) / 2
+        half_log_yhat = half - log(row_sum(exp(z - row_max(z)))) / 2  # where exp(-infinity) does no harm
         return -row_sum(where(y == 0, 0, 2 * y * half_log_yhat))[:, 0], yhat - y
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:

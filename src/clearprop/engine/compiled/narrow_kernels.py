@@ -6,6 +6,8 @@ is reduced along a row is then a chain of whole vectors, with nothing to fold at
 
 from __future__ import annotations
 
+import math
+
 from clearprop.engine.compiled.emission import LINE
 from clearprop.engine.compiled.lowering import NEUTRAL, ordered
 from clearprop.engine.compiled.row_kernels import RowKernel
@@ -34,6 +36,7 @@ class NarrowKernel(RowKernel):
         vector = self.type(self.kind)
         lines = [f"  %{counter} = alloca i64" for counter in ("n", "r", "j", "block")]
         lines += [f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))]
+        lines += [f"  %undefined{i} = alloca {self.type('i1')}" for i in range(len(self.reductions))]
         tables = [f"{name}.columns" for name in self.inputs] + [f"{name}.result" for name in self.results]
         for name in [*tables, *(["kept"] if self.kept else [])]:
             several = f"[{BLOCKS * self.lanes} x {vector}]"
@@ -98,6 +101,7 @@ class NarrowKernel(RowKernel):
         reduced = [(i, node) for i, node in enumerate(self.reductions) if self.stage[id(node)] == number + 1]
         for i, node in reduced:
             self.do(f"store {vector} {self.literal(NEUTRAL[node.extra], self.kind)}, ptr %running{i}")
+            self.do(f"store {self.type('i1')} zeroinitializer, ptr %undefined{i}")
         with self.counting("j", "%units", 1) as self.j:
             at_hand = dict(self.names)
             if self.kept and number > self.kept[0]:
@@ -115,7 +119,32 @@ class NarrowKernel(RowKernel):
                     self.do(f"store {vector} {value}, ptr {self._place(f'{output.pointer}.result', self.j)}")
             self.names = at_hand
         for i, node in reduced:
-            self.names[id(node)] = self.emit(f"load {vector}, ptr %running{i}")
+            running, truth = self.emit(f"load {vector}, ptr %running{i}"), self.type("i1")
+            if node.extra != "sum":
+                undefined = self.emit(f"load {truth}, ptr %undefined{i}")
+                nan = self.literal(math.nan, self.kind)
+                running = self.emit(f"select {truth} {undefined}, {vector} {nan}, {vector} {running}")
+            self.names[id(node)] = running
+
+    def _accumulate(self, number: int, mask: str) -> None:
+        """Add a column to sums; of the larger and smaller numbers, whether one was no number is found out apart.
+
+        So the chain from column to column is one comparison, for which the processor has an instruction.
+        """
+        vector, truth = self.type(self.kind), self.type("i1")
+        for i, node in enumerate(self.reductions):
+            if self.stage[id(node)] != number + 1:
+                continue
+            value, running = self.operand(node.args[0], ELEMENT), self.emit(f"load {vector}, ptr %running{i}")
+            if node.extra == "sum":
+                better = self.combine("sum", running, value)
+            else:
+                before = self.emit(f"load {truth}, ptr %undefined{i}")
+                undefined = self.emit(f"or {truth} {before}, {self.emit(f'fcmp uno {vector} {value}, {value}')}")
+                self.do(f"store {truth} {undefined}, ptr %undefined{i}")
+                wins = self.emit(f"fcmp {'ogt' if node.extra == 'max' else 'olt'} {vector} {value}, {running}")
+                better = self.emit(f"select {truth} {wins}, {vector} {value}, {vector} {running}")
+            self.do(f"store {vector} {better}, ptr %running{i}")
 
     def _element(self, node: Symbol, mask: str) -> None:
         if node.op == "input":

@@ -105,9 +105,10 @@ def rarely(condition: Symbol, name: str, x: Symbol, usual: Symbol) -> Symbol:
 def arithmetic(op: str, x: Any, y: Any) -> Symbol:
     """One of add, sub, mul (integers or floating-point numbers) and div.
 
-    An array is divided by a number of the step by multiplying with its reciprocal, which is computed once per step.
+    An array is divided by a number of the step or of each row by multiplying with its reciprocal, which is computed
+    once per step or row.
     """
-    if op == "div" and all(isinstance(side, Symbol) for side in (x, y)) and x.level == ELEMENT and y.level == STEP:
+    if op == "div" and all(isinstance(side, Symbol) for side in (x, y)) and x.level == ELEMENT != y.level:
         return arithmetic("mul", x, arithmetic("div", 1, y))
     (x, y), flat = common(x, y)
     if x.kind in FLOATS or op == "div":
