@@ -6,6 +6,7 @@ the frozen biases. So what gradient descent changes, and what a penalty shrinks,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +33,7 @@ class Block:
     @property
     def stop(self) -> int:
         """The place after its last entry."""
-        return self.start + int(np.prod(self.shape))
+        return self.start + math.prod(self.shape)
 
     @property
     def label(self) -> str:
@@ -83,7 +84,7 @@ def layout(net: Network) -> Layout:
     blocks, sizes = [], [0, 0, 0, 0]
     for group, name, source, shape, trainable in sorted(wanted, key=lambda entry: entry[0]):  # a stable sort
         blocks.append(Block(name, source, sum(sizes), shape, trainable))
-        sizes[group] += int(np.prod(shape))
+        sizes[group] += math.prod(shape)
     return Layout(tuple(blocks), sum(sizes), sizes[0] + sizes[1], sizes[0])
 
 

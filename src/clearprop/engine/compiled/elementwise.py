@@ -49,9 +49,15 @@ def _is_fixed(x: Any) -> bool:
         return all(map(_is_fixed, x))
     if x is None or isinstance(x, (int, float, str, np.dtype)):
         return True
-    kind = type(x)
-    own = is_dataclass(kind) and kind.__module__.startswith("clearprop.")
-    return own and kind.__hash__ is not None and all(_is_fixed(getattr(x, field.name)) for field in fields(kind))
+    names = _own_fields(type(x))
+    return names is not None and all(_is_fixed(getattr(x, name)) for name in names)
+
+
+@lru_cache(maxsize=256)
+def _own_fields(kind: type) -> tuple[str, ...] | None:
+    """The fields of a definition of the library's own, which never change; None for any other class."""
+    own = is_dataclass(kind) and kind.__module__.startswith("clearprop.") and kind.__hash__ is not None
+    return tuple(field.name for field in fields(kind)) if own else None
 
 
 def remembered(make: Callable[..., Any]) -> Any:

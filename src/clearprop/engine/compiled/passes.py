@@ -15,7 +15,7 @@ from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.helpers import call_helper
 from clearprop.engine.compiled.memory import Memory, address_of, table_of
 from clearprop.engine.compiled.pace import Pace
-from clearprop.engine.compiled.plan import Plan
+from clearprop.engine.compiled.plan import plan_of
 from clearprop.engine.compiled.step import run_epoch
 from clearprop.engine.compiled.transfer import read_parameters
 from clearprop.engine.cores import get_threads
@@ -47,14 +47,14 @@ class Passes:
         most = 1 if config.DISABLE_JIT else threads or get_threads()
         self.pace = Pace(most, 6 * batch * params.flat.size, purpose, fixed=threads is not None)
         self.threads = self.pace.most
-        self.plan = Plan(
+        self.plan = plan_of(
             params.net,
             params.dtype,
             batch,
             self.threads,
             purpose,
-            objective.losses,
-            dict(objective.targets),
+            tuple(objective.losses.items()),
+            tuple((name, y.shape) for name, y in objective.targets.items()),
             issparse(objective.X),
         )
         outputs = [objective.targets[name] for name in params.net.outputs or ()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.sparse import csr_array, issparse
 
 from clearprop.activations import Elementwise, Identity
 from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
+from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
 from clearprop.engine.compiled.memory import Memory
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
@@ -54,7 +55,10 @@ class Copy:
 
 @dataclass
 class Plan:
-    """Where everything lies, for batches of up to `batch` rows; `losses` unless only prediction is planned."""
+    """Where everything lies, for batches of up to `batch` rows.
+
+    `losses` and the `shapes` of the targets by output layer, unless only prediction is planned.
+    """
 
     net: Network
     dtype: np.dtype
@@ -62,7 +66,7 @@ class Plan:
     threads: int
     purpose: int = at.PREDICT
     losses: Mapping[str, Loss] | None = None
-    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     sparse: bool = False
 
     def __post_init__(self) -> None:
@@ -156,22 +160,22 @@ class Plan:
         """Kernels of the losses, and where the targets are."""
         self.index_rows = y_start = index_start = answer = 0
         for number, name in enumerate(self.losses or ()):
-            row, y = self.layers[self.index[name]], self.targets[name]
+            row, (samples, *width) = self.layers[self.index[name]], self.shapes[name]
             row[at.OUTPUT], row[at.ANSWER] = number, answer
-            answer += len(y) * int(row[at.UNITS])
+            answer += samples * int(row[at.UNITS])
             activates = self._loss_activates(self.net[name])
             narrow = is_narrow(int(row[at.UNITS]), self.dtype.itemsize)
-            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, y.ndim == 1, activates, narrow)
+            row[at.LOSS] = loss_kernel(self.losses[name], self.net[name].f, self.dtype, not width, activates, narrow)
             size = self.batch * int(row[at.STRIDE])
             if row[at.TARGETS]:
                 row[at.LOSS_DELTA] = self.work.take(size)
-            if y.ndim == 1:
+            if not width:
                 row[at.Y_WIDTH], row[at.Y_START], row[at.Y] = 0, index_start, self.index_rows
-                index_start += len(y)
+                index_start += samples
                 self.index_rows += self.batch
             else:
-                row[at.Y_WIDTH], row[at.Y_START], row[at.Y] = y.shape[1], y_start, self.work.take(size)
-                y_start += y.size
+                row[at.Y_WIDTH], row[at.Y_START], row[at.Y] = width[0], y_start, self.work.take(size)
+                y_start += samples * width[0]
 
     def _plan_parameters(self) -> None:
         """Places of W, its transposed copy and b: what is trained comes first, as the slots need only that part."""
@@ -260,7 +264,8 @@ class Plan:
         width = self.lanes.panel
         return np.concatenate([padded[:, j : j + width].ravel() for j in range(0, padded.shape[1], width)])
 
-    def numbers(self) -> np.ndarray:
+    @cached_property
+    def _numbers(self) -> np.ndarray:
         """The run's whole numbers that follow from the network alone."""
         numbers = np.zeros(at.NUMBERS, np.int64)
         numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK] = self.lanes.lanes, self.lanes.panel, self.lanes.block
@@ -274,16 +279,26 @@ class Plan:
             numbers[column] = address
         return numbers
 
-    def memory(self, X: np.ndarray | csr_array, slots: int = 0, stored: bool = False, **given: Any) -> Memory:
-        """Memory of this plan; `given` replaces fields."""
-        nothing, no_numbers = np.zeros(1, self.dtype), np.zeros(1, np.int64)
-        numbers = self.numbers()
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        """Where the rows of each buffer start; those of X change with each batch."""
         offsets = np.zeros(max(1, self.offsets.size), np.int64)
         for start, place, stride in self.offset_values:
             offsets[start : start + self.batch] = place + stride * np.arange(self.batch)
+        return offsets
+
+    @cached_property
+    def _patterns(self) -> np.ndarray:
+        """The numbers of shared weights of every wired connection."""
         patterns = np.zeros(max(1, self.patterns.size), np.int64)
         for start, pattern in self.wirings.items():
             patterns[start : start + pattern.size] = pattern
+        return patterns
+
+    def memory(self, X: np.ndarray | csr_array, slots: int = 0, stored: bool = False, **given: Any) -> Memory:
+        """Memory of this plan; `given` replaces fields."""
+        nothing, no_numbers = np.zeros(1, self.dtype), np.zeros(1, np.int64)
+        numbers = self._numbers.copy()
         trained = [
             aligned(max(1, self.trained if wanted else 1), self.dtype) for wanted in (slots > 0, slots > 1, stored)
         ]
@@ -296,14 +311,14 @@ class Plan:
             "y": nothing,
             "indices": no_numbers,
             "sample_weight": nothing,
-            "offsets": offsets,
+            "offsets": self._offsets.copy(),
             "weights": aligned(self.weights.size, self.dtype),
             "slot0": trained[0],
             "slot1": trained[1],
             "gradients": trained[2],
             "work": aligned(self.work.size, self.dtype),
             "batch_indices": np.zeros(max(1, self.index_rows), np.int64),
-            "patterns": patterns,
+            "patterns": self._patterns,
             "values": np.zeros(self.batch, np.float64),
             "norms": np.zeros(max(1, self.norms.size), np.float64),
             "scalars": np.zeros(self.threads * at.SCALAR_SETS * at.SCALARS, np.float64),
@@ -341,11 +356,28 @@ class Plan:
         return np.array(rows, np.int64).reshape(-1, 5)
 
 
+@remembered
+def plan_of(
+    net: Network,
+    dtype: np.dtype,
+    batch: int,
+    threads: int,
+    purpose: int,
+    losses: tuple[tuple[str, Loss], ...],
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    sparse: bool,
+) -> Plan:
+    """The plan of such a run, the same one each time: nothing that uses it may change it."""
+    plan = Plan(net, dtype, batch, threads, purpose, dict(losses), dict(shapes), sparse)
+    plan.layers.flags.writeable = plan.connections.flags.writeable = False
+    return plan
+
+
 def aligned(size: int, dtype: np.dtype) -> np.ndarray:
     """Zeros that start at a cache line."""
     spare = LINE // dtype.itemsize
     array = np.zeros(size + spare, dtype)
-    skip = (-array.ctypes.data % LINE) // dtype.itemsize
+    skip = (-at.address_of(array) % LINE) // dtype.itemsize
     return array[skip : skip + size]
 
 
