@@ -41,8 +41,6 @@ from clearprop.diagnosis import Diagnosis, Finding, diagnose
 from clearprop.engine.cores import get_threads, set_threads
 from clearprop.engine.warmup import CompiledCode, warmup
 from clearprop.errors import ClearpropError, TrainingDiverged
-from clearprop.estimators import MLPClassifier, MLPRegressor
-from clearprop.evaluation import Evaluation
 from clearprop.gradient_check import GradientCheck, check_gradients
 from clearprop.initializers import (
     INITIALIZERS,
@@ -68,7 +66,6 @@ from clearprop.losses import (
     SquaredError,
     Tweedie,
 )
-from clearprop.model import Model, fit
 from clearprop.network import Layer, Network
 from clearprop.optimizers import (
     LBFGS,
@@ -101,7 +98,6 @@ from clearprop.schedules import (
     WarmUp,
 )
 from clearprop.solution import WorkedSolution, worked_solution
-from clearprop.tables import TableEncoding
 from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
 from clearprop.training.checkpoint import Checkpoint
@@ -112,19 +108,42 @@ from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
 
 if typing.TYPE_CHECKING:
     from clearprop.engine.compiled.predictor import Predictor
+    from clearprop.estimators import MLPClassifier, MLPRegressor
+    from clearprop.evaluation import Evaluation
+    from clearprop.model import Model, fit
+    from clearprop.tables import TableEncoding
 
 __version__ = "0.1.0"
 
+#: Names that are loaded when they are asked for, and the module of each: they need Numba, scikit-learn or Polars, which
+#: take longer to load than all the rest.
+_LATER = {
+    "Evaluation": "evaluation",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+    "Model": "model",
+    "Predictor": "engine.compiled.predictor",
+    "TableEncoding": "tables",
+    "fit": "model",
+}
+#: Modules that are there as attributes in the same way.
+_MODULES = ("datasets", "estimators", "evaluation", "files", "model", "tables", "views")
+
 
 def __getattr__(name: str) -> typing.Any:
-    """What needs Numba, and the pictures, are loaded when they are asked for."""
-    if name == "Predictor":
-        from clearprop.engine.compiled.predictor import Predictor
+    """A name that is loaded when it is asked for."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
 
-        return Predictor
-    if name == "views":
-        return importlib.import_module("clearprop.views")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """All names, loaded or not."""
+    return sorted({*globals(), *_LATER, *_MODULES})
 
 
 __all__ = [

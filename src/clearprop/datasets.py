@@ -6,7 +6,6 @@ from typing import Any
 
 import narwhals as nw
 import polars as pl
-from sklearn.datasets import load_digits
 
 
 def digits() -> nw.DataFrame[Any]:
@@ -17,6 +16,8 @@ def digits() -> nw.DataFrame[Any]:
     >>> digits().shape
     (1797, 65)
     """
+    from sklearn.datasets import load_digits  # takes a moment to load
+
     images, labels = load_digits(return_X_y=True)
     pixels = {f"pixel {i // 8} {i % 8}": images[:, i].astype(int) for i in range(64)}
     return nw.from_native(pl.DataFrame(pixels | {"digit": labels}), eager_only=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import sklearn.metrics
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,8 @@ def evaluate_classes(
     no            1     0  100.0%
     yes           1     1   50.0%
     """
+    import sklearn.metrics  # takes a moment to load
+
     k = len(labels)
     guess = probabilities.argmax(axis=1)
     confusion = sklearn.metrics.confusion_matrix(y, guess, labels=np.arange(k))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_dtype, check_integer, check_number, check_seed, check_texts
@@ -322,6 +321,8 @@ def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None =
             f"holdout: a share of {holdout:g} of {rows} rows leaves no row on one side. "
             "Use more rows, or holdout=0 to train on all of them."
         )
+    from sklearn.model_selection import train_test_split  # takes a moment to load
+
     if labels is not None:
         counts = np.bincount(labels)
         if counts[counts > 0].min() < 2 or min(apart, rows - apart) < np.count_nonzero(counts):

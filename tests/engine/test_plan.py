@@ -75,8 +75,8 @@ def test_running_leaves_the_plan_as_it_is():
     before = content(p)
     costs = []
     for _ in range(2):
-        history = cp.train(net, net.initialize(seed=0), X, Y, loss="squared_error", optimizer=cp.Adam(0.1), batch_size=6,
-                           epochs=3, engine="compiled")  # fmt: skip
+        start, options = net.initialize(seed=0), {"batch_size": 6, "epochs": 3, "engine": "compiled"}
+        history = cp.train(net, start, X, Y, loss="squared_error", optimizer=cp.Adam(0.1), **options)
         costs.append(list(history["cost"]))
     assert costs[0] == costs[1]
     assert content(p) == before
