@@ -30,28 +30,27 @@ def check_number(
     >>> check_number(0.1, "rate", above=0)
     0.1
     """
+    number = math.nan
+    if isinstance(value, (numbers.Real, np.number)) and not isinstance(value, (bool, np.bool_)):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+    if (
+        math.isfinite(number)
+        and (above is None or number > above)
+        and (least is None or number >= least)
+        and (below is None or number < below)
+        and (most is None or number <= most)
+    ):
+        return number
     limits = [
         f"{word} {limit:g}"
         for word, limit in (("above", above), ("at least", least), ("below", below), ("at most", most))
         if limit is not None
     ]
     expected = "a finite number" + (" " + " and ".join(limits) if limits else "")
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
-        raise ArgumentError(f"{name}: expected {expected}, got {value!r}.")
-    try:
-        number = float(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        number = math.inf
-    inside = (
-        math.isfinite(number)
-        and (above is None or number > above)
-        and (least is None or number >= least)
-        and (below is None or number < below)
-        and (most is None or number <= most)
-    )
-    if not inside:
-        raise ArgumentError(f"{name}: expected {expected}, got {value!r}.")
-    return number
+    raise ArgumentError(f"{name}: expected {expected}, got {value!r}.")
 
 
 #: No count is above what 64 bits hold.

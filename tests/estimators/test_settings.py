@@ -10,10 +10,11 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
 import clearprop as cp
-from clearprop.estimators import base, settings
+from clearprop.estimators import base, classifier, settings
 
 KINDS = [cp.MLPClassifier, cp.MLPRegressor]
 X = np.random.default_rng(0).normal(size=(12, 3))
@@ -100,6 +101,42 @@ def test_data_that_is_taken_unseen_is_what_scikit_learn_gives_back(case):
         assert seen[1] is target
 
 
+NUMBERS, WORDS = np.array([0, 1, 2]), np.array(["a", "b"])
+#: Classes given and known, and whether they are seen to be the same without scikit-learn.
+CLASSES: dict[str, tuple[Any, Any, bool]] = {
+    "list": ([2, 0, 1, 1], NUMBERS, True),
+    "tuple": ((0, 1, 2), NUMBERS, True),
+    "array": (NUMBERS[::-1], NUMBERS, True),
+    "text": (["b", "a"], WORDS, True),
+    "one more": ([0, 1, 2, 3], NUMBERS, False),
+    "one less": ([0, 1], NUMBERS, False),
+    "none known": ([0, 1], None, False),
+    "none given": (None, NUMBERS, False),
+    "numbers as text": (["0", "1", "2"], NUMBERS, False),
+    "mixed": ([0, "1", 2], np.array(["0", "1", "2"]), False),
+    "fractions": ([0.0, 1.0, 2.0], NUMBERS, False),
+    "two dimensions": (np.array([[0, 1, 2]]), NUMBERS, False),
+    "no classes": ([], NUMBERS, False),
+}
+
+
+@pytest.mark.parametrize("case", CLASSES)
+def test_classes_that_are_known_unseen_are_known_to_scikit_learn(case):
+    given, known, same = CLASSES[case]
+    assert classifier._are_same(given, known) == same
+    if same:
+        np.testing.assert_array_equal(unique_labels(given), known)
+
+
+def test_partial_fit_refuses_other_classes_after_the_first_call():
+    model = cp.MLPClassifier(hidden_layer_sizes=(3,)).partial_fit(X, Y, classes=[0, 1])
+    model.partial_fit(X, Y, classes=[1, 0])
+    with pytest.raises(ValueError, match="is not the same as on last call to partial_fit"):
+        model.partial_fit(X, Y, classes=[0, 1, 2])
+
+
 def test_no_case_is_lost():
     assert len(DATA) == 20
     assert sum(plain for *_, plain in DATA.values()) == 7
+    assert len(CLASSES) == 13
+    assert sum(same for *_, same in CLASSES.values()) == 4

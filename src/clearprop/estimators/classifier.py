@@ -128,7 +128,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """One epoch more on X (n, i) and y; the first call needs all `classes` there will be."""
-        if not self.soft_targets and _check_partial_fit_first_call(self, classes):
+        known = self.soft_targets or _are_same(classes, getattr(self, "classes_", None))
+        if not known and _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._partial_fit(X, y, sample_weight)
@@ -308,3 +309,13 @@ def _fit_labels(y: np.ndarray) -> LabelBinarizer:
     found.classes_, found.sparse_input_ = np.unique(y), False
     found.y_type_ = "multiclass" if len(found.classes_) > 2 else "binary"
     return found
+
+
+def _are_same(classes: Any, known: np.ndarray | None) -> bool:
+    """Whether whole numbers or text are the classes that are known; where not for certain, scikit-learn looks."""
+    if type(classes) in (list, tuple) and len(set(map(type, classes))) == 1:
+        classes = np.asarray(classes)
+    if known is None or type(classes) is not np.ndarray or classes.ndim != 1:
+        return False
+    alike = classes.dtype.kind in "biuU" and classes.dtype.kind == known.dtype.kind
+    return alike and np.array_equal(np.unique(classes), known)

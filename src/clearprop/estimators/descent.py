@@ -98,6 +98,7 @@ class Rows:
     def __post_init__(self) -> None:
         self.chosen = self.rows.astype(np.int64)
         self.edges = np.append(np.arange(0, len(self.rows), self.batch_size), len(self.rows))
+        self.edges.flags.writeable = False  # the compiled engine then looks at them once
 
     def orders(self, epochs: int) -> np.ndarray:
         """The rows in the order of each of the next epochs, (epochs, n).
@@ -130,7 +131,7 @@ class Descent:
     ) -> None:
         self.estimator, self.params, self.state, self.rows, self.watch = estimator, params, state, rows, watch
         self.engine: Any = make_engine(estimator.engine, training, params, rows.batch_size)
-        sizes = {name: slot.shape for name, slot in self.engine.slots.items()}
+        sizes = dict.fromkeys(training.optimizer.slots, params.trainable.shape)
         if {name: slot.shape for name, slot in state.slots.items()} == sizes:  # the same rule of descent as before
             self.engine.slots, self.engine.steps = state.slots, state.steps
         if watch.held_out is not None:

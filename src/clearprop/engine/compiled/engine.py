@@ -156,8 +156,10 @@ class CompiledEngine:
         Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
         """
         epochs, rows = orders.shape
-        starts = np.arange(epochs)[:, None] * rows
-        every = np.append((edges[:-1] + starts).ravel(), orders.size)
+        every = edges
+        if epochs > 1:
+            starts = np.arange(epochs)[:, None] * rows
+            every = np.append((edges[:-1] + starts).ravel(), orders.size)
         self._run(first, epochs, orders.ravel(), every, rates, pause)
         return _by_rows(self.passes.costs.reshape(epochs, -1), np.diff(edges))
 
