@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
+import pytest
+
+from clearprop.engine.compiled import cache as compilation
 from clearprop.engine.compiled import machine
 
 
@@ -31,6 +36,44 @@ def test_threads_that_begin_at_once_share_one_machine(monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         found = {id(future.result()) for future in [pool.submit(ask) for _ in range(4)]}
     assert len(made) == len(found) == 1
+
+
+def test_of_too_many_kernels_those_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "FILES", 4)
+    monkeypatch.setattr(machine, "folder", lambda: tmp_path)
+    text = returning(0)
+    for age in range(1, 5):
+        path = tmp_path / f"{age}.o"
+        path.write_bytes(b"old")
+        os.utime(path, (time.time() - age * machine.DAY,) * 2)
+    (tmp_path / "other.txt").touch()
+    machine.Machine().address(text)
+    kept = {path.name for path in tmp_path.glob("*.o")}
+    assert len(kept) == 3
+    assert {"1.o", "2.o"} < kept
+    assert (tmp_path / "other.txt").exists()
+    (mine,) = kept - {"1.o", "2.o"}
+    os.utime(tmp_path / mine, (0, 0))
+    machine.Machine().address(text)  # read from disk: used again
+    assert time.time() - (tmp_path / mine).stat().st_mtime < machine.DAY
+
+
+def test_engines_of_earlier_versions_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "folder", lambda: tmp_path)
+    for age in range(12):
+        path = tmp_path / f"engine-{age}"
+        path.mkdir()
+        (path / "code.nbi").touch()
+        os.utime(path, (time.time() - (age + 1) * machine.DAY,) * 2)
+    place = compilation.place.__wrapped__()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {place.name, *(f"engine-{age}" for age in range(compilation.ENGINES - 1))}
+    assert compilation.place.__wrapped__() == place
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def returning(number: int) -> str:
+    return f"define double @kernel() {{\n  ret double {number}.0\n}}\n"
 
 
 ENSEMBLE = """

@@ -22,7 +22,10 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 
-from clearprop.engine.compiled.machine import folder
+from clearprop.engine.compiled.machine import folder, keep_latest, note_use
+
+#: Most versions of the engine whose machine code is kept; of more, those that were used last.
+ENGINES = 8
 
 _PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -40,11 +43,15 @@ def fingerprint() -> str:
 def place() -> Path | None:
     """The folder of the engine's machine code; None, with a warning, where there is none and none can be made."""
     path = folder() / f"engine-{fingerprint()}"
+    known = path.is_dir()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         _warn(str(reason))
         return None
+    note_use(path)
+    if not known:
+        keep_latest(path.parent.glob("engine-*"), ENGINES)
     return path
 
 

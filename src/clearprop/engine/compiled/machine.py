@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import threading
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -16,8 +19,10 @@ from numba.core import config
 
 from clearprop.engine.compiled.emission import KERNEL
 
-#: Most files that are kept on disk; what comes after is compiled in each process.
+#: Most kernels that are kept on disk; of more, those that were used last.
 FILES = 2000
+#: Seconds after which it counts that a file is used again.
+DAY = 86_400.0
 
 
 class Machine:
@@ -72,6 +77,7 @@ def _read(path: Path) -> bytes | None:
         kept = path.read_bytes()
     except OSError:
         return None
+    note_use(path)
     digest, code = kept[:32], kept[32:]
     return code if hashlib.sha256(code).digest() == digest else None
 
@@ -83,15 +89,41 @@ def _write(path: Path, code: bytes) -> None:
     """
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if len(os.listdir(path.parent)) < FILES:
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-                try:
-                    file.write(hashlib.sha256(code).digest() + code)
-                    file.close()
-                    os.replace(file.name, path)
-                except OSError:
-                    os.unlink(file.name)
-                    raise
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            try:
+                file.write(hashlib.sha256(code).digest() + code)
+                file.close()
+                os.replace(file.name, path)
+            except OSError:
+                os.unlink(file.name)
+                raise
+        kernels = list(path.parent.glob("*.o"))
+        if len(kernels) > FILES:
+            keep_latest(kernels, FILES * 3 // 4)
+
+
+def note_use(path: Path) -> None:
+    """Mark a file or folder as used today; where that is not allowed, nothing is removed either."""
+    with suppress(OSError):
+        if time.time() - path.stat().st_mtime > DAY:
+            os.utime(path)
+
+
+def keep_latest(paths: Iterable[Path], most: int) -> None:
+    """Remove files and folders but for the `most` that were used last.
+
+    A process that is about to read one compiles it anew; one that another process removes first is gone as well.
+    """
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            found.append((path.stat().st_mtime, path))
+    for _, path in sorted(found, reverse=True)[most:]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 #: Held while the machine is made: of two made at once, one would go, and the code that it owns with it.
