@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from abc import ABC
@@ -374,7 +375,7 @@ def _is_plain_target(y: Any, rows: int) -> bool:
 def _is_finite(numbers: np.ndarray) -> bool:
     """Whether all are finite, for certain: the sum of finite numbers may be infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(numbers.sum()))
+        return math.isfinite(np.add.reduce(numbers, axis=None))
 
 
 def _by_rows(X: Any) -> Any:
