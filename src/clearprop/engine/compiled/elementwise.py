@@ -60,9 +60,9 @@ def _own_fields(kind: type) -> tuple[str, ...] | None:
     return tuple(field.name for field in fields(kind)) if own else None
 
 
-def remembered(make: Callable[..., Any]) -> Any:
+def remembered(make: Callable[..., Any], most: int = 1024) -> Any:
     """Make the kernels of a definition once, unless it is someone's own, which may have changed since."""
-    kept = lru_cache(maxsize=1024, typed=True)(make)
+    kept = lru_cache(maxsize=most, typed=True)(make)
 
     @wraps(make)
     def call(*given: Any, **named: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from clearprop.parameters import Block, layout
 
 #: Memory is given out in whole cache lines.
 LINE = 64
+#: Most plans that are remembered.
+PLANS = 64
 #: How much more than an even share of the columns a thread may get, before they are not shared out.
 UNEVEN = 1.2
 
@@ -356,7 +358,7 @@ class Plan:
         return np.array(rows, np.int64).reshape(-1, 5)
 
 
-@remembered
+@partial(remembered, most=PLANS)
 def plan_of(
     net: Network,
     dtype: np.dtype,
