@@ -2,10 +2,11 @@
 
     python benchmarks/estimators.py [--data FOLDER] [--cases iris,digits] [--repeats 5] [--one-core] [--out FILE]
 
-Each case fits both libraries with the same parameters, `repeats` times in turn, and prints the medians and the ratio
-scikit-learn / clearprop (above 1: clearprop is faster). FOLDER holds adult_train.csv and mnist.npz; cases whose file is
-missing are named and left out. With --one-core both use one thread, and the time is that of the processor, which other
-work on the machine hardly changes. The JSON has every single time, the machine and the versions.
+Each case fits both libraries with the same parameters, `repeats` times in turn, each time after a rest and an untimed
+fit, and prints the medians and the ratio scikit-learn / clearprop (above 1: clearprop is faster). FOLDER holds
+adult_train.csv and mnist.npz; cases whose file is missing are named and left out. With --one-core both use one thread,
+and the time is that of the processor, which other work on the machine hardly changes. With --cold there is no untimed
+fit, so each finds the caches full of what ran before. The JSON has every single time, the machine and the versions.
 """
 
 from __future__ import annotations
@@ -105,15 +106,30 @@ ENDLESS = {"random_state": 0, "tol": 0.0, "n_iter_no_change": 10_000}
 REST = 0.15
 #: What is measured: seconds that pass, or seconds of the processor.
 clock = time.perf_counter
+#: Whether a call is timed without one before it.
+cold = False
+
+
+def rest() -> None:
+    """Wait, but not asleep, as a core that slept begins slowly."""
+    end = time.perf_counter() + REST
+    while time.perf_counter() < end:
+        pass
 
 
 def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call of both, taken alternately after one call of each to warm up."""
+    """Seconds of each call of both, taken alternately.
+
+    Each comes after a rest and (unless `cold`) an untimed call of the same library, so that neither finds the cores
+    busy with the other's threads, nor the caches full of its code.
+    """
     first(), second()
     times: dict[str, list[float]] = {"clearprop": [], "scikit-learn": []}
     for _ in range(repeats):
         for name, call in (("clearprop", first), ("scikit-learn", second)):
-            time.sleep(REST)
+            rest()
+            if not cold:
+                call()
             start = clock()
             call()
             times[name].append(clock() - start)
@@ -155,7 +171,7 @@ def partial_fits(repeats: int) -> dict[str, Any]:
 def ensemble(threads: int | None, repeats: int) -> dict[str, Any]:
     """Eight networks at once against eight fits of clearprop in a row, of so many threads each (None: all cores)."""
     X, y = digits(Path())
-    settings = {**ENDLESS, "max_iter": 10}
+    settings = {**ENDLESS, "max_iter": 30}
 
     def in_a_row() -> None:
         cp.set_threads(threads)
@@ -184,15 +200,17 @@ def report(result: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    global clock
+    global clock, cold
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--cases", default=",".join([*CASES, *OTHERS]))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--one-core", action="store_true")
+    parser.add_argument("--cold", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
+    cold = given.cold
     if given.one_core:
         clock = time.process_time
         cp.set_threads(1)
@@ -210,7 +228,7 @@ def main() -> None:
     if given.out:
         versions = {m.__name__: m.__version__ for m in (cp, sklearn, np, scipy)}
         machine = {"processor": _processor(), "cores": available_threads(), "python": platform.python_version()}
-        measured = {"date": time.strftime("%Y-%m-%d"), "clock": clock.__name__, "load": os.getloadavg()}
+        measured = {"date": time.strftime("%Y-%m-%d"), "clock": clock.__name__, "cold": cold, "load": os.getloadavg()}
         found = {"measured": measured, "machine": machine, "versions": versions, "results": results}
         given.out.write_text(json.dumps(found, default=lambda x: round(x, 6)) + "\n")
 

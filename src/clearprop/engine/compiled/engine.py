@@ -44,6 +44,7 @@ class CompiledEngine:
         if any(first.values()):  # they are zeros until set
             self.slots = {name: np.full_like(params.trainable, value) for name, value in first.items()}
         self._done, self._running = Done(sums=np.zeros_like(self.memory.results)), False
+        self._several: _Several | None = None
         self._masked = [place for place, layer in enumerate(params.net.layers) if layer.dropout]
 
     def evaluation(self, objective: Objective) -> CompiledEvaluation:
@@ -155,13 +156,11 @@ class CompiledEngine:
 
         Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
         """
-        epochs, rows = orders.shape
-        every = edges
-        if epochs > 1:
-            starts = np.arange(epochs)[:, None] * rows
-            every = np.append((edges[:-1] + starts).ravel(), orders.size)
-        self._run(first, epochs, orders.ravel(), every, rates, pause)
-        return _by_rows(self.passes.costs.reshape(epochs, -1), np.diff(edges))
+        if self._several is None or not self._several.are_of(orders, edges):
+            self._several = _Several(orders, edges)
+        several, epochs = self._several, len(orders)
+        self._run(first, epochs, orders.ravel(), several.edges, rates, pause)
+        return (self.passes.costs.reshape(epochs, -1) * several.shares).sum(axis=1)
 
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""
@@ -220,7 +219,7 @@ class CompiledEngine:
     def _result(self, r: list[float], rows: np.ndarray) -> EpochResult:
         mean = self.training.objective.reduction == "mean"
         cost = r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST]
-        penalty, by_rows = r[at.PENALTY] / len(rows), float(_by_rows(self.passes.costs, rows))
+        penalty, by_rows = r[at.PENALTY] / len(rows), float((self.passes.costs * _shares(rows)).sum())
         failed = int(r[at.FAILED]) - 1 if r[at.FAILED] else None
         if not self.training.norms:
             return EpochResult(cost, penalty, nan, {}, {}, by_rows, failed)
@@ -231,6 +230,22 @@ class CompiledEngine:
         return EpochResult(cost, penalty, sqrt(r[at.GRADIENT]), delta, gradient, by_rows)
 
 
-def _by_rows(costs: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The cost of each epoch from those of its steps (epochs, steps), weighed by their rows, however many epochs."""
-    return (costs * (rows / rows.sum())).sum(axis=-1)
+def _shares(rows: np.ndarray) -> np.ndarray:
+    """The part of an epoch that each of its batches is, by rows."""
+    return rows / rows.sum()
+
+
+class _Several:
+    """The batches of some epochs as those of one: where each begins in all orders, and what part of its epoch it is."""
+
+    def __init__(self, orders: np.ndarray, edges: np.ndarray) -> None:
+        self.shape, self.of_one, self.edges = orders.shape, edges, edges
+        if len(orders) > 1:
+            starts = np.arange(len(orders))[:, None] * orders.shape[1]
+            self.edges = np.append((edges[:-1] + starts).ravel(), orders.size)
+            self.edges.setflags(write=False)  # they are looked at once
+        self.shares = _shares(np.diff(edges))
+
+    def are_of(self, orders: np.ndarray, edges: np.ndarray) -> bool:
+        """Whether they are what they would be for orders and edges of this kind."""
+        return orders.shape == self.shape and edges is self.of_one and not edges.flags.writeable

@@ -75,9 +75,11 @@ class Passes:
         self._table = table_of(self.memory)
         self._sync = np.zeros(meeting.SYNC, np.int64)
         self._edges: np.ndarray | None = None
+        #: Results of the steps of a pass, kept for the next one; and the arrays whose addresses are in the table.
+        self.costs, self._placed = np.zeros(0), (None,) * len(_PLACES)
         #: Steps of the present pass that are finished; whether it has taken the parameters over; and the seconds that a
-        #: step takes, at first a cautious guess.
-        self.finished, self.loaded, self.seconds = 0, False, 2e-5 + 6e-9 * batch * params.flat.size
+        #: step takes.
+        self.finished, self.loaded, self.seconds = 0, False, self.pace.guess()
 
     def run(
         self,
@@ -100,7 +102,10 @@ class Passes:
         m, steps = self.memory, len(edges) - 1
         if first == 0:
             m.results.fill(0)
-        self.costs = np.zeros(steps)
+        if len(self.costs) == steps:
+            self.costs.fill(0)
+        else:
+            self.costs = np.zeros(steps)
         m.numbers[at.STEPS] = steps
         given = (order, edges, rates, self.costs, m.keys if keys is None else keys)
         table = self._table_of(given)
@@ -137,9 +142,11 @@ class Passes:
         arrays = (self._sync, *given)
         if config.DISABLE_JIT:
             return self.memory._replace(**dict(zip(_CHANGING, arrays, strict=True)))
-        table = self._table.copy()
-        table[_PLACES] = [address_of(array) for array in arrays]
-        return table
+        for place, array, before in zip(_PLACES, arrays, self._placed, strict=True):
+            if array is not before:
+                self._table[place] = address_of(array)
+        self._placed = arrays
+        return self._table.copy()
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
         """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
