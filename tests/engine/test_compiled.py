@@ -10,6 +10,7 @@ import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import joblib
 import numpy as np
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 import clearprop as cp
 from clearprop.engine import TextbookEngine, Training
 from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.textbook import Patience
 from clearprop.objective import prepare
 from clearprop.training.loop import BatchPlan
 
@@ -265,6 +267,36 @@ def test_float32_stays_close_to_float64(case: Case) -> None:
     start = case.net.initialize(case.seed, "float32").flat.astype(np.float64)
     reference = max(float(np.abs(theirs.flat - exact.flat).max(initial=0)), 1e-5)
     assert np.abs(ours.flat - exact.flat).max(initial=0) <= 20 * reference + 1e-5 * np.abs(start).max(initial=1)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 4])
+@pytest.mark.parametrize("best", [-1e9, 1e9, np.inf])
+def test_epochs_as_one_call_stop_where_patience_is_spent(best: float, threads: int) -> None:
+    """Without any improvement after `most` + 1 epochs; 0 threads stand for the textbook engine."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 5)), rng.integers(0, 3, 40)
+    orders, edges = np.stack([rng.permutation(40) for _ in range(20)]), np.array([0, 12, 24, 36, 40])
+
+    def start() -> tuple[Any, Any]:
+        params = cp.Network.sequential(5, 6, 3, output="softmax").initialize(0)
+        training = Training(prepare(params.net, params, X, y, "cross_entropy"), cp.Adam(0.01))
+        engine = CompiledEngine(training, params, 12, threads) if threads else TextbookEngine(training, params)
+        return engine, params
+
+    engine, params = start()
+    losses = engine.run_epochs(0, orders, edges, np.full(80, 0.01), None, Patience(best, 1, 4, 0.0))
+    assert len(losses) == (4 if best < 0 else 20)  # the first loss is below the other two, and then they fall
+    assert engine.steps == 4 * len(losses)
+    other, expected = start()
+    np.testing.assert_array_equal(
+        other.run_epochs(0, orders[: len(losses)], edges, np.full(engine.steps, 0.01)), losses
+    )
+    np.testing.assert_array_equal(params.flat, expected.flat)
+    more = orders[:9]
+    np.testing.assert_array_equal(
+        engine.run_epochs(len(losses), more, edges, np.full(36, 0.01)),
+        other.run_epochs(len(losses), more, edges, np.full(36, 0.01)),
+    )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils import shuffle
 
 import clearprop as cp
+from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.estimators import descent
 
 RNG = np.random.default_rng(0)
@@ -96,7 +99,6 @@ def test_divergence_is_found_in_the_epoch_where_epochs_one_by_one_find_it(rate, 
 @pytest.mark.parametrize("weight", [0.0, 1e200])
 def test_a_last_step_that_loses_the_numbers_is_noticed(least, weight, monkeypatch):
     """Parameters can be finite and their outputs not; no later step would tell."""
-    from clearprop.engine.compiled.engine import CompiledEngine
 
     def lose(self, *given):
         found = run_epochs(self, *given)
@@ -115,10 +117,33 @@ def test_a_last_step_that_loses_the_numbers_is_noticed(least, weight, monkeypatc
     assert bool(seen) == bool(weight)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "textbook"])
+@pytest.mark.parametrize("rate", ["constant", "adaptive"])
+@pytest.mark.parametrize(("solver", "tol", "patience"), [("adam", 0.02, 3), ("sgd", 0.004, 2), ("adam", 0.1, 1)])
+def test_epochs_that_run_as_one_call_end_where_scikit_learn_ends(solver, tol, patience, rate, engine, monkeypatch):
+    """Also the generator is left as it is left there, though more orders were drawn than used."""
+    kind = TextbookEngine if engine == "textbook" else CompiledEngine
+    run_epochs, cut = kind.run_epochs, []
+
+    def note(self, first, orders, *given):
+        found = run_epochs(self, first, orders, *given)
+        cut.append(len(orders) - len(found))
+        return found
+
+    monkeypatch.setattr(kind, "run_epochs", note)
+    settings = {"solver": solver, "tol": tol, "n_iter_no_change": patience, "learning_rate": rate, "max_iter": 300}
+    ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
+    model = cp.MLPClassifier((7,), **settings, batch_size=20, random_state=ours, engine=engine).fit(X, Y)
+    reference = MLPClassifier((7,), **settings, batch_size=20, random_state=theirs).fit(X, Y)
+    assert model.n_iter_ == reference.n_iter_ < 300
+    np.testing.assert_allclose(model.loss_curve_, reference.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(model.coefs_[0], reference.coefs_[0], rtol=1e-7)
+    assert (ours.randint(1 << 30, size=5) == theirs.randint(1 << 30, size=5)).all()
+    assert any(cut) or model.n_iter_ <= patience + 2  # some call was asked for more than it made
+
+
 def test_an_interruption_of_epochs_that_run_as_one_call(monkeypatch):
     """The call is finished, and all that the estimator notes belongs to its last epoch."""
-    from clearprop.engine.compiled.engine import CompiledEngine
-
     run_epochs = CompiledEngine.run_epochs
 
     def interrupt(self, first, orders, *given):

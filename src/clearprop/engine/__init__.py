@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from clearprop.engine.textbook import Done, EpochResult, TextbookEngine, TextbookGradient, Training
+from clearprop.engine.textbook import Done, EpochResult, Patience, TextbookEngine, TextbookGradient, Training
 from clearprop.errors import CompilationError
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
@@ -92,8 +92,12 @@ class Engine(Protocol):
         edges: np.ndarray,
         rates: np.ndarray,
         pause: Callable[[], None] | None = None,
+        patience: Patience | None = None,
     ) -> np.ndarray:
-        """Several epochs, each on its row of `orders` with batches between `edges`; `EpochResult.per_row` of each."""
+        """Several epochs, each on its row of `orders` with batches between `edges`; `EpochResult.per_row` of each.
+
+        Where `patience` is spent they stop, or (rounding apart) some epochs before that.
+        """
         ...
 
     def save(self) -> Any:

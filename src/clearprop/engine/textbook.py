@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -123,6 +123,34 @@ class Done:
     sums: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
 
+class Patience(NamedTuple):
+    """How long epochs may go on without improvement: not more than `most` in a row whose loss is above best - tol.
+
+    >>> from clearprop.engine.textbook import Patience
+    >>> patience = Patience(best=1.0, count=0, most=1, tol=0.1)
+    >>> patience.after([0.95]).is_spent, patience.after([0.95, 0.99]).is_spent
+    (False, True)
+    """
+
+    best: float
+    count: int
+    most: float
+    tol: float
+
+    def after(self, losses: Iterable[float]) -> Patience:
+        """What is left of it after epochs of these losses."""
+        best, count = self.best, self.count
+        for loss in losses:
+            count = count + 1 if loss > best - self.tol else 0
+            best = min(best, loss)
+        return Patience(best, count, self.most, self.tol)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether that were too many."""
+        return self.count > self.most
+
+
 class TextbookEngine:
     """Runs epochs of gradient descent on `params`, in place.
 
@@ -186,15 +214,21 @@ class TextbookEngine:
         edges: np.ndarray,
         rates: np.ndarray,
         pause: Callable[[], None] | None = None,
+        patience: Patience | None = None,
     ) -> np.ndarray:
         """Several epochs; what `EpochResult.per_row` says of each, (epochs,).
 
-        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
+        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step. Where
+        `patience` is spent they stop, and there are fewer results.
         """
-        start = self.steps
-        epochs = [Batches(order, edges) for order in orders]
-        results = [self.run_epoch(first + i, each, lambda s: rates[s - start], pause) for i, each in enumerate(epochs)]
-        return np.array([result.per_row for result in results])
+        start, losses = self.steps, []
+        for i, order in enumerate(orders):
+            result = self.run_epoch(first + i, Batches(order, edges), lambda s: rates[s - start], pause)
+            losses.append(result.per_row)
+            patience = patience and patience.after([result.per_row])
+            if patience and patience.is_spent:
+                break
+        return np.array(losses)
 
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""

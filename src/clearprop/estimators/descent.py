@@ -100,18 +100,28 @@ class Rows:
         self.edges = np.append(np.arange(0, len(self.rows), self.batch_size), len(self.rows))
         self.edges.flags.writeable = False  # the compiled engine then looks at them once
 
-    def orders(self, epochs: int) -> np.ndarray:
-        """The rows in the order of each of the next epochs, (epochs, n).
+    def orders(self, epochs: int, safe: int | None = None) -> np.ndarray:
+        """The rows in the order of each of the next epochs, (epochs, n); if more than `safe`, some may be given back.
 
         scikit-learn shuffles the numbers from 0 to n - 1 and takes the rows at these places; the swaps of a shuffle do
         not depend on what is swapped, so shuffling the rows themselves gives the same order.
         """
+        if self.generator is not None and epochs > (epochs if safe is None else safe):
+            self.before = self.generator.get_state(legacy=False), self.chosen.copy()
         found = np.empty((epochs, len(self.rows)), np.int64)
         for order in found:
             if self.generator is not None:
                 self.generator.shuffle(self.chosen)
             order[:] = self.chosen
         return found
+
+    def keep(self, epochs: int) -> None:
+        """Of the orders that were asked for last only so many were used: the generator is where it was after these."""
+        if self.generator is not None:
+            state, self.chosen = self.before
+            self.generator.set_state(state)
+            for _ in range(epochs):
+                self.generator.shuffle(self.chosen)
 
 
 @dataclass(frozen=True)
@@ -184,9 +194,10 @@ class Descent:
         while number < epochs and not ended:
             hooks.begin_epoch()
             self.between, self.current = False, number + 1
-            orders = self.rows.orders(min(epochs - number, self._unwatched(hooks)))
+            safe, most = self._unwatched(hooks)
+            orders = self.rows.orders(min(epochs - number, most), safe)
             stuck = False  # nothing but the last of them can end training
-            for losses in self._train(orders, number, final=number + len(orders) == epochs):
+            for losses in self._train(orders, safe, number, epochs):
                 number += len(losses)
                 with self.interrupts.held(deliver=False):
                     stuck = self._record(losses, number)
@@ -199,20 +210,30 @@ class Descent:
             self.interrupts.check()
         return ended
 
-    def _unwatched(self, hooks: Hooks) -> int:
-        """How many epochs can run as one call, as nothing looks in between and nothing can end training before."""
+    def _unwatched(self, hooks: Hooks) -> tuple[int, int]:
+        """How many epochs can run as one call, as nothing looks in between.
+
+        Before so many nothing can end training; and of so many the engine says where they end.
+        """
         est = self.estimator
         changing = not self.own_rate and not isinstance(self.schedule, Constant)
         if hooks.active or self.watch.looks_each_epoch or changing:
-            return 1
-        return int(min(self.most, max(0, est.n_iter_no_change - est._no_improvement_count) + 1))
+            return 1, 1
+        safe = int(min(self.most, max(0, est.n_iter_no_change - est._no_improvement_count) + 1))
+        return safe, min(self.most, max(safe, est.n_iter_))
 
-    def _train(self, orders: np.ndarray, number: int, *, final: bool) -> Iterator[list[float]]:
-        """Run epochs on rows in these orders as one call, after `number` others; yields their losses."""
+    def _train(self, orders: np.ndarray, safe: int, number: int, epochs: int) -> Iterator[list[float]]:
+        """Run epochs on rows in these orders as one call, after `number` others of `epochs`; yields their losses."""
         run = EpochRun(self.engine.save(), orders, self._rates(len(orders)))
+        patience = self.watch.patience if len(orders) > safe else None
         pause = self.interrupts.check if len(orders) == 1 else None  # several take hundredths of a second
         with self.interrupts.held(deliver=False):
-            losses = self.engine.run_epochs(self.state.epochs, orders, self.rows.edges, run.rates, pause)
+            losses = self.engine.run_epochs(self.state.epochs, orders, self.rows.edges, run.rates, pause, patience)
+        if len(losses) < len(orders):
+            self.rows.keep(len(losses))
+            orders = orders[: len(losses)]
+            run = EpochRun(run.start, orders, run.rates[: len(losses) * self.steps_per_epoch])
+        final = number + len(orders) == epochs
         if np.isfinite(losses).all() and np.isfinite(self.params.flat).all() and not (final and self._is_lost(orders)):
             self.state.epochs += len(orders)
             self.before = run

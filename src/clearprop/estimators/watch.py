@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from clearprop.engine import Evaluation
-from clearprop.engine.textbook import TextbookEvaluation
+from clearprop.engine.textbook import Patience, TextbookEvaluation
 from clearprop.errors import TrainingDiverged
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
@@ -50,6 +50,12 @@ class Watch:
         """Whether the parameters after each epoch are looked at, and not its loss alone."""
         return self.held_out is not None or self.estimator.on_divergence == "keep"
 
+    @property
+    def patience(self) -> Patience:
+        """How long training may go on without a lower loss."""
+        est = self.estimator
+        return Patience(est.best_loss_, est._no_improvement_count, est.n_iter_no_change, est.tol)
+
     def end_epochs(self, losses: Sequence[float]) -> bool:
         """Look at the epochs that have just ended, one alone where each is looked at.
 
@@ -64,11 +70,8 @@ class Watch:
         if est.early_stopping:
             count = 0 if est.validation_scores_[-1] >= self.before + est.tol else count + 1
         else:
-            best, tol = est.best_loss_, est.tol
-            for loss in losses:
-                count = count + 1 if loss > best - tol else 0
-                best = min(best, loss)
-            est.best_loss_ = best
+            patience = self.patience.after(losses)
+            est.best_loss_, count = patience.best, patience.count
         est._no_improvement_count = count
         return count > est.n_iter_no_change
 

@@ -14,7 +14,7 @@ from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_ker
 from clearprop.engine.compiled.passes import Passes
 from clearprop.engine.compiled.transfer import copy_in, copy_out
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, norms_by_layer
-from clearprop.engine.textbook import Done, EpochResult, Training
+from clearprop.engine.textbook import Done, EpochResult, Patience, Training
 from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 from clearprop.penalties import L2
@@ -151,16 +151,26 @@ class CompiledEngine:
         edges: np.ndarray,
         rates: np.ndarray,
         pause: Callable[[], None] | None = None,
+        patience: Patience | None = None,
     ) -> np.ndarray:
         """Several epochs as one call; what `EpochResult.per_row` says of each, (epochs,).
 
-        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step.
+        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step. Where
+        `patience` is spent they stop, or some epochs before, and there are fewer results.
         """
         if self._several is None or not self._several.are_of(orders, edges):
             self._several = _Several(orders, edges)
-        several, epochs = self._several, len(orders)
-        self._run(first, epochs, orders.ravel(), several.edges, rates, pause)
-        return (self.passes.costs.reshape(epochs, -1) * several.shares).sum(axis=1)
+        several, epochs, numbers = self._several, len(orders), self.memory.numbers
+        if patience is not None:
+            numbers[at.PATIENCE], numbers[at.STUCK] = patience.most, patience.count
+            self.memory.reals[at.BEST], self.memory.reals[at.TOLERANCE] = patience.best, patience.tol
+        try:
+            self._run(first, epochs, orders.ravel(), several.edges, rates, pause)
+        finally:
+            numbers[at.PATIENCE] = -1
+        if numbers[at.STOPPED]:
+            epochs = self.passes.finished // len(several.shares)
+        return (self.passes.costs.reshape(len(orders), -1)[:epochs] * several.shares).sum(axis=1)
 
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""

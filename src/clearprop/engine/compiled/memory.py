@@ -65,14 +65,15 @@ FIRST_STEP, STEPS = 46, 47  # where in the pass a call begins, and how many step
 LAYERED, MEETINGS = 48, 49  # the part that sweeps layer by layer; how often threads meet in it, 0 where it is not used
 BY_LAYER = 50  # threads that columns are shared out to, once all have joined; 0 where rows are
 PREPARE_STEP = 51  # address of a part
-NUMBERS = 52
+PATIENCE, STUCK, STOPPED = 52, 53, 54  # epochs without improvement: most (-1: any number), so far; whether it was more
+NUMBERS = 55
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.
 PARTS = (*range(SWEEP, ADD_PENALTY + 1), LAYERED, PREPARE_STEP)
 
-# Real numbers of the run, then one dropout rate per layer.
-CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, DROPOUT = 0, 1, 2, 3, 4, 5
+# Real numbers of the run (BEST: the lowest loss of an epoch so far), then one dropout rate per layer.
+CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, BEST, TOLERANCE, DROPOUT = range(8)
 
 # Results of a call: sums over its steps; what clipping multiplied by; of the last step its penalty, half the squares of
 # the weights, and the squared norm of the gradient; the step (from 1 on) that was not finite, 0 for none; then by layer

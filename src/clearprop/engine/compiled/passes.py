@@ -106,14 +106,14 @@ class Passes:
             self.costs.fill(0)
         else:
             self.costs = np.zeros(steps)
-        m.numbers[at.STEPS] = steps
+        m.numbers[at.STEPS], m.numbers[at.STOPPED] = steps, 0
         given = (order, edges, rates, self.costs, m.keys if keys is None else keys)
         table = self._table_of(given)
         read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
         self.loaded = True
         while True:
             self._run_slice(table, given, min(steps, self.finished + self.pace.steps(self.seconds)))
-            if self.finished == steps or m.results[at.FAILED]:
+            if self.finished == steps or m.results[at.FAILED] or m.numbers[at.STOPPED]:
                 return m.results.tolist()
             if pause:
                 pause()

@@ -273,6 +273,7 @@ class Plan:
         numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK] = self.lanes.lanes, self.lanes.panel, self.lanes.block
         numbers[at.ZEROS], numbers[at.SCRATCH], numbers[at.SCRATCH_SIZE] = self.zeros, self.scratch, self.scratch_size
         numbers[at.WEIGHT_ROWS] = self.weight_rows
+        numbers[at.PATIENCE] = -1
         numbers[at.LAYER_COUNT], numbers[at.CONNECTION_COUNT] = len(self.layers), len(self.connections)
         numbers[at.PURPOSE], numbers[at.SLOPE], numbers[at.VALUE], numbers[at.HALF_SQUARE] = self.purpose, -1, -1, -1
         split = self.purpose == at.DESCEND and bool((self.layers[1:, at.SPLIT] == 1).any())

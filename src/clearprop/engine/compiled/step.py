@@ -33,6 +33,8 @@ from clearprop.engine.compiled.update import (
 
 #: A step is published as one number: its place in the epoch from 1 on, times this, plus how many threads take part.
 STEP = 65536
+#: How much of a loss may be rounding.
+ROUNDING = 1e-10
 
 
 def add_cost(table, work, begin, end, step, unused1, unused2):
@@ -176,12 +178,31 @@ def run_step(m, step, last, thread, threads, base):
     return target
 
 
+@inner
+def is_stuck(m, finished):
+    """Whether the step that is finished ends an epoch, and the loss has not improved for more than PATIENCE of them.
+
+    The loss is that of `EpochResult.per_row` to rounding, and what may be rounding counts as no improvement: what stops
+    too early is gone on with.
+    """
+    steps = m.numbers[at.STEPS_PER_EPOCH]
+    if m.numbers[at.PATIENCE] < 0 or finished % steps != 0:
+        return False
+    loss, rows = 0.0, m.edges[finished] - m.edges[finished - steps]
+    for step in range(finished - steps, finished):
+        loss += m.costs[step] * ((m.edges[step + 1] - m.edges[step]) / rows)
+    best = m.reals[at.BEST]
+    m.numbers[at.STUCK] = m.numbers[at.STUCK] + 1 if loss > best - m.reals[at.TOLERANCE] - ROUNDING * abs(best) else 0
+    m.reals[at.BEST] = min(best, loss)
+    return m.numbers[at.STUCK] > m.numbers[at.PATIENCE]
+
+
 @compiled
 def run_epoch(table, steps, threads):
     """The steps of a pass up to `steps` as the leader of `threads` threads, or (threads = 0) as one that joins it.
 
     The leader publishes each step; threads that have joined by then take part in it. It counts those that are
-    finished, and after one whose cost is not finite it publishes the end.
+    finished, and after one whose cost is not finite, or after which the loss is stuck, it publishes the end.
     """
     m = memory_at(pointer(table), pointer(table))  # whatever the precision: numbers of it are the parts' business
     thread, seen, active, base = 0, m.numbers[at.FIRST_STEP], 1, 0
@@ -207,3 +228,6 @@ def run_epoch(table, steps, threads):
                     seen = steps
                 else:
                     atomic_store(m.sync, meeting.FINISHED, seen)
+                    if is_stuck(m, seen):
+                        m.numbers[at.STOPPED] = 1
+                        seen = steps
