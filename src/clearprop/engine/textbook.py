@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +123,8 @@ class Done:
     sums: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
 
-class Patience(NamedTuple):
+@dataclass(frozen=True)
+class Patience:
     """How long epochs may go on without improvement: not more than `most` in a row whose loss is above best - tol.
 
     >>> from clearprop.engine.textbook import Patience
