@@ -106,7 +106,7 @@ class Rows:
         scikit-learn shuffles the numbers from 0 to n - 1 and takes the rows at these places; the swaps of a shuffle do
         not depend on what is swapped, so shuffling the rows themselves gives the same order.
         """
-        if self.generator is not None and epochs > (epochs if safe is None else safe):
+        if self.generator is not None and safe is not None and epochs > safe:
             self.before = self.generator.get_state(legacy=False), self.chosen.copy()
         found = np.empty((epochs, len(self.rows)), np.int64)
         for order in found:

@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 from clearprop.engine.compiled.cache import inner
 
 # Places in `sync`, a cache line (8 numbers) apart.
-JOINED, ACTIVE, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32, 40
-SYNC = 64
+JOINED, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32
+SYNC = 48
 
 #: How often a waiting thread looks before it yields its core, and how often it yields before it sleeps.
 SPINS, YIELDS = 300, 2000
