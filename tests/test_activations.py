@@ -209,3 +209,19 @@ def test_settings_out_of_range(make, telling):
     with pytest.raises(ArgumentError) as error:
         make()
     assert telling in str(error.value)
+
+
+def test_where_the_sign_is_enough_a_may_stand_for_z() -> None:
+    """Also for the smallest numbers, both zeros, infinities and NaN."""
+    told = [case for case in ALL_ACTIVATION_CASES if case.activation.sign_is_enough]
+    assert {case.name for case in told} >= {"relu", "elu", "selu"}
+    for dtype in (np.float32, np.float64):
+        least = np.nextafter(dtype(0), dtype(1))
+        z = np.array([[0.0, -0.0, least, -least, 1e-30, -1e-30, 3.0, -3.0, 1e4, -1e4, np.inf, -np.inf, np.nan]], dtype)
+        for case in told:
+            with np.errstate(all="ignore"):
+                a = case.activation.function(z)
+                error = np.full_like(z, 2)
+                np.testing.assert_array_equal(
+                    case.activation.pullback(a, a, error), case.activation.pullback(z, a, error)
+                )

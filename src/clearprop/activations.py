@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from clearprop.checks import check_function, check_number, check_text
 from clearprop.errors import ArgumentError, suggest
@@ -43,7 +43,9 @@ from clearprop.mathematics import tanh as hyperbolic_tangent
 class Activation(ABC):
     """What turns weighted sums into activations, and error signals into sensitivities.
 
-    `name` is the string that stands for it; `initializer` names the spread of starting weights that suits it.
+    `name` is the string that stands for it; `initializer` names the spread of starting weights that suits it. With
+    `sign_is_enough` the pullback asks of z only whether z > 0, and a > 0 in just these places: then no engine needs to
+    keep z beside a.
 
     >>> import numpy as np
     >>> import clearprop as cp
@@ -61,6 +63,12 @@ class Activation(ABC):
 
     name: ClassVar[str] = ""
     initializer: ClassVar[str] = "glorot_uniform"
+    sign_is_enough: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if {"function", "derivative", "pullback"} & vars(cls).keys() and "sign_is_enough" not in vars(cls):
+            cls.sign_is_enough = False  # what is said of a definition is not said of another that is derived from it
 
     def __call__(self, z: Array) -> Array:
         """A = f(z), both (n, u)."""
@@ -200,12 +208,13 @@ class ReLU(Elementwise):
 
     name = "relu"
     initializer = "he_uniform"
+    sign_is_enough = True
 
     def function(self, z: Array) -> Array:
         return maximum(z, 0)
 
     def derivative(self, z: Array, a: Array) -> Array:
-        return where(a > 0, 1, 0)  # as z > 0, but no engine has to keep z for it
+        return where(z > 0, 1, 0)
 
 
 @dataclass(frozen=True)
@@ -242,6 +251,7 @@ class ELU(Elementwise):
 
     name = "elu"
     initializer = "he_uniform"
+    sign_is_enough = True
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
@@ -251,7 +261,7 @@ class ELU(Elementwise):
         return where(z > 0, z, self.alpha * expm1(minimum(z, 0)))
 
     def derivative(self, z: Array, a: Array) -> Array:
-        return where(a > 0, 1, a + self.alpha)
+        return where(z > 0, 1, a + self.alpha)
 
 
 class SELU(Elementwise):
@@ -264,12 +274,13 @@ class SELU(Elementwise):
 
     name = "selu"
     initializer = "lecun_normal"
+    sign_is_enough = True
 
     def function(self, z: Array) -> Array:
         return where(z > 0, 1.0507009873554805 * z, 1.7580993408473766 * expm1(minimum(z, 0)))
 
     def derivative(self, z: Array, a: Array) -> Array:
-        return where(a > 0, 1.0507009873554805, a + 1.7580993408473766)
+        return where(z > 0, 1.0507009873554805, a + 1.7580993408473766)
 
 
 class GELU(Elementwise):

@@ -91,7 +91,7 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
 def _traced_pullback(activation: Activation, dtype: np.dtype) -> tuple[Graph, tuple[str, ...], list[Output]]:
     graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
     with _compiling(activation, "pullback"):
-        delta = _stored(graph, "error", activation.pullback(z, a, error))
+        delta = _stored(graph, "error", activation.pullback(a if activation.sign_is_enough else z, a, error))
     return graph, ("z", "a", "error"), [delta]
 
 
