@@ -66,14 +66,13 @@ class Watch:
             self._score(self.held_out)
         elif est.on_divergence == "keep" and losses[-1] < self.lowest[0]:
             self.lowest = losses[-1], self.params.flat.copy()
-        count = est._no_improvement_count
         if est.early_stopping:
-            count = 0 if est.validation_scores_[-1] >= self.before + est.tol else count + 1
+            improved = est.validation_scores_[-1] >= self.before + est.tol
+            est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
         else:
             patience = self.patience.after(losses)
-            est.best_loss_, count = patience.best, patience.count
-        est._no_improvement_count = count
-        return count > est.n_iter_no_change
+            est.best_loss_, est._no_improvement_count = patience.best, patience.count
+        return self.patience.is_spent
 
     def _score(self, held_out: HeldOut) -> None:
         assert self.evaluation is not None
