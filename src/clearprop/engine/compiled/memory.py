@@ -37,7 +37,8 @@ W, W_T, PARAMETERS, COUNT = 3, 4, 5, 6  # panels of W, of its transpose, what is
 TRAINABLE, SEND, PATTERN = 7, 8, 9  # SEND: how it gives the error signal to its source; PATTERN: place in `patterns`
 ROW_NORMS, NORM_COUNT = 10, 11  # squared norms of the rows of dJ/dW in `norms` (one for shared weights)
 FULL = 12  # wired connections: place in `work` of dJ/dW in panels, then of the gradient of the shared weights
-CONNECTION_COLUMNS = 13
+PRODUCT = 13  # address of the product with W that comes first in its layer, for as many rows as a vector has lanes
+CONNECTION_COLUMNS = 14
 
 DENSE, IDENTITY, WIRED = 0, 1, 2
 NO_BIAS, TRAINED_BIAS, FROZEN_BIAS = 0, 1, 2

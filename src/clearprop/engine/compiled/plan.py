@@ -15,6 +15,7 @@ from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
 from clearprop.engine.compiled.memory import Memory
 from clearprop.engine.compiled.narrow_kernels import is_narrow
+from clearprop.engine.compiled.narrow_product import multiply_kernel
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
@@ -226,6 +227,7 @@ class Plan:
         row[at.SEND] = at.SEND_NOTHING
         if c.kind == "identity":
             return
+        row[at.PRODUCT] = multiply_kernel(self.dtype, inputs, units)
         if c.kind == "wired":
             row[at.W] = self.weights.take(inputs * self.lanes.padded(units))
             row[at.PATTERN] = self.patterns.take(inputs * self.lanes.padded(units))

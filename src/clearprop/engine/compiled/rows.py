@@ -71,8 +71,10 @@ def weighted_sum(m, layer, first, rows, column, width):
                 start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
         else:
+            narrow = fresh and rows >= numbers[at.LANES]
             call_multiply(
-                numbers[at.MULTIPLY], a, 0, m.offsets, rows_of_a, rows, inputs,
+                of_connection(m, c, at.PRODUCT) if narrow else numbers[at.MULTIPLY],
+                a, 0, m.offsets, rows_of_a, rows, inputs,
                 m.weights, of_connection(m, c, at.W) + column * inputs, width,
                 numbers[at.LANES], numbers[at.PANEL],
                 start, start_at, start_row, m.work, z, stride,
