@@ -21,6 +21,7 @@ from clearprop.engine.compiled.passes import Passes
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient
 from clearprop.objective import prepare
+from clearprop.training.loop import BatchPlan
 from tests.engine.test_compiled import Case, _rate, cases
 from tests.engine.test_sparse import thinned, with_sparse_inputs
 
@@ -59,11 +60,23 @@ def work(case: Case, dtype: str, threads: int) -> None:
     engine = CompiledEngine(training, params, int(np.diff(case.plan.edges()).max()), threads)
     epoch = case.plan.epoch(0)
     engine.run_epoch(0, Batches(epoch.order, epoch.edges), lambda step: _rate(case, step))
+    engine.is_finite_on(fence(epoch[-1]))
+    engine.shuffled(fence(epoch.order), np.random.RandomState(0), 2)
     CompiledEvaluation(objective, params).cost_and_outputs()
     gradients = cp.Parameters(case.net, fence(params.flat))
     CompiledGradient(objective, params, norms=True).cost(gradients)
     if not np.isnan(params.flat).any():
         cp.Predictor(case.net, params)(case.X)
+
+
+def narrow() -> Case:
+    """Layers whose weights are narrow and long (`narrow_product`), one of them on X."""
+    layers = [cp.Layer("wide", 67, "tanh"), cp.Layer("three", 3, "relu"), cp.Layer("ten", 10, "tanh", "wide")]
+    net = cp.Network(67, [*layers, cp.Layer("one", 1, "identity", ["ten", "three", "input"])])
+    X, y = np.random.default_rng(0).normal(size=(53, 67)), np.ones((53, 1))
+    plan = BatchPlan(53, 20, None, True, 0)
+    adam: Any = cp.Adam(0.01)
+    return Case(net, {"one": cp.SquaredError()}, X, {"one": y}, None, "mean", adam, (), cp.Limits(), plan, 0)
 
 
 def everything(case: Case) -> None:
@@ -91,6 +104,7 @@ def main() -> None:
 
     Plan.memory = lambda self, *args, **given: fenced(memory(self, *args, **given))  # type: ignore[method-assign]
     Passes.run = run_fenced  # type: ignore[method-assign,assignment]
+    everything(narrow())
     quiet = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     settings(quiet, max_examples=int(sys.argv[1]))(given(cases())(everything))()
     print("inside")

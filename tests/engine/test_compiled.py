@@ -340,6 +340,42 @@ def test_several_epochs_as_one_call_are_the_epochs_one_by_one(case: Case, thread
         np.testing.assert_allclose(c, b, rtol=1e-15)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(), st.integers(1, 3))
+def test_a_look_at_a_batch_changes_nothing(case: Case, threads: int) -> None:
+    """Whether its cost and outputs are finite is asked between epochs, and the next one has the same bits."""
+    expected, results, _ = _train(case, "float64", CompiledEngine, threads)
+    params = case.net.initialize(case.seed, "float64")
+    objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
+    training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)
+    runner = CompiledEngine(training, params, int(np.diff(case.plan.edges()).max()), threads)
+    textbook = TextbookEngine(training, params)
+    with np.errstate(all="ignore"):
+        for epoch, result in enumerate(results):
+            batches = case.plan.epoch(epoch)
+            cost = runner.run_epoch(epoch, batches, lambda step: _rate(case, step)).cost
+            sums = runner.done.sums.copy()
+            for rows in (batches[0], batches[-1]):
+                assert runner.is_finite_on(rows) == textbook.is_finite_on(rows)
+            np.testing.assert_array_equal([cost, *runner.done.sums], [result.cost, *sums])
+    np.testing.assert_array_equal(params.flat, expected.flat)
+
+
+@pytest.mark.parametrize("kind", [CompiledEngine, TextbookEngine])
+@pytest.mark.parametrize(("weight", "finite"), [(0.1, True), (1e300, False), (np.nan, False)])
+def test_outputs_that_are_not_finite_are_seen(weight: float, finite: bool, kind: type) -> None:
+    """Dropout would hide them, and a loss of z alone as well."""
+    net = cp.Network(1, [cp.Layer("h", 40, "identity", dropout=0.9), cp.Layer("out", 1, "exponential")])
+    params = net.initialize(seed=0)
+    X, y = np.full((5, 1), 1e10), np.ones((5, 1))
+    training = Training(prepare(net, params, X, y, cp.SquaredError()), cp.Adam(), (cp.L2(1e300),))
+    engine = kind(training, params, 5) if kind is CompiledEngine else kind(training, params)
+    params.flat[...] = 1e-12
+    params["out"].W["h"][7, 0] = weight
+    with np.errstate(all="ignore"):
+        assert engine.is_finite_on(np.array([4, 2])) == finite
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5, 6, 7, 13, 31, 64, 97])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:

@@ -95,9 +95,9 @@ def test_divergence_is_found_in_the_epoch_where_epochs_one_by_one_find_it(rate, 
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("least", [0, 10**9])
+@pytest.mark.parametrize("kind", [CompiledEngine, TextbookEngine])
 @pytest.mark.parametrize("weight", [0.0, 1e200])
-def test_a_last_step_that_loses_the_numbers_is_noticed(least, weight, monkeypatch):
+def test_a_last_step_that_loses_the_numbers_is_noticed(weight, kind, monkeypatch):
     """Parameters can be finite and their outputs not; no later step would tell."""
 
     def lose(self, *given):
@@ -105,10 +105,9 @@ def test_a_last_step_that_loses_the_numbers_is_noticed(least, weight, monkeypatc
         self.params.flat[...] += weight
         return found
 
-    run_epochs = CompiledEngine.run_epochs
-    monkeypatch.setattr(descent, "WORTH_AN_EVALUATION", least)
-    monkeypatch.setattr(CompiledEngine, "run_epochs", lose)
-    model = cp.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1, random_state=0)
+    run_epochs = kind.run_epochs
+    monkeypatch.setattr(kind, "run_epochs", lose)
+    model = cp.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1, random_state=0, engine=kind.name)
     seen = []
     monkeypatch.setattr(descent.Descent, "_search", lambda *_, **__: seen.append(True) or iter([[1.0]]))
     with warnings.catch_warnings():

@@ -100,6 +100,14 @@ class Engine(Protocol):
         """
         ...
 
+    def shuffled(self, rows: np.ndarray, generator: np.random.RandomState, times: int) -> np.ndarray:
+        """The row numbers (n,) as they stand after each of so many shuffles by the generator, (times, n)."""
+        ...
+
+    def is_finite_on(self, rows: np.ndarray) -> bool:
+        """Whether the parameters as they are give a finite cost and finite outputs on a batch, without dropout."""
+        ...
+
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""
         ...

@@ -57,3 +57,17 @@ class Rate:
         if isinstance(self.schedule, Constant):
             return np.full(count, self.schedule.rate)
         return np.array([self(step) for step in range(first, first + count)])
+
+
+def shuffled(rows: np.ndarray, generator: np.random.RandomState, times: int) -> np.ndarray:
+    """The row numbers as they stand after each of so many shuffles by the generator, (times, n), and then in `rows`.
+
+    >>> rows = np.arange(3)
+    >>> shuffled(rows, np.random.RandomState(0), times=2).tolist(), rows.tolist()
+    ([[2, 1, 0], [2, 0, 1]], [2, 0, 1])
+    """
+    found = np.empty((times, len(rows)), rows.dtype)
+    for order in found:
+        generator.shuffle(rows)
+        order[:] = rows
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.backprop import Backward
-from clearprop.engine.batches import Batches
+from clearprop.engine.batches import Batches, shuffled
 from clearprop.objective import Objective
 from clearprop.optimizers import Optimizer
 from clearprop.parameters import Parameters
@@ -231,6 +231,15 @@ class TextbookEngine:
                 break
         return np.array(losses)
 
+    def shuffled(self, rows: np.ndarray, generator: np.random.RandomState, times: int) -> np.ndarray:
+        """The row numbers (n,) as they stand after each of so many shuffles by the generator, (times, n)."""
+        return shuffled(rows, generator, times)
+
+    def is_finite_on(self, rows: np.ndarray) -> bool:
+        """Whether the parameters as they are give a finite cost and finite outputs on a batch, without dropout."""
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(self._cost(rows)[0]))
+
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""
         return self.params.flat.copy(), {name: slot.copy() for name, slot in self.slots.items()}, self.steps
@@ -253,11 +262,15 @@ class TextbookEngine:
     def _sweep(self, epoch: int, batch: np.ndarray) -> tuple[float, float, Backward]:
         """Both sweeps over a batch: its cost (NaN where an output is not finite), its penalty, and what was seen."""
         training, params = self.training, self.params
-        masks = training.dropout_masks(params, epoch, batch)
-        cost, seen, back = training.objective.sweep(params, self.gradients, batch, masks)
-        if not all(np.isfinite(seen.f[name]).all() for name in training.objective.losses):
-            cost = np.nan
+        cost, back = self._cost(batch, training.dropout_masks(params, epoch, batch))
         return cost, training.add_penalty(params, self.gradients, self._weight(batch)), back
+
+    def _cost(self, batch: np.ndarray, masks: Mapping[str, np.ndarray] | None = None) -> tuple[float, Backward]:
+        """The cost of a batch, its gradient in `gradients`, and what was seen on the way back."""
+        objective = self.training.objective
+        cost, seen, back = objective.sweep(self.params, self.gradients, batch, masks)
+        finite = all(np.isfinite(seen.f[name]).all() for name in objective.losses)
+        return cost if finite else np.nan, back
 
     def _update(self, rate: float) -> None:
         """The change of the parameters by the gradient of the last sweep."""

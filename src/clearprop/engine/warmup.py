@@ -64,6 +64,7 @@ def warmup() -> CompiledCode:
     """
     from clearprop.engine.compiled.cache import is_writable
     from clearprop.engine.compiled.machine import folder
+    from clearprop.engine.compiled.shuffling import shuffled_at_once
 
     start = time.perf_counter()
     if not is_writable():
@@ -71,6 +72,7 @@ def warmup() -> CompiledCode:
             f"warmup: {folder()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder that "
             "can, for this command and for those that use the code."
         )
+    shuffled_at_once(np.arange(2), np.random.RandomState(0), 1)
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         _compile_loops(dtype)
         _compile_definitions(dtype)

@@ -12,16 +12,15 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from clearprop.engine import EpochResult, Training, make_engine
-from clearprop.engine.batches import Batches, Rate
+from clearprop.engine.batches import Batches, Rate, shuffled
 from clearprop.errors import TrainingDiverged
 from clearprop.estimators.resuming import FitSaver
 from clearprop.estimators.settings import follows_own_rate
 from clearprop.estimators.watch import Watch
-from clearprop.objective import Objective
 from clearprop.optimizers import LBFGS
 from clearprop.parameters import Parameters
 from clearprop.schedules import Constant
-from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
+from clearprop.training.divergence import Divergence, find_divergence, is_finite
 from clearprop.training.interruption import Interrupts
 from clearprop.training.lbfgs import minimize_lbfgs
 
@@ -29,8 +28,6 @@ from clearprop.training.lbfgs import minimize_lbfgs
 OPERATIONS = 1_000_000_000
 #: The same time as operations: what a step takes at least, however small it is.
 LEAST_PER_STEP = 300_000
-#: Rows times parameters from which on their sweep is quicker in compiled code, though that has to be set up.
-WORTH_AN_EVALUATION = 500_000
 #: Below this rate "adaptive" stops dividing it, and training ends.
 SMALLEST_RATE = 1e-6
 
@@ -94,6 +91,7 @@ class Rows:
     rows: np.ndarray
     batch_size: int
     generator: np.random.RandomState | None
+    shuffle: Callable[[np.ndarray, np.random.RandomState, int], np.ndarray] = shuffled
 
     def __post_init__(self) -> None:
         self.chosen = self.rows.astype(np.int64)
@@ -106,22 +104,18 @@ class Rows:
         scikit-learn shuffles the numbers from 0 to n - 1 and takes the rows at these places; the swaps of a shuffle do
         not depend on what is swapped, so shuffling the rows themselves gives the same order.
         """
-        if self.generator is not None and safe is not None and epochs > safe:
+        if self.generator is None:
+            return np.repeat(self.chosen[None], epochs, axis=0)
+        if safe is not None and epochs > safe:
             self.before = self.generator.get_state(legacy=False), self.chosen.copy()
-        found = np.empty((epochs, len(self.rows)), np.int64)
-        for order in found:
-            if self.generator is not None:
-                self.generator.shuffle(self.chosen)
-            order[:] = self.chosen
-        return found
+        return self.shuffle(self.chosen, self.generator, epochs)
 
     def keep(self, epochs: int) -> None:
         """Of the orders that were asked for last only so many were used: the generator is where it was after these."""
         if self.generator is not None:
             state, self.chosen = self.before
             self.generator.set_state(state)
-            for _ in range(epochs):
-                self.generator.shuffle(self.chosen)
+            self.shuffle(self.chosen, self.generator, epochs)
 
 
 @dataclass(frozen=True)
@@ -144,6 +138,7 @@ class Descent:
         sizes = dict.fromkeys(training.optimizer.slots, params.trainable.shape)
         if {name: slot.shape for name, slot in state.slots.items()} == sizes:  # the same rule of descent as before
             self.engine.slots, self.engine.steps = state.slots, state.steps
+        rows.shuffle = self.engine.shuffled
         if watch.held_out is not None:
             watch.evaluation = self.engine.evaluation(watch.held_out.objective)
         self.schedule = training.optimizer.schedule
@@ -243,14 +238,7 @@ class Descent:
 
     def _is_lost(self, orders: np.ndarray) -> bool:
         """Whether the last step left parameters whose cost or outputs are not finite on its rows."""
-        objective, rows = self.engine.training.objective, orders[-1, self.rows.edges[-2] :]
-        if len(rows) * self.params.flat.size < WORTH_AN_EVALUATION:
-            return not is_finite_after(objective, self.params, rows)
-        targets = {name: y[rows] for name, y in objective.targets.items()}
-        part = Objective(objective.net, objective.losses, objective.X[rows], targets, None, objective.reduction)
-        cost, outputs = self.engine.evaluation(part).cost_and_outputs()
-        several = outputs.values() if isinstance(outputs, dict) else (outputs,)
-        return not (np.isfinite(cost) and all(np.isfinite(a).all() for a in several))
+        return not self.engine.is_finite_on(orders[-1, self.rows.edges[-2] :])
 
     def _search(self, run: EpochRun, number: int, *, final: bool) -> Iterator[list[float]]:
         """Run epochs again one by one, up to the one in which numbers stop being finite."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from clearprop.engine import EpochResult, Training
 from clearprop.nonfinite import Birth, birth, largest
-from clearprop.objective import Objective
 from clearprop.parameters import Parameters
 
 
@@ -49,12 +48,6 @@ def is_finite(result: EpochResult, params: Parameters) -> bool:
     """Whether an epoch left a finite cost, finite outputs and finite parameters."""
     total = result.cost + result.penalty
     return bool(result.failed_step is None and np.isfinite(total) and np.isfinite(params.flat).all())
-
-
-def is_finite_after(objective: Objective, params: Parameters, batch: np.ndarray) -> bool:
-    """Whether the trained parameters give a finite cost and finite outputs on a batch: no later step will tell."""
-    with np.errstate(all="ignore"):
-        return birth(objective, params, batch) is None
 
 
 def find_divergence(

@@ -27,7 +27,7 @@ from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.randomness import epoch_order
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
 from clearprop.training.checkpoint import Checkpoint, Saver, Snapshot, as_checkpoint, open_checkpoint
-from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_after
+from clearprop.training.divergence import Divergence, find_divergence, is_finite
 from clearprop.training.fingerprints import describe_data, in_words
 from clearprop.training.history import History
 from clearprop.training.interruption import Interrupts
@@ -397,7 +397,7 @@ def _run_epochs(
                 result = engine.run_epoch(epoch, batches, rate, pause)
             sound = is_finite(result, run.params)
             if sound and epoch == run.epochs - 1:
-                sound = is_finite_after(run.objective, run.params, batches[-1])
+                sound = engine.is_finite_on(batches[-1])
             if not sound:
                 found = find_divergence(engine.training, run.params, before, earlier, result, epoch, batches)
                 raise run.diverged(found, "Lower the rate, scale the inputs, or set clip_norm=1.")

@@ -12,6 +12,7 @@ from clearprop.engine.batches import Batches, Rate
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
 from clearprop.engine.compiled.passes import Passes
+from clearprop.engine.compiled.shuffling import shuffled_at_once
 from clearprop.engine.compiled.transfer import copy_in, copy_out
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, norms_by_layer
 from clearprop.engine.textbook import Done, EpochResult, Patience, Training
@@ -171,6 +172,14 @@ class CompiledEngine:
         if numbers[at.STOPPED]:
             epochs = self.passes.finished // len(several.shares)
         return (self.passes.costs.reshape(len(orders), -1)[:epochs] * several.shares).sum(axis=1)
+
+    def shuffled(self, rows: np.ndarray, generator: np.random.RandomState, times: int) -> np.ndarray:
+        """The row numbers (n,) as they stand after each of so many shuffles by the generator, (times, n)."""
+        return shuffled_at_once(rows, generator, times)
+
+    def is_finite_on(self, rows: np.ndarray) -> bool:
+        """Whether the parameters as they are give a finite cost and finite outputs on a batch, without dropout."""
+        return bool(np.isfinite(self.passes.cost_of(rows)))
 
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""
