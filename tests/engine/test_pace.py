@@ -30,6 +30,7 @@ def test_a_step_too_small_to_share_has_one_way() -> None:
     pace = Pace(4, WORTH_A_THREAD * 2 - 1)
     assert pace.ways == [ONE]
     assert settle(pace, {ONE: 1.0}) == ONE
+    assert pace.best == ONE
 
 
 def test_a_number_that_is_asked_for_is_taken() -> None:

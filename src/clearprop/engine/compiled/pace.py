@@ -96,8 +96,8 @@ class Pace:
 
     @property
     def best(self) -> Way:
-        """The way that was quickest when last tried."""
-        return min(self.ways, key=lambda way: self.found.ways[way].seconds)
+        """The way that was quickest when last tried; the only one needs no trial."""
+        return min(self.ways, key=lambda way: self.found.ways.get(way, _Tried()).seconds)
 
     def guess(self) -> float:
         """Seconds of a step that comes, by what is known of steps like it; else cautiously by its operations."""
