@@ -64,7 +64,7 @@ def shuffled(rows: np.ndarray, generator: np.random.RandomState, times: int) -> 
 
     >>> rows = np.arange(3)
     >>> shuffled(rows, np.random.RandomState(0), times=2).tolist(), rows.tolist()
-    ([[2, 1, 0], [2, 0, 1]], [2, 0, 1])
+    ([[2, 1, 0], [0, 2, 1]], [0, 2, 1])
     """
     found = np.empty((times, len(rows)), rows.dtype)
     for order in found:
