@@ -20,6 +20,7 @@ import clearprop as cp
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.calls import call_part
+from clearprop.engine.compiled.gradients import weight_gradient
 from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer, pointer
 from clearprop.engine.compiled.rows import (
     ROWS_AT_ONCE,
@@ -30,7 +31,7 @@ from clearprop.engine.compiled.rows import (
     send_back,
     weighted_sum,
 )
-from clearprop.engine.compiled.update import update, weight_gradient
+from clearprop.engine.compiled.update import update
 
 LOOK_UP, SUM, ACTIVATE, LOSS, SEND, DELTA, GRADIENT, UPDATE, REFRESH, BIAS, PREPARE, COST = range(12)
 
