@@ -32,7 +32,12 @@ from clearprop.network import Network
 from clearprop.parameters import Parameters
 
 #: What an estimator notes about its parameters.
-_MODEL_NOTES = ("coefs_", "intercepts_", "_kept", "network_", "n_layers_", "out_activation_")
+_MODEL_NOTES = ("coefs_", "intercepts_", "_kept", "network_", "n_layers_", "out_activation_", "members_")
+#: What an estimator notes in training that an ensemble has not: its members have it.
+_MEMBER_NOTES = (
+    "coefs_", "intercepts_", "_kept", "network_", "t_", "loss_curve_", "best_loss_", "validation_scores_",
+    "best_validation_score_", "validation_loss_curve_", "_best", "_no_improvement_count", "_optimizer", "_seeded",
+)  # fmt: skip
 #: What an estimator notes about its target, which the members of an ensemble need too.
 _TARGET_NOTES = ("_label_binarizer", "_width", "_center", "_scale")
 
@@ -147,6 +152,8 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         if self.n_networks > 1:
             hooks = Hooks(self, X, y, sample_weight, dict)
             ensemble.fit_members(self, data, watched, incremental, hooks)
+            for name in _MEMBER_NOTES:  # of an earlier fit of one network
+                vars(self).pop(name, None)
             hooks.end()
             return self
         fit = Fit(self, data, watched, first=first, partial=incremental)
@@ -156,6 +163,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
     def _run(self, fit: Fit, X: Any, y: Any, sample_weight: Any) -> None:
         """Train; the parameters are there meanwhile, and go again where training was refused before it began."""
         before = {name: value for name, value in vars(self).items() if name in _MODEL_NOTES}
+        vars(self).pop("members_", None)
         self._keep(fit.params)
         try:
             self._keep(fit.run(X, y, sample_weight))
@@ -178,7 +186,8 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return self
 
     def _is_trained(self) -> bool:
-        return hasattr(self, "coefs_") or hasattr(self, "members_")
+        """Whether there is something to go on from: one network, or several, as is wanted now."""
+        return hasattr(self, "members_" if self.n_networks > 1 else "coefs_")
 
     def _take(self, X: Any, y: Any, sample_weight: Any, incremental: bool, reset: bool) -> Data:
         """Checked rows of the training set."""
@@ -350,7 +359,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return self._score_of(held.y, outputs, held.weight) if np.isfinite(outputs).all() else np.nan
 
     def __sklearn_is_fitted__(self) -> bool:
-        return self._is_trained()
+        return hasattr(self, "coefs_") or hasattr(self, "members_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

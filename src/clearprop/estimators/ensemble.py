@@ -21,10 +21,7 @@ from clearprop.engine.cores import at_most, get_threads
 def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: Any) -> None:
     """Train the members (or go on with them) on checked rows, and leave them in `members_`."""
     est = estimator
-    members = getattr(est, "members_", None)
-    if members is None or not (incremental or est.warm_start):
-        seeds = check_random_state(est.random_state).randint(2**31 - 1, size=est.n_networks)
-        members = [_member(est, int(seed)) for seed in seeds]
+    members = _members(est, getattr(est, "members_", []) if incremental or est.warm_start else [])
     workers = worker_count(est.n_jobs, len(members))
     inner = max(1, get_threads() // workers)  # so that workers times inner threads fit the cores
     config = get_config()  # scikit-learn's, which each thread has of its own
@@ -38,6 +35,17 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: 
     est.n_iter_ = max(member.n_iter_ for member in est.members_)
     est.loss_ = float(np.mean([member.loss_ for member in est.members_ if hasattr(member, "loss_")] or [np.nan]))
     est.n_layers_, est.out_activation_ = est.members_[0].n_layers_, est.members_[0].out_activation_
+
+
+def _members(estimator: Any, before: list[Any]) -> list[Any]:
+    """As many members as wanted: those of before with the parameters that hold now, and fresh ones."""
+    kept = before[: estimator.n_networks]
+    members = [member.set_params(**_settings(estimator, member.random_state)) for member in kept]
+    if len(members) < estimator.n_networks:
+        seeds = check_random_state(estimator.random_state).randint(2**31 - 1, size=estimator.n_networks).tolist()
+        free = [seed for seed in seeds if seed not in {member.random_state for member in members}]
+        members += [_member(estimator, seed) for seed in free[: estimator.n_networks - len(members)]]
+    return members
 
 
 def _in_threads(train: Callable[[int], Any], members: list[Any], workers: int) -> list[Any]:
@@ -72,10 +80,14 @@ def _has_made_a_step(member: Any) -> bool:
     return hasattr(member, "coefs_") and (state.steps > 0 if state is not None else member.n_iter_ > 0)
 
 
+def _settings(estimator: Any, seed: int) -> dict[str, Any]:
+    """The parameters of a member: copies of the ensemble's, and a seed of its own."""
+    own = {"n_networks": 1, "n_jobs": None, "random_state": seed, "warm_start": True}
+    return {**clone(estimator).get_params(deep=False), **own}
+
+
 def _member(estimator: Any, seed: int) -> Any:
-    settings = {"n_networks": 1, "n_jobs": None, "random_state": seed, "warm_start": True}
-    member: Any = clone(estimator)
-    return member.set_params(**settings).set_callbacks()
+    return type(estimator)(**_settings(estimator, seed))
 
 
 @cache

@@ -120,12 +120,15 @@ class Fit:
         return np.dtype(np.float64) if isinstance(self.rule, LBFGS) else dtype
 
     def _generator(self) -> np.random.RandomState:
-        """scikit-learn's, anew in each fit; partial_fit goes on with the one it has, so that no order comes twice."""
-        kept = getattr(self.estimator, "_random_state", None)
-        if not (self.partial and kept is not None):
-            kept = check_random_state(self.estimator.random_state)
-            self.estimator._random_state = kept
-        return kept
+        """scikit-learn's; with a seed partial_fit goes on with the one made from it, so that no order comes twice."""
+        est, seed = self.estimator, self.estimator.random_state
+        kept = getattr(est, "_seeded", None) if self.partial else None
+        if not isinstance(seed, (int, np.integer)):
+            kept = None, check_random_state(seed)
+        elif kept is None or kept[0] != seed:
+            kept = seed, check_random_state(seed)
+        est._seeded = None if kept[0] is None else kept  # a generator of the user's or of NumPy is not ours to keep
+        return kept[1]
 
     def _hold_out(self, data: Data, held: Data | None, dtype: np.dtype) -> HeldOut | None:
         """The rows to watch: given, or split off for early stopping, or those of training where the share is 0."""

@@ -1,0 +1,115 @@
+"""Calls one after the other on one estimator, with parameters changed in between: each goes by what holds then."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from estimators.small import LABELS, X, Y, classifier, regressor, same
+from sklearn import neural_network as theirs
+
+import clearprop as cp
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CLASSES = np.unique(LABELS)
+
+
+# --- one network and several -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_a_fit_with_another_number_of_networks_forgets_the_others(make, before, after):
+    target = LABELS if make is classifier else Y
+    model = make(n_networks=before, max_iter=3).fit(X, target).set_params(n_networks=after).fit(X, target)
+    fresh = make(n_networks=after, max_iter=3).fit(X, target)
+    np.testing.assert_array_equal(model.predict(X), fresh.predict(X))
+    np.testing.assert_array_equal(model.transform(X), fresh.transform(X))
+    noted = {name for name in vars(model) if name.endswith("_")}
+    assert noted == {name for name in vars(fresh) if name.endswith("_")}
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_fit_that_is_refused_leaves_the_networks_there_were(after):
+    model = classifier(n_networks=4 - after, max_iter=3).fit(X, LABELS)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="the optimizer given as solver has a rate of its own"):
+        model.set_params(n_networks=after, solver=cp.Adam(), learning_rate=cp.Cosine(0.1)).fit(X, LABELS)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_members_go_on_by_the_parameters_that_hold_now():
+    model = classifier(n_networks=2, warm_start=True, max_iter=3, n_iter_no_change=50).fit(X, LABELS)
+    model.set_params(max_iter=7, solver="sgd", alpha=3.0).fit(X, LABELS)
+    assert [member.n_iter_ for member in model.members_] == [7, 7]
+    for member in model.members_:
+        alone = classifier(random_state=member.random_state, warm_start=True, max_iter=3, n_iter_no_change=50).fit(
+            X, LABELS
+        )
+        assert same(member, alone.set_params(max_iter=7, solver="sgd", alpha=3.0).fit(X, LABELS))
+    model.set_params(alpha=0.0).partial_fit(X, LABELS)
+    assert {member.alpha for member in model.members_} == {0.0}
+
+
+def test_members_are_added_and_left_out():
+    model = classifier(n_networks=2, warm_start=True, max_iter=3, n_iter_no_change=50).fit(X, LABELS)
+    two = [member.random_state for member in model.members_]
+    model.set_params(n_networks=4).fit(X, LABELS)
+    assert [member.t_ for member in model.members_] == [480, 480, 240, 240]
+    assert len({member.random_state for member in model.members_}) == 4
+    model.set_params(n_networks=1 + 1).partial_fit(X, LABELS)
+    assert [member.random_state for member in model.members_] == two
+
+
+# --- the generator ---------------------------------------------------------------------------------------------------
+
+
+def pair(**settings):
+    """The estimator of clearprop, and scikit-learn's."""
+    shared = {"hidden_layer_sizes": (4,), "learning_rate_init": 0.02, "batch_size": 16, "max_iter": 3, **settings}
+    return cp.MLPClassifier(**shared), theirs.MLPClassifier(**copy.deepcopy(shared))
+
+
+def assert_same_weights(ours, other):
+    for a, b in zip(ours.coefs_ + ours.intercepts_, other.coefs_ + other.intercepts_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_without_a_seed_a_copy_goes_on_with_the_generator_of_numpy(copied):
+    """Not with a copy of it, which would give all copies of a model the same orders."""
+    models = []
+    for model in pair(random_state=None):
+        np.random.seed(5)
+        model.partial_fit(X, LABELS, classes=CLASSES)
+        model = copied(model)
+        np.random.seed(6)
+        models.append(model.partial_fit(X, LABELS))
+    assert_same_weights(*models)
+
+
+@pytest.mark.parametrize("before", [0, None, np.random.RandomState(0)], ids=["after seed", "after none", "after generator"])
+@pytest.mark.parametrize("after", [7, np.random.RandomState(7)], ids=["seed", "generator"])
+def test_partial_fit_takes_another_random_state(before, after):
+    models = []
+    for model in pair(random_state=before):
+        np.random.seed(5)
+        model.partial_fit(X, LABELS, classes=CLASSES).set_params(random_state=copy.deepcopy(after))
+        models.append(model.partial_fit(X, LABELS))
+    assert_same_weights(*models)
+
+
+def test_a_generator_that_is_shared_by_two_estimators():
+    results = []
+    for make in (cp.MLPClassifier, theirs.MLPClassifier):
+        generator = np.random.RandomState(3)
+        one, two = (make((4,), max_iter=3, random_state=generator) for _ in range(2))
+        for model in (one, two, one):
+            model.partial_fit(X, LABELS, classes=CLASSES)
+        two.fit(X, LABELS)
+        results.append((one, two))
+    for ours, other in zip(*results, strict=True):
+        assert_same_weights(ours, other)
