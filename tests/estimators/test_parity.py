@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn import neural_network as theirs
 
 import clearprop as cp
@@ -166,3 +167,42 @@ def test_partial_fit_goes_on_alike_without_shuffling(task, solver):
         ours.partial_fit(X, TARGETS[task], **classes)
         other.partial_fit(X, TARGETS[task], **classes)
     assert_same(ours, other)
+
+
+@pytest.mark.parametrize("label", [3, "only", True])
+def test_one_class_is_always_right(label):
+    settings = {**SHARED, "early_stopping": True, "max_iter": 4}
+    ours, other = (model.fit(X, np.full(N, label)) for model in pair("one class", **settings))
+    assert_same(ours, other)
+    assert ours.validation_scores_ == [1.0, 1.0, 1.0, 1.0]
+    assert ours.score(X, np.full(N, label)) == 1.0
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array])
+def test_sparse_labels(kind):
+    """Several labels a row may be sparse, and the predictions are then."""
+    y = kind(TARGETS["multi-label"])
+    ours, other = (model.fit(X, y) for model in pair("multi-label", **SHARED))
+    assert_same(ours, other)
+    found, expected = ours.predict(X), other.predict(X)
+    assert type(found) is type(expected)
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())
+    assert ours.score(X, y) == pytest.approx(other.score(X, y))
+    dense = pair("multi-label", **SHARED)[0].fit(X, TARGETS["multi-label"])
+    np.testing.assert_array_equal(dense.predict(X), found.toarray())
+
+
+LABELS = np.arange(N) % 3
+KINDS = {
+    "uint8": LABELS.astype("u1"), "big-endian": LABELS.astype(">i4"), "negative": 5 * LABELS - 7,
+    "floats": LABELS + 0.0, "wide text": np.array(["a", "b", "c"], "U9")[LABELS], "true and false": LABELS > 0,
+    "objects": np.array(["a", "b", "c"], object)[LABELS], "list": LABELS.tolist(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_keep_their_kind(kind):
+    ours, other = (model.fit(X, KINDS[kind]) for model in pair("labels", **{**SHARED, "max_iter": 1}))
+    for found, expected in ((ours.classes_, other.classes_), (ours.predict(X), other.predict(X))):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)

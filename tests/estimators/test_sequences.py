@@ -91,7 +91,7 @@ def test_without_a_seed_a_copy_goes_on_with_the_generator_of_numpy(copied):
     assert_same_weights(*models)
 
 
-@pytest.mark.parametrize("before", [0, None, np.random.RandomState(0)], ids=["after seed", "after none", "after generator"])
+@pytest.mark.parametrize("before", [0, None, np.random.RandomState(0)], ids=["a seed", "none", "a generator"])
 @pytest.mark.parametrize("after", [7, np.random.RandomState(7)], ids=["seed", "generator"])
 def test_partial_fit_takes_another_random_state(before, after):
     models = []
@@ -113,3 +113,20 @@ def test_a_generator_that_is_shared_by_two_estimators():
         results.append((one, two))
     for ours, other in zip(*results, strict=True):
         assert_same_weights(ours, other)
+
+
+# --- the learning rate -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("schedule", ["constant", "adaptive", "invscaling"])
+def test_partial_fit_takes_another_learning_rate(solver, schedule):
+    """scikit-learn goes on with that of the first call, and says nothing."""
+    model = classifier(solver=solver, learning_rate=schedule, shuffle=False, alpha=0.0, momentum=0.0)
+    model.partial_fit(X, LABELS, classes=CLASSES)
+    still = copy.deepcopy(model).set_params(learning_rate_init=1e-300).partial_fit(X, LABELS)
+    assert same(still, model)
+    slower = copy.deepcopy(model).set_params(learning_rate_init=0.01).partial_fit(X, LABELS)
+    assert not same(slower, model)
+    assert not same(slower, copy.deepcopy(model).partial_fit(X, LABELS))
+    assert same(slower.set_params(learning_rate_init=1e-300).partial_fit(X, LABELS), slower)

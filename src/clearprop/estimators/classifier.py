@@ -147,13 +147,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _probabilities(self, outputs: np.ndarray) -> np.ndarray:
         return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
-    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+    def _decode(self, outputs: np.ndarray) -> Any:
         kind = self._kind
         if kind == "multiclass":
             return self.classes_[outputs.argmax(axis=1)]
         if kind == "binary":
             return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp) % len(self.classes_)]
-        return np.asarray(self._label_binarizer.inverse_transform(outputs))
+        return self._label_binarizer.inverse_transform(outputs)  # sparse where the target was
 
     @property
     def _kind(self) -> str:
@@ -165,6 +165,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
         if self._kind == "multiclass":
             right = outputs.argmax(axis=1) == y.argmax(axis=1)
+        elif len(self.classes_) == 1:
+            right = np.ones(len(y), bool)  # there is nothing else to say
         else:
             right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
         return float(np.average(right, weights=weight))
@@ -306,7 +308,7 @@ def _fit_labels(y: np.ndarray) -> LabelBinarizer:
     if y.ndim != 1 or y.dtype.kind not in "biuU":
         return LabelBinarizer().fit(y)
     found = LabelBinarizer()
-    found.classes_, found.sparse_input_ = np.unique(y), False
+    found.classes_, found.sparse_input_ = np.array([*np.unique(y)]), False  # in native order, text no wider than it is
     found.y_type_ = "multiclass" if len(found.classes_) > 2 else "binary"
     return found
 

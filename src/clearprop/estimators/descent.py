@@ -15,7 +15,7 @@ from clearprop.engine import EpochResult, Training, make_engine
 from clearprop.engine.batches import Batches, Rate, shuffled
 from clearprop.errors import TrainingDiverged
 from clearprop.estimators.resuming import FitSaver
-from clearprop.estimators.settings import follows_own_rate
+from clearprop.estimators.settings import follows_own_rate, rate_words
 from clearprop.estimators.watch import Watch
 from clearprop.optimizers import LBFGS
 from clearprop.parameters import Parameters
@@ -38,9 +38,10 @@ class FitDiverged(TrainingDiverged, ValueError):
 
 @dataclass
 class OptimizerState:
-    """What partial_fit goes on from: the rate, the optimizer's slots, steps and epochs done, and the dropout seed."""
+    """What partial_fit goes on from: the rate, what it follows, the optimizer's slots, steps and epochs done, a seed."""
 
     learning_rate: float
+    follows: tuple[Any, ...] | None = None
     slots: dict[str, np.ndarray] = field(default_factory=dict)
     steps: int = 0
     epochs: int = 0
@@ -143,6 +144,9 @@ class Descent:
             watch.evaluation = self.engine.evaluation(watch.held_out.objective)
         self.schedule = training.optimizer.schedule
         self.own_rate = follows_own_rate(estimator)
+        if state.follows != rate_words(estimator):  # scikit-learn goes on with the rate of the first call
+            state.follows, state.learning_rate = rate_words(estimator), float(estimator.learning_rate_init)
+            state.learning_rate = self._inverse(estimator.t_)
         self.steps_per_epoch = len(rows.edges) - 1
         self.before: EpochRun | None = None
         self.interrupts = Interrupts(getattr(estimator, "_stop", None))

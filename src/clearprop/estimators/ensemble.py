@@ -83,7 +83,8 @@ def _has_made_a_step(member: Any) -> bool:
 def _settings(estimator: Any, seed: int) -> dict[str, Any]:
     """The parameters of a member: copies of the ensemble's, and a seed of its own."""
     own = {"n_networks": 1, "n_jobs": None, "random_state": seed, "warm_start": True}
-    return {**clone(estimator).get_params(deep=False), **own}
+    given: Any = clone(estimator)
+    return {**given.get_params(deep=False), **own}
 
 
 def _member(estimator: Any, seed: int) -> Any:

@@ -184,7 +184,7 @@ class Fit:
         est = self.estimator
         state = getattr(est, "_optimizer", None)
         if not self.partial or state is None:
-            state = OptimizerState(float(est.learning_rate_init))
+            state = OptimizerState(float(est.learning_rate_init), settings.rate_words(est))
         keys = None
         if any(layer.dropout for layer in self.task.net.layers):
             keys = row_keys(self.objective.X)

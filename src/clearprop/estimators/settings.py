@@ -204,6 +204,13 @@ def follows_own_rate(estimator: Any) -> bool:
     return isinstance(estimator.solver, str) and estimator.solver == "sgd" and isinstance(estimator.learning_rate, str)
 
 
+def rate_words(estimator: Any) -> tuple[Any, ...] | None:
+    """The parameters that such a rate follows."""
+    if not follows_own_rate(estimator):
+        return None
+    return estimator.learning_rate, float(estimator.learning_rate_init), float(estimator.power_t)
+
+
 def penalties_of(estimator: Any) -> tuple[Penalty, ...]:
     """The penalties that do not depend on the batch."""
     return tuple(kind(float(strength)) for kind, strength in ((L1, estimator.l1), (L2, estimator.l2)) if strength > 0)
