@@ -137,3 +137,92 @@ def test_a_probability_that_rounds_to_zero_has_its_own_loss():
     assert max(losses) > 100
     assert sorted(losses)[0] == losses[1]
     assert losses[1] < 36.1
+
+
+def test_a_warm_start_with_early_stopping_keeps_the_best_of_all_its_fits():
+    """scikit-learn's best weights are those that the next fit trains on, so that they are changed with it."""
+    settings = {**SMALL, "early_stopping": True, "warm_start": True, "validation_fraction": 0.2}
+    ours, other = (library.MLPClassifier(**settings).fit(X, LABELS) for library in (cp, theirs))
+    assert largest_difference(ours, other) < 1e-10
+    best, first = [array.copy() for array in ours.coefs_], ours.n_iter_
+    for model in (ours, other):
+        model.set_params(learning_rate_init=1.0).fit(X, np.random.default_rng(1).permutation(LABELS))
+    assert max(ours.validation_scores_[first:]) <= ours.best_validation_score_ == max(ours.validation_scores_[:first])
+    assert all(np.array_equal(a, b) for a, b in zip(ours.coefs_, best, strict=True))
+    assert largest_difference(ours, other) > 0.1
+
+
+def test_parameters_of_the_optimizer_hold_from_the_next_partial_fit_on():
+    """scikit-learn goes on with the optimizer of the first call, whatever is set later."""
+    for changed in ({"learning_rate_init": 0.1}, {"beta_1": 0.1}, {"epsilon": 1.0}, {"solver": "sgd"}):
+        ours, same, other, unchanged = (
+            library.MLPClassifier(**SMALL, shuffle=False).partial_fit(X, LABELS, classes=[0, 1])
+            for library in (cp, cp, theirs, theirs)
+        )
+        ours.set_params(**changed).partial_fit(X, LABELS)
+        same.partial_fit(X, LABELS)
+        other.set_params(**changed).partial_fit(X, LABELS)
+        unchanged.partial_fit(X, LABELS)
+        assert largest_difference(other, unchanged) == 0
+        assert largest_difference(same, unchanged) < 1e-10
+        assert largest_difference(ours, same) > 1e-3
+
+
+def test_partial_fit_of_a_regressor_is_not_there_with_lbfgs():
+    """scikit-learn has it, and runs L-BFGS to its end; a classifier has it in neither."""
+    assert hasattr(theirs.MLPRegressor(solver="lbfgs"), "partial_fit")
+    assert not hasattr(theirs.MLPClassifier(solver="lbfgs"), "partial_fit")
+    assert not hasattr(cp.MLPRegressor(solver="lbfgs"), "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit goes batch by batch"):
+        cp.MLPRegressor(solver="lbfgs").partial_fit(X, X[:, 0])
+
+
+def test_a_negative_count_is_refused():
+    """scikit-learn's Poisson loss is NaN then, and training goes on."""
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(theirs.MLPRegressor("poisson", **SMALL).fit(X, X[:, 0]).loss_)
+    with pytest.raises(ValueError, match="y: expected values of at least 0 for Poisson loss"):
+        cp.MLPRegressor("poisson", **SMALL).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("sizes", [(6,), (5, 5), ()])
+def test_another_network_cannot_go_on(sizes):
+    """scikit-learn goes on with the first one, or stops with IndexError or ValueError in the middle of NumPy."""
+    ours, other = (
+        library.MLPClassifier(**{**SMALL, "warm_start": True}).fit(X, LABELS).set_params(hidden_layer_sizes=sizes)
+        for library in (cp, theirs)
+    )
+    before = [array.copy() for array in ours.coefs_]
+    for call in (ours.fit, ours.partial_fit):
+        with pytest.raises(ValueError, match=r"warm_start and partial_fit go on with the network of the last fit"):
+            call(X, LABELS)
+    assert all(np.array_equal(a, b) for a, b in zip(ours.coefs_, before, strict=True))
+    if sizes == (6,):
+        assert other.fit(X, LABELS).coefs_[0].shape == (4, 5)
+
+
+def test_lbfgs_leaves_no_curve_of_an_earlier_fit():
+    """scikit-learn leaves the loss_curve_ of the fit by batches, beside the n_iter_ and loss_ of L-BFGS."""
+    for library, left in ((cp, False), (theirs, True)):
+        model = library.MLPClassifier(**SMALL).fit(X, LABELS).set_params(solver="lbfgs").fit(X, LABELS)
+        assert hasattr(model, "loss_curve_") == hasattr(model, "best_loss_") == left
+
+
+def test_predictions_have_the_precision_of_the_weights():
+    """scikit-learn's have that of the rows, if it is higher."""
+    single = X.astype(np.float32)
+    for library, dtype in ((cp, np.float32), (theirs, np.float64)):
+        model = library.MLPClassifier(**SMALL).fit(single, LABELS)
+        assert model.predict_proba(single).dtype == np.float32
+        assert model.predict_proba(X).dtype == dtype
+
+
+def test_a_batch_of_negative_weight_has_no_penalty():
+    """scikit-learn divides alpha by the sum of the weights, and so rewards large parameters then."""
+    weights = np.where(np.arange(50) % 2, 1.0, -2.0)
+    for alpha, alike in ((0.0, True), (1.0, False)):
+        ours, other = (
+            library.MLPClassifier(**{**SMALL, "alpha": alpha}).fit(X, LABELS, sample_weight=weights)
+            for library in (cp, theirs)
+        )
+        assert (largest_difference(ours, other) < 1e-8) == alike

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from clearprop.activations import Sigmoid
 from clearprop.checks import check_dense_or_csr
 from clearprop.engine import Training
+from clearprop.errors import ShapeError
 from clearprop.estimators import settings
 from clearprop.estimators.building import build_network, draw_parameters, gather
 from clearprop.estimators.descent import Descent, Hooks, OptimizerState, Rows, run_lbfgs
@@ -109,10 +110,20 @@ class Fit:
             _reset(estimator)
         else:
             dtype = self._working(np.dtype(np.asarray(estimator.coefs_[0]).dtype))
-            self.params = gather(self.task.net, estimator.coefs_, estimator.intercepts_, dtype)
+            self.params = self._parameters_so_far(dtype)
         self.objective = self.task.objective(estimator, data, dtype)
         self.rows = np.arange(len(data.y))
         self.held_out = self._hold_out(data, held, dtype)
+
+    def _parameters_so_far(self, dtype: np.dtype) -> Parameters:
+        est = self.estimator
+        try:
+            return gather(self.task.net, est.coefs_, est.intercepts_, dtype)
+        except ShapeError as reason:
+            raise ShapeError(
+                "warm_start and partial_fit go on with the network of the last fit, and the parameters or y describe "
+                f"another one now: {reason} Set them back, or begin anew by fit with warm_start=False."
+            ) from reason
 
     def _working(self, dtype: np.dtype) -> np.dtype:
         """The precision to train in: L-BFGS compares costs that hardly differ, and so works in double precision."""
