@@ -38,7 +38,7 @@ class FitDiverged(TrainingDiverged, ValueError):
 
 @dataclass
 class OptimizerState:
-    """What partial_fit goes on from: the rate, what it follows, the optimizer's slots, steps and epochs done, a seed."""
+    """What partial_fit goes on from: the rate and what it follows, the optimizer's slots, steps, epochs, and a seed."""
 
     learning_rate: float
     follows: tuple[Any, ...] | None = None
