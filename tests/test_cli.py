@@ -109,6 +109,7 @@ BAD_COMMANDS = [
     ("predict {table} {table}", "expected a clearprop model file"),
     ("predict {model} {folder}/none.csv", "none.csv"),
     ("predict {model} {table} --out {model}", "is read or written already"),
+    ("predict {model} {table} --out {folder}/p.xlsx", "expected a name that ends in .csv, .parquet or .pq"),
     ("evaluate {model} {folder}/short.csv", 'Column "age" is missing'),
     ("explain {model} {table} --row 200", "expected a row from 0 to 199, got 200"),
     ("summary {folder}/none.cprop", "cannot be read"),
@@ -131,6 +132,19 @@ def test_mistakes_are_answered_with_exit_code_2_and_leave_files_alone(command, t
 def test_a_wrong_option_is_a_usage_error(table, capsys):
     assert run("train", table) == 2
     assert "--target" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+
+
+def test_help_tells_what_an_option_is_when_it_is_not_given(capsys):
+    """A default in square brackets within the text would be taken for markup and vanish."""
+    for command, defaults in (
+        ("train", ["TABLE with .cprop", "0.1", "adamw with warm-up and cosine", "32 to 256", "every 10 seconds"]),
+        ("predict", ["standard output"]),
+        ("gallery", ["list them", "30"]),
+    ):
+        assert run(command, "--help") == 0
+        printed = " ".join(re.sub(r"\x1b\[[0-9;]*m|[│\s]+", " ", capsys.readouterr().out).split())
+        for default in defaults:
+            assert f"[default: ({default}" in printed
 
 
 def test_the_first_ctrl_c_stops_after_the_epoch_and_saves(table, trained):

@@ -2,8 +2,8 @@
 
 In README.md and every page under docs/, the blocks fenced as ```python run in order, in one namespace and in an empty
 folder per page. A ```text block that is the next fenced block shows what the code before it prints ("..." stands for
-anything). A block of >>> lines runs as a doctest. Commands in ```console and ```sh blocks are parsed, not run. A fence
-without a language is not looked at.
+anything). A block of >>> lines runs as a doctest. Commands in ```console and ```sh blocks are parsed, and those of the
+README for a table of one's own run. A fence without a language is not looked at.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import itertools
 import re
 import runpy
 import shlex
@@ -20,17 +21,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import typer
 
 import clearprop as cp
 from clearprop import views
-from clearprop.cli import app
+from clearprop.cli import app, main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+#: Options of commands that name a file to write.
+WRITING = ("--out", "--report", "--document")
 
 #: Pages that teach by code: one of these without a block that runs is a mistake.
 TEACHING = [
@@ -136,6 +142,27 @@ def test_wrong_output_and_errors_are_noticed():
         run_block(blocks_of("```python\n>>> 1 + 1\n3\n```\n")[0], "page", {})
     listed = blocks_of("- item\n  ```python\n  x = 1\n  ```\n")
     assert [block.code for block in listed] == ["x = 1\n"]
+
+
+def test_the_commands_for_a_table_of_ones_own_run_in_the_order_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    block = next(block for block in blocks_of(README) if "clearprop train people.csv" in block.code)
+    ages = [20 + i % 40 for i in range(120)]
+    people = pl.DataFrame(
+        {"age": ages, "job": ["cook", "clerk"] * 60, "income": ["high" if a > 40 else "low" for a in ages]}
+    )
+    for name, table in (("people", people), ("test", people), ("new", people.drop("income"))):
+        table.write_csv(tmp_path / f"{name}.csv")
+    monkeypatch.chdir(tmp_path)
+    commands = [shlex.split(line) for line in block.code.splitlines()]
+    for command in commands:
+        with pytest.raises(SystemExit) as stop:
+            main(command[1:])
+        assert stop.value.code == 0, command
+    assert len(commands) == 5
+    written = {word for command in commands for option, word in itertools.pairwise(command) if option in WRITING}
+    assert written == {path.name for path in tmp_path.iterdir()} - {"people.csv", "test.csv", "new.csv"}
 
 
 def slug(heading: str) -> str:

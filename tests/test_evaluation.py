@@ -63,3 +63,13 @@ def test_labels_cut_to_the_same_text_keep_their_own_recall():
     text = str(evaluate_classes(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]), labels))
     assert "100.0%" in text
     assert " 50.0%" in text
+
+
+def test_large_numbers_are_whole_and_their_columns_stand_below_their_heads():
+    y = np.linspace(1e4, 5e5, 50)[:, None]
+    lines = str(
+        evaluate_numbers(y, y + 45333.86 * np.array([1, -1] * 25)[:, None], ["a price of some kind"])
+    ).splitlines()
+    assert lines[1].startswith("  RMSE  45,334    (144,")
+    assert lines[-1].endswith("-45,334 -45,334        0 45,334    45,334")
+    assert len(lines[-1]) == len(lines[-2])

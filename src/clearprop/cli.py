@@ -62,18 +62,20 @@ def options(
 def train(
     table: Table,
     target: Annotated[list[str], typer.Option(help="Column to predict; repeat it for several.", show_default=False)],
-    out: Annotated[str | None, typer.Option(help="Model file to write.  [default: TABLE with .cprop]")] = None,
+    out: Annotated[str | None, typer.Option(help="Model file to write.", show_default="TABLE with .cprop")] = None,
     report: Annotated[str | None, typer.Option(help="HTML report to write.")] = None,
     hidden: Annotated[str, typer.Option(help='Units of the hidden layers; "" for none.')] = "128,64",
     activation: Annotated[str, typer.Option(help=f"Of the hidden layers: {', '.join(ACTIVATIONS)}.")] = "relu",
     dropout: Annotated[
-        float | None, typer.Option(help="Share of hidden activations set to 0 in training.  [default: 0.1]")
+        float | None, typer.Option(help="Share of hidden activations set to 0 in training.", show_default="0.1")
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help=f"{', '.join(OPTIMIZERS)}.  [default: adamw with warm-up and cosine]")
+        str | None, typer.Option(help=f"{', '.join(OPTIMIZERS)}.", show_default="adamw with warm-up and cosine")
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate of --optimizer.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows in a step.  [default: 32 to 256, by the rows]")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate of --optimizer.", show_default="its own")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows in a step.", show_default="32 to 256, by the rows")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="At most so many passes over the rows.")] = 60,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation cost.")] = 12,
     l2: Annotated[float, typer.Option(help="L2 penalty on the weights.")] = 0.0,
@@ -81,14 +83,14 @@ def train(
     validation: Annotated[float, typer.Option(help="Share of the other rows that says when to stop.")] = 0.1,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     drop: Annotated[Several, typer.Option(help="Column to leave out; repeat it for several.")] = None,
-    categorical: Annotated[Several, typer.Option(help="Column to take as categories.")] = None,
-    numeric: Annotated[Several, typer.Option(help="Column to take as numbers.")] = None,
+    categorical: Annotated[Several, typer.Option(help="Column to take as categories; repeat it for several.")] = None,
+    numeric: Annotated[Several, typer.Option(help="Column to take as numbers; repeat it for several.")] = None,
     seed: Annotated[int, typer.Option(help="All that is random follows from it.")] = 0,
     checkpoint: Annotated[
         str | None, typer.Option(help="File to save the run in while it goes on, to be resumed if it is stopped.")
     ] = None,
     every: Annotated[
-        int | None, typer.Option(help="Save it after so many epochs.  [default: every 10 seconds]")
+        int | None, typer.Option(help="Save it after so many epochs.", show_default="every 10 seconds")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --checkpoint, if there.")] = False,
 ) -> None:
@@ -138,8 +140,8 @@ def demo(folder: Annotated[str, typer.Argument(help="Folder for the model and th
 
 @app.command()
 def gallery(
-    name: Annotated[str | None, typer.Argument(help="Example to run.  [default: list them]")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Starts a study trains from.  [default: 30]")] = None,
+    name: Annotated[str | None, typer.Argument(help="Example to run.", show_default="list them")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Starts a study trains from.", show_default="30")] = None,
     picture: Annotated[str | None, typer.Option(help="SVG file to write what was learnt to.")] = None,
 ) -> None:
     """List the worked examples and problems from the literature, or run one."""
@@ -162,11 +164,15 @@ def gallery(
 def predict(
     model: ModelPath,
     table: Table,
-    out: Annotated[str | None, typer.Option(help="CSV or Parquet file to write.  [default: standard output]")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="CSV or Parquet file to write.", show_default="standard output")
+    ] = None,
     with_inputs: Annotated[bool, typer.Option("--with-inputs", help="Write the table's own columns too.")] = False,
 ) -> None:
     """Predict a target for every row, with the probability of each class."""
     _keep_apart([model, table], [out])
+    if out is not None and not out.endswith((".csv", ".parquet", ".pq")):
+        raise ArgumentError(f"--out: expected a name that ends in .csv, .parquet or .pq, got {out}.")
     loaded = Model.load(model)
     frame = as_frame(table, text=loaded.known_encoding.text_columns)
     predictions = pl.DataFrame(loaded.predict(frame))
@@ -176,7 +182,7 @@ def predict(
         sys.stdout.write(predictions.write_csv())
         return
     content = io.BytesIO()
-    if out.endswith(".parquet"):
+    if out.endswith((".parquet", ".pq")):
         predictions.write_parquet(content)
     else:
         predictions.write_csv(content)
@@ -227,18 +233,25 @@ def explain(
             help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'
         ),
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate of the update that is shown.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate of the update that is shown.", show_default="0.1 in a worked step, else no update"
+        ),
+    ] = None,
     paths: Annotated[
         int | None, typer.Option(help="List every path of --weight, if there are at most so many.")
     ] = None,
     document: Annotated[
-        str | None, typer.Option(help="Write the worked step, or the derivation of --weight, as .html or .tex.")
+        str | None,
+        typer.Option(help="Write the worked step (.html or .tex), or the derivation of --weight (.md as well)."),
     ] = None,
 ) -> None:
     """Show rows on their way through the network and back, or derive one gradient by the chain rule.
 
-    Without --weight: z, a, error signal, delta and gradients of each layer, or with --document one whole training step
-    as a worked solution.
+    Without --weight: z, a, error signal, delta and gradients of each layer.
+
+    With --document, and a small network: one whole training step as a worked solution.
     """
     from clearprop.solution.command import explain_rows, for_terminal  # most commands write no mathematics
 

@@ -34,8 +34,10 @@ class Evaluation:
         lines = [f"{self.rows:,} rows"]
         wide = max(map(len, self.metrics))
         for name, value in self.metrics.items():
-            beside = f"    ({self.baseline[name]:.4g} for {_BASELINE[self.task]})" if name in self.baseline else ""
-            lines.append(f"  {name:{wide}s}  {value:.4g}{beside}")
+            beside = (
+                f"    ({readable(self.baseline[name])} for {_BASELINE[self.task]})" if name in self.baseline else ""
+            )
+            lines.append(f"  {name:{wide}s}  {readable(value)}{beside}")
         if self.confusion is not None:
             lines += ["", *_format_confusion(self.confusion, self.labels)]
         if self.residuals is not None:
@@ -49,6 +51,15 @@ _BASELINE = {
     "multilabel": "always the commonest answer",
     "regression": "always the mean",
 }
+
+
+def readable(value: float) -> str:
+    """Four significant digits; from a thousand on whole numbers with the thousands apart.
+
+    >>> readable(0.123456), readable(45333.86), readable(-999.96), readable(2.5e12)
+    ('0.1235', '45,334', '-1,000', '2.5e+12')
+    """
+    return f"{value:,.0f}" if 999.95 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def evaluate_classes(
@@ -118,8 +129,8 @@ def evaluate_numbers(y: np.ndarray, predicted: np.ndarray, names: Sequence[str])
       R2    0.5
     <BLANKLINE>
     residuals (predicted - true)
-              smallest    5%   median   95%   largest
-    price           -1 -0.95     -0.5 -0.05         0
+              smallest     5%   median    95%   largest
+    price           -1  -0.95     -0.5  -0.05         0
     """
     metrics, baseline = {}, {}
     residuals = predicted.astype(np.float64) - y
@@ -166,11 +177,11 @@ def _format_mistakes(confusion: np.ndarray, labels: Sequence[str]) -> list[str]:
 
 
 def _format_residuals(residuals: np.ndarray, names: Sequence[str]) -> list[str]:
-    heads = ["smallest", "   5%", "  median", "  95%", "  largest"]
+    heads = ["smallest", "    5%", "  median", "   95%", "  largest"]
+    rows = [[readable(q) for q in np.quantile(column, [0, 0.05, 0.5, 0.95, 1])] for column in residuals.T]
+    wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     left = max(9, *(len(name) for name in names))
-    lines = ["residuals (predicted - true)", " " * left + " " + " ".join(heads)]
-    for name, column in zip(names, residuals.T, strict=True):
-        quantiles = np.quantile(column, [0, 0.05, 0.5, 0.95, 1])
-        cells = " ".join(f"{q:{len(head)}.4g}" for q, head in zip(quantiles, heads, strict=True))
-        lines.append(f"{name:{left}s} {cells}")
+    lines = ["residuals (predicted - true)"]
+    for name, cells in zip(["", *names], [heads, *rows], strict=True):
+        lines.append(f"{name:{left}s} " + " ".join(f"{cell:>{w}s}" for cell, w in zip(cells, wide, strict=True)))
     return lines

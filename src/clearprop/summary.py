@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from clearprop.evaluation import readable
+
 if TYPE_CHECKING:
     from clearprop.model import Model
 
@@ -44,7 +46,7 @@ def format_setting(value: Any) -> str:
     if isinstance(value, dict):
         fields = ", ".join(f"{key}={format_setting(item)}" for key, item in value.items() if key != "name")
         return f"{value['name']}({fields})" if "name" in value else fields
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return readable(value) if isinstance(value, float) else str(value)
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> str:

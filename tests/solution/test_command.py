@@ -65,7 +65,10 @@ def test_documents(folder, name, capsys):
             "has 60 paths over 60 samples, more than limit=5",
         ),
         (["--document", "worked.pdf"], "worked.pdf: expected a name that ends in .html or .htm or .tex"),
-        (["--rows", "0:60", "--document", "worked.html"], "worked solution: 4 units over 60 rows"),
+        (
+            ["--rows", "0:60", "--document", "worked.html"],
+            'sums to write out, and a page holds 400. Name one gradient, such as --weight "age", take fewer --rows',
+        ),
     ],
 )
 def test_mistakes_end_with_code_2_and_say_how_to_mend_them(folder, options, said, capsys, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import numpy as np
@@ -118,6 +119,18 @@ def test_the_bar_is_shown_on_a_terminal(monkeypatch, optimizer, engine):
     terminal = as_terminal(monkeypatch)
     train(optimizer=optimizer, engine=engine)
     assert "epoch 6/6" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("columns", "named"), [(80, 1), (100, 2), (140, 3)])
+def test_the_bar_shows_what_there_is_room_for_and_cuts_nothing(monkeypatch, columns, named):
+    terminal = as_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    history = train(validation=0.5, metrics=["rmse"], progress=True)
+    numbers = ["cost", "validation cost", "rmse", "validation rmse"]
+    shown = "  ".join(f"{name} {history[name][-1]:.4g}" for name in numbers[:named])
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue()).rstrip().splitlines()[-1]
+    assert f"epoch 6/6 {shown} " in last
+    assert "…" not in terminal.getvalue()
 
 
 def test_the_bar_stays_away_from_a_terminal_where_that_is_asked_for(monkeypatch):

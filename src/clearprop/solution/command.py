@@ -11,7 +11,7 @@ from clearprop.derivation.text import to_ascii
 from clearprop.errors import ArgumentError
 from clearprop.model import Model, encode
 from clearprop.solution.pages import derivation_document, derivation_page
-from clearprop.solution.solution import worked_solution, write_document
+from clearprop.solution.solution import MOST_SUMS, count_sums, worked_solution, write_document
 from clearprop.tables import as_frame
 from clearprop.trace import Trace, backpropagate
 
@@ -42,6 +42,12 @@ def explain_rows(
         return _explain_one(trace, names, weight, rate, paths, document)
     if document is None:
         return str(trace)
+    if count_sums(trace) > MOST_SUMS:
+        raise ArgumentError(
+            f"--document: a whole step of this network has {count_sums(trace):,} sums to write out, and a page holds "
+            f'{MOST_SUMS}. Name one gradient, such as --weight "{names["input"][0]}", take fewer --rows, or train a '
+            "smaller network, such as --hidden 4."
+        )
     which = f"row {chosen[0]}" if len(chosen) == 1 else f"rows {chosen[0]} to {chosen[-1]}"
     title = f"One step of backpropagation, {which}"
     worked_solution(trace, 0.1 if rate is None else rate, names=names, title=title).save(document)

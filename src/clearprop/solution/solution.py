@@ -92,6 +92,16 @@ def write_document(path: str | os.PathLike[str], **writers: Callable[[], str]) -
     write_atomically(path, writer().encode("utf-8"))
 
 
+#: The most sums that a worked solution writes out unless it is told another limit.
+MOST_SUMS = 400
+
+
+def count_sums(trace: Trace) -> int:
+    """How many sums its worked solution has: two for each unit and row, and one for each parameter."""
+    net = trace.objective.net
+    return 2 * trace.objective.samples * sum(layer.units for layer in net.layers) + net.parameter_count
+
+
 def worked_solution(
     trace: Trace,
     rate: float = 0.1,
@@ -99,7 +109,7 @@ def worked_solution(
     names: Mapping[str, Sequence[str]] | None = None,
     digits: int = 9,
     title: str = "One step of backpropagation",
-    limit: int = 400,
+    limit: int = MOST_SUMS,
 ) -> WorkedSolution:
     """One whole step of gradient descent of a small network written out, as a page or as LaTeX.
 
@@ -122,7 +132,7 @@ def worked_solution(
         raise ArgumentError(f"digits: expected at most 15, which is what float64 holds, got {digits}.")
     net, n = trace.objective.net, trace.objective.samples
     units = sum(layer.units for layer in net.layers)
-    lines = 2 * n * units + net.parameter_count
+    lines = count_sums(trace)
     if lines > limit:
         raise ArgumentError(
             f"worked solution: {units:,} units over {n:,} rows and {net.parameter_count:,} parameters would take "

@@ -257,8 +257,8 @@ def _recognised(frame: nw.DataFrame[Any], names: Sequence[str]) -> tuple[bool, s
     if (values != np.floor(values)).any():
         return False, f'regression, because "{series.name}" holds numbers that are not whole'
     if _is_flag(series) or (len(values) <= 20 and len(series) >= 5 * len(values)):
-        return True, f'classification, because "{series.name}" holds {len(values)} different whole numbers'
-    return False, f'regression, because "{series.name}" holds {len(values)} different numbers'
+        return True, f'classification, because "{series.name}" holds {len(values):,} different whole numbers'
+    return False, f'regression, because "{series.name}" holds {len(values):,} different numbers'
 
 
 def _is_flag(series: nw.Series[Any]) -> bool:

@@ -57,12 +57,15 @@ class ProgressBar:
     def __init__(self, epochs: int, show: bool | None = None) -> None:
         console = Console(stderr=True)
         visible = console.is_terminal if show is None else show
+        wide = console.width >= 120
+        #: what the other columns leave to the numbers
+        self._room = console.width - len(f"training epoch {epochs}/{epochs} 0:00:00 ") - (40 + 9 if wide else 10 + 1)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(40 if wide else 10),
             TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[numbers]}"),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if wide else []),
             TimeRemainingColumn(),
             console=console,
             disable=not visible,
@@ -82,8 +85,13 @@ class ProgressBar:
     def update(self, history: History) -> None:
         """Show the last epoch."""
         if not self._progress.disable:
-            skipped = ("rate", "seconds", "gradient norm")
-            numbers = "  ".join(
-                f"{name} {values[-1]:.4g}" for name, values in history.columns.items() if name not in skipped
-            )
+            first = ("cost", "validation cost")
+            last = [n for n in history.columns if n not in (*first, "rate", "seconds", "gradient norm")]
+            numbers = ""
+            for name in (*first, *last):  # as many as there is room for
+                if name in history.columns:
+                    longer = f"{numbers}  {name} {history[name][-1]:.4g}".lstrip()
+                    if numbers and len(longer) > self._room:
+                        break
+                    numbers = longer
             self._progress.update(self._task, completed=history.epochs, numbers=numbers)

@@ -303,7 +303,7 @@ class Run:
 
     def finish(self, reason: str | None) -> History:
         """Put back the best parameters where that was asked for."""
-        self.history.stopped = reason or f"finished {self.history.epochs} epochs"
+        self.history.stopped = reason or f"finished {self.history.epochs} epoch{'s' * (self.history.epochs != 1)}"
         if self.best is not None and self.restoring:
             self.history.best_epoch = self.restoring.best_epoch(self.history)
             self.params.flat[...] = self.best
