@@ -10,7 +10,7 @@ from cases import ALL_ACTIVATION_CASES, ActivationCase, ids
 
 import clearprop as cp
 from clearprop.activations import as_activation
-from clearprop.errors import ArgumentError
+from clearprop.errors import ArgumentError, ShapeError
 
 every_activation = pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=ids(ALL_ACTIVATION_CASES))
 both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -177,6 +177,37 @@ def test_activations_are_equal_by_their_settings():
     assert cp.sigmoid != cp.tanh
     assert cp.LayerNormalization(1e-5) == cp.layer_normalization
     assert isinstance(cp.tanh, cp.Activation)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope", "kind", "telling"),
+    [
+        (lambda z: z if z > 0 else 0 * z, lambda z, a: z, ValueError, "f(z) gets an array (n samples, units)"),
+        (lambda z: math.tanh(z), lambda z, a: z, TypeError, "with np.where in place of if"),
+        (lambda z: z, lambda z: z, TypeError, "slope(z, a) gets z and a = f(z), arrays (n samples, units)"),
+        (lambda z: z.sum(axis=1), lambda z, a: z, ShapeError, "for (4, 3) it returned (4,)."),
+        (lambda z: z, lambda z, a: np.ones(3), ShapeError, "for (4, 3) it returned (3,)."),
+        (
+            lambda z: z,
+            lambda z, a: None,
+            ShapeError,
+            "an array of that shape; for (4, 3) it returned ().",
+        ),
+    ],
+)
+def test_a_function_of_ones_own_with_a_bug_is_told_what_is_asked_of_it(f, slope, kind, telling):
+    z = np.ones((4, 3))
+    own = cp.Custom("mine", f, slope)
+    with pytest.raises(kind) as error:
+        own.pullback(z, own(z), z)
+    said = "\n".join([str(error.value), *getattr(error.value, "__notes__", ())])
+    assert 'cp.Custom "mine": ' in said
+    assert telling in said
+
+
+def test_a_slope_may_be_one_number():
+    z = np.array([[1.0, -2.0]])
+    assert cp.Custom("half", lambda z: z / 2, lambda z, a: 0.5).pullback(z, z / 2, 4 * z).tolist() == [[2.0, -4.0]]
 
 
 @pytest.mark.parametrize(

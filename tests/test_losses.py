@@ -405,6 +405,23 @@ def test_names_and_defaults():
     assert cp.CustomLoss("quartic", abs).name == "quartic"
 
 
+@pytest.mark.parametrize(
+    ("function", "kind", "telling"),
+    [
+        (lambda yhat, y: (yhat - y) ** 2, ArgumentError, "returns two of that shape, the loss of each output and its"),
+        (lambda yhat, y: (((yhat - y) ** 2).sum(), yhat - y), ShapeError, "for (4, 2) it returned ()."),
+        (lambda yhat, y: ((yhat - y) ** 2, np.ones(2)), ShapeError, "for (4, 2) it returned (2,)."),
+        (lambda yhat: yhat, TypeError, "function(yhat, y) gets arrays (n samples, output units)"),
+    ],
+)
+def test_a_loss_of_ones_own_with_a_bug_is_told_what_is_asked_of_it(function, kind, telling):
+    with pytest.raises(kind) as error:
+        cp.CustomLoss("mine", function).value_and_error(np.ones((4, 2)), np.zeros((4, 2)))
+    said = "\n".join([str(error.value), *getattr(error.value, "__notes__", ())])
+    assert 'cp.CustomLoss "mine": ' in said
+    assert telling in said
+
+
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, _, fields in DEFAULTS for field in fields])
 def test_settings_cannot_be_changed_afterwards(kind, field):
     loss = kind()

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from clearprop.checks import check_function, check_number, check_text
+from clearprop.checks import call_own, check_function, check_number, check_text, like
 from clearprop.errors import ArgumentError, suggest
 from clearprop.mathematics import (
     Array,
@@ -140,11 +140,15 @@ class Custom(Elementwise):
 
     def function(self, z: Array) -> Array:
         """f(z) as given."""
-        return self.f(z)
+        contract = f'cp.Custom "{self.label}": f(z) gets an array (n samples, units) and returns one of that shape'
+        return like(call_own(self.f, contract, z), z, contract)
 
     def derivative(self, z: Array, a: Array) -> Array:
-        """f'(z) as given."""
-        return self.slope(z, a)
+        """f'(z) as given; a single number is the same for every z."""
+        contract = f'cp.Custom "{self.label}": slope(z, a) gets z and a = f(z), arrays (n samples, units), and returns '
+        contract += "f'(z), an array of that shape"
+        found = call_own(self.slope, contract, z, a)
+        return found + 0 * z if isinstance(found, (int, float)) else like(found, z, contract)
 
 
 class Identity(Elementwise):

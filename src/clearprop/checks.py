@@ -6,7 +6,7 @@ import math
 import numbers
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -99,6 +99,26 @@ def check_function(value: Any, name: str) -> Any:
     if not callable(value):
         raise ArgumentError(f"{name}: expected a function, got {value!r}.")
     return value
+
+
+def call_own(function: Callable[..., Any], contract: str, *arguments: Any) -> Any:
+    """What a function of the user's gives; an exception out of it gets a note of what is asked of it."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        error.add_note(f"{contract}. It has to work on whole arrays, with np.where in place of if.")
+        raise
+
+
+def like(found: Any, given: Any, contract: str) -> Any:
+    """`found` if it has the shape of the array `given`; what is no array, as while compiling, is not looked at.
+
+    >>> like(np.zeros(2), np.ones(2), "f(z) returns an array of the shape of z")
+    array([0., 0.])
+    """
+    if isinstance(given, np.ndarray) and np.shape(found) != given.shape:
+        raise ShapeError(f"{contract}; for {given.shape} it returned {np.shape(found)}.")
+    return found
 
 
 def check_texts(values: Any, name: str) -> tuple[str, ...]:

@@ -18,7 +18,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from clearprop.activations import Activation, Exponential, Sigmoid, Softmax
-from clearprop.checks import check_array, check_choice, check_finite, check_function, check_number, check_text
+from clearprop.checks import (
+    call_own,
+    check_array,
+    check_choice,
+    check_finite,
+    check_function,
+    check_number,
+    check_text,
+    like,
+)
 from clearprop.errors import ArgumentError, DataError, ShapeError, suggest
 from clearprop.mathematics import (
     Array,
@@ -459,7 +468,14 @@ class CustomLoss(PointwiseLoss):
         return self.label
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
-        return self.function(yhat, y)
+        contract = (
+            f'cp.CustomLoss "{self.label}": function(yhat, y) gets arrays (n samples, output units) and returns two '
+        )
+        contract += "of that shape, the loss of each output and its slope by yhat"
+        found = call_own(self.function, contract, yhat, y)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise ArgumentError(f"{contract}; got {type(found).__name__}.")
+        return like(found[0], yhat, contract), like(found[1], yhat, contract)
 
 
 #: Every loss that comes with the library, by the name that stands for it.
