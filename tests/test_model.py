@@ -239,3 +239,24 @@ def test_log_loss_is_exact_where_a_probability_is_rounded_to_0():
     model.params.flat *= 1e4
     log_loss = model.evaluate(people(50, 1)).metrics["log loss"]
     assert 10 < log_loss < np.inf
+
+
+def test_X_and_y_apart_are_told_where_they_belong():
+    with pytest.raises(
+        ArgumentError, match=r"target: expected the name of a column of the table, got ndarray\. cp\.fit"
+    ):
+        cp.fit({"age": [1.0, 2.0]}, np.array(["a", "b"]))
+
+
+def test_a_model_says_in_a_line_what_it_is_and_writes_its_report(tmp_path):
+    table = people(100)
+    model = cp.fit(table, "rich", hidden=(3,), epochs=2)
+    assert repr(model).startswith("<Model: predicts rich from ")
+    assert len(repr(model)) < 120
+    assert "array" not in repr(model.held_out)
+    for name, data, told in (("a", None, "20 rows held out of 100"), ("b", table, "100 rows")):
+        model.report(tmp_path / f"{name}.html", data)
+        assert told in (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+    pl.DataFrame(table).write_csv(tmp_path / "people.csv")
+    model.report(tmp_path / "c.html", tmp_path / "people.csv")
+    assert "100 rows of people.csv" in (tmp_path / "c.html").read_text(encoding="utf-8")

@@ -267,3 +267,40 @@ def test_bad_numbers(make, telling):
 def test_every_refusal_is_a_value_error_too():
     with pytest.raises(ValueError, match="used 2 times"):
         cp.Network(2, layers(("a", "input"), ("a", "input")))
+
+
+WRITTEN = [
+    (
+        cp.Network(2, [cp.Layer("h", 3, "tanh"), cp.Layer("o", 1, "sigmoid", sources=["h", "input"])]),
+        "Network(2, [Layer('h', 3, 'tanh'), Layer('o', 1, 'sigmoid', sources=['h', 'input'])])",
+    ),
+    (cp.Network(1, [cp.Layer("o", 1)]), "Network(1, [Layer('o', 1)])"),
+    (
+        cp.Network(
+            3,
+            [cp.Layer("a", 3, cp.LeakyReLU(0.2), bias=False), cp.Layer("b", 2, dropout=0.5), cp.Layer("c", 1)],
+            ["a", "c"],
+        ),
+        "Network(3, [Layer('a', 3, LeakyReLU(slope=0.2), bias=False), Layer('b', 2, dropout=0.5), Layer('c', 1)], "
+        "outputs=['a', 'c'])",
+    ),
+    (
+        cp.Network(2, [cp.Layer("a", 2), cp.Layer("b", 2, sources=[cp.Direct("a"), cp.Dense("input", False)])]),
+        "Network(2, [Layer('a', 2), Layer('b', 2, sources=[Direct(source='a'), "
+        "Dense(source='input', trainable=False, initializer=None)])])",
+    ),
+    (
+        cp.Network(2, [cp.Layer("a", 2, initializer="zeros", bias_initializer=cp.Normal(0.1))]),
+        "Network(2, [Layer('a', 2, initializer=Zeros(), bias_initializer=Normal(deviation=0.1, mean=0.0))])",
+    ),
+]
+
+
+@pytest.mark.parametrize(("net", "written"), WRITTEN)
+def test_a_network_is_written_as_the_call_that_makes_it(net, written):
+    assert repr(net) == written
+    assert eval(repr(net), vars(cp)) == net
+
+
+def test_a_layer_is_written_as_the_call_that_makes_it():
+    assert repr(cp.Layer("h", 3, "relu", train_bias=False)) == "Layer('h', 3, 'relu', train_bias=False)"

@@ -154,3 +154,13 @@ def test_a_layer_named_b_is_not_taken_for_a_bias():
     assert net.initialize(given={"b": {"b": [1.0, 2.0]}})["b"].b.tolist() == [1, 2]  # takes no layer "b"
     without = cp.Network(2, [cp.Layer("b", 2), cp.Layer("o", 1, sources=["b"], bias=False)])
     assert without.initialize(given={"o": {"b": [[1.0], [2.0]]}})["o"].W["b"].tolist() == [[1], [2]]
+
+
+def test_printed_parameters_show_every_number_and_of_large_ones_the_beginning():
+    net = cp.Network(2, [cp.Layer("h", 9), cp.Layer("o", 1, sources=["h", cp.Dense("input", trainable=False)])])
+    lines = str(net.initialize(given={"o": {"input": [[0.5], [-0.25]], "b": [3.0]}})).splitlines()
+    assert lines[:2] == ["h", "  W from input (2, 9)"]
+    assert lines[2].endswith(" ...")
+    assert lines[lines.index("  W from input (2, 1), frozen") + 1 :][:2] == ["           0.5", "         -0.25"]
+    assert lines[lines.index("  b (1,)") + 1] == "             3"
+    assert lines[lines.index("  W from h (9, 1)") + 9] == "  ... 1 more rows"

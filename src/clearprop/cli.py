@@ -333,10 +333,8 @@ def _finish_training(model: Model, out: str, report: str | None) -> None:
         _warn(model, model.held_out)
     model.save(out)
     typer.echo(f"model  {out}")
-    if report and model.held_out is not None:
-        from clearprop.report import write_report
-
-        write_report(model, model.held_out.X, model.held_out.y, report, evaluated_on=model.held_out.what)
+    if report:
+        model.report(report)
         typer.echo(f"report {report}")
 
 

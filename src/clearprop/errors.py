@@ -90,15 +90,31 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
         self.last_finite, self.best = last_finite, best
 
 
+#: What other libraries call things that have another name here.
+_ELSEWHERE = {
+    "sgd": ("gradient_descent", "momentum"), "sgdm": ("momentum",), "logistic": ("sigmoid",), "linear": ("identity",),
+    "swish": ("silu",), "mse": ("squared_error",), "mean_squared_error": ("squared_error",), "l2": ("squared_error",),
+    "mae": ("absolute_error",), "mean_absolute_error": ("absolute_error",), "l1": ("absolute_error",),
+    "log_loss": ("binary_cross_entropy", "cross_entropy"), "logloss": ("binary_cross_entropy", "cross_entropy"),
+    "bce": ("binary_cross_entropy",), "binary_crossentropy": ("binary_cross_entropy",), "nll": ("cross_entropy",),
+    "categorical_crossentropy": ("cross_entropy",), "sparse_categorical_crossentropy": ("cross_entropy",),
+    "crossentropy": ("cross_entropy",), "pinball": ("quantile",), "rms_prop": ("rmsprop",), "r2_score": ("r2",),
+}  # fmt: skip
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Say what `name` may have meant, and what there is to choose from.
 
     >>> suggest("incme", ["age", "income"])
     'Did you mean "income"? There are: age, income.'
+    >>> suggest("sgd", ["gradient_descent", "adam"])
+    'Did you mean "gradient_descent"? There are: gradient_descent, adam.'
     """
     known = [str(k) for k in known]
     folded = {k.casefold(): k for k in known}
-    close = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
+    meant = [k for k in _ELSEWHERE.get(str(name).casefold(), ()) if k in known]
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
+    likely = " or ".join(f'"{k}"' for k in meant or [folded[k] for k in near])
     listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
     there_are = f"There are: {listed}." if known else "There are none."
-    return f'Did you mean "{folded[close[0]]}"? {there_are}' if close else there_are
+    return f"Did you mean {likely}? {there_are}" if likely else there_are

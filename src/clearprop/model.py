@@ -47,12 +47,12 @@ TASKS: dict[str, tuple[str, Loss]] = {
 class HeldOut:
     """Rows that training never saw: their encoded inputs (n, i), targets as the loss takes them, and what they are."""
 
-    X: np.ndarray
-    y: np.ndarray
+    X: np.ndarray = field(repr=False)
+    y: np.ndarray = field(repr=False)
     what: str
 
 
-@dataclass
+@dataclass(repr=False)
 class Model:
     """A network with its parameters and loss, the encoding of the table it reads, and how it was trained.
 
@@ -74,6 +74,13 @@ class Model:
     history: History | None = None
     held_out: HeldOut | None = None
 
+    def __repr__(self) -> str:
+        what = f"{self.net.parameter_count:,} parameters"
+        if self.encoding is not None:
+            columns = f"{len(self.encoding.columns)} columns"
+            what = f"predicts {', '.join(self.encoding.target_names)} from {columns}, {what}"
+        return f"<Model: {what}; print it to see more>"
+
     def predict(self, data: Any) -> dict[str, np.ndarray]:
         """Columns of predictions for a table (path, data frame or dict of columns), with class probabilities.
 
@@ -85,6 +92,30 @@ class Model:
         """How good the predictions are on a table that has the target too."""
         frame = self._frame(data)
         return self.judge(*encode(self.known_encoding, frame, self.params.dtype))
+
+    def report(self, path: str | os.PathLike[str], data: Any = None) -> None:
+        """Write the report as an HTML page: on the rows that `cp.fit` held out, or on a table that has the target.
+
+        Raises ArgumentError where no rows were held out and no table is given; FileWriteError as `save` does.
+
+        >>> import clearprop as cp
+        >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
+        >>> cp.fit(table, "y", hidden=(), epochs=2, holdout=0).report("report.html")
+        Traceback (most recent call last):
+            ...
+        clearprop.errors.ArgumentError: report: no rows are held out; give a table that has the target, as data.
+        """
+        from clearprop.report import write_report  # takes time to import
+
+        if data is not None:
+            X, y = encode(self.known_encoding, self._frame(data), self.params.dtype)
+            name = f" of {Path(data).name}" if isinstance(data, (str, os.PathLike)) else ""
+            held_out = HeldOut(X, y, f"{len(X):,} rows{name}")
+        elif self.held_out is not None:
+            held_out = self.held_out
+        else:
+            raise ArgumentError("report: no rows are held out; give a table that has the target, as data.")
+        write_report(self, held_out.X, held_out.y, path, evaluated_on=held_out.what)
 
     def judge(self, X: np.ndarray, y: np.ndarray) -> Evaluation:
         """How good the predictions are on encoded rows: X (n, i), y as the loss takes it."""
@@ -284,6 +315,11 @@ def _encode_and_split(
     data: Any, target: str | Sequence[str], holdout: float, seed: int, **options: Any
 ) -> tuple[Any, TableEncoding, np.ndarray, np.ndarray]:
     """The table, its encoding learnt from the rows kept for training, and the rows kept and held out."""
+    if hasattr(target, "dtype"):
+        raise ArgumentError(
+            f"target: expected the name of a column of the table, got {type(target).__name__}. cp.fit takes one table "
+            "with the target in it; X and y apart are what cp.MLPClassifier and cp.MLPRegressor take."
+        )
     names = check_texts(target, "target")
     check_choice(options["task"], "task", ("auto", "classification", "regression"))
     for name in ("drop", "categorical", "numeric"):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from clearprop.activations import Activation, as_activation
+from clearprop.activations import ACTIVATIONS, Activation, as_activation
 from clearprop.checks import check_flag, check_integer, check_number, check_texts
 from clearprop.connections import Connection, Dense
 from clearprop.errors import NetworkError, suggest
-from clearprop.initializers import Initializer, as_initializer
+from clearprop.initializers import Initializer, Zeros, as_initializer
 
 if TYPE_CHECKING:
     from clearprop.parameters import Parameters
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INPUT = "input"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Layer:
     """Units that share an activation: z = b + sum over sources of a_source W, a = f(z).
 
@@ -62,6 +62,24 @@ class Layer:
         if self.sources is not None:
             put(self, "sources", _as_connections(self.sources, where))
 
+    def __repr__(self) -> str:
+        return self._call(None)
+
+    def _call(self, before: str | None) -> str:
+        """The call that makes it, without what goes without saying: defaults, and `before` as the only source."""
+        known = ACTIVATIONS.get(self.f.name) == self.f
+        parts = [repr(self.name), str(self.units)]
+        if not known or self.f.name != "identity":
+            parts.append(repr(self.f.name) if known else repr(self.f))
+        if self.sources is not None and (before is None or self.sources != (Dense(before),)):
+            listed = [repr(c.source) if c == Dense(c.source) else repr(c) for c in self.connections]
+            parts.append(f"sources=[{', '.join(listed)}]")
+        for extra in fields(self)[4:]:
+            value = getattr(self, extra.name)
+            if value != (Zeros() if extra.name == "bias_initializer" else extra.default):
+                parts.append(f"{extra.name}={value!r}")
+        return f"Layer({', '.join(parts)})"
+
     @property
     def connections(self) -> tuple[Connection, ...]:
         """The sources as connections, once the layer is part of a network."""
@@ -90,7 +108,7 @@ def _as_connections(given: Any, where: str) -> tuple[Connection, ...]:
     return tuple(Dense(source) if isinstance(source, str) else source for source in listed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """Layers in topological order, each taking any earlier layers as sources.
 
@@ -121,6 +139,12 @@ class Network:
         outputs = (layers[-1].name,) if self.outputs is None else self.outputs
         put(self, "outputs", check_texts(outputs, "outputs"))
         _check_wiring(self)
+
+    def __repr__(self) -> str:
+        before = [INPUT, *(layer.name for layer in self.layers)]
+        layers = ", ".join(layer._call(name) for name, layer in zip(before, self.layers, strict=False))
+        outputs = "" if self.outputs == (self.layers[-1].name,) else f", outputs={list(self.outputs or ())!r}"
+        return f"Network({self.inputs}, [{layers}]{outputs})"
 
     @classmethod
     def sequential(

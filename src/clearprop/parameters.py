@@ -160,6 +160,12 @@ class Parameters:
     >>> params["hidden"].b = [1, 2, 3]
     >>> params.flat.shape, params["hidden"].W["input"].shape
     ((13,), (2, 3))
+    >>> print(params["hidden"].b, cp.Network.sequential(1, 1).initialize(given={"output": {"input": [[2.0]]}}))
+    [1. 2. 3.] output
+      W from input (1, 1)
+                 2
+      b (1,)
+                 0
     """
 
     def __init__(self, net: Network, flat: np.ndarray) -> None:
@@ -223,6 +229,37 @@ class Parameters:
 
     def __repr__(self) -> str:
         return f"Parameters({self.flat.size} numbers, {self.dtype}, layers {', '.join(self._layers)})"
+
+    def __str__(self) -> str:
+        """Every W and b, layer by layer; of large ones the beginning."""
+        lines: list[str] = []
+        for name in self._layers:
+            lines += ["", name] if lines else [name]
+            for block in self._layout.blocks:
+                if block.layer == name:
+                    label = "b" if block.source is None else f"W from {block.source}"
+                    lines.append(f"  {label} {block.shape}{'' if block.trainable else ', frozen'}")
+                    lines += format_rows(self.view(block))
+        return "\n".join(lines)
+
+
+#: How many rows, and numbers of a row, are printed of an array.
+SHOWN = 8
+
+
+def format_rows(array: np.ndarray) -> list[str]:
+    """The lines of a vector or a matrix, and what is left out.
+
+    >>> format_rows(np.array([0.5, -0.25]))
+    ['           0.5        -0.25']
+    """
+    matrix = np.atleast_2d(array)
+    rows, columns = matrix.shape
+    lines = []
+    for row in matrix[:SHOWN]:
+        numbers = " ".join(f"{number:12.6g}" for number in row[:SHOWN])
+        lines.append("  " + numbers.rstrip() + (" ..." if columns > SHOWN else ""))
+    return [*lines, f"  ... {rows - SHOWN} more rows"] if rows > SHOWN else lines
 
 
 def check_params(net: Any, params: Any) -> None:

@@ -16,7 +16,7 @@ from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import CHUNK, Objective, prepare
-from clearprop.parameters import Parameters, check_params, layout
+from clearprop.parameters import SHOWN, Parameters, check_params, format_rows, layout
 
 if TYPE_CHECKING:
     from clearprop.analysis.per_sample import PerSample
@@ -253,7 +253,7 @@ def predict(net: Network, params: Parameters, X: Any) -> Any:
     return result[outputs[0]] if len(outputs) == 1 else result
 
 
-_SAMPLES, _UNITS = 4, 8  # how much of each array is printed
+_SAMPLES, _UNITS = 4, SHOWN  # how much of each array is printed
 
 
 def _format_trace(trace: Trace) -> list[str]:
@@ -271,7 +271,7 @@ def _format_trace(trace: Trace) -> list[str]:
                 label = "dJ/db" if block.source is None else f"dJ/dW from {block.source}"
                 frozen = "" if block.trainable else ", frozen"
                 lines.append(f"  {label} {block.shape}{frozen}")
-                lines += _format_rows(np.atleast_2d(trace.gradients.view(block)))
+                lines += format_rows(trace.gradients.view(block))
     return lines
 
 
@@ -287,12 +287,3 @@ def _format_units(layer: LayerTrace) -> list[str]:
         units > _UNITS
     )
     return [*lines, f"  ... {' and '.join(left)}"] if left else lines
-
-
-def _format_rows(array: np.ndarray) -> list[str]:
-    rows, columns = array.shape
-    lines = []
-    for row in array[:_UNITS]:
-        numbers = " ".join(f"{number:12.6g}" for number in row[:_UNITS])
-        lines.append("  " + numbers.rstrip() + (" ..." if columns > _UNITS else ""))
-    return [*lines, f"  ... {rows - _UNITS} more rows"] if rows > _UNITS else lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import numpy as np
@@ -255,3 +256,14 @@ def test_numbers_as_categories():
     for given in (["code"], [0], [True, False]):
         model = classifier(categorical_features=given).fit(frame, LABELS)
         assert "code=3" in model.input_names_
+
+
+@pytest.mark.parametrize("column", [["cook", "clerk", "cook"], [1.0, None, 2.0], [1.0, math.nan, 2.0]])
+def test_a_frame_that_is_more_than_numbers_is_told_what_takes_it(column):
+    frame = pl.DataFrame({"age": [20.0, 30.0, 40.0], "job": column})
+    with pytest.raises(ValueError) as error:
+        classifier().fit(frame, [0, 1, 0])
+    assert 'MLPClassifier(categorical_features="from_dtype") takes' in error.value.__notes__[0]
+    with pytest.raises(ValueError) as error:
+        classifier().fit(frame[["age"]], [0, 1])
+    assert not hasattr(error.value, "__notes__")

@@ -25,7 +25,7 @@ from clearprop.estimators import ensemble, settings
 from clearprop.estimators.building import gather, output_name, views
 from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
-from clearprop.estimators.frames import FrameEncoder, is_frame
+from clearprop.estimators.frames import FrameEncoder, is_frame, noting_frames
 from clearprop.estimators.inside import Inside, activations
 from clearprop.estimators.resuming import checkpoint_of
 from clearprop.network import Network
@@ -201,10 +201,11 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         elif self._is_plain(X, reset) and _is_plain_target(y, len(X)):
             matrix, self.n_features_in_ = X, X.shape[1]
         else:
-            matrix, y = validate_data(
-                self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=self._y_numeric,
-                dtype=(np.float64, np.float32), reset=reset,
-            )  # fmt: skip
+            with noting_frames(X, type(self).__name__):
+                matrix, y = validate_data(
+                    self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=self._y_numeric,
+                    dtype=(np.float64, np.float32), reset=reset,
+                )  # fmt: skip
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, matrix)
         target = self._take_target(y, weight, incremental)
         return Data(_by_rows(matrix), target, self._weigh(weight, y))

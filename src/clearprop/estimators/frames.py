@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,25 @@ from clearprop.tables.values import held
 def is_frame(X: Any) -> bool:
     """Whether X is a data frame that narwhals reads (pandas, polars, pyarrow)."""
     return nw.dependencies.is_into_dataframe(X)
+
+
+@contextmanager
+def noting_frames(X: Any, estimator: str) -> Iterator[None]:
+    """Add to an error what takes a data frame that is more than finite numbers."""
+    try:
+        yield
+    except ValueError as error:
+        columns = nw.from_native(X, eager_only=True).iter_columns() if is_frame(X) else ()
+        if any(not c.dtype.is_numeric() or _has_gaps(c) for c in columns):
+            error.add_note(
+                f'{estimator}(categorical_features="from_dtype") takes data frames with text, categories and missing '
+                "values as they are."
+            )
+        raise
+
+
+def _has_gaps(series: nw.Series[Any]) -> bool:
+    return series.null_count() > 0 or (series.dtype.is_float() and bool(series.is_nan().any()))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.errors import ArgumentError, ModelFileError, suggest
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """What each epoch recorded: `history["cost"]`, `history["validation cost"]`, metrics by name, "rate", "seconds".
 
@@ -37,6 +37,12 @@ class History:
     stopped: str = ""
     best_epoch: int | None = None
     unfinished: dict[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        if not self.epochs:
+            return "<History: no epoch yet>"
+        cost = f"cost {self.cost[0]:.6g} in the first, {self.cost[-1]:.6g} in the last"
+        return f"<History of {self.epochs:,} epochs: {cost}; print it to see more>"
 
     @property
     def epochs(self) -> int:
