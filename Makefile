@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test lowest check format clean
 
 demo: .venv/installed
 	$(BIN)/clearprop demo demo
 
 test: .venv/tested
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# The same with the oldest versions that pyproject.toml allows; scikit-learn 1.9.0 uses what pytest 9 warns of.
+lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n auto --dist worksteal -W default::pytest.PytestRemovedIn10Warning
 
 check: .venv/linted
 	$(BIN)/ruff check .
@@ -21,7 +25,7 @@ format: .venv/linted
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .venv-lowest demo
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clearprop needs Python 3.11 or later; call make with PYTHON=python3.12")'
@@ -38,4 +42,12 @@ clean:
 
 .venv/linted: .venv/installed
 	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+.venv-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+	  | sed 's/>=/==/' > .venv-lowest/oldest.txt
+	.venv-lowest/bin/python -m pip install --quiet --upgrade pip
+	.venv-lowest/bin/python -m pip install --quiet --requirement .venv-lowest/oldest.txt --editable . --group test
 	@touch $@
