@@ -78,6 +78,24 @@ def test_data_to_fit(case, kind):
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_rows_that_are_watched_have_a_weight(kind):
+    weights = np.where(np.arange(20) == 19, 1.0, 0.0)  # which is not split off
+    ours, other = (error_of(lambda m=m: m.fit(X, np.arange(20) % 2, weights)) for m in pair(kind, early_stopping=True))
+    assert isinstance(ours, type(other)), (ours, other)
+    assert str(ours).startswith(str(other).rstrip("."))
+    assert "all 2 of them have the weight 0" in str(ours)
+
+
+@pytest.mark.parametrize("y", [Y.astype(str), Y.astype("M8[D]"), Y.astype("m8[s]")], ids=["text", "dates", "durations"])
+def test_numbers_to_fit_are_numbers(y):
+    """scikit-learn's answer comes from the middle of NumPy: a subtraction that it has no rule for."""
+    ours, other = (error_of(lambda m=m: m.fit(X, y)) for m in pair("MLPRegressor"))
+    assert isinstance(ours, (ValueError, TypeError))
+    assert isinstance(other, TypeError)
+    assert f"y: expected numbers, got values of type {y.dtype}, the first of them {y[0]!r}." in str(ours)
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
 @pytest.mark.parametrize("case", [case for case, (_, y, more) in BAD_DATA.items() if y is Y and not more])
 def test_data_to_predict(case, kind):
     models = [m.fit(X, Y) for m in _quiet(pair(kind))]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from estimators.small import LABELS, RNG, SMALL, X, Y, classifier, regressor, same
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
-from sklearn.metrics import check_scoring, log_loss
+from sklearn.metrics import check_scoring, d2_pinball_score, log_loss, r2_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 import clearprop as cp
@@ -160,6 +160,25 @@ def test_several_quantiles_at_once():
     assert 0 <= model.score(wide, noise) < 0.2
     assert model.predict(wide).shape == (800, 3)
     assert cp.MLPRegressor([cp.Quantile(0.5)], **SMALL).fit(X, Y).predict(X).shape == (80,)
+
+
+def test_a_list_of_losses_is_scored_loss_by_loss():
+    """Quantiles by D2, others by R2; with 2 targets too, and while it is watched."""
+    for target in (Y, np.c_[Y, X[:, 2]]):
+        model = regressor(loss=["squared_error", cp.Quantile(0.9)], early_stopping=True).fit(X, target)
+        mean, high = model.predict(X)[..., 0], model.predict(X)[..., 1]
+        expected = (r2_score(target, mean) + d2_pinball_score(target, high, alpha=0.9)) / 2
+        assert model.score(X, target) == pytest.approx(expected)
+        assert len(model.validation_scores_) == model.n_iter_
+    whole = regressor(loss=["squared_error"], early_stopping=True).fit(X, Y)
+    assert whole.validation_scores_ == regressor(early_stopping=True).fit(X, Y).validation_scores_
+    assert whole.score(X, Y) == r2_score(Y, whole.predict(X))
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
+def test_target_scaling_is_not_for_amounts_above_zero(loss):
+    with pytest.raises(ValueError, match=r"y as standardized by target_scaling: expected values .* got -\d"):
+        regressor(loss=loss, target_scaling=True).fit(X, np.exp(Y))
 
 
 def test_target_scaling_makes_the_unit_of_y_not_matter():

@@ -164,6 +164,24 @@ def test_notebooks_show_the_network():
     assert "<svg" in shown
 
 
+@pytest.mark.parametrize("settings", [{}, {"n_networks": 2}], ids=str)
+def test_a_network_without_hidden_layers_has_no_hidden_activations(settings):
+    model = classifier(hidden_layer_sizes=(), max_iter=2, **settings).fit(X, LABELS)
+    for name in ("transform", "fit_transform", "get_feature_names_out"):
+        assert not hasattr(model, name)
+    assert "predict" in dir(model)
+    assert "MLPClassifier" in model._repr_html_()
+
+
+@pytest.mark.parametrize("sizes", [(3, 0), -1, [2.5], None, "many", np.array(3)], ids=str)
+def test_hidden_layers_that_cannot_be_are_shown_and_only_refused_by_fit(sizes):
+    model = classifier(hidden_layer_sizes=sizes)
+    assert "transform" in dir(model)
+    assert "MLPClassifier" in model._repr_html_()
+    with pytest.raises((ValueError, TypeError)):
+        model.fit(X, LABELS)
+
+
 def test_metadata_is_routed():
     with sklearn.config_context(enable_metadata_routing=True):
         model = classifier(max_iter=5).set_fit_request(X_val=True, y_val=True, sample_weight=True)

@@ -50,8 +50,11 @@ class Task:
 
     def objective(self, estimator: Any, data: Data, dtype: np.dtype) -> Objective:
         """The objective of these rows."""
+        where = "y as standardized by target_scaling" if getattr(estimator, "target_scaling", False) else "y"
         targets = {
-            name: loss.check_targets(estimator._targets(data.y, loss, dtype), len(data.y), self.net[name].units, dtype)
+            name: loss.check_targets(
+                estimator._targets(data.y, loss, dtype), len(data.y), self.net[name].units, dtype, where
+            )
             for name, loss in self.losses.items()
         }
         weight = None if data.weight is None else np.asarray(data.weight, dtype)
@@ -151,6 +154,11 @@ class Fit:
                 held = data.take(apart)
         if held is None:
             return None
+        if held.weight is not None and not held.weight.any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number, also among the rows that are watched: all "
+                f"{len(held.y)} of them have the weight 0. Raise validation_fraction, or give X_val and y_val."
+            )
         objective = self.task.objective(est, held, dtype)
         return HeldOut(objective, est._scoring(held, self.params))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import length_hint
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 from clearprop.analysis.inputs import jacobian
 from clearprop.backprop import forward
 from clearprop.errors import ArgumentError
-from clearprop.estimators import settings
 from clearprop.estimators.attributes import Attributes
 from clearprop.estimators.fitting import make_task
 from clearprop.losses import CustomLoss, Loss
@@ -28,7 +28,7 @@ from clearprop.trace import Trace, backpropagate
 def _has_hidden_layers(estimator: Any) -> bool:
     if estimator.network is not None:
         return len(estimator.network.layers) > len(estimator.network.outputs)
-    return len(settings.layer_sizes(estimator.hidden_layer_sizes)) > 0
+    return length_hint(estimator.hidden_layer_sizes, 1) > 0  # a number stands for one layer; fit checks it
 
 
 class Inside(Attributes):
@@ -48,6 +48,11 @@ class Inside(Attributes):
         """Fit, and then the activations of the last hidden layer."""
         return self.fit(X, y, **fit_params).transform(X)  # type: ignore[attr-defined]
 
+    @available_if(_has_hidden_layers)
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """The names of the columns that transform gives: the class and a number."""
+        return super().get_feature_names_out(input_features)  # type: ignore[misc]
+
     def _hidden(self, X: Any) -> np.ndarray:
         params = self._parameters()
         last = last_hidden(params.net)
@@ -55,6 +60,8 @@ class Inside(Attributes):
 
     @property
     def _n_features_out(self) -> int:
+        if not _has_hidden_layers(self):
+            raise AttributeError("there is no hidden layer with activations to name.")
         if hasattr(self, "members_"):
             return sum(member._n_features_out for member in self.members_)
         return self.network_[last_hidden(self.network_)].units

@@ -14,7 +14,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
 from clearprop.activations import Activation, Exponential, Identity, exponential, identity
-from clearprop.errors import ArgumentError
+from clearprop.errors import ArgumentError, DataError
 from clearprop.estimators.base import BaseMLP, available_by_batches
 from clearprop.estimators.settings import LOSS_NAMES, loss_list
 from clearprop.losses import Loss, Quantile, as_loss
@@ -23,6 +23,10 @@ from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.parameters import Parameters
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
+
+
+class NotNumbers(DataError, TypeError):
+    """A target that holds no numbers; a TypeError too, as in scikit-learn."""
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -111,36 +115,29 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._partial_fit(X, y, sample_weight)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R2; for a list of quantiles the mean of D2, the share of the pinball loss explained."""
-        quantiles = self._quantiles()
-        if quantiles is None:
+        """R2; for a list of losses the mean over them of R2, or for quantiles of D2, the share of the loss explained."""
+        if not isinstance(self.loss, (list, tuple)):
             return super().score(X, y, sample_weight)
         yhat = self._in_unit_of_y(self._outputs_of(X))
-        return self._mean_d2(np.asarray(y, np.float64).reshape(len(yhat), -1), yhat, sample_weight)
+        return self._mean_score(np.asarray(y, np.float64).reshape(len(yhat), -1), yhat, sample_weight)
 
-    def _mean_d2(self, y: np.ndarray, yhat: np.ndarray, weight: Any) -> float:
-        parts = np.split(yhat, len(self._losses()), axis=1)
+    def _mean_score(self, y: np.ndarray, yhat: np.ndarray, weight: Any) -> float:
+        """The mean over the losses of what each says of its part of the predictions."""
+        losses = self._losses()
+        several = isinstance(self.loss, (list, tuple))
         return float(
             np.mean(
                 [
-                    d2_pinball_score(y, part, alpha=loss.q, sample_weight=weight)  # type: ignore[attr-defined]
-                    for loss, part in zip(self._losses(), parts, strict=True)
+                    d2_pinball_score(y, part, alpha=loss.q, sample_weight=weight)
+                    if several and isinstance(loss, Quantile)
+                    else r2_score(y, part, sample_weight=weight)
+                    for loss, part in zip(losses, np.split(yhat, len(losses), axis=1), strict=True)
                 ]
             )
         )
 
     def _losses(self) -> list[Loss]:
         return [as_loss(loss) for loss in loss_list(self.loss)]
-
-    def _quantiles(self) -> list[float] | None:
-        """The quantiles of a list of quantile losses."""
-        losses = self._losses()
-        several = isinstance(self.loss, (list, tuple))
-        return (
-            [loss.q for loss in losses if isinstance(loss, Quantile)]
-            if several and all(isinstance(loss, Quantile) for loss in losses)
-            else None
-        )
 
     def _in_unit_of_y(self, outputs: np.ndarray) -> np.ndarray:
         if not self.target_scaling:
@@ -155,10 +152,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return yhat[:, 0] if yhat.shape[1] == 1 else yhat
 
     def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
-        yhat = self._in_unit_of_y(outputs)
-        if self._quantiles() is not None:
-            return self._mean_d2(y, yhat, weight)
-        return float(r2_score(y, yhat, sample_weight=weight))
+        return self._mean_score(y, self._in_unit_of_y(outputs), weight)
 
     # --- the target --------------------------------------------------------------------------------------------------
 
@@ -171,7 +165,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        rows = np.asarray(y, np.float64).reshape(len(y), -1)
+        rows = _as_numbers(y)
         going_on = self._is_trained() and (self.warm_start or incremental)
         if not going_on:
             self._width = rows.shape[1]
@@ -184,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._held_target(rows)
 
     def _held_target(self, y: np.ndarray) -> np.ndarray:
-        rows = np.asarray(y, np.float64).reshape(len(y), -1)
+        rows = _as_numbers(y)
         if rows.shape[1] != self._width:
             raise ValueError(f"y: expected {self._width} outputs as in the first call, got {rows.shape[1]}.")
         return rows
@@ -238,3 +232,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         estimator._width = estimator.n_outputs_ = net[next(iter(net.outputs or ()))].units
         estimator._keep(params.copy())
         return estimator
+
+
+def _as_numbers(y: np.ndarray) -> np.ndarray:
+    """The target as a matrix (n, o) of floats; NotNumbers for text and dates."""
+    if y.dtype.kind not in "biuf":
+        raise NotNumbers(
+            f"y: expected numbers, got values of type {y.dtype}, the first of them {y.flat[0]!r}. "
+            "Give numbers, or use MLPClassifier for labels."
+        )
+    return np.asarray(y, np.float64).reshape(len(y), -1)
