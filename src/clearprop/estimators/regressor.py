@@ -115,7 +115,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._partial_fit(X, y, sample_weight)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R2; for a list of losses the mean over them of R2, or for quantiles of D2, the share of the loss explained."""
+        """R2; for a list of losses the mean over them of R2, or for quantiles of D2, the share of loss explained."""
         if not isinstance(self.loss, (list, tuple)):
             return super().score(X, y, sample_weight)
         yhat = self._in_unit_of_y(self._outputs_of(X))
