@@ -130,3 +130,41 @@ def test_partial_fit_takes_another_learning_rate(solver, schedule):
     assert not same(slower, model)
     assert not same(slower, copy.deepcopy(model).partial_fit(X, LABELS))
     assert same(slower.set_params(learning_rate_init=1e-300).partial_fit(X, LABELS), slower)
+
+
+# --- refused calls ---------------------------------------------------------------------------------------------------
+
+WIDE, TWO = np.c_[X, X], np.where(Y > 0, "u", "v")
+REFUSED = {
+    "parameters": ({"solver": "lbfgs", "clip_norm": 1.0}, (X, TWO)),
+    "parameters of several": ({"solver": "lbfgs", "clip_norm": 1.0, "n_networks": 2}, (X, TWO)),
+    "a network": ({"network": cp.Network.sequential(5, 3)}, (X, TWO)),
+    "class weights": ({"class_weight": {7: 1}}, (X, TWO)),
+    "columns": ({"dropout": [0.1, 0.2]}, (WIDE, TWO)),
+    "rows to watch": ({}, (X, TWO, None, X[:, :2], TWO)),
+    "labels to watch": ({}, (X, TWO, None, X, LABELS)),
+    "a split": ({"early_stopping": True, "validation_fraction": 0.01}, (X, TWO)),
+    "a file": ({"checkpoint": "no/such/folder/fit.ckpt"}, (X, TWO)),
+    "missing values": ({}, (np.full_like(WIDE, np.nan), TWO)),
+}
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_fit_leaves_the_model_as_it_was(case, networks):
+    settings, arguments = REFUSED[case]
+    model = classifier(n_networks=networks, max_iter=3).fit(X, LABELS)
+    before, predicted = dict(vars(model)), model.predict(X)
+    model.set_params(**settings)
+    with pytest.raises((ValueError, OSError)):
+        model.fit(*arguments)
+    assert set(vars(model)) == set(before)
+    assert all(vars(model)[name] is value for name, value in before.items() if name not in settings)
+    np.testing.assert_array_equal(model.predict(X), predicted)
+
+
+def test_a_refused_first_fit_leaves_nothing():
+    model = classifier(solver="lbfgs", clip_norm=1.0)
+    with pytest.raises(ValueError, match="L-BFGS takes no clip_norm"):
+        model.fit(X, LABELS)
+    assert not [name for name in vars(model) if name.endswith("_")]

@@ -31,8 +31,6 @@ from clearprop.estimators.resuming import checkpoint_of
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 
-#: What an estimator notes about its parameters.
-_MODEL_NOTES = ("coefs_", "intercepts_", "_kept", "network_", "n_layers_", "out_activation_", "members_")
 #: What an estimator notes in training that an ensemble has not: its members have it.
 _MEMBER_NOTES = (
     "coefs_", "intercepts_", "_kept", "network_", "t_", "loss_curve_", "best_loss_", "validation_scores_",
@@ -140,49 +138,64 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             return self._fit_alone(X, y, sample_weight, held, incremental)
 
     def _fit_alone(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], incremental: bool) -> Any:
+        before = dict(vars(self))
+        try:
+            first = not self._is_trained() or not (self.warm_start or incremental)
+            data, watched = self._checked(X, y, sample_weight, held, incremental, first)
+            if self.n_networks > 1:
+                hooks = Hooks(self, X, y, sample_weight, dict)
+                ensemble.fit_members(self, data, watched, incremental, hooks)
+                for name in _MEMBER_NOTES:  # of an earlier fit of one network
+                    vars(self).pop(name, None)
+                hooks.end()
+                return self
+            fit = Fit(self, data, watched, first=first, partial=incremental)
+        except BaseException:
+            self._put_back(before)
+            raise
+        self._run(fit, before, X, y, sample_weight)
+        return self
+
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], incremental: bool, first: bool
+    ) -> tuple[Data, Data | None]:
+        """The rows to train on and those to watch, with what they tell noted."""
         settings.layer_sizes(self.hidden_layer_sizes)
         if not incremental:
             checkpoint_of(self)
-        first = not self._is_trained() or not (self.warm_start or incremental)
         data = self._take(X, y, sample_weight, incremental, first)
         watched = self._take_held(*held)
         if self.restore_best and watched is None and not self.early_stopping:
             raise ValueError("restore_best: expected X_val and y_val in fit, or early_stopping=True, to know the best.")
         self.n_outputs_ = sum(units for units, _, _ in self._outputs())
-        if self.n_networks > 1:
-            hooks = Hooks(self, X, y, sample_weight, dict)
-            ensemble.fit_members(self, data, watched, incremental, hooks)
-            for name in _MEMBER_NOTES:  # of an earlier fit of one network
-                vars(self).pop(name, None)
-            hooks.end()
-            return self
-        fit = Fit(self, data, watched, first=first, partial=incremental)
-        self._run(fit, X, y, sample_weight)
-        return self
+        return data, watched
 
-    def _run(self, fit: Fit, X: Any, y: Any, sample_weight: Any) -> None:
-        """Train; the parameters are there meanwhile, and go again where training was refused before it began."""
-        before = {name: value for name, value in vars(self).items() if name in _MODEL_NOTES}
+    def _run(self, fit: Fit, before: dict[str, Any], X: Any, y: Any, sample_weight: Any) -> None:
+        """Train; the parameters are there meanwhile, and all is as before where it was refused before it began."""
         vars(self).pop("members_", None)
         self._keep(fit.params)
         try:
             self._keep(fit.run(X, y, sample_weight))
         except BaseException:
             if not fit.begun:
-                for name in _MODEL_NOTES:
-                    vars(self).pop(name, None)
-                vars(self).update(before)
+                self._put_back(before)
             raise
+
+    def _put_back(self, before: dict[str, Any]) -> None:
+        """All attributes as they were, so that a fit that is refused leaves the model there was."""
+        vars(self).clear()
+        vars(self).update(before)
 
     @with_callbacks
     def _fit_checked(self, parent: Any, data: Data, held: Data | None, incremental: bool) -> Any:
         """Train as a member of an ensemble, on rows that the ensemble has checked."""
+        before = dict(vars(self))
         for name in ("n_features_in_", "n_outputs_", "classes_", *_TARGET_NOTES):
             if hasattr(parent, name):
                 setattr(self, name, getattr(parent, name))
         self._encoder = None
         fit = Fit(self, data, held, first=not self._is_trained(), partial=incremental)
-        self._run(fit, data.X, data.y, data.weight)
+        self._run(fit, before, data.X, data.y, data.weight)
         return self
 
     def _is_trained(self) -> bool:
