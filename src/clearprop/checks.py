@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from clearprop.errors import ArgumentError, DataError, ShapeError
+from clearprop.forks import free_at_forks
 
 
 def check_number(
@@ -144,6 +145,7 @@ def check_seed(value: Any) -> int:
 
 _busy: set[tuple[int, int]] = set()
 _busy_lock = threading.Lock()
+free_at_forks(_busy_lock)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy.sparse import issparse
 
 from clearprop.checks import check_flag
 from clearprop.errors import NetworkError
+from clearprop.forks import cached_property
 from clearprop.initializers import Initializer, as_initializer
 from clearprop.mathematics import Array
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clearprop.activations import ACTIVATIONS, Activation, as_activation
 from clearprop.checks import check_flag, check_integer, check_number, check_texts
 from clearprop.connections import Connection, Dense
 from clearprop.errors import NetworkError, suggest
+from clearprop.forks import cached_property
 from clearprop.initializers import Initializer, Zeros, as_initializer
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from clearprop.backprop import Forward, forward
 from clearprop.checks import check_dense_or_csr
 from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
+from clearprop.forks import cached_property
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.objective import CHUNK, Objective, prepare

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 import warnings
@@ -427,6 +428,44 @@ def test_the_same_code_runs_as_plain_python() -> None:
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", PLAIN], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "agreed\n", done.stderr
+
+
+SHORT_VECTORS = """
+import numpy as np, clearprop as cp
+from clearprop.engine import Training
+from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.compiled.vectors import VECTOR_BYTES
+from clearprop.objective import prepare
+assert VECTOR_BYTES == 16
+random = np.random.default_rng(0)
+X, y = random.normal(size=(48, 20)), random.normal(size=(48, 9))
+net = cp.Network.sequential(20, 36, 28, 9, hidden="tanh")
+order = [np.arange(k, k + 12) for k in range(0, 48, 12)]
+
+def trained(threads):
+    params = net.initialize(0)
+    engine = CompiledEngine(Training(prepare(net, params, X, y, "squared_error"), cp.Adam(0.01)), params, 12, threads)
+    for epoch in range(30):
+        engine.run_epoch(epoch, order, lambda step: 0.01)
+    return params.flat
+
+alone = trained(1)
+expected = net.initialize(0)
+cp.train(net, expected, X, y, loss="squared_error", optimizer=cp.Adam(0.01), batch_size=12, epochs=30, shuffle=False,
+         engine="textbook")
+np.testing.assert_allclose(alone, expected.flat, rtol=1e-8, atol=1e-10)
+print([trained(threads).tobytes() == alone.tobytes() for threads in (2, 3, 4, 2, 3, 4)])
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86")
+def test_vectors_shorter_than_half_a_cache_line() -> None:
+    """As on ARM and on processors without AVX: threads that share out columns leave each other's alone."""
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+sse,+sse2"}
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_VECTORS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{[True] * 6}\n", done.stderr
 
 
 def _trained(seed: int) -> bytes:

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from clearprop.engine.compiled import cache as compilation
 from clearprop.engine.compiled import machine
+from clearprop.engine.compiled.kept import DAY
 
 
 def test_threads_that_begin_at_once_share_one_machine(monkeypatch):
@@ -26,7 +26,7 @@ def test_threads_that_begin_at_once_share_one_machine(monkeypatch):
             made.append(self)
 
     monkeypatch.setattr(machine, "Machine", Slow)
-    monkeypatch.setattr(machine, "_the_one", cache(machine._the_one.__wrapped__))
+    monkeypatch.setattr(machine, "_machine", None)
     together = threading.Barrier(4)
 
     def ask() -> object:
@@ -45,7 +45,7 @@ def test_of_too_many_kernels_those_used_last_are_kept(tmp_path: Path, monkeypatc
     for age in range(1, 5):
         path = tmp_path / f"{age}.o"
         path.write_bytes(b"old")
-        os.utime(path, (time.time() - age * machine.DAY,) * 2)
+        os.utime(path, (time.time() - age * DAY,) * 2)
     (tmp_path / "other.txt").touch()
     machine.Machine().address(text)
     kept = {path.name for path in tmp_path.glob("*.o")}
@@ -55,7 +55,7 @@ def test_of_too_many_kernels_those_used_last_are_kept(tmp_path: Path, monkeypatc
     (mine,) = kept - {"1.o", "2.o"}
     os.utime(tmp_path / mine, (0, 0))
     machine.Machine().address(text)  # read from disk: used again
-    assert time.time() - (tmp_path / mine).stat().st_mtime < machine.DAY
+    assert time.time() - (tmp_path / mine).stat().st_mtime < DAY
 
 
 def test_engines_of_earlier_versions_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_engines_of_earlier_versions_are_removed(tmp_path: Path, monkeypatch: py
         path = tmp_path / f"engine-{age}"
         path.mkdir()
         (path / "code.nbi").touch()
-        os.utime(path, (time.time() - (age + 1) * machine.DAY,) * 2)
+        os.utime(path, (time.time() - (age + 1) * DAY,) * 2)
     place = compilation.place.__wrapped__()
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {place.name, *(f"engine-{age}" for age in range(compilation.ENGINES - 1))}

@@ -20,8 +20,13 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 ROWS, STEPS = (0, 1, 3, 8, 15, 16, 17, 33, 40), (1, 7, 8, 16, 19, 50)
 
 
-def multiplied(kernel: int, a: np.ndarray, rows: int, W: np.ndarray, b: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """C = b + A W by a kernel, rows of A in reverse order and in the midst of NaN; with the padding of C."""
+def multiplied(
+    kernel: int, a: np.ndarray, rows: int, W: np.ndarray, b: np.ndarray, dtype: np.dtype, panel: int = 0
+) -> np.ndarray:
+    """C = b + A W by a kernel, rows of A in reverse order and in the midst of NaN; with the padding of C.
+
+    W lies in panels of so many columns, 0 for one panel of all.
+    """
     lanes, (steps, units) = lanes_of(dtype), W.shape
     columns, c_row = lanes.padded(units), stride_of(units, dtype.type)
     table = np.full((rows + 1, steps + 3), np.nan, dtype)
@@ -29,8 +34,11 @@ def multiplied(kernel: int, a: np.ndarray, rows: int, W: np.ndarray, b: np.ndarr
     offsets = np.arange(rows, dtype=np.int64)[::-1] * (steps + 3)
     padded, start, c = np.zeros((steps, columns), dtype), np.zeros(columns, dtype), np.full((rows + 1, c_row), 7, dtype)
     padded[:, :units], start[:units] = W, b
+    panels = np.concatenate(
+        [padded[:, j : j + (panel or columns)].ravel() for j in range(0, columns, panel or columns)]
+    )
     call(
-        kernel, table, np.ascontiguousarray(offsets), rows, steps, padded, columns, lanes.lanes, lanes.panel,
+        kernel, table, np.ascontiguousarray(offsets), rows, steps, panels, columns, lanes.lanes, lanes.panel,
         start, 0, c, c_row,
     )  # fmt: skip
     assert (c[rows] == 7).all()  # no row too many
@@ -42,10 +50,11 @@ def multiplied(kernel: int, a: np.ndarray, rows: int, W: np.ndarray, b: np.ndarr
 def test_every_number_has_the_bits_of_the_wide_product(units: int, dtype: np.dtype) -> None:
     rng = np.random.default_rng(units)
     kernel, wide = compile_function(NarrowProduct(dtype, units).text()), product_kernels(dtype)[0]
+    panel = lanes_of(dtype).panel
     for rows, steps in product(ROWS, STEPS):
         a, W, b = (rng.normal(size=shape).astype(dtype) for shape in ((40, steps), (steps, units), units))
         c = multiplied(kernel, a, rows, W, b, dtype)
-        np.testing.assert_array_equal(c[:, :units], multiplied(wide, a, rows, W, b, dtype)[:, :units])
+        np.testing.assert_array_equal(c[:, :units], multiplied(wide, a, rows, W, b, dtype, panel)[:, :units])
         np.testing.assert_allclose(c[::-1, :units], b + a[:rows] @ W, rtol=1e-4 if dtype.itemsize == 4 else 1e-11,
                                    atol=1e-5 if dtype.itemsize == 4 else 1e-13)  # fmt: skip
         whole = -(-units // (LINE // dtype.itemsize)) * (LINE // dtype.itemsize)

@@ -15,7 +15,7 @@ from numba.core import event
 
 import clearprop as cp
 from clearprop.cli import main
-from clearprop.engine.compiled import cache, machine
+from clearprop.engine.compiled import cache, kept, machine
 from clearprop.engine.compiled.sparse import sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.warmup import is_warm
@@ -96,7 +96,8 @@ def test_threads_that_use_it_first_at_the_same_time() -> None:
 
 def test_a_place_where_no_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "file" / "clearprop")
+    for module in (cache, kept):
+        monkeypatch.setattr(module, "folder", lambda: tmp_path / "file" / "clearprop")
     cache._warn.cache_clear()
     cache.place.cache_clear()
     try:
@@ -142,8 +143,8 @@ def test_after_warmup_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.folder == cache.folder()
     assert found.files > 100
     before = (kernels.cache_info().misses, sparse_kernels.cache_info().misses)
-    written: list[Path] = []  # by this process; others may compile meanwhile
-    monkeypatch.setattr(machine, "_write", lambda path, code: written.append(path))
+    written: list[str] = []  # by this process; others may compile meanwhile
+    monkeypatch.setattr(machine, "_write", lambda name, code: written.append(name))
     random = np.random.default_rng(0)
     with event.install_recorder("numba:compile") as recorder:
         for dtype in ("float32", "float64"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from clearprop.checks import check_integer, dense
 from clearprop.connections import Connection
 from clearprop.errors import ArgumentError, suggest
+from clearprop.forks import cached_property
 from clearprop.network import INPUT, Network
 from clearprop.parameters import Block, Parameters, layout
 

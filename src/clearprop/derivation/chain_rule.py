@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from clearprop.activations import Elementwise
 from clearprop.connections import Connection, Direct, Wired
 from clearprop.derivation.expression import exact_sum
 from clearprop.derivation.names import Subject, Unit
+from clearprop.forks import cached_property
 from clearprop.losses import CrossEntropy
 from clearprop.network import INPUT, Network
 from clearprop.trace import Trace

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from clearprop.derivation.symbols import described
 from clearprop.derivation.text import TextNotation, render_text
 from clearprop.derivation.writer import Writer
 from clearprop.errors import ArgumentError
+from clearprop.forks import cached_property
 from clearprop.network import INPUT
 from clearprop.trace import Trace
 

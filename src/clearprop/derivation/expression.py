@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+
+from clearprop.forks import cached_property
 
 #: The mark of a parameter after the step, in place of a sample.
 NEW = "new"

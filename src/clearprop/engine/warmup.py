@@ -63,14 +63,14 @@ def warmup() -> CompiledCode:
     True
     """
     from clearprop.engine.compiled.cache import is_writable
-    from clearprop.engine.compiled.machine import folder
+    from clearprop.engine.compiled.kept import described, folder
     from clearprop.engine.compiled.shuffling import shuffled_at_once
 
     start = time.perf_counter()
     if not is_writable():
         raise CompilationError(
-            f"warmup: {folder()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder that "
-            "can, for this command and for those that use the code."
+            f"warmup: {described()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder "
+            "that can, for this command and for those that use the code."
         )
     shuffled_at_once(np.arange(2), np.random.RandomState(0), 1)
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -101,8 +101,11 @@ def _compile_loops(dtype: np.dtype) -> None:
 
 
 def _compile_definitions(dtype: np.dtype) -> None:
-    """Kernels of activations, losses and rules of descent."""
+    """Kernels of activations, losses, rules of descent and narrow layers."""
     from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, optimizer_kernels
+    from clearprop.engine.compiled.emission import LINE
+    from clearprop.engine.compiled.narrow_kernels import BLOCKS
+    from clearprop.engine.compiled.narrow_product import LEAST, multiply_kernel
 
     for activation in ACTIVATIONS.values():
         activation_kernels(activation, dtype)
@@ -117,6 +120,9 @@ def _compile_definitions(dtype: np.dtype) -> None:
         if rule is not LBFGS:
             made: Any = rule
             optimizer_kernels(made(), dtype)
+    lanes = LINE // dtype.itemsize
+    for units in range(1, BLOCKS * lanes + 1):
+        multiply_kernel(dtype, LEAST * lanes, units)
 
 
 def _usual(kind: type[Loss]) -> Loss:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.activations import Sigmoid, Softmax
 from clearprop.errors import ArgumentError
+from clearprop.forks import cached_property
 from clearprop.network import Layer
 from clearprop.objective import Objective, prepare
 from clearprop.tables import TableEncoding

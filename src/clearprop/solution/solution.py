@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from clearprop.checks import check_integer, check_number, check_text
 from clearprop.derivation.names import Names
 from clearprop.errors import ArgumentError
+from clearprop.forks import cached_property
 from clearprop.parameters import Parameters
 from clearprop.solution.lecture import Chapter, Lecture
 from clearprop.storage import write_atomically

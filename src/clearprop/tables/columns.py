@@ -7,7 +7,6 @@ the same inputs.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ import narwhals as nw
 import numpy as np
 
 from clearprop.errors import TableError
+from clearprop.forks import cached_property
 from clearprop.tables.stored import Stored
 from clearprop.tables.values import find, first_row, held, missing, numbers
 

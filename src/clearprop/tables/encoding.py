@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -13,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from clearprop.checks import check_choice, check_texts
 from clearprop.errors import TableError, suggest
+from clearprop.forks import cached_property
 from clearprop.tables.choosing import Column, choose
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frames import as_frame, declared_categories

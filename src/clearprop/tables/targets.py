@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import narwhals as nw
 import numpy as np
 
 from clearprop.errors import ShapeError, TableError, suggest
+from clearprop.forks import cached_property
 from clearprop.tables.stored import Stored, is_finite, refuse
 from clearprop.tables.values import find, first_row, held, missing, numbers, rows, spell
 

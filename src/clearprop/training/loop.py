@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from clearprop.description import describe
 from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import ArgumentError, CheckpointError, DataError, TrainingDiverged
+from clearprop.forks import cached_property
 from clearprop.losses import Loss
 from clearprop.network import Network
 from clearprop.nonfinite import birth_in_parameters

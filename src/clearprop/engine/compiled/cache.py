@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
+import pickle
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite
+import llvmlite.binding as llvm
+import numba
 from numba import njit
 from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
 
-from clearprop.engine.compiled.machine import folder, keep_latest, note_use
+from clearprop.engine.compiled.kept import described, folder, keep_latest, note_use, read, write
+from clearprop.forks import free_at_forks_at_last
 
 #: Most versions of the engine whose machine code is kept; of more, those that were used last.
 ENGINES = 8
@@ -32,9 +37,12 @@ _PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 
 @cache
 def fingerprint() -> str:
-    """What the sources of the engine hash to."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    """What the sources of the engine, and the versions of what compiles them, hash to; OSError where there are none."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    if not sources:
+        raise OSError("clearprop is installed without its sources, which tell its code from that of other versions")
+    for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -42,9 +50,9 @@ def fingerprint() -> str:
 @cache
 def place() -> Path | None:
     """The folder of the engine's machine code; None, with a warning, where there is none and none can be made."""
-    path = folder() / f"engine-{fingerprint()}"
-    known = path.is_dir()
     try:
+        path = folder() / f"engine-{fingerprint()}"
+        known = path.is_dir()
         path.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         _warn(str(reason))
@@ -59,8 +67,8 @@ def place() -> Path | None:
 def _warn(reason: str) -> None:
     """Say once that compiled code is not kept."""
     warnings.warn(
-        f"clearprop: compiled code cannot be kept in {folder()} ({reason}), so each process compiles anew, for some 10 "
-        "seconds. Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once.",
+        f"clearprop: compiled code cannot be kept in {described()} ({reason}), so each process compiles anew, for some "
+        "10 seconds. Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once.",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -69,13 +77,47 @@ def _warn(reason: str) -> None:
 def is_writable() -> bool:
     """Whether machine code that is compiled now can be kept."""
     path = place()
-    return path is not None and os.access(path, os.W_OK)
+    if path is None:
+        return False
+    with suppress(OSError):  # another process may have removed it as one that was long not used
+        path.mkdir(parents=True, exist_ok=True)
+    return os.access(path, os.W_OK)
 
 
 def is_kept(function: str) -> bool:
     """Whether a function need not be compiled any more, by its name."""
     path = None if _PLAIN else place()
-    return _PLAIN or (path is not None and any(path.glob(f"*.{function}-*.nbi")))
+    return _PLAIN or (path is not None and any(path.glob(f"*.{function}-*{_SUFFIX}")))
+
+
+#: Settings of Numba's that change the code it makes, besides those that name the processor.
+_SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DISABLE_INTEL_SVML")
+_SUFFIX = ".code"
+
+
+class _Sealed:
+    """The files of a function: one for each signature, processor and settings, which is whole or counts as absent.
+
+    Numba's own would be read as they are, and stop the process where they are damaged; and of two processes that note a
+    signature in their index at once, one would undo what the other did.
+    """
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+
+    def _path(self, key: Any) -> Path:
+        settings = [getattr(config, name, None) for name in _SETTINGS]
+        digest = hashlib.sha256(repr((key, settings)).encode()).hexdigest()
+        return Path(str(place())) / f"{self.function}-{digest[:32]}{_SUFFIX}"
+
+    def load(self, key: Any) -> Any:
+        """What Numba has kept, None for nothing."""
+        kept = read(self._path(key))
+        return None if kept is None else pickle.loads(kept)
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep what Numba needs to load a function."""
+        write(self._path(key), dumps(data))
 
 
 class _Locator:
@@ -87,7 +129,7 @@ class _Locator:
         return cls()
 
     def ensure_cache_path(self) -> None:
-        assert place() is not None
+        """Nothing, as `write` makes the folder."""
 
     def get_cache_path(self) -> str:
         return str(place())
@@ -99,19 +141,26 @@ class _Locator:
         return None
 
 
-class _Files(FunctionCache._impl_class):  # type: ignore[name-defined, misc]
+class _Functions(FunctionCache._impl_class):  # type: ignore[name-defined, misc]
     _locator_classes = [_Locator]  # noqa: RUF012
 
 
 class _Cache(FunctionCache):
-    _impl_class = _Files
+    _impl_class = _Functions
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _Sealed(self._impl.filename_base)
 
     def save_overload(self, signature: Any, data: Any) -> None:
         """Keep what was compiled. A folder that can only be read, as in an image, still gives what it holds."""
-        if is_writable():
-            super().save_overload(signature, data)
-        else:
+        if not is_writable():
             _warn("it can only be read")
+            return
+        try:
+            super().save_overload(signature, data)
+        except OSError as reason:
+            _warn(str(reason))
 
 
 #: How hard LLVM tries, of 3. What takes time is written as vector instructions already, so that more is only waiting.
@@ -152,19 +201,23 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 _alive: dict[tuple[Callable[..., Any], Any], CFunc] = {}
-_lock = threading.Lock()
 
 
 def address(function: Callable[..., Any], signature: Any) -> int:
     """The address of a function compiled as a C function, once per process whichever thread asks first."""
-    with _lock:
+    found = _alive.get((function, signature))
+    if found is not None:
+        return found.address
+    with _modest_effort():
         found = _alive.get((function, signature))
         if found is None:
             options = {"nopython": True, "error_model": "numpy"}
             found = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
             if place() is not None:
                 found._cache = _Cache(function)
-            with _modest_effort():
-                found.compile()
+            found.compile()
             _alive[function, signature] = found
         return found.address
+
+
+free_at_forks_at_last(global_compiler_lock, llvm.ffi.lib._lock)

@@ -11,7 +11,8 @@ from clearprop.engine.compiled.tracing import ELEMENT, FLOATS, ROW, STEP, Graph,
 BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8}
 SHORT = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
 #: Bytes that one vector instruction of the text works on. LLVM splits it where the registers are narrower; the numbers
-#: do not depend on that, and two chains of operations side by side keep the processor busy.
+#: do not depend on that, and two chains of operations side by side keep the processor busy. A cache line has as
+#: many, and memory is given out in such.
 LINE = 64
 #: What every kernel is called in its text.
 KERNEL = "kernel"

@@ -27,19 +27,24 @@ class _Helpers:
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], kept: Any) -> None:
         with self.lock:
+            if self.count <= self.pending:
+                try:
+                    threading.Thread(target=self.work, name="clearprop-helper", daemon=True).start()
+                except RuntimeError:  # the system allows no more threads
+                    return
+                self.count += 1
             self.pending += 1
-            short = self.pending - self.count
-            self.count += max(0, short)
-        for _ in range(short):
-            threading.Thread(target=self.work, name="clearprop-helper", daemon=True).start()
-        self.calls.put((function, arguments, kept))
+            self.calls.put((function, arguments, kept))
 
 
 _helpers = _Helpers()
 
 
 def call_helper(function: Callable[..., Any], *arguments: Any, kept: Any) -> None:
-    """Let a helper thread call a function soon; `kept` stays alive until it returns."""
+    """Let a helper thread call a function soon; `kept` stays alive until it returns.
+
+    Where the system allows no thread for it nothing happens, as whoever calls does not count on help.
+    """
     global _helpers
     if _helpers.process != os.getpid():  # threads do not survive a fork
         _helpers = _Helpers()

@@ -17,11 +17,11 @@ from clearprop.engine.compiled.threads import meet
 
 @inner
 def own_columns(m, layer, thread, threads):
-    """The columns that belong to a thread, whole panels: the first, and how many with padding."""
-    padded, panel = of_layer(m, layer, at.PADDED), m.numbers[at.PANEL]
-    panels = -(-padded // panel)
-    first = panels * thread // threads * panel
-    return first, min(padded, panels * (thread + 1) // threads * panel) - first
+    """The columns that belong to a thread, whole portions: the first, and how many with padding."""
+    padded, portion = of_layer(m, layer, at.PADDED), m.numbers[at.PORTION]
+    portions = -(-padded // portion)
+    first = portions * thread // threads * portion
+    return first, min(padded, portions * (thread + 1) // threads * portion) - first
 
 
 @inner

@@ -67,7 +67,8 @@ LAYERED, MEETINGS = 48, 49  # the part that sweeps layer by layer; how often thr
 BY_LAYER = 50  # threads that columns are shared out to, once all have joined; 0 where rows are
 PREPARE_STEP = 51  # address of a part
 PATIENCE, STUCK, STOPPED = 52, 53, 54  # epochs without improvement: most (-1: any number), so far; whether it was more
-NUMBERS = 55
+PORTION = 55  # threads get multiples of so many columns, the last one what is left
+NUMBERS = 56
 #: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
 DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 #: The parts of a step in the order of their addresses.

@@ -16,7 +16,7 @@ from clearprop.engine.compiled.helpers import call_helper
 from clearprop.engine.compiled.memory import Memory, address_of, table_of
 from clearprop.engine.compiled.pace import Pace
 from clearprop.engine.compiled.plan import plan_of
-from clearprop.engine.compiled.step import run_epoch
+from clearprop.engine.compiled.step import STEP, run_epoch
 from clearprop.engine.compiled.transfer import read_parameters
 from clearprop.engine.cores import get_threads
 from clearprop.errors import ArgumentError
@@ -158,11 +158,12 @@ class Passes:
         m, first, began = self.memory, self.finished, time.perf_counter()
         threads, by_layer = self.pace.way
         m.numbers[at.FIRST_STEP], m.numbers[at.BY_LAYER] = first, threads if by_layer else 0
-        for _ in range(threads - 1):
-            call_helper(run_epoch, table, end, 0, kept=(m, self._sync, given))
         try:
+            for _ in range(threads - 1):
+                call_helper(run_epoch, table, end, 0, kept=(m, self._sync, given))
             run_epoch(table, end, threads)
         finally:  # a signal that has arrived in the meantime is raised on the way out
+            self._sync[meeting.STARTED] = (end + 1) * STEP  # nobody waits for steps that nobody leads
             self.finished = max(first, int(self._sync[meeting.FINISHED]))
         self.seconds = (time.perf_counter() - began) / (end - first)
         self.pace.record(self.seconds, end - first)

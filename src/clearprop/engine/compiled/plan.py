@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,18 @@ from scipy.sparse import csr_array, issparse
 from clearprop.activations import Elementwise, Identity
 from clearprop.engine.compiled import memory as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
+from clearprop.engine.compiled.emission import LINE
 from clearprop.engine.compiled.memory import Memory
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.narrow_product import multiply_kernel
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
+from clearprop.forks import cached_property
 from clearprop.losses import Loss
 from clearprop.network import INPUT, Layer, Network
 from clearprop.parameters import Block, layout
 
-#: Memory is given out in whole cache lines.
-LINE = 64
 #: Most plans that are remembered.
 PLANS = 64
 #: How much more than an even share of the columns a thread may get, before they are not shared out.
@@ -144,10 +144,10 @@ class Plan:
 
     def _is_split(self, layer: Layer) -> bool:
         """Whether threads share out the columns of a layer: where units stand by themselves and shares are even."""
-        panels = -(-layer.units // self.lanes.panel)
+        portion = self.lanes.portion
+        portions = -(-layer.units // portion)
         most = max(
-            min(layer.units, (panels * (t + 1) // self.threads) * self.lanes.panel)
-            - panels * t // self.threads * self.lanes.panel
+            min(layer.units, (portions * (t + 1) // self.threads) * portion) - portions * t // self.threads * portion
             for t in range(self.threads)
         )
         even = most * self.threads <= UNEVEN * layer.units
@@ -273,6 +273,7 @@ class Plan:
         """The run's whole numbers that follow from the network alone."""
         numbers = np.zeros(at.NUMBERS, np.int64)
         numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK] = self.lanes.lanes, self.lanes.panel, self.lanes.block
+        numbers[at.PORTION] = self.lanes.portion
         numbers[at.ZEROS], numbers[at.SCRATCH], numbers[at.SCRATCH_SIZE] = self.zeros, self.scratch, self.scratch_size
         numbers[at.WEIGHT_ROWS] = self.weight_rows
         numbers[at.PATIENCE] = -1

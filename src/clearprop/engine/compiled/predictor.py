@@ -17,6 +17,7 @@ from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.rows import forward
 from clearprop.engine.compiled.transfer import read_parameters
 from clearprop.engine.cores import get_threads
+from clearprop.forks import free_at_forks
 from clearprop.network import Network
 from clearprop.parameters import Parameters, check_params
 
@@ -78,6 +79,7 @@ class Predictor:
         self._memory = self._plan.memory(np.zeros((1, net.inputs), params.dtype))
         self._table = table_of(self._memory)
         self._lock, self._copies = threading.Lock(), self._plan.copy_table()
+        free_at_forks(self._lock)
         self.read(params)
 
     def read(self, params: Parameters) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import llvmlite.binding as llvm
 import numpy as np
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
+
+from clearprop.engine.compiled.emission import LINE
 
 #: Rows of a tile: with TILE_VECTORS vectors each they fill the registers, and leave some for the operands.
 TILE_ROWS = 6
@@ -14,15 +17,21 @@ TILE_ROWS = 6
 NARROW_ROWS = 8
 
 
-def _host_has(feature: str) -> bool:
-    """Whether compiled code may use a feature of the processor (Numba's own setting comes before the host's)."""
-    if config.CPU_FEATURES is not None:
-        return f"+{feature}" in config.CPU_FEATURES.split(",")
-    return bool(llvm.get_host_cpu_features().get(feature, False))
+def processor() -> tuple[str, str]:
+    """Name and features of the processor that all code is made for: this one, unless Numba's settings say another.
+
+    These are NUMBA_CPU_NAME, NUMBA_CPU_FEATURES and NUMBA_ENABLE_AVX.
+    """
+    name, features = config.CPU_NAME, config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
+    return name or llvm.get_host_cpu_name(), get_host_cpu_features() if features is None else features
+
+
+def _has(feature: str) -> bool:
+    return f"+{feature}" in processor()[1].split(",")
 
 
 #: 512-bit registers come with 32 names, 256- and 128-bit ones (AVX2, NEON) with 16 or 32.
-VECTOR_BYTES = 64 if _host_has("avx512f") else 32 if _host_has("avx") else 16
+VECTOR_BYTES = 64 if _has("avx512f") else 32 if _has("avx") else 16
 TILE_VECTORS = 4 if VECTOR_BYTES == 64 else 2
 
 
@@ -36,6 +45,11 @@ class Lanes:
     def panel(self) -> int:
         """Columns of a full panel."""
         return self.lanes * TILE_VECTORS
+
+    @property
+    def portion(self) -> int:
+        """Columns that only one thread works on: a panel, but no less than the line that kernels write at a time."""
+        return max(self.panel, self.lanes * LINE // VECTOR_BYTES)
 
     @property
     def block(self) -> int:
