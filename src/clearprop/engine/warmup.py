@@ -58,7 +58,7 @@ def warmup() -> CompiledCode:
     Raises CompilationError where the folder cannot be written.
 
     >>> import clearprop as cp
-    >>> compiled = cp.warmup()  # about 10 seconds once on a machine, then less than one
+    >>> compiled = cp.warmup()  # about 35 seconds once on a machine, then about 2
     >>> compiled.files > 100
     True
     """

@@ -55,6 +55,11 @@ class Emitter:
         self.declared[name] = f"declare {result} @{name}({', '.join(arguments)})"
         return f"@{name}"
 
+    def defined(self, arguments: str, slots: Iterable[str] = ()) -> str:
+        """The text of the function whose lines have been emitted; `slots` make its memory."""
+        head = f"define void @{KERNEL}({arguments}) {{"
+        return "\n".join([*sorted(self.declared.values()), head, "entry:", *slots, *self.lines, "  ret void", "}", ""])
+
     @contextmanager
     def counting(self, counter: str, end: str, step: int) -> Iterator[str]:
         """A loop over 0, step, 2 step, ... below `end`, with its counter in memory; gives the name of its value."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from clearprop.engine.compiled.emission import KERNEL, Emitter
+from clearprop.engine.compiled.emission import Emitter
 from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
 
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
@@ -123,8 +123,7 @@ class Columns(Emitter):
         self._step_level()
         head, self.lines = self.lines, []
         body()
-        lines = [f"define void @{KERNEL}({', '.join(arguments)}) {{", "entry:", *self.slots(), *head, *self.lines]
-        return "\n".join([*sorted(self.declared.values()), *lines, "  ret void", "}", ""])
+        return self.defined(", ".join(arguments), [*self.slots(), *head])
 
     def _columns(self, number: int, targets: list[Symbol]) -> None:
         """One pass over the columns of a row: whole vectors, and where the run is ragged the rest under a mask."""
@@ -288,8 +287,7 @@ class StepKernel(Emitter):
             value = self.operand(node, STEP)
             wide = self.emit(f"fpext float {value} to double") if node.kind == "float" else value
             self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {place}')}")
-        head = f"define void @{KERNEL}(double %rate, i64 %t, double %shrink, double %ridge, ptr %scalars) {{\nentry:"
-        return "\n".join([*sorted(self.declared.values()), head, *self.lines, "  ret void", "}", ""])
+        return self.defined("double %rate, i64 %t, double %shrink, double %ridge, ptr %scalars")
 
 
 def step_values(nodes: Iterable[Symbol], results: Iterable[Symbol]) -> list[Symbol]:

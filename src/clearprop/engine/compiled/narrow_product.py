@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numba.core import config
 
-from clearprop.engine.compiled.emission import KERNEL, LINE, Emitter
+from clearprop.engine.compiled.emission import LINE, Emitter
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import BLOCKS
 from clearprop.engine.compiled.products import product_kernels
@@ -58,8 +58,7 @@ class NarrowProduct(Emitter):
         slots = [f"  %{counter} = alloca i64" for counter in ("n", "k", "i", "r")]
         slots += [f"  %sum{i} = alloca {self.vector}" for i in range(groups * self.units)]
         slots.append(f"  %here = alloca [{self.lanes} x {self.vector}]")
-        head = f"define void @{KERNEL}({_ARGUMENTS}) {{"
-        return "\n".join([*sorted(self.declared.values()), head, "entry:", *slots, *self.lines, "  ret void", "}", ""])
+        return self.defined(_ARGUMENTS, slots)
 
     def _groups(self, first: str, groups: int) -> None:
         """So many groups of rows from `first` on; where it is one it may be cut short by the last row."""
