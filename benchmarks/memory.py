@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 import clearprop as cp
+from clearprop.core.objective import prepare
 from clearprop.engine import Training
 from clearprop.engine.compiled.engine import CompiledEngine
-from clearprop.objective import prepare
 
 #: Rows, rows of a batch, units of the layers.
 WORKLOADS = {

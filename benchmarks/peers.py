@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 import clearprop as cp
+from clearprop.core.objective import prepare
+from clearprop.core.randomness import epoch_order
 from clearprop.engine import Training
 from clearprop.engine.compiled.engine import CompiledEngine
-from clearprop.objective import prepare
-from clearprop.randomness import epoch_order
 
 #: Rows of a batch, units of the layers, rows of the data.
 WORKLOADS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 from peers import WORKLOADS
 
-from clearprop.report.svg import element, log_scale
+from clearprop.draw.svg import element, log_scale
 from clearprop.views.figure import Figure, Panel
 
 LEFT, WIDTH, ROW, TOP = 190.0, 560.0, 36.0, 14.0

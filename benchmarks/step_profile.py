@@ -17,12 +17,12 @@ from peers import RATES, WORKLOADS, Ours, Problem
 from speed import peak
 
 import clearprop as cp
-from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import compiled
-from clearprop.engine.compiled.calls import call_part
+from clearprop.engine.compiled.ffi import call_part
 from clearprop.engine.compiled.gradients import weight_gradient
-from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer, pointer
-from clearprop.engine.compiled.rows import (
+from clearprop.engine.compiled.records import memory_at, of_connection, of_layer, pointer
+from clearprop.engine.compiled.sweep import (
     ROWS_AT_ONCE,
     activate,
     finish_delta,

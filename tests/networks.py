@@ -11,7 +11,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 import clearprop as cp
-from clearprop.backprop import forward
+from clearprop.core.backprop import forward
 
 ACTIVATION_OF = {case.activation: case for case in ALL_ACTIVATION_CASES}
 

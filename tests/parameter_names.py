@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import clearprop as cp
-from clearprop.parameters import layout
+from clearprop.core.parameters import layout
 
 
 def texts(net: cp.Network) -> list[tuple[str, int]]:

@@ -27,7 +27,7 @@ import typer
 
 import clearprop as cp
 from clearprop import views
-from clearprop.cli import app, main
+from clearprop.cli.main import app, main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -267,6 +267,6 @@ def test_reference_lists_every_public_name():
 def test_quoted_lines_of_the_backward_sweep_are_in_the_code():
     page = (DOCS / "explanation/backward-sweep.md").read_text(encoding="utf-8")
     quoted = page.partition("In `backward` these are the lines\n\n")[2].partition("\n\n")[0].splitlines()
-    code = [line.strip() for line in (ROOT / "src/clearprop/backprop.py").read_text(encoding="utf-8").splitlines()]
+    code = [line.strip() for line in (ROOT / "src/clearprop/core/backprop.py").read_text(encoding="utf-8").splitlines()]
     assert len(quoted) == 2
     assert [line for line in quoted if line.strip() not in code] == []

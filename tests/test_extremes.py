@@ -18,9 +18,9 @@ from cases import LOSS_CASES
 from mpmath import mp, mpf
 
 import clearprop as cp
+from clearprop.core.objective import prepare
 from clearprop.engine import TextbookEngine, Training
 from clearprop.engine.compiled.engine import CompiledEngine
-from clearprop.objective import prepare
 
 #: (value, delta, scale of the terms of the value, scale of those of delta) of one row, exactly.
 Truth = tuple[mpf, list[mpf], mpf, mpf]

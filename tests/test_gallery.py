@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clearprop import cli, gallery
+from clearprop import gallery
+from clearprop.cli import main as cli
 from clearprop.errors import ArgumentError
 
 SEEDS = 30

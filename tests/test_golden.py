@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop import storage
+from clearprop.serialization import sealed as storage
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))

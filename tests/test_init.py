@@ -37,7 +37,7 @@ except SystemExit as end:
 def test_every_name_is_found_before_it_is_loaded():
     code = """import clearprop as cp
 names = set(dir(cp))
-assert set(cp.__all__) | {"datasets", "estimators", "files", "tables", "views"} <= names
+assert set(cp.__all__) | {"datasets", "estimators", "model", "tables", "views"} <= names
 assert not {"Model", "fit", "model", "tables"} & set(vars(cp))
 for name in sorted(names, reverse=True):  # modules first
     assert getattr(cp, name) is getattr(cp, name)

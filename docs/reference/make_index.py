@@ -13,10 +13,10 @@ from clearprop import errors, views
 
 #: Each subject with the modules whose public names belong to it.
 SECTIONS = {
-    "From a table to a model": ("model", "evaluation", "files", "tables", "report", "summary", "estimators"),
-    "Networks": ("network", "connections", "parameters"),
+    "From a table to a model": ("model", "tables", "report", "estimators"),
+    "Networks": ("core.network", "core.connections", "core.parameters"),
     "Training": ("training", "engine", "penalties"),
-    "Looking inside": ("trace", "gradient_check", "diagnosis", "analysis", "derivation", "solution"),
+    "Looking inside": ("core.trace", "analysis", "explain"),
     "Activations": ("activations",),
     "Losses": ("losses",),
     "Optimizers": ("optimizers",),
@@ -70,7 +70,7 @@ def page() -> str:
     entries = {name: entry(name) for name in cp.__all__}
     parts, placed = [HEAD], set()
     for title, modules in SECTIONS.items():
-        names = [name for name, (module, _) in entries.items() if module.partition(".")[0] in modules]
+        names = [name for name, (module, _) in entries.items() if module.startswith(modules)]
         placed.update(names)
         parts.append(section(title, {f"cp.{name}": entries[name][1] for name in sorted(names, key=order)}))
     raised = {name: first_line(error) for name, error in vars(errors).items() if is_error(error)}

@@ -35,13 +35,17 @@ from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
 from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
 from clearprop.analysis.per_sample import PerSample
 from clearprop.analysis.r_operator import hessian_vector
-from clearprop.connections import Connection, Dense, Direct, Wired
-from clearprop.derivation import Derivation
-from clearprop.diagnosis import Diagnosis, Finding, diagnose
+from clearprop.core.connections import Connection, Dense, Direct, Wired
+from clearprop.core.network import Layer, Network
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.engine.cores import get_threads, set_threads
 from clearprop.engine.warmup import CompiledCode, warmup
 from clearprop.errors import ClearpropError, TrainingDiverged
-from clearprop.gradient_check import GradientCheck, check_gradients
+from clearprop.explain.derivation import Derivation
+from clearprop.explain.diagnosis import Diagnosis, Finding, diagnose
+from clearprop.explain.gradient_check import GradientCheck, check_gradients
+from clearprop.explain.worked import WorkedSolution, worked_solution
 from clearprop.initializers import (
     INITIALIZERS,
     Initializer,
@@ -66,7 +70,6 @@ from clearprop.losses import (
     SquaredError,
     Tweedie,
 )
-from clearprop.network import Layer, Network
 from clearprop.optimizers import (
     LBFGS,
     OPTIMIZERS,
@@ -82,7 +85,6 @@ from clearprop.optimizers import (
     RMSprop,
     Rprop,
 )
-from clearprop.parameters import Parameters
 from clearprop.penalties import L1, L2, PENALTIES, Limits, Penalty
 from clearprop.schedules import (
     SCHEDULES,
@@ -97,8 +99,6 @@ from clearprop.schedules import (
     Step,
     WarmUp,
 )
-from clearprop.solution import WorkedSolution, worked_solution
-from clearprop.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.training.callbacks import EpochEnd
 from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.history import History
@@ -109,8 +109,7 @@ from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
 if typing.TYPE_CHECKING:
     from clearprop.engine.compiled.predictor import Predictor
     from clearprop.estimators import MLPClassifier, MLPRegressor
-    from clearprop.evaluation import Evaluation
-    from clearprop.model import Model, fit
+    from clearprop.model import Evaluation, Model, fit
     from clearprop.tables import TableEncoding
 
 __version__ = "0.1.0"
@@ -118,7 +117,7 @@ __version__ = "0.1.0"
 #: Names that are loaded when they are asked for, and the module of each: they need Numba, scikit-learn or Polars, which
 #: take longer to load than all the rest.
 _LATER = {
-    "Evaluation": "evaluation",
+    "Evaluation": "model",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Model": "model",
@@ -127,7 +126,7 @@ _LATER = {
     "fit": "model",
 }
 #: Modules that are there as attributes in the same way.
-_MODULES = ("datasets", "estimators", "evaluation", "files", "model", "tables", "views")
+_MODULES = ("datasets", "estimators", "model", "tables", "views")
 
 
 def __getattr__(name: str) -> typing.Any:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from clearprop.errors import ArgumentError, DataError, ShapeError
-from clearprop.forks import free_at_forks
+from clearprop.fork_safety import free_at_forks
 
 
 def check_number(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from networks import Problem, problems
 
 import clearprop as cp
-from clearprop.parameters import layout
+from clearprop.core.parameters import layout
 
 torch = pytest.importorskip("torch", reason="torch==2.13.0 is not installed: the comparison with torch.func is not run")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch meets its own, once

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from networks import Problem, problems
 
 import clearprop as cp
-from clearprop.backprop import forward
+from clearprop.core.backprop import forward
 
 #: Losses whose curvature is bounded; the others have logarithms of yhat in them.
 LEVEL = (cp.SquaredError, cp.AbsoluteError, cp.Huber, cp.Quantile, cp.CustomLoss)

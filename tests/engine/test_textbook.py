@@ -7,11 +7,11 @@ import pytest
 from cases import ENGINES
 
 import clearprop as cp
-from clearprop.backprop import forward
+from clearprop.core.backprop import forward
+from clearprop.core.objective import prepare
+from clearprop.core.randomness import dropout_mask, epoch_order
 from clearprop.engine import TextbookEngine, Training
-from clearprop.objective import prepare
 from clearprop.penalties import Limits
-from clearprop.randomness import dropout_mask, epoch_order
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 rng = np.random.default_rng(0)

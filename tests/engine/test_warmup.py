@@ -14,8 +14,9 @@ import pytest
 from numba.core import event
 
 import clearprop as cp
-from clearprop.cli import main
-from clearprop.engine.compiled import cache, kept, machine
+from clearprop.cli.main import main
+from clearprop.engine.compiled import cache, machine
+from clearprop.engine.compiled import code_store as kept
 from clearprop.engine.compiled.sparse import sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.warmup import is_warm

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop import storage
-from clearprop.engine.compiled import pace, passes
+from clearprop.engine.compiled import runner as passes
+from clearprop.engine.compiled import tuning as pace
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError
 from clearprop.estimators import resuming
+from clearprop.serialization import sealed as storage
 
 draw = np.random.default_rng(0)
 X = draw.normal(size=(80, 4))

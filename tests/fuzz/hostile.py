@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from targets import corpus
 
 import clearprop as cp
-from clearprop import description, files
 from clearprop.errors import ClearpropError
-from clearprop.storage import pack_sections
+from clearprop.model import files
+from clearprop.serialization import codec as description
+from clearprop.serialization.sealed import pack_sections
 from clearprop.tables import TableEncoding, read_table
 
 MIB = 2**20

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from targets import CORPUS
 
 import clearprop as cp
-from clearprop import description, files
-from clearprop.storage import read_sections
+from clearprop.model import files
+from clearprop.serialization import codec as description
+from clearprop.serialization.sealed import read_sections
 from clearprop.training import checkpoint
 
 NETWORKS = {

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 import clearprop as cp
-from clearprop import description, files
 from clearprop.errors import ClearpropError
-from clearprop.storage import pack_sections
+from clearprop.model import files
+from clearprop.serialization import codec as description
+from clearprop.serialization.sealed import pack_sections
 from clearprop.tables import TableEncoding, read_table
 from clearprop.training import checkpoint
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import clearprop as cp
-from clearprop.storage import VERSION
+from clearprop.serialization.sealed import VERSION
 
 HERE = Path(__file__).parent
 

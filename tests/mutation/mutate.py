@@ -35,8 +35,8 @@ SOURCE = ROOT / "src" / "clearprop"
 HERE = Path(__file__).parent
 #: The quick tests of each module; what needs the compiler is left out, since both engines take the same definitions.
 TESTS = {
-    "backprop": ["tests/test_backprop.py", "tests/engine/test_textbook.py", "tests/test_objective.py"],
-    "losses": ["tests/test_losses.py", "tests/test_extremes.py", "tests/test_objective.py"],
+    "backprop": ["tests/core/test_backprop.py", "tests/engine/test_textbook.py", "tests/core/test_objective.py"],
+    "losses": ["tests/test_losses.py", "tests/test_extremes.py", "tests/core/test_objective.py"],
     "optimizers": ["tests/test_optimizers.py", "tests/engine/test_textbook.py"],
 }
 SKIPPED = "not compiled and not keep_the_precision and not against_torch and not every_schedule"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.model import Model
-from clearprop.report.svg import text_width
+from clearprop.draw.svg import text_width
+from clearprop.model.model import Model
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 SVG_NUMBERS = (

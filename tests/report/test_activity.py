@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.objective import CHUNK, prepare
+from clearprop.core.objective import CHUNK, prepare
 from clearprop.report.activity import SATURATED, largest_slope, sweep
 
 

@@ -11,9 +11,9 @@ import pytest
 from scipy.sparse import csr_array
 
 import clearprop as cp
-from clearprop import storage
-from clearprop.engine.compiled import pace
+from clearprop.engine.compiled import tuning as pace
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
+from clearprop.serialization import sealed as storage
 from clearprop.training import checkpoint as module
 
 draw = np.random.default_rng(0)

@@ -11,11 +11,11 @@ import pytest
 from cases import ENGINES
 
 import clearprop as cp
+from clearprop.core.nonfinite import birth
+from clearprop.core.objective import prepare
 from clearprop.engine import TextbookEngine, Training
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.errors import DataError, TrainingDiverged
-from clearprop.nonfinite import birth
-from clearprop.objective import prepare
 from clearprop.training.loop import BatchPlan
 
 RNG = np.random.default_rng(0)

@@ -10,8 +10,8 @@ import pytest
 from cases import ENGINES
 
 import clearprop as cp
+from clearprop.core.randomness import epoch_order
 from clearprop.errors import ArgumentError, CompilationError, DataError, ShapeError, TrainingDiverged
-from clearprop.randomness import epoch_order
 from clearprop.training.loop import BatchPlan
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from clearprop.analysis.dual import Dual, tangent_of
 from clearprop.analysis.inputs import sweep_from_unit
 from clearprop.analysis.per_sample import connection_of, sample_gradients
 from clearprop.analysis.r_operator import push_forward
-from clearprop.backprop import Forward, forward
 from clearprop.checks import dense
+from clearprop.core.backprop import Forward, forward
+from clearprop.core.network import INPUT
+from clearprop.core.parameters import Parameters, layout
+from clearprop.core.trace import Trace, check_trace
 from clearprop.losses import Loss
-from clearprop.network import INPUT
-from clearprop.parameters import Parameters, layout
-from clearprop.trace import Trace, check_trace
+from clearprop.symbolic.jvp import Dual, tangent_of
 
 NUMBERS_AT_ONCE = 2**23  #: rows x output units x parameters that are held at once
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backprop import Backward, Forward, backward, forward
 from clearprop.checks import check_array, check_choice, check_inputs, check_integer, dense
+from clearprop.core.backprop import Backward, Forward, backward, forward
+from clearprop.core.network import INPUT, Network
+from clearprop.core.objective import CHUNK
+from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.trace import Trace, check_trace
 from clearprop.errors import ShapeError
-from clearprop.network import INPUT, Network
-from clearprop.objective import CHUNK
-from clearprop.parameters import Parameters, check_params
-from clearprop.trace import Trace, check_trace
 
 
 def input_gradient(trace: Trace) -> np.ndarray:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearprop.checks import check_integer, dense
-from clearprop.connections import Connection
+from clearprop.core.connections import Connection
+from clearprop.core.network import INPUT, Network
+from clearprop.core.parameters import Block, Parameters, layout
 from clearprop.errors import ArgumentError, suggest
-from clearprop.forks import cached_property
-from clearprop.network import INPUT, Network
-from clearprop.parameters import Block, Parameters, layout
+from clearprop.fork_safety import cached_property
 
 if TYPE_CHECKING:
-    from clearprop.trace import Trace
+    from clearprop.core.trace import Trace
 
 #: Bytes that an array of gradients may take unless the caller allows more.
 MEMORY_LIMIT = 2**30
@@ -46,7 +46,7 @@ class PerSample:
     """
 
     def __init__(self, trace: Trace) -> None:
-        from clearprop.trace import check_trace  # which offers this class in turn
+        from clearprop.core.trace import check_trace  # which offers this class in turn
 
         check_trace(trace)
         self.net, self.params, self.losses = trace.objective.net, trace.params, trace.losses

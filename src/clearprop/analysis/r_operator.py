@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from clearprop.activations import Activation, Elementwise
-from clearprop.analysis.dual import Dual
-from clearprop.backprop import Forward, backward, loss_and_delta
 from clearprop.checks import check_array, check_finite, dense
+from clearprop.core.backprop import Forward, backward, loss_and_delta
+from clearprop.core.network import INPUT, Network
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace, check_trace
 from clearprop.errors import ArgumentError, ShapeError
-from clearprop.network import INPUT, Network
-from clearprop.parameters import Parameters
-from clearprop.trace import Trace, check_trace
+from clearprop.symbolic.jvp import Dual
 
 
 def hessian_vector(trace: Trace, v: Parameters | Any) -> Parameters:

@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
 from clearprop.engine.textbook import Done, EpochResult, Patience, TextbookEngine, TextbookGradient, Training
 from clearprop.errors import CompilationError
-from clearprop.objective import Objective
-from clearprop.parameters import Parameters
 
 __all__ = [
     "Done",

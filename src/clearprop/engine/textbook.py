@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.backprop import Backward
+from clearprop.core.backprop import Backward
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
+from clearprop.core.randomness import dropout_mask
+from clearprop.core.trace import predict
 from clearprop.engine.batches import Batches, shuffled
-from clearprop.objective import Objective
 from clearprop.optimizers import Optimizer
-from clearprop.parameters import Parameters
 from clearprop.penalties import L2, Limits, Penalty
-from clearprop.randomness import dropout_mask
-from clearprop.trace import predict
 
 
 @dataclass(frozen=True)

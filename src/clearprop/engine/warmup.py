@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.activations import ACTIVATIONS
+from clearprop.core.network import Layer, Network
+from clearprop.core.objective import prepare
 from clearprop.engine.textbook import Training
 from clearprop.errors import CompilationError
 from clearprop.losses import LOSSES, Loss
-from clearprop.network import Layer, Network
-from clearprop.objective import prepare
 from clearprop.optimizers import LBFGS, OPTIMIZERS, Adam
 
 #: Output activations that losses meet besides their partners.
@@ -63,7 +63,7 @@ def warmup() -> CompiledCode:
     True
     """
     from clearprop.engine.compiled.cache import is_writable
-    from clearprop.engine.compiled.kept import described, folder
+    from clearprop.engine.compiled.code_store import described, folder
     from clearprop.engine.compiled.shuffling import shuffled_at_once
 
     start = time.perf_counter()
@@ -102,8 +102,8 @@ def _compile_loops(dtype: np.dtype) -> None:
 
 def _compile_definitions(dtype: np.dtype) -> None:
     """Kernels of activations, losses, rules of descent and narrow layers."""
+    from clearprop.engine.compiled.builder import LINE
     from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, optimizer_kernels
-    from clearprop.engine.compiled.emission import LINE
     from clearprop.engine.compiled.narrow_kernels import BLOCKS
     from clearprop.engine.compiled.narrow_product import LEAST, multiply_kernel
 

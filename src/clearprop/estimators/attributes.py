@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.activations import Activation
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters
 from clearprop.estimators.frames import FrameEncoder
 from clearprop.losses import Loss
-from clearprop.network import Network
 from clearprop.optimizers import LBFGS, Optimizer
-from clearprop.parameters import Parameters
 from clearprop.schedules import Schedule
 
 

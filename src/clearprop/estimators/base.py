@@ -20,16 +20,17 @@ from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
 from clearprop.checks import alone, check_dtype
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters
 from clearprop.errors import CompilationError
-from clearprop.estimators import ensemble, settings
-from clearprop.estimators.building import gather, output_name, views
+from clearprop.estimators import ensemble
+from clearprop.estimators import parameters as settings
+from clearprop.estimators.adapter import gather, output_name, views
 from clearprop.estimators.descent import Hooks
 from clearprop.estimators.fitting import Data, Fit, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame, noting_frames
-from clearprop.estimators.inside import Inside, activations
+from clearprop.estimators.inspection import Inside, activations
 from clearprop.estimators.resuming import checkpoint_of
-from clearprop.network import Network
-from clearprop.parameters import Parameters
 
 #: What an estimator notes in training that an ensemble has not: its members have it.
 _MEMBER_NOTES = (

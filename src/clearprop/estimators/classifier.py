@@ -17,12 +17,12 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from clearprop.activations import Activation, sigmoid, softmax
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters
 from clearprop.estimators.base import BaseMLP, available_by_batches
-from clearprop.estimators.settings import LOSS_NAMES
+from clearprop.estimators.parameters import LOSS_NAMES
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
-from clearprop.network import Network
 from clearprop.optimizers import LBFGS, Optimizer
-from clearprop.parameters import Parameters
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
 

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from clearprop.core.parameters import Parameters
 from clearprop.engine import EpochResult, Training, make_engine
 from clearprop.engine.batches import Batches, Rate, shuffled
 from clearprop.errors import TrainingDiverged
+from clearprop.estimators.parameters import follows_own_rate, rate_words
 from clearprop.estimators.resuming import FitSaver
-from clearprop.estimators.settings import follows_own_rate, rate_words
 from clearprop.estimators.watch import Watch
 from clearprop.optimizers import LBFGS
-from clearprop.parameters import Parameters
 from clearprop.schedules import Constant
 from clearprop.training.divergence import Divergence, find_divergence, is_finite
-from clearprop.training.interruption import Interrupts
 from clearprop.training.lbfgs import minimize_lbfgs
+from clearprop.training.signals import Interrupts
 
 #: Floating-point operations after which training looks up again at the latest: some hundredths of a second.
 OPERATIONS = 1_000_000_000

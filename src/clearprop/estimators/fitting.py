@@ -13,19 +13,19 @@ from sklearn.utils import check_random_state
 
 from clearprop.activations import Sigmoid
 from clearprop.checks import check_dense_or_csr
+from clearprop.core.network import Network
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
+from clearprop.core.randomness import mix
 from clearprop.engine import Training
 from clearprop.errors import ShapeError
-from clearprop.estimators import settings
-from clearprop.estimators.building import build_network, draw_parameters, gather
+from clearprop.estimators import parameters as settings
+from clearprop.estimators.adapter import build_network, draw_parameters, gather
 from clearprop.estimators.descent import Descent, Hooks, OptimizerState, Rows, run_lbfgs
 from clearprop.estimators.resuming import FitSaver, checkpoint_of
 from clearprop.estimators.watch import HeldOut, Watch
 from clearprop.losses import Loss
-from clearprop.network import Network
-from clearprop.objective import Objective
 from clearprop.optimizers import LBFGS, GradientDescent
-from clearprop.parameters import Parameters
-from clearprop.randomness import mix
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 
 from clearprop.errors import TableError, suggest
 from clearprop.tables import as_frame
-from clearprop.tables.choosing import Column, choose
-from clearprop.tables.frames import declared_categories
+from clearprop.tables.choose import Column, choose
+from clearprop.tables.frame import declared_categories
 from clearprop.tables.values import held
 
 

@@ -14,13 +14,13 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
 from clearprop.activations import Activation, Exponential, Identity, exponential, identity
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, DataError
 from clearprop.estimators.base import BaseMLP, available_by_batches
-from clearprop.estimators.settings import LOSS_NAMES, loss_list
+from clearprop.estimators.parameters import LOSS_NAMES, loss_list
 from clearprop.losses import Loss, Quantile, as_loss
-from clearprop.network import Network
 from clearprop.optimizers import LBFGS, Optimizer
-from clearprop.parameters import Parameters
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.description import pack_network
 from clearprop.errors import ArgumentError, CheckpointError, ModelFileError
-from clearprop.estimators.settings import is_stochastic
+from clearprop.estimators.parameters import is_stochastic
 from clearprop.schedules import Constant
-from clearprop.storage import Kind, Sections, check_target, pack_sections, read_sections, remove_leftovers
+from clearprop.serialization.codec import pack_network
+from clearprop.serialization.sealed import Kind, Sections, check_target, pack_sections, read_sections, remove_leftovers
 from clearprop.training.checkpoint import Checkpoint, Writer, as_checkpoint, read_bytes, vector
 from clearprop.training.fingerprints import describe_data, first_difference, in_words, patterns
 

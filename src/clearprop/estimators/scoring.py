@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from clearprop.parameters import Parameters
+from clearprop.core.parameters import Parameters
 
 
 def score_during_training(estimator: Any, scoring: Any, held: Any, params: Parameters) -> Callable[[], float]:

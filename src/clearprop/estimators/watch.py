@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
 from clearprop.engine import Evaluation
 from clearprop.engine.textbook import Patience, TextbookEvaluation
 from clearprop.errors import TrainingDiverged
-from clearprop.objective import Objective
-from clearprop.parameters import Parameters
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearprop.activations import Activation, Elementwise
-from clearprop.backprop import forward
+from clearprop.core.backprop import forward
+from clearprop.core.network import Layer
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
 from clearprop.losses import Loss
-from clearprop.network import Layer
-from clearprop.objective import Objective
-from clearprop.parameters import Parameters
 
 #: An activation is saturated where |f'(z)| is below this share of its largest value for z from -3 to 3.
 SATURATED = 0.05

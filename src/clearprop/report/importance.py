@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clearprop.network import INPUT, Network
-from clearprop.parameters import Parameters
+from clearprop.core.network import INPUT, Network
+from clearprop.core.parameters import Parameters
 
 ROWS = 2000
 REPEATS = 5

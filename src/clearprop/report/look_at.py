@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clearprop.diagnosis import diagnose
-from clearprop.objective import Objective
+from clearprop.core.objective import Objective
+from clearprop.explain.diagnosis import diagnose
 from clearprop.report.sections import Section, Table
 
 if TYPE_CHECKING:
-    from clearprop.model import Model
+    from clearprop.model.model import Model
 
 
 def diagnosis_section(model: Model, objective: Objective) -> Section | None:

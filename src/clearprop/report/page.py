@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from clearprop.draw.svg import clean, number
 from clearprop.report.activity import sweep
-from clearprop.report.answers import Answer, Classes, Flags, answer, input_columns, objective_of, task_of
 from clearprop.report.look_at import diagnosis_section
+from clearprop.report.predictions import Answer, Classes, Flags, answer, input_columns, objective_of, task_of
 from clearprop.report.results import quality_sections, results
 from clearprop.report.sections import (
     activity_section,
@@ -20,11 +21,10 @@ from clearprop.report.sections import (
     making_section,
     network_section,
 )
-from clearprop.report.svg import clean, number
-from clearprop.storage import write_atomically
+from clearprop.serialization.sealed import write_atomically
 
 if TYPE_CHECKING:
-    from clearprop.model import Model
+    from clearprop.model.model import Model
 
 
 def write_report(
@@ -36,7 +36,7 @@ def write_report(
     says what they are. Raises ShapeError or DataError for rows that cannot be used, ArgumentError for the path.
 
     >>> import pathlib, tempfile, clearprop as cp
-    >>> from clearprop.model import Model
+    >>> from clearprop.model.model import Model
     >>> net = cp.Network.sequential(1, 1)
     >>> model = Model(net, net.initialize(), cp.SquaredError())
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def render_report(model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of r
     """The report of a model as the text of an HTML page; the same for the same model, rows and seed.
 
     >>> import clearprop as cp
-    >>> from clearprop.model import Model
+    >>> from clearprop.model.model import Model
     >>> net = cp.Network.sequential(1, 1)
     >>> model = Model(net, net.initialize(), cp.SquaredError())
     >>> "root mean squared error" in render_report(model, [[0.0], [1.0]], [0.0, 2.0])

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.report.charts import bars
-from clearprop.report.statistics import Reliability, density, wilson_interval
-from clearprop.report.svg import (
+from clearprop.draw.charts import bars
+from clearprop.draw.svg import (
     Plot,
     element,
     linear_scale,
@@ -20,6 +19,7 @@ from clearprop.report.svg import (
     shorten,
     text_width,
 )
+from clearprop.report.statistics import Reliability, density, wilson_interval
 
 POINTS = 500
 _CELLS = 44

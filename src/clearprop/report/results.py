@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.evaluation import Evaluation, evaluate_classes, evaluate_flags, evaluate_numbers
+from clearprop.core.objective import Objective
+from clearprop.draw.charts import versus
+from clearprop.draw.svg import element, number, percent, shorten
 from clearprop.losses import usual_loss
-from clearprop.objective import Objective
+from clearprop.model.evaluation import Evaluation, evaluate_classes, evaluate_flags, evaluate_numbers
 from clearprop.report.activity import Sweep
-from clearprop.report.answers import Answer, Classes, Flags, Numbers
-from clearprop.report.charts import versus
+from clearprop.report.predictions import Answer, Classes, Flags, Numbers
 from clearprop.report.quality_charts import (
     POINTS,
     confusion_chart,
@@ -23,7 +24,6 @@ from clearprop.report.quality_charts import (
     reliability_curve,
     residual_histogram,
 )
-from clearprop.report.readings import read_confusion, read_reliability, read_residuals
 from clearprop.report.sections import Figure, Section, Table
 from clearprop.report.statistics import (
     Reliability,
@@ -34,7 +34,7 @@ from clearprop.report.statistics import (
     reliability,
     wilson_interval,
 )
-from clearprop.report.svg import element, number, percent, shorten
+from clearprop.report.summaries import read_confusion, read_reliability, read_residuals
 
 _CLASSES_DRAWN = 30
 _ROWS_SHOWN = 100

@@ -12,12 +12,11 @@ import numpy as np
 from markupsafe import Markup
 
 from clearprop.activations import ReLU
-from clearprop.network import INPUT
-from clearprop.objective import Objective
-from clearprop.parameters import layout
-from clearprop.report.activity import SATURATED, LayerActivity, Sweep
-from clearprop.report.answers import Answer, Numbers, answer, input_columns
-from clearprop.report.charts import (
+from clearprop.core.network import INPUT
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import layout
+from clearprop.core.trace import predict
+from clearprop.draw.charts import (
     Curve,
     activation_histogram,
     importance_bars,
@@ -26,17 +25,18 @@ from clearprop.report.charts import (
     ramp,
     saturation_bars,
 )
+from clearprop.draw.network import draw_network
+from clearprop.draw.network_layout import style_of
+from clearprop.draw.svg import number, percent, shorten
+from clearprop.model.summary import format_setting
+from clearprop.report.activity import SATURATED, LayerActivity, Sweep
 from clearprop.report.importance import REPEATS, importance, plan
-from clearprop.report.network_drawing import draw_network
-from clearprop.report.network_layout import style_of
-from clearprop.report.readings import read_activity, read_gradient, read_importance, read_learning
-from clearprop.report.svg import number, percent, shorten
-from clearprop.summary import format_setting
-from clearprop.trace import predict
+from clearprop.report.predictions import Answer, Numbers, answer, input_columns
+from clearprop.report.summaries import read_activity, read_gradient, read_importance, read_learning
 from clearprop.training.history import History
 
 if TYPE_CHECKING:
-    from clearprop.model import Model
+    from clearprop.model.model import Model
 
 _METRICS_SHOWN = 8
 _HISTOGRAMS_SHOWN = 24

@@ -14,7 +14,7 @@ import narwhals as nw
 import numpy as np
 
 from clearprop.errors import TableError
-from clearprop.forks import cached_property
+from clearprop.fork_safety import cached_property
 from clearprop.tables.stored import Stored
 from clearprop.tables.values import find, first_row, held, missing, numbers
 

@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike
 
 from clearprop.checks import check_choice, check_texts
 from clearprop.errors import TableError, suggest
-from clearprop.forks import cached_property
-from clearprop.tables.choosing import Column, choose
+from clearprop.fork_safety import cached_property
+from clearprop.tables.choose import Column, choose
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
-from clearprop.tables.frames import as_frame, declared_categories
+from clearprop.tables.frame import as_frame, declared_categories
 from clearprop.tables.stored import Stored, refuse
 from clearprop.tables.targets import ClassTarget, Label, Target, choose_target, target_from_dict
 from clearprop.tables.values import held

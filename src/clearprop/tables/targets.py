@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 
 from clearprop.errors import ShapeError, TableError, suggest
-from clearprop.forks import cached_property
+from clearprop.fork_safety import cached_property
 from clearprop.tables.stored import Stored, is_finite, refuse
 from clearprop.tables.values import find, first_row, held, missing, numbers, rows, spell
 

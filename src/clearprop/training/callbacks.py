@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from clearprop.checks import one_or_several
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError
-from clearprop.network import Network
-from clearprop.parameters import Parameters
 from clearprop.training.history import History
 
 

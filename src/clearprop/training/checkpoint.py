@@ -21,14 +21,14 @@ import numpy as np
 
 from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
-from clearprop.description import pack_network, rebuild_network
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters, layout
 from clearprop.engine import Engine
 from clearprop.engine.batches import Rate
 from clearprop.engine.textbook import Done
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
-from clearprop.network import Network
-from clearprop.parameters import Parameters, layout
-from clearprop.storage import (
+from clearprop.serialization.codec import pack_network, rebuild_network
+from clearprop.serialization.sealed import (
     Kind,
     Sections,
     check_target,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clearprop.core.nonfinite import Birth, birth, largest
+from clearprop.core.parameters import Parameters
 from clearprop.engine import EpochResult, Training
-from clearprop.nonfinite import Birth, birth, largest
-from clearprop.parameters import Parameters
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from clearprop.objective import Objective
+from clearprop.core.objective import Objective
 
 
 def describe_data(objective: Objective, held_out: Objective | None) -> dict[str, str]:

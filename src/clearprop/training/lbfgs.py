@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from clearprop.core.parameters import Parameters
 from clearprop.engine import EpochResult, Training, make_gradient
 from clearprop.errors import ArgumentError
 from clearprop.optimizers import LBFGS, GradientDescent
-from clearprop.parameters import Parameters
 from clearprop.penalties import Penalty
 from clearprop.training.callbacks import ProgressBar
 from clearprop.training.divergence import find_divergence

@@ -12,26 +12,26 @@ from typing import Any
 import numpy as np
 
 from clearprop.checks import alone, check_choice, check_flag, check_integer, check_number, check_seed
-from clearprop.description import describe
+from clearprop.core.network import Network
+from clearprop.core.nonfinite import birth_in_parameters
+from clearprop.core.objective import Objective, prepare
+from clearprop.core.parameters import Parameters
+from clearprop.core.randomness import epoch_order
 from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
 from clearprop.engine.batches import Batches, Rate
 from clearprop.errors import ArgumentError, CheckpointError, DataError, TrainingDiverged
-from clearprop.forks import cached_property
+from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
-from clearprop.network import Network
-from clearprop.nonfinite import birth_in_parameters
-from clearprop.objective import Objective, prepare
 from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
-from clearprop.parameters import Parameters
 from clearprop.penalties import Limits, Penalty, as_penalties
-from clearprop.randomness import epoch_order
+from clearprop.serialization.codec import describe
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
 from clearprop.training.checkpoint import Checkpoint, Saver, Snapshot, as_checkpoint, open_checkpoint
 from clearprop.training.divergence import Divergence, find_divergence, is_finite
 from clearprop.training.fingerprints import describe_data, in_words
 from clearprop.training.history import History
-from clearprop.training.interruption import Interrupts
 from clearprop.training.metrics import Metric, as_metrics
+from clearprop.training.signals import Interrupts
 from clearprop.training.stopping import EarlyStopping, StoppingRule, as_rules
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from contourpy import FillType, LineType, contour_generator
 from markupsafe import Markup
 
-from clearprop.report.svg import Plot, element
+from clearprop.draw.svg import Plot, element
 
 
 class Contours:

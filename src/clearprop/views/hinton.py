@@ -10,13 +10,13 @@ import numpy as np
 from markupsafe import Markup
 
 from clearprop.checks import check_finite
-from clearprop.derivation.names import Names, Unit
+from clearprop.core.network import INPUT, Layer
+from clearprop.core.parameters import Parameters
+from clearprop.draw.svg import coordinate, element, number, shorten, text_width
 from clearprop.errors import ArgumentError
-from clearprop.network import INPUT, Layer
-from clearprop.parameters import Parameters
-from clearprop.report.svg import coordinate, element, number, shorten, text_width
+from clearprop.explain.derivation.names import Names, Unit
 from clearprop.views.figure import Figure, Panel, swatch
-from clearprop.views.given import check_parameters
+from clearprop.views.validation import check_parameters
 
 _SIGNS = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
 _LARGEST_CELL, _SMALLEST_CELL, _WIDE = 26.0, 3.0, 420.0

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from clearprop.checks import check_choice
+from clearprop.core.trace import Trace
+from clearprop.draw.svg import coordinate, element, linear_scale, text_width
 from clearprop.errors import ArgumentError
-from clearprop.report.svg import coordinate, element, linear_scale, text_width
-from clearprop.trace import Trace
 from clearprop.views.figure import Chart, Figure, Panel, ramp
 
 _BINS, _STEP, _HIGH, _MOST = 48, 26.0, 44.0, 16

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.derivation.chain_rule import ChainRule
-from clearprop.derivation.names import Names
+from clearprop.core.network import INPUT
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace
+from clearprop.draw.network import draw_network
 from clearprop.errors import ArgumentError
-from clearprop.network import INPUT
-from clearprop.parameters import Parameters
-from clearprop.report.network_drawing import draw_network
-from clearprop.solution.drawing import MOST_LABELS, draw, link_count, short_number
-from clearprop.trace import Trace
+from clearprop.explain.derivation.chain_rule import ChainRule
+from clearprop.explain.derivation.names import Names
+from clearprop.explain.worked.drawing import MOST_LABELS, draw, link_count, short_number
 from clearprop.views.figure import Figure, Panel, inset, swatch
-from clearprop.views.given import check_parameters
+from clearprop.views.validation import check_parameters
 
 _DIGITS = 5
 _MOST_UNITS = 60

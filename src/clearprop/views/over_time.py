@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from clearprop.core.trace import Trace
+from clearprop.draw.charts import thin
+from clearprop.draw.svg import epoch_scale, linear_scale, log_scale
 from clearprop.errors import ArgumentError
-from clearprop.report.charts import thin
-from clearprop.report.svg import epoch_scale, linear_scale, log_scale
-from clearprop.trace import Trace
 from clearprop.training.history import History
 from clearprop.views.figure import Chart, Figure, Legend, Panel, colours, ramp, swatch
-from clearprop.views.given import check_kept, check_trace
 from clearprop.views.recorder import Recorder, again
 from clearprop.views.surface import place_of
+from clearprop.views.validation import check_kept, check_trace
 
 _WIDTH, _HEIGHT, _MOST, _LAYERS = 400.0, 240.0, 200, 8
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.backprop import forward
 from clearprop.checks import check_finite, check_inputs
+from clearprop.core.backprop import forward
+from clearprop.core.network import INPUT, Network
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import predict
+from clearprop.draw.svg import element, linear_scale, number
 from clearprop.errors import ArgumentError, ShapeError
-from clearprop.network import INPUT, Network
-from clearprop.parameters import Parameters
-from clearprop.report.svg import element, linear_scale, number
-from clearprop.trace import predict
 from clearprop.views.contours import Contours
 from clearprop.views.figure import Chart, Figure, Legend, colours, swatch
-from clearprop.views.given import check_parameters
+from clearprop.views.validation import check_parameters
 
 _SIDE, _GRID, _MARGIN, _MOST_SAMPLES, _MOST_CLASSES = 340.0, 81, 0.12, 2000, 8
 

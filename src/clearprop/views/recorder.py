@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import ItemsView
 
 from clearprop.checks import check_integer
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
-from clearprop.parameters import Parameters
-from clearprop.trace import Trace, backpropagate
 from clearprop.training.callbacks import EpochEnd
 
 

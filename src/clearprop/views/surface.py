@@ -8,15 +8,15 @@ from itertools import pairwise
 import numpy as np
 
 from clearprop.checks import check_number
-from clearprop.derivation.names import Names
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace
+from clearprop.draw.svg import element, linear_scale, number
 from clearprop.errors import ArgumentError
-from clearprop.parameters import Parameters
-from clearprop.report.svg import element, linear_scale, number
-from clearprop.trace import Trace
+from clearprop.explain.derivation.names import Names
 from clearprop.views.contours import Contours
 from clearprop.views.figure import Chart, Figure, swatch
-from clearprop.views.given import check_kept, check_parameters, check_trace
 from clearprop.views.recorder import Recorder
+from clearprop.views.validation import check_kept, check_parameters, check_trace
 
 _GRID, _SIDE, _BANDS = 41, 420.0, 12
 

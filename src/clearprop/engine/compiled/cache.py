@@ -26,8 +26,8 @@ from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
-from clearprop.engine.compiled.kept import described, folder, keep_latest, note_use, read, write
-from clearprop.forks import free_at_forks_at_last
+from clearprop.engine.compiled.code_store import described, folder, keep_latest, note_use, read, write
+from clearprop.fork_safety import free_at_forks_at_last
 
 #: Most versions of the engine whose machine code is kept; of more, those that were used last.
 ENGINES = 8

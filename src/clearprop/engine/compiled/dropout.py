@@ -1,13 +1,13 @@
-"""Dropout masks in compiled code: the bits of clearprop.randomness, number by number."""
+"""Dropout masks in compiled code: the bits of clearprop.core.randomness, number by number."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba.core import config
 
-from clearprop.engine.compiled import memory as at
+from clearprop.core.randomness import GOLDEN, mask_of, mix
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
-from clearprop.randomness import GOLDEN, mask_of, mix
 
 if config.DISABLE_JIT:
 

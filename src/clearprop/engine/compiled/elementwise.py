@@ -22,18 +22,18 @@ from numba.core import config
 
 from clearprop.activations import Activation
 from clearprop.engine.compiled import scalar
-from clearprop.engine.compiled.calls import register
+from clearprop.engine.compiled.ffi import register
 from clearprop.engine.compiled.lowering import Output, RunKernel, StepKernel, ordered
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import NarrowKernel
-from clearprop.engine.compiled.operations import as_symbol, convert, reduce_row
 from clearprop.engine.compiled.row_kernels import RowKernel
-from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
-from clearprop.engine.compiled.vocabulary import MEANINGS
 from clearprop.errors import CompilationError
 from clearprop.losses import Loss
 from clearprop.optimizers import Optimizer
 from clearprop.penalties import Penalty
+from clearprop.symbolic.graph import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol, TraceError
+from clearprop.symbolic.operations import as_symbol, convert, reduce_row
+from clearprop.symbolic.table import MEANINGS
 
 #: Whether Numba's compiler is switched off.
 PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
+from clearprop.core.randomness import dropout_key
 from clearprop.engine.batches import Batches, Rate
-from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
-from clearprop.engine.compiled.passes import Passes
+from clearprop.engine.compiled.runner import Passes
 from clearprop.engine.compiled.shuffling import shuffled_at_once
 from clearprop.engine.compiled.transfer import copy_in, copy_out
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, norms_by_layer
 from clearprop.engine.textbook import Done, EpochResult, Patience, Training
-from clearprop.objective import Objective
-from clearprop.parameters import Parameters
 from clearprop.penalties import L2
-from clearprop.randomness import dropout_key
 
 
 class CompiledEngine:

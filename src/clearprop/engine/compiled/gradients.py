@@ -7,12 +7,12 @@ thread as a whole.
 
 from __future__ import annotations
 
-from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
-from clearprop.engine.compiled.calls import call_multiply_transposed, call_part, call_transposed_sparse
-from clearprop.engine.compiled.layered import own_columns
-from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
+from clearprop.engine.compiled.column_parallel import own_columns
+from clearprop.engine.compiled.ffi import call_multiply_transposed, call_part, call_transposed_sparse
 from clearprop.engine.compiled.products import column_sums, transpose_block
+from clearprop.engine.compiled.records import memory_at, of_connection, of_layer
 from clearprop.engine.compiled.update import add_squares, clip_values, finish_weights, first_row, store, update
 
 #: How a dense gradient is made: as it is consumed at once, by rows of W or by its columns; or with its norms.

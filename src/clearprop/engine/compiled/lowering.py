@@ -12,8 +12,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from clearprop.engine.compiled.emission import Emitter
-from clearprop.engine.compiled.tracing import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
+from clearprop.engine.compiled.builder import Emitter
+from clearprop.symbolic.graph import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
 
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
 DEAR = 8

@@ -9,8 +9,8 @@ import llvmlite
 import llvmlite.binding as llvm
 from numba.core.compiler_lock import global_compiler_lock
 
-from clearprop.engine.compiled.emission import KERNEL
-from clearprop.engine.compiled.kept import folder, keep_latest, read, write
+from clearprop.engine.compiled.builder import KERNEL
+from clearprop.engine.compiled.code_store import folder, keep_latest, read, write
 from clearprop.engine.compiled.vectors import processor
 
 #: Most kernels that are kept on disk; of more, those that were used last.

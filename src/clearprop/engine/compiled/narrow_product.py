@@ -13,12 +13,12 @@ from functools import cache
 import numpy as np
 from numba.core import config
 
-from clearprop.engine.compiled.emission import LINE, Emitter
+from clearprop.engine.compiled.builder import LINE, Emitter
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import BLOCKS
 from clearprop.engine.compiled.products import product_kernels
-from clearprop.engine.compiled.tracing import Graph
 from clearprop.engine.compiled.vectors import VECTOR_BYTES
+from clearprop.symbolic.graph import Graph
 
 #: Vectors that hold columns of A and sums at a time: a few are left for the operands.
 REGISTERS = 30

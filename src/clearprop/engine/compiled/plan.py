@@ -11,19 +11,19 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from clearprop.activations import Elementwise, Identity
-from clearprop.engine.compiled import memory as at
+from clearprop.core.network import INPUT, Layer, Network
+from clearprop.core.parameters import Block, layout
+from clearprop.engine.compiled import records as at
+from clearprop.engine.compiled.builder import LINE
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
-from clearprop.engine.compiled.emission import LINE
-from clearprop.engine.compiled.memory import Memory
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.narrow_product import multiply_kernel
+from clearprop.engine.compiled.records import Memory
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.compiled.vectors import Lanes, lanes_of
-from clearprop.forks import cached_property
+from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
-from clearprop.network import INPUT, Layer, Network
-from clearprop.parameters import Block, layout
 
 #: Most plans that are remembered.
 PLANS = 64

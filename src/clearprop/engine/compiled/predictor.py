@@ -10,16 +10,16 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from clearprop.checks import check_dense_or_csr, check_inputs
-from clearprop.engine.compiled import memory as at
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters, check_params
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import compiled
-from clearprop.engine.compiled.memory import address_of, memory_at, of_layer, pointer, table_of
 from clearprop.engine.compiled.plan import Plan
-from clearprop.engine.compiled.rows import forward
+from clearprop.engine.compiled.records import address_of, memory_at, of_layer, pointer, table_of
+from clearprop.engine.compiled.sweep import forward
 from clearprop.engine.compiled.transfer import read_parameters
 from clearprop.engine.cores import get_threads
-from clearprop.forks import free_at_forks
-from clearprop.network import Network
-from clearprop.parameters import Parameters, check_params
+from clearprop.fork_safety import free_at_forks
 
 #: Rows that go through the network at once.
 ROWS = 96

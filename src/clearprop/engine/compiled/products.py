@@ -16,7 +16,7 @@ from numba import from_dtype, types
 from numba.core import config
 
 from clearprop.engine.compiled.cache import address, inner
-from clearprop.engine.compiled.calls import register
+from clearprop.engine.compiled.ffi import register
 from clearprop.engine.compiled.tile import tile_along, tile_down
 from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS
 

@@ -7,7 +7,7 @@ row: it is computed once for all of them, where a vector per row would hold the 
 from __future__ import annotations
 
 from clearprop.engine.compiled.lowering import Columns, Output, ordered
-from clearprop.engine.compiled.tracing import ELEMENT, ROW, Symbol
+from clearprop.symbolic.graph import ELEMENT, ROW, Symbol
 
 
 class RowKernel(Columns):

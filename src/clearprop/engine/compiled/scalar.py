@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 from clearprop.engine.compiled.formats import FORMATS, Format
-from clearprop.engine.compiled.operations import (
+from clearprop.symbolic.graph import INTEGERS, Symbol
+from clearprop.symbolic.operations import (
     as_float,
     bitwise,
     compare,
@@ -21,7 +22,6 @@ from clearprop.engine.compiled.operations import (
     rarely,
     select,
 )
-from clearprop.engine.compiled.tracing import INTEGERS, Symbol
 
 
 # --------------------------------------------------------------------------------------------------- building blocks

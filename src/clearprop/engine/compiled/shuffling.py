@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from clearprop.engine.batches import shuffled
 from clearprop.engine.compiled.cache import compiled
-from clearprop.forks import free_at_forks
+from clearprop.fork_safety import free_at_forks
 
 #: Of NumPy's C interface for such generators: what a capsule is called, and the fields that its struct begins with
 #: (the address of the state, and of the functions that draw a whole number of 64 and of 32 bits from it).

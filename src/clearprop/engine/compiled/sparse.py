@@ -17,7 +17,7 @@ from numba.core import config
 from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import address, inner
-from clearprop.engine.compiled.calls import register
+from clearprop.engine.compiled.ffi import register
 from clearprop.engine.compiled.vectors import VECTOR_BYTES
 
 #: Rows of W whose gradient is made and consumed at once.

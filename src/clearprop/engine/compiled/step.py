@@ -8,16 +8,16 @@ import numpy as np
 from numba import from_dtype, types
 from numba.core import config
 
-from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.cache import address, compiled, inner
-from clearprop.engine.compiled.calls import call_part, register
+from clearprop.engine.compiled.column_parallel import layered
+from clearprop.engine.compiled.ffi import call_part, register
 from clearprop.engine.compiled.gradients import bias_gradient, dense_gradient, gradients_and_updates, wired_gradient
-from clearprop.engine.compiled.layered import layered
 from clearprop.engine.compiled.limits import add_penalty, apply_stored, bound_weights, squared_norm
-from clearprop.engine.compiled.memory import memory_at, of_layer, pointer
 from clearprop.engine.compiled.products import product_kernels
-from clearprop.engine.compiled.rows import are_finite, sweep, total_weight
+from clearprop.engine.compiled.records import memory_at, of_layer, pointer
+from clearprop.engine.compiled.sweep import are_finite, sweep, total_weight
 from clearprop.engine.compiled.threads import atomic_add, atomic_load, atomic_store, meet, wait_until
 from clearprop.engine.compiled.update import expand, prepare, refresh_transposed
 

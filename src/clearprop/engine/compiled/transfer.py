@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import compiled
-from clearprop.engine.compiled.calls import call_part
-from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer, pointer
+from clearprop.engine.compiled.ffi import call_part
+from clearprop.engine.compiled.records import memory_at, of_connection, of_layer, pointer
 
 
 @compiled

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from clearprop.engine.compiled import memory as at
+from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
-from clearprop.engine.compiled.calls import call_part, call_prepare, call_slope, call_update
-from clearprop.engine.compiled.memory import memory_at, of_connection, of_layer
+from clearprop.engine.compiled.ffi import call_part, call_prepare, call_slope, call_update
 from clearprop.engine.compiled.products import transpose_block
-from clearprop.engine.compiled.rows import total_weight
+from clearprop.engine.compiled.records import memory_at, of_connection, of_layer
+from clearprop.engine.compiled.sweep import total_weight
 
 
 @inner

@@ -9,7 +9,7 @@ import numpy as np
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
-from clearprop.engine.compiled.emission import LINE
+from clearprop.engine.compiled.builder import LINE
 
 #: Rows of a tile: with TILE_VECTORS vectors each they fill the registers, and leave some for the operands.
 TILE_ROWS = 6

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.engine.compiled import memory as at
-from clearprop.engine.compiled.passes import Passes
+from clearprop.core.network import Network
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
+from clearprop.engine.compiled import records as at
+from clearprop.engine.compiled.runner import Passes
 from clearprop.engine.compiled.transfer import copy_out
-from clearprop.network import Network
-from clearprop.objective import Objective
-from clearprop.parameters import Parameters
 
 #: Rows of a chunk.
 ROWS = 768

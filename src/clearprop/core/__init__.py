@@ -1,0 +1,1 @@
+"""The network, its parameters, and the forward and backward sweeps."""

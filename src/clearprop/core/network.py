@@ -1,0 +1,342 @@
+"""Layer and Network: what is wired to what. Immutable, hashable, and without a number of the parameters in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from clearprop.activations import ACTIVATIONS, Activation, as_activation
+from clearprop.checks import check_flag, check_integer, check_number, check_texts
+from clearprop.core.connections import Connection, Dense
+from clearprop.errors import NetworkError, suggest
+from clearprop.fork_safety import cached_property
+from clearprop.initializers import Initializer, Zeros, as_initializer
+
+if TYPE_CHECKING:
+    from clearprop.core.parameters import Parameters
+
+#: The name of the network's input as a source.
+INPUT = "input"
+
+
+@dataclass(frozen=True, repr=False)
+class Layer:
+    """Units that share an activation: z = b + sum over sources of a_source W, a = f(z).
+
+    `sources` names the earlier layers it takes, "input" for the network's input; a name stands for a dense connection,
+    and None for the layer before. `dropout` is the share of activations set to 0 in each training step, the others
+    grow by 1 / (1 - dropout) (Srivastava et al. 2014). `bias=False` leaves b out; `train_bias=False` keeps it frozen.
+
+    >>> import clearprop as cp
+    >>> cp.Layer("hidden", 3, cp.tanh) == cp.Layer("hidden", 3, "tanh")
+    True
+    """
+
+    name: str
+    units: int
+    activation: Activation | str = "identity"
+    sources: Sequence[Connection | str] | Connection | str | None = None
+    bias: bool = True
+    train_bias: bool = True
+    dropout: float = 0.0
+    initializer: Initializer | str | None = None
+    bias_initializer: Initializer | str = "zeros"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or self.name == INPUT:
+            raise NetworkError(
+                f'layer name: expected text that is not empty, and not "{INPUT}", which is the network\'s input; '
+                f"got {self.name!r}."
+            )
+        where = f'layer "{self.name}"'
+        put = object.__setattr__  # the fields of a frozen dataclass are normalised once, here
+        put(self, "units", check_integer(self.units, f"{where} units"))
+        put(self, "activation", as_activation(self.activation, f"{where} activation"))
+        check_flag(self.bias, f"{where} bias")
+        check_flag(self.train_bias, f"{where} train_bias")
+        put(self, "dropout", check_number(self.dropout, f"{where} dropout", least=0, below=1))
+        if self.initializer is not None:
+            put(self, "initializer", as_initializer(self.initializer, f"{where} initializer"))
+        put(self, "bias_initializer", as_initializer(self.bias_initializer, f"{where} bias_initializer"))
+        if self.sources is not None:
+            put(self, "sources", _as_connections(self.sources, where))
+
+    def __repr__(self) -> str:
+        return self._call(None)
+
+    def _call(self, before: str | None) -> str:
+        """The call that makes it, without what goes without saying: defaults, and `before` as the only source."""
+        known = ACTIVATIONS.get(self.f.name) == self.f
+        parts = [repr(self.name), str(self.units)]
+        if not known or self.f.name != "identity":
+            parts.append(repr(self.f.name) if known else repr(self.f))
+        if self.sources is not None and (before is None or self.sources != (Dense(before),)):
+            listed = [repr(c.source) if c == Dense(c.source) else repr(c) for c in self.connections]
+            parts.append(f"sources=[{', '.join(listed)}]")
+        for extra in fields(self)[4:]:
+            value = getattr(self, extra.name)
+            if value != (Zeros() if extra.name == "bias_initializer" else extra.default):
+                parts.append(f"{extra.name}={value!r}")
+        return f"Layer({', '.join(parts)})"
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The sources as connections, once the layer is part of a network."""
+        assert isinstance(self.sources, tuple), "a network fills in the sources"
+        return self.sources  # type: ignore[return-value]
+
+    @property
+    def f(self) -> Activation:
+        """The activation as an object."""
+        assert isinstance(self.activation, Activation)
+        return self.activation
+
+
+def _as_connections(given: Any, where: str) -> tuple[Connection, ...]:
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+    listed: list[Any] = list(given) if several else [given]
+    for source in listed:
+        if not isinstance(source, (str, Connection)):
+            raise NetworkError(
+                f'{where}: expected sources as names or connections such as cp.Dense("input"), got {source!r}.'
+            )
+    if not listed:
+        raise NetworkError(
+            f'{where}: expected at least one source. Leave sources out to take the layer before, or name "{INPUT}".'
+        )
+    return tuple(Dense(source) if isinstance(source, str) else source for source in listed)
+
+
+@dataclass(frozen=True, repr=False)
+class Network:
+    """Layers in topological order, each taking any earlier layers as sources.
+
+    `outputs` names the layers that are compared with targets; the last layer unless given.
+
+    >>> import clearprop as cp
+    >>> net = cp.Network(
+    ...     inputs=2,
+    ...     layers=[cp.Layer("hidden", 3, "tanh"), cp.Layer("output", 1, "sigmoid", sources=["hidden", "input"])],
+    ... )
+    >>> print(net)
+    input      2
+    hidden     3  tanh     from input            9 parameters
+    output     1  sigmoid  from hidden, input    6 parameters  -> output
+    """
+
+    inputs: int
+    layers: Sequence[Layer]
+    outputs: Sequence[str] | str | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "inputs", check_integer(self.inputs, "inputs"))
+        layers = tuple(self.layers) if isinstance(self.layers, Iterable) else ()
+        if not layers or not all(isinstance(layer, Layer) for layer in layers):
+            raise NetworkError(f"layers: expected at least one cp.Layer, got {self.layers!r}.")
+        put(self, "layers", _fill_in_sources(layers))
+        outputs = (layers[-1].name,) if self.outputs is None else self.outputs
+        put(self, "outputs", check_texts(outputs, "outputs"))
+        _check_wiring(self)
+
+    def __repr__(self) -> str:
+        before = [INPUT, *(layer.name for layer in self.layers)]
+        layers = ", ".join(layer._call(name) for name, layer in zip(before, self.layers, strict=False))
+        outputs = "" if self.outputs == (self.layers[-1].name,) else f", outputs={list(self.outputs or ())!r}"
+        return f"Network({self.inputs}, [{layers}]{outputs})"
+
+    @classmethod
+    def sequential(
+        cls,
+        *units: int,
+        hidden: Activation | str = "relu",
+        output: Activation | str = "identity",
+        dropout: float = 0.0,
+        initializer: Initializer | str | None = None,
+    ) -> Network:
+        """A chain: inputs, units of each hidden layer, units of the output layer.
+
+        >>> import clearprop as cp
+        >>> [layer.name for layer in cp.Network.sequential(64, 100, 50, 10, hidden="tanh", output="softmax").layers]
+        ['hidden1', 'hidden2', 'output']
+        """
+        if len(units) < 2:
+            raise NetworkError(f"sequential: expected at least the numbers of inputs and outputs, got {units}.")
+        names = ["hidden"] if len(units) == 3 else [f"hidden{i}" for i in range(1, len(units) - 1)]
+        layers = [
+            Layer(name, size, hidden, dropout=dropout, initializer=initializer)
+            for name, size in zip(names, units[1:-1], strict=True)
+        ]
+        return cls(units[0], [*layers, Layer("output", units[-1], output, initializer=initializer)])
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer of that name."""
+        if name not in self.index:
+            raise NetworkError(f'network: there is no layer "{name}". {suggest(name, self.index)}')
+        return self.layers[self.index[name]]
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The place of each layer by its name."""
+        return {layer.name: i for i, layer in enumerate(self.layers)}
+
+    def units(self, source: str) -> int:
+        """Units of a layer, or of the input."""
+        return self.inputs if source == INPUT else self[source].units
+
+    def fan_in(self, layer: Layer) -> float:
+        """How many activations reach one unit of the layer."""
+        return sum(c.fan_in(self.units(c.source)) for c in layer.connections)
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """How many parameters there are, the frozen ones included."""
+        from clearprop.core.parameters import layout
+
+        return layout(self).size
+
+    @cached_property
+    def trainable_count(self) -> int:
+        """How many parameters gradient descent may change."""
+        from clearprop.core.parameters import layout
+
+        return layout(self).trainable
+
+    def initialize(
+        self, seed: int = 0, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Parameters:
+        """Starting parameters, drawn from a seed; see clearprop.core.parameters.initialize.
+
+        >>> import clearprop as cp
+        >>> params = cp.Network.sequential(2, 1).initialize(seed=0, given={"output": {"b": [0.5]}})
+        >>> params["output"].b
+        array([0.5])
+        """
+        from clearprop.core.parameters import initialize
+
+        return initialize(self, seed, dtype, given)
+
+    def __str__(self) -> str:
+        """One line per layer."""
+        from clearprop.core.parameters import layout
+
+        counts = layout(self).counts()
+        wide = max(len(name) for name in [INPUT, *self.index])
+        f_wide = max(len(layer.f.name) for layer in self.layers)
+        sources = [", ".join(_describe(c) for c in layer.connections) for layer in self.layers]
+        s_wide = max(map(len, sources))
+        c_wide = max(3, *(len(str(counts[name])) for name in self.index))
+        lines = [f"{INPUT:{wide}s}  {self.inputs:5d}"]
+        for layer, source in zip(self.layers, sources, strict=True):
+            notes = (f"  dropout {layer.dropout:g}" if layer.dropout else "") + (
+                "  -> output" if layer.name in (self.outputs or ()) else ""
+            )
+            lines.append(
+                f"{layer.name:{wide}s}  {layer.units:5d}  {layer.f.name:{f_wide}s}  from {source:{s_wide}s}"
+                f"  {counts[layer.name]:{c_wide}d} parameters{notes}"
+            )
+        return "\n".join(lines)
+
+    def with_layer(self, name: str, **changes: Any) -> Network:
+        """The same network with fields of one layer changed.
+
+        >>> import clearprop as cp
+        >>> cp.Network.sequential(2, 3, 1).with_layer("hidden", dropout=0.5)["hidden"].dropout
+        0.5
+        """
+        self[name]
+        return replace(
+            self, layers=[replace(layer, **changes) if layer.name == name else layer for layer in self.layers]
+        )
+
+
+def _describe(connection: Connection) -> str:
+    kind = "" if connection.kind == "dense" else f" ({connection.kind})"
+    frozen = " (frozen)" if connection.kind != "identity" and not connection.trainable else ""
+    return f"{connection.source}{kind}{frozen}"
+
+
+def _fill_in_sources(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """A layer without sources takes the layer before it, the first one the input."""
+    before = [INPUT, *(layer.name for layer in layers)]
+    return tuple(
+        replace(layer, sources=(Dense(source),)) if layer.sources is None else layer
+        for layer, source in zip(layers, before, strict=False)
+    )
+
+
+def _check_wiring(net: Network) -> None:
+    names = [layer.name for layer in net.layers]
+    for name in names:
+        if names.count(name) > 1:
+            raise NetworkError(
+                f'layers: the name "{name}" is used {names.count(name)} times; each layer needs its own.'
+            )
+    earlier = [INPUT]
+    for layer in net.layers:
+        for connection in layer.connections:
+            if connection.source not in earlier:
+                raise NetworkError(_explain_bad_source(net, layer, connection.source))
+            connection.check(layer.name, net.units(connection.source), layer.units)
+        _check_twice(layer)
+        earlier.append(layer.name)
+    _check_outputs(net, names)
+
+
+def _check_twice(layer: Layer) -> None:
+    seen = [(c.source, c.kind == "identity") for c in layer.connections]
+    for source, identity in seen:
+        if seen.count((source, identity)) > 1:
+            raise NetworkError(
+                f'layer "{layer.name}": takes "{source}" twice. One source can give one connection with weights '
+                "and one identity connection; two weights on one path would only add up."
+            )
+
+
+def _check_outputs(net: Network, names: list[str]) -> None:
+    outputs = net.outputs or ()
+    for name in outputs:
+        if name not in names:
+            raise NetworkError(f'outputs: there is no layer "{name}". {suggest(str(name), names)}')
+        if net[name].dropout:
+            raise NetworkError(f'layer "{name}": an output layer cannot have dropout; put it on the layers before.')
+    if not outputs or len(set(outputs)) != len(outputs):
+        raise NetworkError(f"outputs: expected different names of layers, at least one, got {outputs}.")
+    used = {c.source for layer in net.layers for c in layer.connections} | set(outputs)
+    for name in names:
+        if name not in used:
+            raise NetworkError(
+                f'layer "{name}": no layer takes it and it is not an output, so it would never learn. '
+                f"Take it as a source, or name it in outputs={[*outputs, name]}."
+            )
+
+
+def _explain_bad_source(net: Network, layer: Layer, source: str) -> str:
+    """Whether a source that is not an earlier layer is unknown, merely later, or part of a cycle."""
+    where = f'layer "{layer.name}"'
+    later = {other.name: [c.source for c in other.connections] for other in net.layers}
+    if source not in later:
+        known = [INPUT, *(name for name in later if name != layer.name)]
+        return f'{where}: there is no source "{source}". {suggest(source, known)}'
+    path = _path(later, source, layer.name)
+    if path:
+        return (
+            f"{where}: the wiring has a cycle, {' -> '.join([layer.name, *path])} (each takes the next). "
+            "A feedforward network has none: take one of these sources out."
+        )
+    return f'{where}: its source "{source}" comes later in the list. Put "{source}" before "{layer.name}".'
+
+
+def _path(sources: dict[str, list[str]], start: str, end: str) -> list[str]:
+    """Names from `start` to `end`, each taking the next as a source, or [] if there is no such path."""
+    stack = [[start]]
+    seen = set()
+    while stack:
+        path = stack.pop()
+        if path[-1] == end:
+            return path
+        if path[-1] not in seen:
+            seen.add(path[-1])
+            stack += [[*path, source] for source in sources.get(path[-1], [])]
+    return []

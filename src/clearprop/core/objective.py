@@ -1,0 +1,130 @@
+"""The objective: the data, the losses and the reduction whose cost J gradient descent makes small.
+
+J = sum_n w_n l_n / sum_n w_n for the reduction "mean", J = sum_n w_n l_n for "sum"; w_n are sample weights (1 unless
+given) and l_n is the loss of sample n, summed over the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from clearprop.checks import check_choice, check_dense_or_csr, check_sample_weight, dense
+from clearprop.core.backprop import Backward, Forward, backward, forward, loss_and_delta
+from clearprop.core.network import Network
+from clearprop.core.parameters import Parameters, check_params
+from clearprop.errors import ArgumentError, suggest
+from clearprop.losses import Loss, as_loss
+
+#: Rows that are swept at once where the whole set is only evaluated; keeps memory small, changes no result.
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Checked data (X, targets by output layer, sample weights), a loss for each output, and the reduction.
+
+    X is an array (n, inputs), or a csr_array of SciPy.
+    """
+
+    net: Network
+    losses: Mapping[str, Loss]
+    X: np.ndarray
+    targets: Mapping[str, np.ndarray]
+    sample_weight: np.ndarray | None = None
+    reduction: str = "mean"
+
+    @property
+    def samples(self) -> int:
+        """Number of rows n."""
+        return self.X.shape[0]
+
+    def dense(self) -> Objective:
+        """The same with X as an array, where it is sparse."""
+        return replace(self, X=dense(self.X))
+
+    @property
+    def total_weight(self) -> float:
+        """sum_n w_n."""
+        return float(self.samples if self.sample_weight is None else self.sample_weight.sum(dtype=np.float64))
+
+    def plain_weights(self, rows: Any) -> np.ndarray:
+        """The sample weights w_n of a batch, (n,)."""
+        return np.ones(self.X[rows].shape[0], self.X.dtype) if self.sample_weight is None else self.sample_weight[rows]
+
+    def weights(self, rows: Any) -> np.ndarray:
+        """What each l_n of a batch is multiplied by, (n,): w_n, divided by the batch's sum of weights for "mean"."""
+        w = self.plain_weights(rows)
+        total = w.sum()
+        return w if self.reduction == "sum" or total == 0 else w / total
+
+    def chunks(self) -> Iterator[slice]:
+        """The rows of the whole set, a chunk at a time."""
+        return (slice(start, start + CHUNK) for start in range(0, self.samples, CHUNK))
+
+    def sweep(
+        self, params: Parameters, gradients: Parameters, rows: Any, masks: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[float, Forward, Backward]:
+        """Cost of a batch of rows, with both sweeps; the gradient is written into `gradients`."""
+        seen = forward(self.net, params, self.X[rows], masks)
+        targets = {name: y[rows] for name, y in self.targets.items()}
+        values, delta = loss_and_delta(self.net, self.losses, seen, targets, self.weights(rows))
+        return float(values.sum()), seen, backward(self.net, params, seen, delta, gradients, masks)
+
+    def cost(self, params: Parameters) -> float:
+        """J over the whole set, without penalties and without dropout."""
+        total = 0.0
+        for rows in self.chunks():
+            seen = forward(self.net, params, self.X[rows])
+            targets = {name: y[rows] for name, y in self.targets.items()}
+            values, _ = loss_and_delta(self.net, self.losses, seen, targets, self.plain_weights(rows))
+            total += float(values.sum(dtype=np.float64))
+        return total if self.reduction == "sum" else total / self.total_weight
+
+
+def prepare(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    loss: Loss | str | Mapping[str, Loss | str],
+    sample_weight: Any = None,
+    reduction: str = "mean",
+    names: tuple[str, str] = ("X", "y"),
+) -> Objective:
+    """Check what a caller hands in and put it in order; the data is copied only to change its precision."""
+    check_params(net, params)
+    check_choice(reduction, "reduction", ("mean", "sum"))
+    X = check_dense_or_csr(X, net.inputs, params.dtype, names[0])
+    outputs = tuple(net.outputs or ())
+    losses = {name: as_loss(given, _where("loss", name, outputs)) for name, given in _by_output(loss, outputs, "loss")}
+    targets = {}
+    for name, given in _by_output(y, outputs, names[1]):
+        where = _where(names[1], name, outputs)
+        targets[name] = losses[name].check_targets(given, X.shape[0], net[name].units, params.dtype, where)
+    return Objective(net, losses, X, targets, check_sample_weight(sample_weight, X.shape[0], params.dtype), reduction)
+
+
+def _where(what: str, name: str, outputs: tuple[str, ...]) -> str:
+    return what if len(outputs) == 1 else f'{what}["{name}"]'
+
+
+def _by_output(given: Any, outputs: tuple[str, ...], what: str) -> list[tuple[str, Any]]:
+    """One item per output layer: a single one stands for itself, several come as a dict by the layer's name."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in outputs:
+                raise ArgumentError(f'{what}: "{name}" is no output of the network. {suggest(str(name), outputs)}')
+        missing = [name for name in outputs if name not in given]
+        if missing:
+            raise ArgumentError(f'{what}: nothing is given for the output "{missing[0]}".')
+        return [(name, given[name]) for name in outputs]
+    if len(outputs) == 1 or (what == "loss" and isinstance(given, (str, Loss))):
+        return [(name, given) for name in outputs]
+    raise ArgumentError(
+        f"{what}: the network has {len(outputs)} outputs, so expected a dict with one entry for each of: "
+        f"{', '.join(outputs)}."
+    )

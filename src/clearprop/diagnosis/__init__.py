@@ -1,6 +1,0 @@
-"""Diagnosis: what is wrong with a network or its training, in words with the numbers behind them."""
-
-from clearprop.diagnosis.diagnose import diagnose
-from clearprop.diagnosis.findings import Diagnosis, Finding
-
-__all__ = ["Diagnosis", "Finding", "diagnose"]

@@ -1,0 +1,1 @@
+"""Drawing: SVG, axes, charts and networks."""

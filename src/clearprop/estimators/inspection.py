@@ -1,0 +1,176 @@
+"""Looking inside a fitted estimator: hidden activations, sensitivities, traces, the network itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from operator import length_hint
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import estimator_html_repr
+from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from clearprop.analysis.inputs import jacobian
+from clearprop.core.backprop import forward
+from clearprop.core.network import Network
+from clearprop.core.objective import CHUNK
+from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.trace import Trace, backpropagate
+from clearprop.errors import ArgumentError
+from clearprop.estimators.attributes import Attributes
+from clearprop.estimators.fitting import make_task
+from clearprop.losses import CustomLoss, Loss
+
+
+def _has_hidden_layers(estimator: Any) -> bool:
+    if estimator.network is not None:
+        return len(estimator.network.layers) > len(estimator.network.outputs)
+    return length_hint(estimator.hidden_layer_sizes, 1) > 0  # a number stands for one layer; fit checks it
+
+
+class Inside(Attributes):
+    """What the estimators offer beyond predictions."""
+
+    @available_if(_has_hidden_layers)
+    def transform(self, X: Any) -> np.ndarray:
+        """Activations of the last hidden layer, (n, units); those of all members of an ensemble side by side."""
+        check_is_fitted(self)
+        rows = self._take_rows(X)
+        parts = [member._hidden(rows) for member in getattr(self, "members_", [self])]
+        # scikit-learn's own wrapping of transform does not know methods that are there only sometimes
+        return _wrap_data_with_container("transform", np.concatenate(parts, axis=1), X, self)
+
+    @available_if(_has_hidden_layers)
+    def fit_transform(self, X: Any, y: Any, **fit_params: Any) -> np.ndarray:
+        """Fit, and then the activations of the last hidden layer."""
+        return self.fit(X, y, **fit_params).transform(X)  # type: ignore[attr-defined]
+
+    @available_if(_has_hidden_layers)
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """The names of the columns that transform gives: the class and a number."""
+        return super().get_feature_names_out(input_features)  # type: ignore[misc]
+
+    def _hidden(self, X: Any) -> np.ndarray:
+        params = self._parameters()
+        last = last_hidden(params.net)
+        return np.concatenate([a[last] for a in activations(params, X)])
+
+    @property
+    def _n_features_out(self) -> int:
+        if not _has_hidden_layers(self):
+            raise AttributeError("there is no hidden layer with activations to name.")
+        if hasattr(self, "members_"):
+            return sum(member._n_features_out for member in self.members_)
+        return self.network_[last_hidden(self.network_)].units
+
+    def input_sensitivities(self, X: Any) -> np.ndarray:
+        """How much each output moves with each input: d yhat_o / d x_i, (n, i), or (n, o, i) for several outputs.
+
+        Outputs are what the network gives: probabilities, or numbers in the unit of y. Inputs are columns of X, or the
+        inputs that the encoding of a frame makes of them, in the order of `input_names_`.
+        """
+        check_is_fitted(self)
+        X = dense(self._take_rows(X))
+        members = getattr(self, "members_", [self])
+        found = np.mean([m._sensitivities(X) for m in members], axis=0)
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def _sensitivities(self, X: np.ndarray) -> np.ndarray:
+        params = self._parameters()
+        found = jacobian(params.net, params, X)
+        if isinstance(found, Mapping):  # several output layers, side by side
+            found = np.concatenate([found[name] for name in params.net.outputs or ()], axis=1)
+        return found * self._output_scale()[:, None]
+
+    def _output_scale(self) -> np.ndarray:
+        """By how much the outputs of the network are multiplied to be in the unit of y, (outputs,)."""
+        return np.ones(1)
+
+    def explain(self, X: Any, i: int = 0, y: Any = None) -> Trace:
+        """The trace of row i of X: every z, a, error signal, delta and gradient of one backward sweep.
+
+        `y` is the target of that row. Without it a classifier takes the class it predicts, and a regressor traces its
+        prediction itself: J = sum of the outputs, so that errors and deltas say how the prediction moves.
+        Raises ArgumentError for an ensemble: explain one of its `members_`.
+        """
+        check_is_fitted(self)
+        if hasattr(self, "members_"):
+            raise ArgumentError("explain: an ensemble has no single trace; use estimator.members_[0].explain(X, i).")
+        params = self._parameters()
+        row = dense(self._take_rows(X))[[i]]
+        target, losses = self._trace_target(row, y, params)
+        return backpropagate(params.net, params, row, target, losses)
+
+    def _trace_target(
+        self, row: np.ndarray, y: Any, params: Parameters
+    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Loss]]:
+        losses = make_task(self, row.shape[1]).losses
+        if y is None:
+            y = self._own_answer(self._sweep(params, row))
+        else:
+            y = self._held_target(np.asarray(y).reshape(1, -1) if np.ndim(y) else np.asarray([y]))
+        if y is None:
+            itself = CustomLoss("prediction", lambda yhat, y: (yhat, np.ones_like(yhat)))
+            zeros = {name: np.zeros((1, params.net[name].units), params.dtype) for name in losses}
+            return zeros, dict.fromkeys(losses, itself)
+        return {name: self._targets(y, loss, params.dtype) for name, loss in losses.items()}, losses
+
+    def _own_answer(self, outputs: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def to_network(self) -> tuple[Network, Parameters]:
+        """The network and a copy of its parameters, for `cp.predict`, `cp.backpropagate` and all else.
+
+        Raises ArgumentError for an ensemble, whose `members_` each have their own.
+        """
+        check_is_fitted(self)
+        if hasattr(self, "members_"):
+            raise ArgumentError("to_network: an ensemble has several; use estimator.members_[0].to_network().")
+        return self._parameters().net, self._parameters().copy()
+
+    @classmethod
+    def _from_network(cls, net: Network, params: Parameters, **settings_: Any) -> Any:
+        check_params(net, params)
+        estimator: Any = cls(network=net, **settings_)  # type: ignore[call-arg]
+        estimator.n_features_in_, estimator._encoder = net.inputs, None
+        estimator.n_iter_ = estimator.t_ = estimator._no_improvement_count = 0
+        return estimator
+
+    @property
+    def input_names_(self) -> list[str]:
+        """The names of the network's inputs: the columns of X, or what the encoding of a frame makes of them."""
+        check_is_fitted(self)
+        if self._encoder is not None:
+            return self._encoder.input_names
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
+        return [str(name) for name in names]
+
+    def _html_repr(self) -> str:
+        """scikit-learn's diagram, and once fitted the drawing of the network under it."""
+        diagram = estimator_html_repr(self)
+        if not hasattr(self, "coefs_"):
+            return diagram
+        from clearprop.draw.network import draw_network
+
+        params = self._parameters()
+        losses = make_task(self, params.net.inputs).losses
+        names = {name: [f"{name} {k}" for k in range(params.net[name].units)] for name in params.net.outputs or ()}
+        return diagram + str(draw_network(params.net, params, losses, self.input_names_, names).picture)
+
+
+def dense(X: Any) -> np.ndarray:
+    return X.toarray() if sparse.issparse(X) else X
+
+
+def last_hidden(net: Network) -> str:
+    return [layer.name for layer in net.layers if layer.name not in (net.outputs or ())][-1]
+
+
+def activations(params: Parameters, X: Any) -> Iterator[dict[str, np.ndarray]]:
+    """The activations of every layer, some thousand rows at a time."""
+    for start in range(0, X.shape[0], CHUNK):
+        rows = X if X.shape[0] <= CHUNK else X[start : start + CHUNK]
+        yield forward(params.net, params, np.asarray(dense(rows), params.dtype)).a

@@ -1,0 +1,231 @@
+"""What the parameters of the estimators may be, and the objects of the library that they stand for."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from clearprop.activations import ACTIVATIONS, Activation, as_activation, sigmoid
+from clearprop.checks import check_number
+from clearprop.core.network import Network
+from clearprop.losses import LOSSES, Loss
+from clearprop.optimizers import LBFGS, OPTIMIZERS, AdamEpsilonHat, Momentum, Nesterov, Optimizer
+from clearprop.penalties import L1, L2, Limits, Penalty
+from clearprop.schedules import Schedule
+from clearprop.training.checkpoint import Checkpoint
+
+#: What SciPy takes for L-BFGS, and scikit-learn leaves so: an iteration that lowers the cost by less ends the search.
+COST_TOLERANCE = 2.2204460492503131e-09
+
+_POSITIVE = [Interval(Real, 0, None, closed="neither"), None]
+
+#: Allowed values by parameter: scikit-learn's own, and what was added to them.
+CONSTRAINTS: dict[str, Any] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions({"logistic", *ACTIVATIONS}), Activation, list, tuple],
+    "solver": [StrOptions({"sgd", *OPTIMIZERS}), Optimizer, LBFGS],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), Schedule],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "network": [Network, None],
+    "skip": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+    "l1": [Interval(Real, 0, None, closed="left")],
+    "l2": [Interval(Real, 0, None, closed="left")],
+    "max_norm": _POSITIVE,
+    "clip_norm": _POSITIVE,
+    "clip_value": _POSITIVE,
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, HasMethods("__call__"), None],
+    "restore_best": ["boolean"],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "n_networks": [Interval(Integral, 1, None, closed="left")],
+    "n_jobs": [Integral, None],
+    "on_divergence": [StrOptions({"raise", "keep"}), None],
+    "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
+    "checkpoint": [str, os.PathLike, Checkpoint, None],
+    "engine": [StrOptions({"auto", "compiled", "textbook"})],
+}
+
+LOSS_NAMES = set(LOSSES)
+
+
+#: Types of values that stay as they are.
+_SETTLED = (type(None), bool, int, float, str)
+
+
+@lru_cache(maxsize=256)
+def usual_values(kind: Any, init: Any) -> Mapping[str, Any]:
+    """The defaults in the constructor `init` of a class that are as they should be and can never change.
+
+    A parameter that still is one (the very same object) needs no check in `fit`.
+    """
+    found = {}
+    for name, parameter in inspect.signature(init).parameters.items():
+        value = parameter.default
+        if all(type(item) in _SETTLED for item in (value if type(value) is tuple else (value,))):
+            with suppress(InvalidParameterError):  # fit says so
+                check_parameters(kind, {name: value})
+                found[name] = value
+    return found
+
+
+def check_parameters(kind: Any, given: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError for the first parameter that is not what `kind` takes."""
+    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
+    check_numbers(kind, given)
+
+
+def check_numbers(kind: Any, given: Mapping[str, Any]) -> None:
+    """What scikit-learn lets pass: True for a number, a whole number beyond 64 bits, an unknown score, no names."""
+    for name, value in given.items():
+        expected = None
+        if isinstance(value, (bool, np.bool_)) and not {"boolean", "verbose"} & {
+            allowed for allowed in kind._parameter_constraints[name] if isinstance(allowed, str)
+        }:
+            expected = "no boolean"
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            expected = "a number within 64 bits"
+        elif name == "scoring" and isinstance(value, str) and value not in {"loss", *get_scorer_names()}:
+            expected = 'the name of a score or "loss"'
+        elif name == "categorical_features" and not (value is None or isinstance(value, str) or _is_list(value)):
+            expected = "a list of columns"
+        elif name == "hidden_layer_sizes" and not isinstance(value, Integral) and not _is_list(value):
+            expected = "the units of each hidden layer"
+        if expected:
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {kind.__name__} must be {expected}. Got {value!r} instead."
+            )
+
+
+def _is_list(value: Any) -> bool:
+    if isinstance(value, (Mapping, str, bytes, type)) or not hasattr(value, "__iter__"):
+        return False
+    return all(np.ndim(item) == 0 for item in value)
+
+
+def one_activation(given: str | Activation, where: str = "activation") -> Activation:
+    """The activation that a name stands for, "logistic" being scikit-learn's word for the sigmoid."""
+    return sigmoid if isinstance(given, str) and given == "logistic" else as_activation(given, where)
+
+
+def hidden_activations(given: Any, layers: int) -> list[Activation]:
+    """One activation per hidden layer, from one for all or a list of as many."""
+    if isinstance(given, (list, tuple)):
+        if len(given) != layers:
+            raise ValueError(
+                f"activation: expected one, or a list of {layers}, one per hidden layer, got a list of {len(given)}."
+            )
+        return [one_activation(f, f"activation[{i}]") for i, f in enumerate(given)]
+    return [one_activation(given)] * layers
+
+
+def dropouts(given: Any, layers: int) -> list[float]:
+    """One share of dropout per hidden layer, from one for all or a list of as many."""
+    if isinstance(given, (list, tuple)):
+        if len(given) != layers:
+            raise ValueError(f"dropout: expected one number, or a list of {layers}, got a list of {len(given)}.")
+        return [check_number(p, f"dropout[{i}]", least=0, below=1) for i, p in enumerate(given)]
+    return [float(given)] * layers
+
+
+def layer_sizes(given: Any) -> list[int]:
+    """The units of each hidden layer; a number stands for one layer. ValueError for sizes that are not above 0."""
+    sizes = list(given) if hasattr(given, "__iter__") else [given]
+    for size in sizes:
+        if not isinstance(size, (Integral, np.integer)) or isinstance(size, (bool, np.bool_)) or size <= 0:
+            raise ValueError(f"hidden_layer_sizes must be > 0 and whole numbers, got {sizes}.")
+    return [int(size) for size in sizes]
+
+
+def rule_of(estimator: Any) -> Optimizer | LBFGS:
+    """The optimizer that `solver` stands for, with the estimator's learning rate."""
+    solver, rate = estimator.solver, estimator.learning_rate
+    if isinstance(solver, (Optimizer, LBFGS)):
+        if isinstance(rate, Schedule):
+            raise ValueError(
+                f"learning_rate: the optimizer given as solver has a rate of its own. Write "
+                f"solver={type(solver).__name__}(your schedule) and leave learning_rate out."
+            )
+        return solver
+    if solver == "lbfgs":
+        return LBFGS(
+            gradient_tolerance=estimator.tol, cost_tolerance=COST_TOLERANCE, evaluations=int(estimator.max_fun)
+        )
+    start: Any = rate if isinstance(rate, Schedule) else float(estimator.learning_rate_init)
+    if solver == "sgd":
+        kind = Nesterov if estimator.nesterovs_momentum else Momentum
+        return kind(start, float(estimator.momentum))
+    if solver == "adam":
+        return AdamEpsilonHat(start, float(estimator.beta_1), float(estimator.beta_2), float(estimator.epsilon))
+    return replace(OPTIMIZERS[solver](), rate=start)  # type: ignore[arg-type]
+
+
+def is_stochastic(estimator: Any) -> bool:
+    """Whether the solver goes batch by batch, which partial_fit needs."""
+    return not (estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS))
+
+
+def follows_own_rate(estimator: Any) -> bool:
+    """Whether the rate follows scikit-learn's words "invscaling" and "adaptive", which are for sgd alone."""
+    return isinstance(estimator.solver, str) and estimator.solver == "sgd" and isinstance(estimator.learning_rate, str)
+
+
+def rate_words(estimator: Any) -> tuple[Any, ...] | None:
+    """The parameters that such a rate follows."""
+    if not follows_own_rate(estimator):
+        return None
+    return estimator.learning_rate, float(estimator.learning_rate_init), float(estimator.power_t)
+
+
+def penalties_of(estimator: Any) -> tuple[Penalty, ...]:
+    """The penalties that do not depend on the batch."""
+    return tuple(kind(float(strength)) for kind, strength in ((L1, estimator.l1), (L2, estimator.l2)) if strength > 0)
+
+
+def limits_of(estimator: Any) -> Limits:
+    """The bounds on gradients and weights."""
+    return Limits(estimator.clip_norm, estimator.clip_value, estimator.max_norm)
+
+
+def loss_list(given: Any) -> Sequence[Any]:
+    """One loss, or the losses of several outputs for the same target, as a list."""
+    return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def is_loss(given: Any) -> bool:
+    """Whether this is a loss of the library or the user's own."""
+    return isinstance(given, Loss)

@@ -1,0 +1,1 @@
+"""Explanations of a network: derivations, worked solutions, gradient checks, diagnoses."""

@@ -1,0 +1,150 @@
+"""What a derivation consists of, before it is written in any notation: sections of prose, equations and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from clearprop.explain.derivation.expression import Expression, Negative, Number, Product, Sum, numbers
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A small heading inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph: text with symbols in it."""
+
+    parts: tuple[str | Expression, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One "= ..." of an equation; `remark` says what it is, `remarks` say it of each term of a sum.
+
+    A remark that is a number is what the term comes to.
+    """
+
+    expression: Expression
+    remark: str | Number = ""
+    remarks: tuple[str | Number, ...] = ()
+
+
+@dataclass(frozen=True)
+class Equation:
+    """left = side = side = ..."""
+
+    left: Expression
+    sides: tuple[Side, ...]
+
+    def rows(self, width: Callable[[Expression], float], line: float) -> list[Row]:
+        """The equation line by line: one side each, a result beside its numbers, what is too wide broken.
+
+        `width` says how wide an expression is as a notation writes it, `line` how much stands in one line.
+        """
+        room = line - width(self.left) - 3
+        rows: list[Row] = []
+        for side in self.sides:
+            last = rows[-1] if rows else None
+            if last is not None and _fits_beside(side, last, width, room):
+                rows[-1] = replace(last, result=side.expression)
+                continue
+            written = _rows(side, width, room)
+            rows += written if rows else [replace(written[0], left=self.left), *written[1:]]
+        return rows
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of an equation; `sign` is "+" or "·" where it goes on with a sum or a product, else empty."""
+
+    left: Expression | None
+    sign: str
+    expression: Expression
+    remark: str | Number = ""
+    result: Number | None = None  #: what the line comes to, written at its end
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text, numbers and symbols under a head; numbers stand to the right."""
+
+    head: tuple[str | Expression, ...]
+    rows: tuple[tuple[str | float | Expression, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it."""
+
+    title: str
+    items: tuple[Prose | Heading | Equation | Table, ...]
+
+
+def _fits_beside(side: Side, last: Row, width: Callable[[Expression], float], room: float) -> bool:
+    """Whether a side is a number that has room at the end of the line before."""
+    if not isinstance(side.expression, Number) or side.remark or last.sign or last.remark or last.result is not None:
+        return False
+    return width(last.expression) + width(side.expression) + 3 <= room
+
+
+def _rows(side: Side, width: Callable[[Expression], float], room: float) -> list[Row]:
+    """The lines of one side: a sum with remarks has a line for each term, and what is too wide is broken."""
+    terms: Sequence[Expression] = (side.expression,)
+    if isinstance(side.expression, Sum) and (side.remarks or width(side.expression) > room):
+        terms = side.expression.terms if side.remarks else _gather(side.expression.terms, Sum, width, room)
+    remarks = side.remarks or (*[""] * (len(terms) - 1), side.remark)
+    rows = []
+    for i, (term, remark) in enumerate(zip(terms, remarks, strict=True)):
+        factors = _factors(term, width, room)
+        rows += [Row(None, "·" if k else "+" if i else "", factor) for k, factor in enumerate(factors)]
+        rows[-1] = replace(rows[-1], remark=remark)
+    return rows
+
+
+def _factors(expression: Expression, width: Callable[[Expression], float], room: float) -> Sequence[Expression]:
+    """A product that is too wide as several; anything else as it is."""
+    if isinstance(expression, Negative):
+        first, *others = _factors(expression.inner, width, room)
+        return [Negative(first), *others]
+    if not isinstance(expression, Product) or width(expression) <= room:
+        return [expression]
+    return _gather(expression.factors, Product, width, room)
+
+
+def _gather(
+    parts: Sequence[Expression],
+    together: Callable[[tuple[Expression, ...]], Expression],
+    width: Callable[[Expression], float],
+    room: float,
+) -> list[Expression]:
+    """Terms or factors in lines that are no wider than that."""
+    lines: list[list[Expression]] = [[]]
+    for part in parts:
+        if lines[-1] and width(together((*lines[-1], part))) > room - 2:
+            lines.append([])
+        lines[-1].append(part)
+    return [line[0] if len(line) == 1 else together(tuple(line)) for line in lines]
+
+
+def equation(left: Expression, *sides: Expression | Side, value: float | None = None) -> Equation:
+    """An equation whose last symbolic side is followed by its numbers and their result, each where it adds something.
+
+    >>> from clearprop.explain.derivation.expression import Number, Product, Symbol
+    >>> area, a, b = Symbol("area", (), 6.0), Symbol("a", (), 2.0), Symbol("b", (), 3.0)
+    >>> [side.expression.value for side in equation(area, Product((a, b)), value=6.0).sides]
+    [6.0, 6.0, 6.0]
+    """
+    written = [side if isinstance(side, Side) else Side(side) for side in sides]
+    if value is not None:
+        last = written[-1].expression
+        put_in, result = numbers(last), Number(value)
+        if put_in != last and put_in != result:
+            written.append(Side(put_in))
+        if result not in (last, written[-1].expression):
+            written.append(Side(result))
+    return Equation(left, tuple(written))

@@ -1,0 +1,211 @@
+"""A derivation as LaTeX (for amsmath; MathJax reads the formulas too), and as Markdown with LaTeX formulas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Table
+from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
+from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+
+_BASES = {
+    "delta": r"\delta", "yhat": r"\hat{y}", "omega": r"\omega", "alpha": r"\alpha",
+    "Delta w": r"\Delta w", "Delta b": r"\Delta b",
+}  # fmt: skip
+_FUNCTIONS = {name: rf"\{name}" for name in ("exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan")}
+#: What only mathematics mode has.
+_MATH = {
+    "−": "-", "·": r"\cdot", "→": r"\to", "←": r"\leftarrow", "δ": r"\delta", "ŷ": r"\hat{y}", "∂": r"\partial",
+    "α": r"\alpha", "∞": r"\infty", "Σ": r"\Sigma", "ω": r"\omega", "Δ": r"\Delta", "≤": r"\le", "≥": r"\ge",
+    "≠": r"\ne",
+}  # fmt: skip
+#: Signs that are commands to LaTeX, in a text and in a formula.
+_SPECIAL = {
+    "\\": (r"\textbackslash{}", r"\backslash"), "{": (r"\{", r"\{"), "}": (r"\}", r"\}"), "$": (r"\$", r"\$"),
+    "&": (r"\&", r"\&"), "%": (r"\%", r"\%"), "#": (r"\#", r"\#"), "_": (r"\_", r"\_"),
+    "^": (r"\textasciicircum{}", r"\wedge"), "~": (r"\textasciitilde{}", r"\sim"), "<": (r"\textless{}", "<"),
+    ">": (r"\textgreater{}", ">"), "|": (r"\textbar{}", "|"), '"': (r"\textquotedbl{}", r"\text{''}"),
+    "…": (r"\ldots{}", r"\ldots"), "–": ("--", "-"), "“": ("``", r"\text{``}"), "”": ("''", r"\text{''}"),
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """Text with what LaTeX would take as a command written out; letters no usual font has by their code point.
+
+    >>> escape("50% of a_b"), escape("水")
+    ('50\\\\% of a\\\\_b', '[U+6C34]')
+    """
+    return "".join(map(_escaped, text))
+
+
+def _escaped(c: str) -> str:
+    if c in _SPECIAL:
+        return _SPECIAL[c][0]
+    return rf"\ensuremath{{{_MATH[c]}}}" if c in _MATH else _plain_letter(c)
+
+
+def words(text: str) -> str:
+    """Text inside a formula: commands stand beside \\text{}, because MathJax reads none inside it.
+
+    >>> print(words("job_id → J"))
+    \\text{job}{\\_}\\text{id }{\\to}\\text{ J}
+    """
+    parts = re.split(f"([{re.escape(''.join((*_SPECIAL, *_MATH)))}])", text)
+    written = []
+    for part in filter(None, parts):
+        command = _MATH.get(part) or (_SPECIAL[part][1] if part in _SPECIAL else None)
+        written.append(f"{{{command}}}" if command else rf"\text{{{''.join(map(_plain_letter, part))}}}")
+    return "".join(written)
+
+
+def _plain_letter(c: str) -> str:
+    return c if " " <= c <= "~" or "¡" <= c <= "ž" else _code_point(c)
+
+
+def _code_point(c: str) -> str:
+    return " " if c.isspace() else f"[U+{ord(c):04X}]"
+
+
+class LatexNotation(Notation):
+    """Expressions for LaTeX's mathematics mode."""
+
+    minus = leading = "-"
+    times = r"\cdot"
+    quotient_holds = 2
+
+    def number(self, shown: Figure) -> str:
+        digits = {"∞": r"\infty", "NaN": r"\mathrm{NaN}"}.get(shown.digits, shown.digits)
+        return digits if shown.power is None else rf"{digits} \cdot 10^{{{shown.power}}}"
+
+    def symbol(self, symbol: Symbol) -> str:
+        base = _BASES.get(symbol.base, symbol.base)
+        label = r" \leftarrow ".join(map(words, symbol.label))
+        mark = rf"\text{{{symbol.sample}}}" if symbol.sample == NEW else symbol.sample
+        raised = rf"^{{({mark})}}" if mark is not None else ""
+        return base + (f"_{{{label}}}" if label else "") + raised
+
+    def partial(self, top: str, bottom: str) -> str:
+        return rf"\frac{{\partial {top}}}{{\partial {bottom}}}"
+
+    def rest(self, rest: Rest) -> str:
+        together = f", together }}{self.write(Number(rest.number))}\\text{{" if rest.counted else ""
+        return rf"\text{{({rest.count:,} more term{'s' * (rest.count > 1)}{together})}}"
+
+    def product(self, factors: list[str]) -> str:
+        return f" {self.times} ".join(factors)
+
+    def quotient(self, top: Expression, bottom: Expression) -> str:
+        return rf"\frac{{{self.write(top)}}}{{{self.write(bottom)}}}"
+
+    def power(self, base: str, exponent: float) -> str:
+        return rf"{{{base}}}^{{{exponent_text(exponent)}}}"
+
+    def apply(self, function: str, argument: Expression) -> str:
+        inner = self.write(argument)
+        if function in ("abs", "sqrt"):
+            return rf"\left|{inner}\right|" if function == "abs" else rf"\sqrt{{{inner}}}"
+        name = function if function.endswith("'") else _FUNCTIONS.get(function, rf"\operatorname{{{function}}}")
+        return rf"{name}\left({inner}\right)"
+
+    def over_samples(self, inner: str) -> str:
+        return rf"\sum_n {inner}"
+
+    def parentheses(self, inner: str) -> str:
+        return rf"\left({inner}\right)"
+
+
+def aligned(equation: Equation, notation: LatexNotation) -> str:
+    """The rows of an equation for an aligned environment."""
+    lines = []
+    for row in equation.rows(notation.width, notation.line):
+        left = "" if row.left is None else notation.write(row.left)
+        if row.sign:
+            sign, inner = notation.line_inside(row)
+            body = rf"{left} &\quad {sign} {inner}"
+        else:
+            result = f" = {notation.write(row.result)}" if row.result is not None else ""
+            body = f"{left} &= {notation.write(row.expression)}{result}"
+        remark = rf"= {notation.write(row.remark)}" if isinstance(row.remark, Number) else words(row.remark)
+        lines.append(body + (rf" && {remark}" if row.remark else ""))
+    return " \\\\\n".join(lines)
+
+
+def render_latex(sections: Sequence[Section], digits: int = 6) -> str:
+    """The derivation as the body of a LaTeX document that uses amsmath."""
+    notation = LatexNotation(digits)
+    written = ""
+    for section in sections:
+        written += f"\\section*{{{escape(section.title)}}}\n\n"
+        for i, item in enumerate(section.items):
+            beside = i > 0 and (isinstance(item, Equation) or isinstance(section.items[i - 1], Equation))
+            written += ("" if beside or i == 0 else "\n") + _latex_item(item, notation) + "\n"  # no empty paragraphs
+        written += "\n"
+    return written
+
+
+def _latex_item(item: Prose | Heading | Equation | Table, notation: LatexNotation) -> str:
+    if isinstance(item, Heading):
+        return rf"\subsection*{{{escape(item.text)}}}"
+    if isinstance(item, Prose):
+        return _inline(item, notation, escape)
+    if isinstance(item, Equation):
+        return f"\\begin{{align*}}\n{aligned(item, notation)}\n\\end{{align*}}"
+    head = " & ".join(_latex_cell(cell, notation) for cell in item.head)
+    rows = " \\\\\n".join(" & ".join(_latex_cell(cell, notation) for cell in row) for row in item.rows)
+    form = "".join("l" if all(isinstance(row[i], str) for row in item.rows) else "r" for i in range(len(item.head)))
+    body = f"\\hline\n{head} \\\\\n\\hline\n{rows} \\\\\n\\hline\n"
+    return f"\\begin{{center}}\n\\begin{{tabular}}{{{form}}}\n{body}\\end{{tabular}}\n\\end{{center}}"
+
+
+def _latex_cell(cell: str | float | Expression, notation: LatexNotation) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    return f"${notation.write(cell if isinstance(cell, Expression) else Number(cell))}$"
+
+
+def _inline(prose: Prose, notation: LatexNotation, plain: Callable[[str], str]) -> str:
+    return "".join(plain(part) if isinstance(part, str) else f"${notation.write(part)}$" for part in prose.parts)
+
+
+def render_equations(sections: Sequence[Section], digits: int = 6) -> str:
+    """The equations alone, as one displayed formula, for a notebook."""
+    notation = LatexNotation(digits)
+    found = [aligned(item, notation) for section in sections for item in section.items if isinstance(item, Equation)]
+    joined = " \\\\[1ex]\n".join(found)
+    return f"$$\n\\begin{{aligned}}\n{joined}\n\\end{{aligned}}\n$$"
+
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|])")
+
+
+def render_markdown(title: str, sections: Sequence[Section], digits: int = 6) -> str:
+    """The derivation as Markdown, with formulas between dollar signs."""
+    notation = LatexNotation(digits)
+    parts = [f"# {_plain(title)}"]
+    for section in sections:
+        parts.append(f"## {_plain(section.title)}")
+        parts += [_markdown_item(item, notation) for item in section.items]
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _markdown_item(item: Prose | Heading | Equation | Table, notation: LatexNotation) -> str:
+    if isinstance(item, Heading):
+        return f"### {_plain(item.text)}"
+    if isinstance(item, Prose):
+        return _inline(item, notation, _plain)
+    if isinstance(item, Equation):
+        return f"$$\n\\begin{{aligned}}\n{aligned(item, notation)}\n\\end{{aligned}}\n$$"
+    lines = [[_markdown_cell(cell, notation) for cell in row] for row in (item.head, *item.rows)]
+    lines.insert(1, ["---" if all(isinstance(r[i], str) for r in item.rows) else "---:" for i in range(len(item.head))])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _markdown_cell(cell: str | float | Expression, notation: LatexNotation) -> str:
+    if isinstance(cell, str):
+        return _plain(cell)
+    return f"${notation.write(cell if isinstance(cell, Expression) else Number(cell))}$"

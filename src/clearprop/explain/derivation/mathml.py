@@ -1,0 +1,145 @@
+"""A derivation as HTML with MathML formulas, which browsers draw without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
+from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
+from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+
+_BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
+
+
+class MathMLNotation(Notation):
+    """Expressions as MathML elements."""
+
+    minus = "<mo>−</mo>"
+    leading = '<mo form="prefix">−</mo>'
+    plus = "<mo>+</mo>"
+    times = "<mo>·</mo>"
+    quotient_holds = 2
+
+    def between(self, sign: str) -> str:
+        return sign
+
+    def number(self, shown: Figure) -> str:
+        digits = f"<mn>{shown.digits}</mn>"
+        if shown.power is None:
+            return digits
+        power = f"<mn>{abs(shown.power)}</mn>"
+        raised = f"<mrow>{self.leading}{power}</mrow>" if shown.power < 0 else power
+        return f"{digits}<mo>·</mo><msup><mn>10</mn>{raised}</msup>"
+
+    def symbol(self, symbol: Symbol) -> str:
+        base = f"<mi>{_BASES.get(symbol.base, symbol.base)}</mi>"
+        if symbol.base == "yhat":
+            base = '<mover accent="true"><mi>y</mi><mo stretchy="false">^</mo></mover>'
+        if symbol.base.startswith("Delta "):
+            base = f"<mrow><mi>Δ</mi><mi>{symbol.base[-1]}</mi></mrow>"
+        label = "<mo>←</mo>".join(f"<mtext>{escape(part)}</mtext>" for part in symbol.label)
+        label = f"<mrow>{label}</mrow>"
+        kind = "mn" if isinstance(symbol.sample, int) else "mtext" if symbol.sample == NEW else "mi"
+        raised = f"<mrow><mo>(</mo><{kind}>{symbol.sample}</{kind}><mo>)</mo></mrow>"
+        if symbol.sample is None:
+            return f"<msub>{base}{label}</msub>" if symbol.label else base
+        return f"<msubsup>{base}{label}{raised}</msubsup>" if symbol.label else f"<msup>{base}{raised}</msup>"
+
+    def partial(self, top: str, bottom: str) -> str:
+        return f"<mfrac><mrow><mi>∂</mi>{top}</mrow><mrow><mi>∂</mi>{bottom}</mrow></mfrac>"
+
+    def rest(self, rest: Rest) -> str:
+        words = f"{rest.count:,} more term{'s' * (rest.count > 1)}"
+        together = f"<mtext>, together </mtext>{self.write(Number(rest.number))}" if rest.counted else ""
+        return f"<mrow><mtext>({words}</mtext>{together}<mtext>)</mtext></mrow>"
+
+    def product(self, factors: list[str]) -> str:
+        return self.times.join(factors)
+
+    def quotient(self, top: Expression, bottom: Expression) -> str:
+        return f"<mfrac><mrow>{self.write(top)}</mrow><mrow>{self.write(bottom)}</mrow></mfrac>"
+
+    def power(self, base: str, exponent: float) -> str:
+        return f"<msup><mrow>{base}</mrow><mn>{exponent_text(exponent)}</mn></msup>"
+
+    def apply(self, function: str, argument: Expression) -> str:
+        inner = self.write(argument)
+        if function == "abs":
+            return f"<mrow><mo>|</mo>{inner}<mo>|</mo></mrow>"
+        if function == "sqrt":
+            return f"<msqrt><mrow>{inner}</mrow></msqrt>"
+        return f"<mi>{escape(function)}</mi>{self.parentheses(inner)}"
+
+    def over_samples(self, inner: str) -> str:
+        return f"<munder><mo>∑</mo><mi>n</mi></munder>{inner}"
+
+    def parentheses(self, inner: str) -> str:
+        return f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
+
+
+def math(inner: str, display: bool = False) -> str:
+    """A formula."""
+    return f"<math{' display=' + chr(34) + 'block' + chr(34) if display else ''}><mrow>{inner}</mrow></math>"
+
+
+def render_sections(sections: Sequence[Section], digits: int = 6) -> str:
+    """The sections as HTML, without a style sheet."""
+    notation = MathMLNotation(digits)
+    parts = []
+    for section in sections:
+        parts.append(f"<section>\n<h2>{escape(section.title)}</h2>")
+        parts += [item_html(item, notation) for item in section.items]
+        parts.append("</section>")
+    return "\n".join(parts)
+
+
+def item_html(item: Prose | Heading | Equation | Table, notation: MathMLNotation) -> str:
+    """A heading, a paragraph, an equation or a table."""
+    if isinstance(item, Heading):
+        return f"<h3>{escape(item.text)}</h3>"
+    if isinstance(item, Prose):
+        parts = (escape(part) if isinstance(part, str) else math(notation.write(part)) for part in item.parts)
+        return f"<p>{''.join(parts)}</p>"
+    if isinstance(item, Equation):
+        lines = "".join(_row(row, notation) for row in item.rows(notation.width, notation.line))
+        return f'<div class="scroll"><table class="equation">{lines}</table></div>'
+    return _table(item, notation)
+
+
+def _table(table: Table, notation: MathMLNotation) -> str:
+    """A table whose columns of numbers stand to the right, heads included."""
+    columns = [[row[i] for row in table.rows] for i in range(len(table.head))]
+    classes = ["" if all(isinstance(cell, (str, Symbol)) for cell in column) else ' class="n"' for column in columns]
+    head = "".join(
+        f'<th scope="col"{c}>{_cell(cell, notation)}</th>' for cell, c in zip(table.head, classes, strict=True)
+    )
+    rows = "".join(
+        "<tr>" + "".join(f"<td{c}>{_cell(cell, notation)}</td>" for cell, c in zip(row, classes, strict=True)) + "</tr>"
+        for row in table.rows
+    )
+    return (
+        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _row(row: Row, notation: MathMLNotation) -> str:
+    left = "" if row.left is None else math(notation.write(row.left), display=True)
+    if row.sign:
+        sign, inner = notation.line_inside(row)
+        sign, body = "", sign.replace("<mo>", '<mo form="infix">') + inner  # with the space of a sign between terms
+    else:
+        result = f"<mo>=</mo>{notation.write(row.result)}" if row.result is not None else ""
+        sign, body = math("<mo>=</mo>"), notation.write(row.expression) + result
+    remark = math(f"<mo>=</mo>{notation.write(row.remark)}") if isinstance(row.remark, Number) else escape(row.remark)
+    class_ = ' class="inside"' if row.sign else ""
+    return (
+        f'<tr><td class="left">{left}</td><td>{sign}</td><td{class_}>{math(body, display=True)}</td>'
+        f'<td class="remark">{remark}</td></tr>'
+    )
+
+
+def _cell(cell: str | float | Expression, notation: MathMLNotation) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    return math(notation.write(cell if isinstance(cell, Expression) else Number(cell)))

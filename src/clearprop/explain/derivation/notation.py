@@ -1,0 +1,219 @@
+"""Writing an expression: what all notations share (order of operations, signs, numbers) and what each must say."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clearprop.explain.derivation.expression import (
+    Apply,
+    Expression,
+    Negative,
+    Number,
+    OverSamples,
+    Partial,
+    Power,
+    Product,
+    Quotient,
+    Rest,
+    Sum,
+    Symbol,
+)
+
+if TYPE_CHECKING:
+    from clearprop.explain.derivation.content import Row
+
+_SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # how tightly an expression holds together
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number as written: minus or not, digits, and a power of ten where it is tiny or huge."""
+
+    negative: bool
+    digits: str
+    power: int | None = None
+
+
+def figure(value: float, digits: int) -> Figure:
+    """A number with `digits` decimals at most; below 10^(3 - digits) and from 10^6 on as a power of ten.
+
+    >>> figure(-0.13849856, 6)
+    Figure(negative=True, digits='0.138499', power=None)
+    >>> figure(0.00043856771, 6), figure(0.00043856771, 9)
+    (Figure(negative=False, digits='4.38568', power=-4), Figure(negative=False, digits='0.000438568', power=None))
+    """
+    size, negative = abs(value), value < 0
+    if not math.isfinite(size):
+        return Figure(negative, "NaN" if math.isnan(size) else "∞")
+    if size == 0 or 10.0 ** (3 - digits) <= size < 1e6:
+        text = f"{size:.{digits}f}"
+        return Figure(negative, text.rstrip("0").rstrip(".") if "." in text else text)
+    mantissa, _, power = f"{size:.{max(0, digits - 1)}e}".partition("e")
+    return Figure(negative, mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa, int(power))
+
+
+class Notation(ABC):
+    """Writes expressions; a subclass says how symbols, numbers, fractions and so on look."""
+
+    minus = "−"
+    leading = "−"  #: the minus before a number or an expression
+    plus = "+"
+    times = "·"
+
+    line = 100.0  #: how wide a line of an equation may be, in digits
+
+    def __init__(self, digits: int = 6) -> None:
+        self.digits = digits
+
+    def width(self, expression: Expression) -> float:
+        """About how wide an expression is when it is typeset, in digits: labels are small, fractions high."""
+        match expression:
+            case Number():
+                shown = figure(expression.number, self.digits)
+                return len(shown.digits) + shown.negative + (0 if shown.power is None else 4)
+            case Symbol():
+                marks = 0 if expression.sample is None else len(str(expression.sample)) + 1
+                return 1.2 + max(0.7 * sum(len(name) + 1 for name in expression.label), 0.6 * marks)
+            case Partial():
+                return 1.2 + max(self.width(expression.top), self.width(expression.bottom))
+            case Rest():
+                return len(self.rest(expression))
+            case Sum():
+                return sum(self.width(term) + 3 for term in expression.terms) - 3
+            case Product():
+                brackets = [isinstance(f, Sum | Negative) or (isinstance(f, Number) and f.number < 0)
+                            for f in expression.factors]  # fmt: skip
+                return sum(self.width(f) + 1.6 + 1.2 * b for f, b in zip(expression.factors, brackets, strict=True))
+            case Quotient():
+                return max(self.width(expression.top), self.width(expression.bottom))
+            case Negative() | OverSamples():
+                return 1.5 + self.width(expression.inner)
+            case Power():
+                return 1 + self.width(expression.base)
+            case Apply():
+                return len(expression.function) + 1 + self.width(expression.argument)
+            case _:
+                raise TypeError(f"{type(expression).__name__} has no notation.")
+
+    def write(self, expression: Expression, tight: int = _SUM) -> str:
+        """The expression, in parentheses where it holds together less than `tight`."""
+        holds, written = self._written(expression)
+        return self.parentheses(written) if holds < tight else written
+
+    def _written(self, expression: Expression) -> tuple[int, str]:
+        match expression:
+            case Number():
+                shown = figure(expression.number, self.digits)
+                minus = shown.negative
+                holds = _SUM if minus else _ATOM if shown.power is None else _PRODUCT
+                return holds, (self.leading if minus else "") + self.number(shown)
+            case Symbol():
+                return _ATOM, self.symbol(expression)
+            case Partial():
+                return _FACTOR, self.partial(self.symbol(expression.top), self.symbol(expression.bottom))
+            case Rest():
+                return _SUM, self.rest(expression)
+            case Sum():
+                return _SUM, self._sum(expression)
+            case Product():
+                return _PRODUCT, self.product([self.write(factor, _FACTOR) for factor in expression.factors])
+            case Negative():
+                return _SUM, self.leading + self.write(expression.inner, _PRODUCT)
+            case _:
+                return self._compound(expression)
+
+    def _compound(self, expression: Expression) -> tuple[int, str]:
+        match expression:
+            case Quotient():
+                return self.quotient_holds, self.quotient(expression.top, expression.bottom)
+            case Power():
+                return _FACTOR, self.power(self.write(expression.base, _ATOM), expression.exponent)
+            case Apply():
+                return _ATOM, self.apply(expression.function, expression.argument)
+            case OverSamples():
+                return _PRODUCT, self.over_samples(self.write(expression.inner, _PRODUCT))
+            case _:
+                raise TypeError(f"{type(expression).__name__} has no notation.")
+
+    def _sum(self, expression: Sum) -> str:
+        written = self.write(expression.terms[0], _SUM)
+        for term in expression.terms[1:]:
+            sign, inner = self.signed(term)
+            written += self.between(sign) + inner
+        return written
+
+    def signed(self, term: Expression) -> tuple[str, str]:
+        """The sign of a term in a sum, and the term without it; of a sum, the sign of its first term."""
+        if isinstance(term, Sum):
+            sign, inner = self.signed(term.terms[0])
+            more = [self.signed(other) for other in term.terms[1:]]
+            return sign, inner + "".join(self.between(s) + written for s, written in more)
+        if isinstance(term, Negative):
+            return self.minus, self.write(term.inner, _PRODUCT)
+        if isinstance(term, Number) and term.number < 0:
+            return self.minus, self.write(Number(-term.number))
+        return self.plus, self.write(term, _SUM if isinstance(term, Rest) else _PRODUCT)
+
+    def between(self, sign: str) -> str:
+        """A sign between two terms."""
+        return f" {sign} "
+
+    def line_inside(self, row: Row) -> tuple[str, str]:
+        """The sign and the rest of a line that goes on with a sum or a product."""
+        if row.sign == "·":
+            return self.times, self.write(row.expression, _PRODUCT)
+        return self.signed(row.expression)
+
+    quotient_holds = _PRODUCT
+
+    @abstractmethod
+    def number(self, shown: Figure) -> str:
+        """A number without its sign."""
+
+    @abstractmethod
+    def symbol(self, symbol: Symbol) -> str:
+        """A symbol with its label and sample."""
+
+    @abstractmethod
+    def partial(self, top: str, bottom: str) -> str:
+        """D top / d bottom."""
+
+    @abstractmethod
+    def rest(self, rest: Rest) -> str:
+        """The terms that are not written out."""
+
+    @abstractmethod
+    def product(self, factors: list[str]) -> str:
+        """Factors side by side."""
+
+    @abstractmethod
+    def quotient(self, top: Expression, bottom: Expression) -> str:
+        """A fraction."""
+
+    @abstractmethod
+    def power(self, base: str, exponent: float) -> str:
+        """A power."""
+
+    @abstractmethod
+    def apply(self, function: str, argument: Expression) -> str:
+        """A function of its argument."""
+
+    @abstractmethod
+    def over_samples(self, inner: str) -> str:
+        """The sum over the samples n."""
+
+    @abstractmethod
+    def parentheses(self, inner: str) -> str:
+        """Something in parentheses."""
+
+
+def exponent_text(exponent: float) -> str:
+    """An exponent without a needless ".0".
+
+    >>> exponent_text(2.0), exponent_text(0.5)
+    ('2', '0.5')
+    """
+    return f"{exponent:g}"

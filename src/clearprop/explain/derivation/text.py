@@ -1,0 +1,163 @@
+"""A derivation as text for a terminal."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
+from clearprop.explain.derivation.expression import Expression, Number, Rest, Symbol
+from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+
+_BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α", "Delta w": "Δw", "Delta b": "Δb"}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_ASCII = str.maketrans(
+    {
+        "δ": "delta", "ŷ": "yhat", "ω": "omega", "α": "alpha", "Δ": "Delta ", "∂": "d", "·": "*", "←": "<-", "→": "->",
+        "−": "-", "…": "...", "∞": "inf", "≤": "<=", "≥": ">=", "≠": "!=", "Σ": "sum over ", "×": "*",
+        **{raised: f"^{plain}" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}, "⁻": "^-",
+    }
+)  # fmt: skip
+_WIDTH = 110
+
+
+def to_ascii(text: str) -> str:
+    """The text with its mathematical signs spelt out, for a terminal that knows ASCII only.
+
+    >>> to_ascii("∂J/∂w = δ · a")
+    'dJ/dw = delta * a'
+    """
+    return text.replace("10⁻", "10^-").translate(_ASCII)
+
+
+class TextNotation(Notation):
+    """Expressions in one line of text, such as ∂J/∂z_hidden[0] · x_age."""
+
+    line = _WIDTH - 2  # every line stands two blanks in
+
+    def width(self, expression: Expression) -> float:
+        return len(self.write(expression))
+
+    def number(self, shown: Figure) -> str:
+        return shown.digits if shown.power is None else f"{shown.digits}·10" + str(shown.power).translate(_RAISED)
+
+    def symbol(self, symbol: Symbol) -> str:
+        base = _BASES.get(symbol.base, symbol.base)
+        label = "←".join(map(_quoted, symbol.label))
+        return base + (f"_{label}" if label else "") + (f"^({symbol.sample})" if symbol.sample is not None else "")
+
+    def partial(self, top: str, bottom: str) -> str:
+        return f"∂{top}/∂{bottom}"
+
+    def rest(self, rest: Rest) -> str:
+        number = "all 0" if rest.number == 0 else f"together {self.write(Number(rest.number))}"
+        together = f", {number}" if rest.counted else ""
+        return f"({rest.count:,} more term{'s' * (rest.count > 1)}{together})"
+
+    def product(self, factors: list[str]) -> str:
+        return " · ".join(factors)
+
+    def quotient(self, top: Expression, bottom: Expression) -> str:
+        return f"{self.write(top, 2)} / {self.write(bottom, 3)}"
+
+    def power(self, base: str, exponent: float) -> str:
+        if float(exponent).is_integer() and exponent > 0:
+            return base + str(int(exponent)).translate(_RAISED)
+        return f"{base}^({exponent_text(exponent)})"
+
+    def apply(self, function: str, argument: Expression) -> str:
+        inner = self.write(argument)
+        return f"|{inner}|" if function == "abs" else f"{function}({inner})"
+
+    def over_samples(self, inner: str) -> str:
+        return f"Σ_n {inner}"
+
+    def parentheses(self, inner: str) -> str:
+        return f"({inner})"
+
+
+def _quoted(label: str) -> str:
+    return f'"{label}"' if any(c.isspace() or c in "+-*/^·←" for c in label) else label
+
+
+def render_text(title: str, sections: Sequence[Section], digits: int = 6) -> str:
+    """The derivation as plain text."""
+    notation = TextNotation(digits)
+    lines = [title, "=" * len(title)]
+    for section in sections:
+        lines += ["", section.title, "-" * len(section.title)]
+        for i, item in enumerate(section.items):
+            lines += [""] * (i > 0) + _item(item, notation)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _item(item: Prose | Heading | Equation | Table, notation: Notation) -> list[str]:
+    if isinstance(item, Heading):
+        return [item.text, "." * len(item.text)]
+    if isinstance(item, Prose):
+        text = "".join(part if isinstance(part, str) else notation.write(part) for part in item.parts)
+        return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return _equation(item, notation) if isinstance(item, Equation) else _table(item, notation)
+
+
+def _equation(equation: Equation, notation: Notation) -> list[str]:
+    left = "  " + notation.write(equation.left)
+    rows = equation.rows(notation.width, notation.line)
+    bodies = [_body(row, notation) for row in rows]
+    remarks = [_remark(row.remark, notation) for row in rows]
+    column = max([len(body) for body, remark in zip(bodies, remarks, strict=True) if remark] or [0])
+    beside = len(left) + column + max(map(len, remarks)) + 4 <= _WIDTH
+    lines = []
+    for i, (body, remark) in enumerate(zip(bodies, remarks, strict=True)):
+        start = (left if i == 0 else " " * len(left)) + " "
+        if not remark or beside:
+            lines += _folded(start, f"{body:{column}s}   {remark}" if remark else body)
+        else:
+            lines += [*_folded(start, body), f"{' ' * len(start)}      {remark}"]
+    return lines
+
+
+def _folded(start: str, body: str) -> list[str]:
+    """The line, broken before a sign where it is too long."""
+    lines, line = [], start
+    for piece in re.split(r"(?= [·+−=] )", body):
+        if len(line) + len(piece) > _WIDTH and line.strip() and len(line) > len(start):
+            lines.append(line)
+            deeper = "" if piece.lstrip().startswith("=") else "     "
+            line = " " * len(start) + deeper + piece.lstrip()
+        else:
+            line += piece
+    return [*lines, line]
+
+
+def _remark(remark: str | Number, notation: Notation) -> str:
+    if isinstance(remark, Number):
+        return f"= {notation.write(remark)}"
+    return f"({remark})" if remark else ""
+
+
+def _body(row: Row, notation: Notation) -> str:
+    if row.sign:
+        shown, inner = notation.line_inside(row)
+        return f"{'     ' if row.sign == '·' else '  '}{shown} {inner}"
+    result = f" = {notation.write(row.result)}" if row.result is not None else ""
+    return f"= {notation.write(row.expression)}{result}"
+
+
+def _table(table: Table, notation: Notation) -> list[str]:
+    cells = [[_cell(cell, notation) for cell in row] for row in (table.head, *table.rows)]
+    wide = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
+    right = [not all(isinstance(row[i], str) for row in table.rows) for i in range(len(table.head))]
+    lines = []
+    for row in cells:
+        texts = [f"{c:>{w}s}" if r else f"{c:{w}s}" for c, w, r in zip(row, wide, right, strict=True)]
+        lines.append("  " + "   ".join(texts))
+    lines.insert(1, "  " + "-" * (len(lines[0]) - 2))
+    return lines
+
+
+def _cell(cell: str | float | Expression, notation: Notation) -> str:
+    if isinstance(cell, str):
+        return cell
+    return notation.write(cell if isinstance(cell, Expression) else Number(cell))

@@ -1,0 +1,103 @@
+"""Diagnosis: what is wrong with a network on its data, in words, with the numbers behind them and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from clearprop.checks import check_texts
+from clearprop.core.network import Network
+from clearprop.core.nonfinite import birth
+from clearprop.core.objective import Objective, prepare
+from clearprop.core.parameters import Parameters
+from clearprop.errors import ArgumentError
+from clearprop.explain.diagnosis.data import labels, scales, stuck, worse
+from clearprop.explain.diagnosis.evidence import Evidence
+from clearprop.explain.diagnosis.findings import SEVERITIES, Diagnosis, Finding
+from clearprop.explain.diagnosis.layers import activities, copies, deltas
+from clearprop.explain.diagnosis.rates import of_history, of_step
+from clearprop.losses import Loss
+from clearprop.optimizers import LBFGS, Optimizer, as_optimizer
+
+if TYPE_CHECKING:
+    from clearprop.training.history import History
+
+LOOKED_FOR = (
+    "numbers that are not finite",
+    "vanishing deltas",
+    "exploding deltas",
+    "saturated units",
+    "dead units",
+    "duplicate units",
+    "outputs stuck at the prior",
+    "worse than a constant",
+    "rate too high",
+    "rate too low",
+    "unscaled inputs",
+    "unscaled targets",
+    "labels that look wrong",
+)
+
+
+def diagnose(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    loss: Loss | str | Mapping[str, Loss | str],
+    *,
+    history: History | None = None,
+    optimizer: Optimizer | LBFGS | str | None = None,
+    sample_weight: Any = None,
+    reduction: str = "mean",
+    columns: Sequence[str] | None = None,
+) -> Diagnosis:
+    """Say what looks wrong with a network on these rows: name, severity, the numbers behind it, and what to try.
+
+    X (n, inputs) and y as `cp.backpropagate` takes them, at best the training rows; `columns` are names of the inputs.
+    With the `history` of the training, the rate is judged by how the cost fell; with the `optimizer` (gradient descent
+    or momentum), by the cost along the next step. Nothing is found in a network that is well. Raises ShapeError,
+    DataError or ArgumentError for what cannot be used. The thresholds are constants of the modules of
+    clearprop.explain.diagnosis.
+
+    >>> import numpy as np, clearprop as cp
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> net = cp.Network.sequential(2, 8, 1, hidden="relu")
+    >>> params = net.initialize(seed=0)
+    >>> params["hidden"].b = np.full(8, -100.0)
+    >>> cp.diagnose(net, params, X, X[:, :1], loss="squared_error").names
+    ('vanishing deltas', 'dead units', 'outputs stuck at the prior')
+    """
+    objective = prepare(net, params, X, y, loss, sample_weight, reduction).dense()
+    if history is not None and not hasattr(history, "cost"):
+        raise ArgumentError(f"history: expected the cp.History that cp.train returns, got {type(history).__name__}.")
+    rule = None if optimizer is None else as_optimizer(optimizer)
+    names = tuple(f"column {i}" for i in range(net.inputs)) if columns is None else check_texts(columns, "columns")
+    if len(names) != net.inputs:
+        raise ArgumentError(f"columns: expected {net.inputs} names, one per input of the network, got {len(names)}.")
+    findings = sorted(_findings(objective, params, names, history, rule), key=lambda f: SEVERITIES.index(f.severity))
+    return Diagnosis(tuple(findings), LOOKED_FOR)
+
+
+def _findings(
+    objective: Objective,
+    params: Parameters,
+    columns: tuple[str, ...],
+    history: History | None,
+    optimizer: Optimizer | LBFGS | None,
+) -> Iterator[Finding]:
+    born = birth(objective, params)
+    if born is not None:
+        epochs = f" after {history.epochs} epochs" if history is not None and history.epochs else ""
+        words = f"The first number that is not finite{epochs}: {born}."
+        advice = "Scale the inputs, lower the rate, set clip_norm=1, or start from smaller weights."
+        yield Finding("numbers that are not finite", "serious", words, advice, (born.layer,))
+        return  # of what comes after it, nothing can be said
+    evidence = Evidence.gather(objective, params)
+    for look in (deltas, activities, copies, stuck, labels):
+        yield from look(evidence)
+    if history is not None and history.epochs:
+        yield from worse(evidence)
+    yield from scales(evidence, columns)
+    judged = list(of_history(history, sum(evidence.prior.values()))) if history is not None else []
+    yield from judged or of_step(evidence, optimizer, history)

@@ -1,0 +1,95 @@
+"""What a diagnosis looks at: one pass over (some of) the rows, the loss of every row, the cost of a constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from clearprop.core.backprop import forward, loss_and_delta
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace, backpropagate
+from clearprop.losses import Loss, PointwiseLoss
+
+#: Rows that the trace holds; of more, evenly spaced ones are taken. The losses are those of every row.
+ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A trace of the rows `rows`, the loss (n,) and outputs of every row, and the cost of the best constant output."""
+
+    objective: Objective
+    params: Parameters
+    trace: Trace
+    rows: np.ndarray
+    losses: np.ndarray
+    yhat: dict[str, np.ndarray]
+    prior: dict[str, float]
+
+    @property
+    def cost(self) -> float:
+        """The mean loss of a row."""
+        weights = self.objective.plain_weights(slice(None)).astype(np.float64)
+        return float((weights * self.losses).sum() / weights.sum())
+
+    @property
+    def left(self) -> float:
+        """The share of the cost of a constant output that is left: 1 has learnt nothing, 0 fits everything."""
+        constant = sum(self.prior.values())
+        return self.cost / constant if constant > 0 else 0.0
+
+    @classmethod
+    def gather(cls, objective: Objective, params: Parameters) -> Evidence:
+        """Sweep over the rows."""
+        n = objective.samples
+        rows = np.unique(np.linspace(0, n - 1, min(n, ROWS)).astype(int))
+        part = _take(objective, rows)
+        weight = part.sample_weight if part.sample_weight is None or part.sample_weight.any() else None
+        trace = backpropagate(objective.net, params, part.X, dict(part.targets), dict(part.losses), weight)
+        losses, yhat = _losses(objective, params)
+        prior = {name: _constant_cost(loss, objective.targets[name], yhat[name]) for name, loss in part.losses.items()}
+        return cls(objective, params, trace, rows, losses, yhat, prior)
+
+
+def _take(objective: Objective, rows: np.ndarray) -> Objective:
+    weight = None if objective.sample_weight is None else objective.sample_weight[rows]
+    targets = {name: y[rows] for name, y in objective.targets.items()}
+    return replace(objective, X=objective.X[rows], targets=targets, sample_weight=weight)
+
+
+def _losses(objective: Objective, params: Parameters) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    losses: list[np.ndarray] = []
+    yhat: dict[str, list[np.ndarray]] = {name: [] for name in objective.losses}
+    for rows in objective.chunks():
+        seen = forward(objective.net, params, objective.X[rows])
+        targets = {name: y[rows] for name, y in objective.targets.items()}
+        ones = np.ones(len(seen.a["input"]), objective.X.dtype)
+        losses.append(np.asarray(loss_and_delta(objective.net, objective.losses, seen, targets, ones)[0]))
+        for name, parts in yhat.items():
+            parts.append(seen.a[name])
+    return np.concatenate(losses).astype(np.float64), {name: np.concatenate(parts) for name, parts in yhat.items()}
+
+
+def _constant_cost(loss: Loss, y: np.ndarray, like: np.ndarray) -> float:
+    """The mean loss of the best of some constant outputs: mean, median and other quantiles of the targets."""
+    rows = one_hot(y, like)
+    tried = [rows.mean(axis=0)]
+    if isinstance(loss, PointwiseLoss):  # of one-hot rows, medians add up to no distribution
+        tried += [np.quantile(rows, q, axis=0) for q in (0.1, 0.25, 0.5, 0.75, 0.9)]
+    costs = []
+    with np.errstate(all="ignore"):
+        for constant in tried:
+            value = loss.value_and_error(np.broadcast_to(constant, rows.shape).astype(rows.dtype), y)[0]
+            costs.append(float(np.mean(value)))
+    return min((cost for cost in costs if np.isfinite(cost)), default=np.inf)
+
+
+def one_hot(y: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Targets as float64 rows of the shape of the outputs."""
+    if y.ndim > 1:
+        return y.astype(np.float64)
+    rows = np.zeros(like.shape)
+    rows[np.arange(len(y)), y] = 1
+    return rows

@@ -1,0 +1,96 @@
+"""Gradient checking: the backward sweep, or a gradient handed in, against derivatives from values of the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from clearprop.checks import check_choice, check_integer, check_number, check_seed
+from clearprop.core.network import Network
+from clearprop.core.objective import prepare
+from clearprop.core.parameters import Parameters, check_params
+from clearprop.explain.gradient_check.compare import AlongDirections, OneByOne
+from clearprop.explain.gradient_check.gradient_input import Given, as_gradient
+from clearprop.explain.gradient_check.mistakes import Mistake, explain
+from clearprop.explain.gradient_check.numeric import Derivative, choose
+from clearprop.explain.gradient_check.pieces import check_pieces
+from clearprop.explain.gradient_check.problem import Problem
+from clearprop.explain.gradient_check.verdict import GradientCheck
+from clearprop.losses import Loss
+
+#: Networks with more parameters than this are checked along random directions, unless asked otherwise.
+ONE_BY_ONE = 4000
+DIRECTIONS = 4
+
+
+def check_gradients(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    y: Any,
+    loss: Loss | str | Mapping[str, Loss | str],
+    sample_weight: Any = None,
+    reduction: str = "mean",
+    tolerance: float = 1e-6,
+    *,
+    gradient: Given | None = None,
+    method: str = "auto",
+    directions: int | None = None,
+    rate: float | None = None,
+    seed: int = 0,
+) -> GradientCheck:
+    """Compare the gradient with derivatives computed from values of the cost alone, in float64, and explain a slip.
+
+    The gradient is that of `cp.backpropagate`, or `gradient`: Parameters, a flat vector, {layer: {source: dJ/dW,
+    "b": dJ/db}}, or a function of the parameters that gives one of these. Each disagreement is relative to the largest
+    entry of its W or b; what rounding explains does not count, nor does an entry at a kink (ReLU at 0) if it lies
+    between the slopes on the two sides.
+
+    `method` is "complex", Im J(w + ih) / h, exact to rounding; "central", differences of the fourth order; or "auto",
+    which takes the complex step where every function allows it. `directions=None` checks entry by entry up to 4000
+    parameters, and above that along 4 random directions in each block; a number asks for so many, 0 for every entry.
+    A wrong gradient is compared with what the usual mistakes give; `rate` is the learning rate for the mistake that
+    needs one (it is looked for otherwise). Raises ShapeError, DataError or ArgumentError for what cannot be used.
+
+    >>> import numpy as np, clearprop as cp
+    >>> X, y = np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([[1.0], [0.0]])
+    >>> net = cp.Network.sequential(2, 3, 1, hidden="tanh")
+    >>> params = net.initialize(seed=0)
+    >>> cp.check_gradients(net, params, X, y, loss="squared_error").ok
+    True
+    >>> homework = -cp.backpropagate(net, params, X, y, loss="squared_error").gradients.flat
+    >>> cp.check_gradients(net, params, X, y, loss="squared_error", gradient=homework).mistakes[0].name
+    'sign'
+    """
+    check_number(tolerance, "tolerance", above=0)
+    check_choice(method, "method", ("auto", "complex", "central"))
+    check_seed(seed)
+    if directions is not None:
+        check_integer(directions, "directions", least=0, most=100_000)
+    if rate is not None:
+        check_number(rate, "rate", above=0)
+    check_params(net, params)
+    params = params.astype("float64")
+    problem = Problem.of(prepare(net, params, X, y, loss, sample_weight, reduction).dense(), params, tolerance)
+    derivative = choose(problem.objective, params, method)
+    given, missing = (problem.truth, frozenset()) if gradient is None else as_gradient(gradient, params)
+    several = DIRECTIONS if directions is None and params.flat.size > ONE_BY_ONE else directions or 0
+    compare = AlongDirections(problem, derivative, several, seed) if several else OneByOne(problem, derivative)
+    blocks = compare.blocks(given, missing)
+    found = GradientCheck(tuple(blocks), tolerance, derivative.method, (), tuple(compare.kinks))
+    mistakes: list[Mistake] = []
+    if not found.ok:
+        mistakes = [] if gradient is None else explain(problem, given, rate)
+        own = blocks if gradient is None else compare.blocks(problem.truth, frozenset())
+        if not all(found.passes(block) for block in own):  # then a definition is wrong, which the sweep followed
+            mistakes += check_pieces(problem)
+    return replace(found, mistakes=tuple(mistakes), notes=tuple(_notes(derivative, several)))
+
+
+def _notes(derivative: Derivative, directions: int) -> Iterator[str]:
+    """What is worth knowing about how it was done."""
+    if directions:
+        yield f"along {directions} random directions in each W and b, and some entries one by one"
+    if derivative.reason:
+        yield f"no complex step, because {derivative.reason}"

@@ -1,0 +1,62 @@
+"""What a constant factor in a gradient says: the sign, a factor of 2, a sum where a mean belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from clearprop.core.parameters import Block
+from clearprop.explain.gradient_check.problem import Problem
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One mistake: its name, what happened in words, and the layers or connections where."""
+
+    name: str
+    words: str
+    where: tuple[str, ...] = ()
+
+
+def readings(problem: Problem, c: float, blocks: Sequence[Block] = ()) -> Iterator[tuple[Slip, ...]]:
+    """The shortest explanations of a factor c of the whole gradient, or of some blocks; none if it has no name."""
+    where = f" in {', '.join(b.label for b in blocks)}" if blocks else ""
+    places = tuple(dict.fromkeys(b.layer for b in blocks))
+    signs = {1.0: "", -1.0: f"every entry has the wrong sign{where}"}
+    twos = {
+        1.0: "",
+        2.0: f"every entry is twice what it should be{where}: the 1/2 of the cost and the 2 of a square's derivative "
+        "cancel, or neither is there",
+        0.5: f"every entry is half of what it should be{where}: a 1/2 too many, or the 2 of a square's derivative lost",
+    }
+    found: list[tuple[Slip, ...]] = []
+    for (sign, of_sign), (two, of_two), (mean, of_mean) in product(
+        signs.items(), twos.items(), [(1.0, ""), *_means(problem, where)]
+    ):
+        if abs(sign * two * mean - c) <= 3 * problem.tolerance * abs(c):
+            named = (("sign", of_sign), ("factor", of_two), ("mean against sum", of_mean))
+            found.append(tuple(Slip(name, words, places) for name, words in named if words))
+    shortest = min(map(len, found), default=0)
+    yield from dict.fromkeys(slips for slips in found if slips and len(slips) == shortest)
+
+
+def _means(problem: Problem, where: str) -> Iterator[tuple[float, str]]:
+    """Factors between a mean and a sum, over the samples and over the units of the output."""
+    objective = problem.objective
+    reduction = objective.reduction
+    done = {"mean": "summed over the samples, and the cost is their mean", "sum": "averaged over the samples"}
+    for total in dict.fromkeys([float(objective.samples), objective.total_weight]):
+        right, wrong = (total, 1 / total) if reduction == "mean" else (1 / total, total)
+        yield right, f"the gradient is {done[reduction]}{where} (a factor of {max(right, wrong):g})"
+        yield (
+            wrong,
+            f"the gradient is divided by {1 / wrong:g} once too often{where}"
+            if wrong < 1
+            else (f"the gradient is multiplied by {wrong:g}, the number of samples{where}"),
+        )
+    for name in objective.losses:
+        units = problem.params.net.units(name)
+        if units > 1:
+            yield 1 / units, f"the gradient is averaged over the {units} outputs, and the loss is their sum{where}"
+            yield float(units), f"the gradient is summed over the {units} outputs, and the loss is their mean{where}"

@@ -1,0 +1,5 @@
+"""Worked solutions: one whole training step of a small network, as a page or as LaTeX."""
+
+from clearprop.explain.worked.solution import WorkedSolution, worked_solution
+
+__all__ = ["WorkedSolution", "worked_solution"]

@@ -1,0 +1,65 @@
+"""A model in words: layers and wiring, columns and their encoding, and how it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from clearprop.model.evaluation import readable
+
+if TYPE_CHECKING:
+    from clearprop.model.model import Model
+
+
+def format_model(model: Model) -> str:
+    """Sections of plain text, in the order of the way of the data."""
+    net = model.net
+    sections = []
+    if model.encoding is not None:
+        encoding = model.encoding
+        sections.append(f"predicts {', '.join(encoding.target_names)}: {encoding.task_reason}")
+        if encoding.classes:
+            sections[-1] += f"\n{len(encoding.classes)} classes: {', '.join(map(str, encoding.classes[:20]))}"
+            sections[-1] += " ..." if len(encoding.classes) > 20 else ""
+    frozen = net.parameter_count - net.trainable_count
+    counts = f"{net.parameter_count:,} parameters in {model.params.dtype}" + (
+        f", {frozen:,} of them frozen" if frozen else ""
+    )
+    sections.append(f"network: {counts}\n{_indent(str(net))}")
+    if model.encoding is not None:
+        notes = [(n.column, n.kind, str(n.inputs), n.done) for n in model.encoding.describe()]
+        sections.append("columns\n" + _indent(columns([("column", "kind", "inputs", "what was done"), *notes])))
+    if model.settings:
+        rows = [(name.replace("_", " "), format_setting(value)) for name, value in model.settings.items()]
+        sections.append("training\n" + _indent(columns(rows)))
+    if model.history is not None and model.history.epochs:
+        sections.append("history\n" + _indent(str(model.history)))
+    return "\n\n".join(sections)
+
+
+def format_setting(value: Any) -> str:
+    """A setting on one line: a definition as a call, other fields by name.
+
+    >>> format_setting({"name": "adam", "rate": 0.001})
+    'adam(rate=0.001)'
+    """
+    if isinstance(value, dict):
+        fields = ", ".join(f"{key}={format_setting(item)}" for key, item in value.items() if key != "name")
+        return f"{value['name']}({fields})" if "name" in value else fields
+    return readable(value) if isinstance(value, float) else str(value)
+
+
+def columns(rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows of text in columns as wide as their longest entry.
+
+    >>> print(columns([("a", "b"), ("long", "c")]))
+    a     b
+    long  c
+    """
+    listed = list(rows)
+    widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in listed)
+
+
+def _indent(text: str) -> str:
+    return "\n".join("  " + line for line in text.splitlines())

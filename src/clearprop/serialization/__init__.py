@@ -1,0 +1,1 @@
+"""How descriptions and arrays are written to files and read back."""

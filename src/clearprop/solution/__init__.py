@@ -1,5 +1,0 @@
-"""Worked solutions: one whole training step of a small network, as a page or as LaTeX."""
-
-from clearprop.solution.solution import WorkedSolution, worked_solution
-
-__all__ = ["WorkedSolution", "worked_solution"]

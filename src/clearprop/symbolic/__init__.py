@@ -1,0 +1,1 @@
+"""Definitions as expression graphs: one tracer and one table of operations."""

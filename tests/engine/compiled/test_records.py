@@ -1,0 +1,33 @@
+"""What the compiled engine keeps in memory: the parameters twice at most, slots, one batch, and little else."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import clearprop as cp
+from clearprop.core.objective import prepare
+from clearprop.engine import Training
+from clearprop.engine.compiled.engine import CompiledEngine
+
+
+@pytest.mark.parametrize(("batch", "units"), [(128, (784, 128, 10)), (512, (784, 1024, 1024, 10)), (4, (2, 3, 3))])
+def test_memory_by_accounting(batch: int, units: tuple[int, ...]) -> None:
+    X, y = np.zeros((2000, units[0]), np.float32), np.zeros(2000, np.int64)
+    net = cp.Network.sequential(*units, output="softmax")
+    params = net.initialize(0, "float32")
+    objective = prepare(net, params, X, y, "cross_entropy")
+    memory = CompiledEngine(Training(objective, cp.Adam(0.1)), params, batch).memory
+    assert np.shares_memory(memory.X, X)
+    assert np.shares_memory(memory.indices, y)
+    own = {name: a.nbytes for name, a in memory._asdict().items() if a is not None and name not in ("X", "indices")}
+    size, padding = params.flat.nbytes, 4 * 64 * sum(units)
+    transposed = 4 * sum(i * o for i, o in pairwise(units[1:]))
+    assert own["weights"] <= size + transposed + 4 * padding
+    assert own["slot0"] + own["slot1"] <= 2 * size + 2 * padding
+    activations = 4 * batch * sum(u + 64 for u in units[1:])
+    assert own["work"] <= 3 * activations + 2_000_000  # z (and f where tanh or the like needs z), a, delta
+    rest = sum(own.values()) - own["weights"] - own["slot0"] - own["slot1"] - own["work"]
+    assert rest < 500_000
