@@ -314,7 +314,7 @@ def pack_network(net: Any) -> Any:
     return encode(net, arrays, "network"), arrays
 
 
-def rebuild_network(data: Any, own: Any = (), arrays: Any = None) -> Any:
+def rebuild_network(data: Any, own: Any = (), arrays: Any = None) -> Network:
     return decode(Network, data, arrays, own=own, path="network")
 
 
