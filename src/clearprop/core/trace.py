@@ -88,7 +88,7 @@ class Trace:
         subject: str,
         *,
         sample: int | None = None,
-        rate: float | None = None,
+        learning_rate: float | None = None,
         names: Mapping[str, Sequence[str]] | None = None,
         most: int = 6,
         digits: int = 6,
@@ -97,9 +97,9 @@ class Trace:
 
         `subject` is "hidden[3] <- input[2]" for a weight, "hidden[3].b" for a bias, "hidden[3]" for dJ/dz and
         "hidden[3].a" for dJ/da of a unit, "input[2]" for an input. `sample` is one row, all of them unless given;
-        `rate` puts a number on the update; `names` are names of units by layer, such as {"input": ["age", "income"]};
-        sums of more than `most` terms show the largest and count the rest. Raises ArgumentError with the nearest names
-        for a subject that does not exist.
+        with a `learning_rate` the update is computed too; `names` are names of units by layer, such as
+        {"input": ["age", "income"]}; sums of more than `most` terms show the largest and count the rest. Raises
+        ArgumentError with the nearest names for a subject that does not exist.
 
         >>> import numpy as np, clearprop as cp
         >>> net = cp.Network.sequential(2, 2, 1, hidden="tanh")
@@ -112,7 +112,7 @@ class Trace:
         """
         from clearprop.explain.derivation import derive
 
-        return derive(self, subject, sample=sample, rate=rate, names=names, most=most, digits=digits)
+        return derive(self, subject, sample=sample, learning_rate=learning_rate, names=names, most=most, digits=digits)
 
     def __repr__(self) -> str:
         n = self.objective.samples

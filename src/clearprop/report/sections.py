@@ -41,7 +41,7 @@ _METRICS_SHOWN = 8
 _HISTOGRAMS_SHOWN = 24
 _ROWS_SHOWN = 200
 _SPELLED = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
-_NO_METRICS = ("cost", "rate", "gradient norm", "seconds")
+_NO_METRICS = ("cost", "learning rate", "gradient norm", "seconds")
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,22 @@ def learning_section(model: Model) -> Section | None:
         return None
     metrics = dict.fromkeys(name.removeprefix("validation ") for name in history)
     shown = ["cost", *[name for name in metrics if name not in _NO_METRICS][:_METRICS_SHOWN]]
-    if "rate" in history and len(set(history["rate"])) > 1:
-        shown.append("rate")
+    if "learning rate" in history and len(set(history["learning rate"])) > 1:
+        shown.append("learning rate")
     width, size = _SIZES.get(len(shown), (420.0, "half"))
     figures = [_training_figure(model, history, name, width, size) for name in shown]
     return Section("How it learnt", read_learning(history), figures)
 
 
 def _training_figure(model: Model, history: History, name: str, width: float, size: str) -> Figure:
-    if name == "rate":
-        rate = over_epochs("Learning rate in each epoch", [Curve("rate", "plain", history["rate"])], None, False, width)
+    if name == "learning rate":
+        rate = over_epochs(
+            "Learning rate in each epoch",
+            [Curve("learning rate", "plain", history["learning rate"])],
+            None,
+            False,
+            width,
+        )
         return Figure("Learning rate", rate, "In the last step of each epoch.", size)
     curves = [
         Curve(label, class_, history[column])
