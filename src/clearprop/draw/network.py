@@ -9,8 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from clearprop.core.network import INPUT, Layer, Network
-from clearprop.core.parameters import Parameters, layout
-from clearprop.draw.network_layout import Layout, Wire, lay_out, ranks_of, style_of
+from clearprop.core.parameters import Parameters
+from clearprop.draw.network_layout import NetworkLayout, Wire, lay_out, ranks_of, style_of
 from clearprop.draw.network_marks import MEANING, Point, curve, join_sign, kind_of_layer, legend_of
 from clearprop.draw.svg import Drawing, coordinate, element, percent, shorten
 from clearprop.draw.units import draw_units, link_count
@@ -50,7 +50,7 @@ def _draw_layers(net: Network, losses: Mapping[str, Loss]) -> Drawing:
     """Boxes side by side, or one below the other if there are many ranks."""
     ranks = max(ranks_of(net).values()) + 1
     flat = ranks <= _RANKS_ACROSS
-    counts = layout(net).counts()
+    counts = net.layout.counts()
     texts = {INPUT: [INPUT, f"{net.inputs:,} input{'s' * (net.inputs > 1)}"]}
     texts |= {layer.name: _box_text(layer, counts[layer.name], losses) for layer in net.layers}
     wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (480.0, 34.0)
@@ -93,7 +93,7 @@ class _Space:
         return (a, b) if self.flat else (b, a)
 
 
-def _box_wire(plan: Layout, wire: Wire, space: _Space, joined: bool) -> Markup:
+def _box_wire(plan: NetworkLayout, wire: Wire, space: _Space, joined: bool) -> Markup:
     source, style = wire.connection.source, style_of(wire.connection)
     points = [space.at(plan.ranks[source], space.thick, plan.centre(source))]
     for lane in wire.lanes:

@@ -42,7 +42,7 @@ class Wire:
 
 
 @dataclass(frozen=True)
-class Layout:
+class NetworkLayout:
     """The rank of each layer, the centre across of each slot, and the wires."""
 
     ranks: Mapping[str, int]
@@ -76,7 +76,7 @@ def wires_of(net: Network) -> tuple[Wire, ...]:
     return tuple(_wire(layer.name, c, ranks) for layer in net.layers for c in layer.connections)
 
 
-def lay_out(net: Network, size: Mapping[str, float], gap: float = 26.0) -> Layout:
+def lay_out(net: Network, size: Mapping[str, float], gap: float = 26.0) -> NetworkLayout:
     """Positions of all layers and lanes; `size` is the size of each layer across, `gap` the space between two."""
     ranks, wires = ranks_of(net), wires_of(net)
     near = _neighbours(_links(wires, ranks))
@@ -90,7 +90,7 @@ def lay_out(net: Network, size: Mapping[str, float], gap: float = 26.0) -> Layou
     across = _align(columns, near, size_of, gap)
     low = min(centre - size_of(slot) / 2 for slot, centre in across.items())
     high = max(centre + size_of(slot) / 2 for slot, centre in across.items())
-    return Layout(ranks, {slot: centre - low for slot, centre in across.items()}, wires, high - low)
+    return NetworkLayout(ranks, {slot: centre - low for slot, centre in across.items()}, wires, high - low)
 
 
 def _wire(target: str, c: Connection, ranks: Mapping[str, int]) -> Wire:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Table
+from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.explain.derivation.content import Equation
 from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
 from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
 
@@ -153,7 +154,7 @@ def _latex_item(item: Prose | Heading | Equation | Table, notation: LatexNotatio
         return f"\\begin{{align*}}\n{aligned(item, notation)}\n\\end{{align*}}"
     head = " & ".join(_latex_cell(cell, notation) for cell in item.head)
     rows = " \\\\\n".join(" & ".join(_latex_cell(cell, notation) for cell in row) for row in item.rows)
-    form = "".join("l" if all(isinstance(row[i], str) for row in item.rows) else "r" for i in range(len(item.head)))
+    form = "".join("r" if right else "l" for right in item.right())
     body = f"\\hline\n{head} \\\\\n\\hline\n{rows} \\\\\n\\hline\n"
     return f"\\begin{{center}}\n\\begin{{tabular}}{{{form}}}\n{body}\\end{{tabular}}\n\\end{{center}}"
 
@@ -201,7 +202,7 @@ def _markdown_item(item: Prose | Heading | Equation | Table, notation: LatexNota
     if isinstance(item, Equation):
         return f"$$\n\\begin{{aligned}}\n{aligned(item, notation)}\n\\end{{aligned}}\n$$"
     lines = [[_markdown_cell(cell, notation) for cell in row] for row in (item.head, *item.rows)]
-    lines.insert(1, ["---" if all(isinstance(r[i], str) for r in item.rows) else "---:" for i in range(len(item.head))])
+    lines.insert(1, ["---:" if right else "---" for right in item.right()])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

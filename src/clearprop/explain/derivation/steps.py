@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Side, Table, equation
+from clearprop.draw.document import Heading, Prose, Table
+from clearprop.explain.derivation.content import Equation, Side, equation
 from clearprop.explain.derivation.expression import (
     Expression,
     Number,

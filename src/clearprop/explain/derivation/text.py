@@ -6,7 +6,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
+from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.explain.derivation.content import Equation, Row
 from clearprop.explain.derivation.expression import Expression, Number, Rest, Symbol
 from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
 
@@ -148,10 +149,9 @@ def _body(row: Row, notation: Notation) -> str:
 def _table(table: Table, notation: Notation) -> list[str]:
     cells = [[_cell(cell, notation) for cell in row] for row in (table.head, *table.rows)]
     wide = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
-    right = [not all(isinstance(row[i], str) for row in table.rows) for i in range(len(table.head))]
     lines = []
     for row in cells:
-        texts = [f"{c:>{w}s}" if r else f"{c:{w}s}" for c, w, r in zip(row, wide, right, strict=True)]
+        texts = [f"{c:>{w}s}" if r else f"{c:{w}s}" for c, w, r in zip(row, wide, table.right(), strict=True)]
         lines.append("  " + "   ".join(texts))
     lines.insert(1, "  " + "-" * (len(lines[0]) - 2))
     return lines
