@@ -137,7 +137,7 @@ def bar_rows(label: str, rows: Mapping[str, Sequence[Bar]], width: float = 420, 
                     bar.text,
                     x=left + full + 8,
                     y=top + thick / 2 + 4.5,
-                    class_="value" if bar.share else "tick",
+                    class_=text_class,
                 ),
             ]
             top += step

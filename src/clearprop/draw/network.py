@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from markupsafe import Markup
 
 from clearprop.core.network import INPUT, Layer, Network
@@ -13,7 +12,7 @@ from clearprop.core.parameters import Parameters
 from clearprop.draw.network_layout import NetworkLayout, Wire, lay_out, ranks_of, style_of
 from clearprop.draw.network_marks import MEANING, Point, curve, join_sign, kind_of_layer, legend_of
 from clearprop.draw.svg import Drawing, coordinate, element, percent, shorten
-from clearprop.draw.units import draw_units, link_count
+from clearprop.draw.units import draw_units, link_count, link_matrices
 from clearprop.losses import Loss
 
 _MOST_UNITS = 16
@@ -33,14 +32,9 @@ def draw_network(
     """Units and weights of a small network, the layers of any other; `names` are names of units by layer."""
     if not is_small(net):
         return _draw_layers(net, losses)
-    matrices = {
-        (layer.name, c.source, c.kind): np.asarray(c.matrix(params[layer.name].W.get(c.source), layer.units))  # type: ignore[arg-type]
-        for layer in net.layers
-        for c in layer.connections
-    }
     biases = {name: b for name in net.index if (b := params[name].b) is not None}
     label = f"Units and weights of the network: {net.parameter_count} parameters"
-    return draw_units(net, matrices, names, label, biases=biases).drawing()
+    return draw_units(net, link_matrices(net, params), names, label, biases=biases)
 
 
 # --- layers as boxes ------------------------------------------------------------------------------------------------

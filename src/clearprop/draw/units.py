@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from clearprop.core.connections import Connection, Direct, Wired
 from clearprop.core.network import INPUT, Network
+from clearprop.core.parameters import Parameters
 from clearprop.draw.labels import LabelledLink, place_labels
 from clearprop.draw.network_layout import Slot, Wire, lay_out, style_of, wires_of
 from clearprop.draw.network_marks import Point, controls, curve, kind_of_layer, legend_of
@@ -67,24 +68,12 @@ class Link:
 
 
 @dataclass(frozen=True)
-class UnitDrawing:
-    """The units and links of a network, in pixels."""
+class UnitDrawing(Drawing):
+    """The units and links of a network: as SVG in `parts`, and as data for other notations."""
 
-    label: str
-    look: Look
-    width: float
-    height: float
-    nodes: tuple[Node, ...]
-    links: tuple[Link, ...]
-    captions: tuple[Markup, ...]
-    legend: Legend
-
-    def drawing(self) -> Drawing:
-        """As SVG elements, the widest links on top."""
-        parts = [_svg_link(link) for link in sorted(self.links, key=lambda link: link.width)]
-        parts += [_svg_label(link) for link in self.links if link.label]
-        parts += [part for node in self.nodes for part in _svg_node(node, self.look.radius)]
-        return Drawing(self.label, self.width, self.height, (*parts, *self.captions), self.legend)
+    look: Look = COMPACT
+    nodes: tuple[Node, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 def link_count(net: Network) -> int:
@@ -92,6 +81,15 @@ def link_count(net: Network) -> int:
     return sum(
         int(_pattern(c, net.units(c.source), layer.units).sum()) for layer in net.layers for c in layer.connections
     )
+
+
+def link_matrices(net: Network, values: Parameters) -> dict[tuple[str, str, str], np.ndarray]:
+    """The values of all links (source units, units) by (layer, source, kind of connection)."""
+    return {
+        (layer.name, c.source, c.kind): np.asarray(c.matrix(values[layer.name].W.get(c.source), layer.units))  # type: ignore[arg-type]
+        for layer in net.layers
+        for c in layer.connections
+    }
 
 
 def draw_units(
@@ -107,7 +105,7 @@ def draw_units(
 ) -> UnitDrawing:
     """Draw every unit and link of a network.
 
-    `matrices` has the values of the links (source units, units) by (layer, source, kind of connection). With `numbers`
+    `matrices` has the values of the links, as `link_matrices` returns them. With `numbers`
     in the units the drawing is roomy: texts `below` the units, and values on the links, written by `text`. Without them
     it is compact: biases colour the units, and links of value 0 are left out.
     """
@@ -125,8 +123,13 @@ def draw_units(
         captions = [*(part for name, b in biases.items() for part in _bias_dots(plan, name, b / largest)), *captions]
     if plan.labelled:
         links = _place_labels(links, nodes, plan.look.radius)
+    parts = [_svg_link(link) for link in sorted(links, key=lambda link: link.width)]  # the widest on top
+    parts += [_svg_label(link) for link in links if link.label]
+    parts += [part for node in nodes for part in _svg_node(node, plan.look.radius)]
     legend = (*_signs(biases is not None), *legend_of({link.style for link in links} - {"dense"}))
-    return UnitDrawing(label, plan.look, *plan.size, tuple(nodes), tuple(links), tuple(captions), legend)
+    return UnitDrawing(
+        label, *plan.size, (*parts, *captions), legend, look=plan.look, nodes=tuple(nodes), links=tuple(links)
+    )
 
 
 class _Plan:

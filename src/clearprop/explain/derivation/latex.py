@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.draw.figure import Figure
 from clearprop.explain.derivation.content import Equation
 from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
-from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+from clearprop.explain.derivation.notation import Notation, WrittenNumber, exponent_text
 
 _BASES = {
     "delta": r"\delta", "yhat": r"\hat{y}", "omega": r"\omega", "alpha": r"\alpha",
@@ -75,7 +76,7 @@ class LatexNotation(Notation):
     times = r"\cdot"
     quotient_holds = 2
 
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         digits = {"∞": r"\infty", "NaN": r"\mathrm{NaN}"}.get(shown.digits, shown.digits)
         return digits if shown.power is None else rf"{digits} \cdot 10^{{{shown.power}}}"
 
@@ -132,15 +133,18 @@ def aligned(equation: Equation, notation: LatexNotation) -> str:
     return " \\\\\n".join(lines)
 
 
-def render_latex(sections: Sequence[Section], digits: int = 6) -> str:
-    """The derivation as the body of a LaTeX document that uses amsmath."""
+def render_latex(
+    sections: Sequence[Section], digits: int = 6, figure: Callable[[Figure], str] = lambda figure: escape(figure.note)
+) -> str:
+    """The sections as the body of a LaTeX document that uses amsmath; `figure` writes the figures."""
     notation = LatexNotation(digits)
     written = ""
     for section in sections:
         written += f"\\section*{{{escape(section.title)}}}\n\n"
         for i, item in enumerate(section.items):
             beside = i > 0 and (isinstance(item, Equation) or isinstance(section.items[i - 1], Equation))
-            written += ("" if beside or i == 0 else "\n") + _latex_item(item, notation) + "\n"  # no empty paragraphs
+            body = figure(item) if isinstance(item, Figure) else _latex_item(item, notation)
+            written += ("" if beside or i == 0 else "\n") + body + "\n"  # no empty paragraphs
         written += "\n"
     return written
 

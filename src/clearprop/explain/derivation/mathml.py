@@ -8,7 +8,7 @@ from html import escape
 from clearprop.draw.document import Section, sections_html
 from clearprop.explain.derivation.content import Equation, Row
 from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
-from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+from clearprop.explain.derivation.notation import Notation, WrittenNumber, exponent_text
 
 _BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
 
@@ -25,7 +25,7 @@ class MathMLNotation(Notation):
     def between(self, sign: str) -> str:
         return sign
 
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         digits = f"<mn>{shown.digits}</mn>"
         if shown.power is None:
             return digits

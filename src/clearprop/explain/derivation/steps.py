@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
 from clearprop.draw.document import Heading, Prose, Table
+from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
 from clearprop.explain.derivation.content import Equation, Side, equation
 from clearprop.explain.derivation.expression import (
     Expression,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clearprop.draw.document import Heading, Prose, Section, Table
 from clearprop.explain.derivation.content import Equation, Row
 from clearprop.explain.derivation.expression import Expression, Number, Rest, Symbol
-from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+from clearprop.explain.derivation.notation import Notation, WrittenNumber, exponent_text, written_number
 
 _BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α", "Delta w": "Δw", "Delta b": "Δb"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -40,7 +41,7 @@ class TextNotation(Notation):
     def width(self, expression: Expression) -> float:
         return len(self.write(expression))
 
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         return shown.digits if shown.power is None else f"{shown.digits}·10" + str(shown.power).translate(_RAISED)
 
     def symbol(self, symbol: Symbol) -> str:
@@ -76,6 +77,18 @@ class TextNotation(Notation):
 
     def parentheses(self, inner: str) -> str:
         return f"({inner})"
+
+
+def short_number(value: float, digits: int) -> str:
+    """A number for a drawing; a power of ten keeps three digits, so that it fits into a unit.
+
+    >>> short_number(-0.0381982, 6), short_number(1.384985e-9, 6)
+    ('−0.038198', '1.38·10⁻⁹')
+    """
+    shown = written_number(value, digits)
+    if shown.power is not None:
+        shown = replace(shown, digits=f"{float(shown.digits):.2f}")
+    return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
 
 
 def _quoted(label: str) -> str:

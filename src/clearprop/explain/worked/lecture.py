@@ -1,16 +1,19 @@
-"""What a worked solution says, chapter by chapter, and its drawings."""
+"""The content of a worked solution, section by section, with its drawings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT
-from clearprop.explain.derivation.chain_rule import ChainRule
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace
 from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.draw.figure import Figure
+from clearprop.draw.units import draw_units, link_matrices
+from clearprop.explain.derivation.chain_rule import ChainRule
 from clearprop.explain.derivation.content import Equation, Side, equation
 from clearprop.explain.derivation.expression import (
     NEW,
@@ -26,68 +29,41 @@ from clearprop.explain.derivation.expression import (
     negate,
     numbers,
 )
-from clearprop.explain.derivation.names import Unit
+from clearprop.explain.derivation.names import Names, Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols
+from clearprop.explain.derivation.text import short_number
 from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.symbolic.formulas import activation_formula, loss_formula
 
-if TYPE_CHECKING:
-    from clearprop.explain.worked.drawing import Drawing
-    from clearprop.explain.worked.solution import WorkedSolution
-
+_MOST_DIGITS = 6  # in drawings
 #: More than all terms of any sum: a worked solution leaves nothing out.
 _ALL = 1_000_000
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawing with its caption."""
-
-    drawing: Drawing
-    caption: str
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A section of the document, and the drawing above it."""
-
-    section: Section
-    picture: Picture | None = None
-
-
 class Lecture:
-    """Writes the chapters of a worked solution."""
+    """Writes the sections of a worked solution; `after` are the parameters after the step, `cost_after` their cost."""
 
-    def __init__(self, solution: WorkedSolution) -> None:
-        self.solution, self.trace, self.names = solution, solution.trace, solution.names
-        self.net = self.trace.objective.net
-        n = self.trace.objective.samples
-        self.chains = [ChainRule(self.trace, i) for i in range(n)]
-        self.symbols = [Symbols(chain, self.names, i if n > 1 else None) for i, chain in enumerate(self.chains)]
+    def __init__(
+        self, trace: Trace, after: Parameters, cost_after: float, learning_rate: float, names: Names, digits: int
+    ) -> None:
+        self.trace, self.after, self.cost_after = trace, after, cost_after
+        self.learning_rate, self.names, self.digits = learning_rate, names, min(_MOST_DIGITS, digits)
+        self.net = trace.objective.net
+        n = trace.objective.samples
+        self.chains = [ChainRule(trace, i) for i in range(n)]
+        self.symbols = [Symbols(chain, names, i if n > 1 else None) for i, chain in enumerate(self.chains)]
         self.batch = n > 1
 
-    def chapters(self) -> tuple[Chapter, ...]:
-        forward = self.picture("forward", "each unit with its activation a and below it the bias b", "its weight w")
-        backward = self.picture(
-            "backward", "each unit with its sensitivity δ = ∂J/∂z", "the gradient ∂J/∂w of its weight"
-        )
+    def sections(self) -> tuple[Section, ...]:
         return (
-            Chapter(Section("What is given", tuple(self.given()))),
-            Chapter(Section("Forward: from the data to the output", tuple(self.forward())), forward),
-            Chapter(Section("The cost", tuple(self.cost()))),
-            Chapter(Section("Backward: from the cost to every unit", tuple(self.backward())), backward),
-            Chapter(Section("The gradient of every weight", tuple(self.gradients()))),
-            Chapter(Section("The step", tuple(self.step()))),
+            Section("What is given", tuple(self.given())),
+            Section("Forward: from the data to the output", (self.forward_figure(), *self.forward())),
+            Section("The cost", tuple(self.cost())),
+            Section("Backward: from the cost to every unit", (self.backward_figure(), *self.backward())),
+            Section("The gradient of every weight", tuple(self.gradients())),
+            Section("The step", tuple(self.step())),
         )
-
-    def picture(self, way: str, units: str, links: str) -> Picture:
-        """The drawing of a sweep with its caption."""
-        drawing = self.drawing(way)
-        labelled = any(line.label for line in drawing.lines)
-        shown = f", each link with {links}." if labelled else ". The links are too many to write on: wider is larger."
-        batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
-        return Picture(drawing, f"The {way} sweep: {units}{shown}{batch}")
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -99,7 +75,7 @@ class Lecture:
             f"A network of {self.net.inputs} input{'s' * (self.net.inputs > 1)} and layers {shape}; its "
             f"{self.net.parameter_count} parameters are below. The cost J is the {o.reduction} of the {losses} "
             f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step with learning rate ",
-            Symbol("alpha"), " = ", Number(self.solution.learning_rate), ".",
+            Symbol("alpha"), " = ", Number(self.learning_rate), ".",
         )  # fmt: skip
         return [Prose(words), self.data(), *([self.starting()] if self.net.parameter_count else [])]
 
@@ -254,15 +230,15 @@ class Lecture:
     # --- the step ---------------------------------------------------------------------------------------------------
 
     def step(self) -> list[Item]:
-        alpha, rows = Symbol("alpha", (), self.solution.learning_rate), []
+        alpha, rows = Symbol("alpha", (), self.learning_rate), []
         w, cost = Symbol("w"), Symbol("J")
         law = Equation(Symbol("w", sample=NEW), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
         items: list[Item] = [Prose(("Gradient descent moves all parameters at once, against their gradients:",)), law]
         frozen = False
         for symbol, block, entry, _ in self.parameters():
-            gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.solution.after))
+            gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.after))
             if block.trainable:
-                rows.append((symbol, symbol.number, gradient, -self.solution.learning_rate * gradient, after))
+                rows.append((symbol, symbol.number, gradient, -self.learning_rate * gradient, after))
             else:
                 frozen = True
                 rows.append((symbol, symbol.number, gradient, "frozen", after))
@@ -270,7 +246,7 @@ class Lecture:
         items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters to move.",))]
         if frozen:
             items.append(Prose(("Frozen parameters have a gradient, and gradient descent leaves them as they are.",)))
-        before, now = self.trace.cost, self.solution.cost_after
+        before, now = self.trace.cost, self.cost_after
         moved = "fell" if now < before else "rose" if now > before else "stayed"
         tail = (
             "." if now < before else ": the step was too long. Take a smaller learning rate." if now > before else "."
@@ -279,26 +255,46 @@ class Lecture:
 
     # --- drawings ---------------------------------------------------------------------------------------------------
 
-    def drawing(self, way: str) -> Drawing:
-        from clearprop.explain.worked.drawing import draw, short_number  # takes time to import
+    def forward_figure(self) -> Figure:
+        plain = Symbols(self.chains[0], self.names, None)
+        numbers = {(u.layer, u.index): self.chains[0].activation(u) for u in self.units()}
+        below = {
+            (u.layer, u.index): f"b = {short_number(plain.bias(u).number, self.digits)}"
+            for u in self.units()
+            if u.layer != INPUT and self.net[u.layer].bias
+        }
+        caption = "The forward sweep: each unit with its activation a and below it the bias b"
+        return self.figure("activations and weights", caption, "its weight w", numbers, below, self.trace.params)
 
-        chain, s = self.chains[0], Symbols(self.chains[0], self.names, None)
-        units = [u for name in (INPUT, *self.net.index) for u in self.names.units(name)]
-        digits = min(6, self.solution.digits)
-        if way == "forward":
-            inside = {u: chain.activation(u) for u in units}
-            below = {u: f"b = {short_number(s.bias(u).number, digits)}"
-                     for u in units if u.layer != INPUT and self.net[u.layer].bias}  # fmt: skip
-        else:
-            inside = {u: s.delta(u).number if u.layer != INPUT else chain.activation(u) for u in units}
-            below = {}
-        links = {}
-        for layer in self.net.layers:
-            for c in layer.connections:
-                W = self.trace.params if way == "forward" or c.kind == "identity" else self.trace.gradients
-                values = W[layer.name].W.get(c.source) if c.kind != "identity" else None
-                links[layer.name, c.source, c.kind] = np.asarray(c.matrix(values, layer.units))  # type: ignore[arg-type]
-        label = (
-            f"The network with its {'activations and weights' if way == 'forward' else 'sensitivities and gradients'}"
-        )
-        return draw(chain, self.names, inside, below, links, label, digits)
+    def backward_figure(self) -> Figure:
+        plain = Symbols(self.chains[0], self.names, None)
+        numbers = {
+            (u.layer, u.index): self.chains[0].activation(u) if u.layer == INPUT else plain.delta(u).number
+            for u in self.units()
+        }
+        caption = "The backward sweep: each unit with its sensitivity δ = ∂J/∂z"
+        links = "the gradient ∂J/∂w of its weight"
+        return self.figure("sensitivities and gradients", caption, links, numbers, {}, self.trace.gradients)
+
+    def units(self) -> list[Unit]:
+        return [u for name in (INPUT, *self.net.index) for u in self.names.units(name)]
+
+    def figure(
+        self,
+        what: str,
+        caption: str,
+        links: str,
+        numbers: Mapping[tuple[str, int], float],
+        below: Mapping[tuple[str, int], str],
+        of_links: Parameters,
+    ) -> Figure:
+        """The network with numbers in its units and on its links."""
+        drawing = draw_units(
+            self.net, link_matrices(self.net, of_links), self.names.given, f"The network with its {what}",
+            numbers={unit: short_number(value, self.digits) for unit, value in numbers.items()}, below=below,
+            text=lambda value: short_number(value, self.digits),
+        )  # fmt: skip
+        labelled = any(link.label for link in drawing.links)
+        shown = f", each link with {links}." if labelled else ". There are too many links for numbers: wider is larger."
+        batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
+        return Figure("", (drawing,), f"{caption}{shown}{batch}", size="wide")

@@ -10,9 +10,11 @@ from pathlib import Path
 from clearprop.checks import check_integer, check_number, check_text
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, cost
+from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import Names
-from clearprop.explain.worked.lecture import Chapter, Lecture
+from clearprop.explain.worked.lecture import Lecture
+from clearprop.explain.worked.pages import solution_document, solution_fragment, solution_page
 from clearprop.fork_safety import cached_property
 from clearprop.serialization.sealed import write_atomically
 
@@ -52,24 +54,20 @@ class WorkedSolution:
         return cost(o.net, self.after, o.X, dict(o.targets), dict(o.losses), o.sample_weight, o.reduction)
 
     @cached_property
-    def chapters(self) -> tuple[Chapter, ...]:
+    def sections(self) -> tuple[Section, ...]:
         """The content, before it is written in any notation."""
-        return Lecture(self).chapters()
+        return Lecture(self.trace, self.after, self.cost_after, self.learning_rate, self.names, self.digits).sections()
 
     def html(self) -> str:
         """As one page of HTML with MathML formulas and SVG drawings; it needs nothing outside it."""
-        from clearprop.explain.worked.pages import html_page
-
-        return html_page(self)
+        return solution_page(self.title, self.sections, self.digits)
 
     def latex(self) -> str:
         """As a LaTeX document with TikZ drawings."""
-        from clearprop.explain.worked.pages import latex_page
-
-        return latex_page(self)
+        return solution_document(self.title, self.sections, self.digits)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it into a file, whole or not at all: .html for a page, .tex for LaTeX."""
+        """Write it to a file in one atomic step: .html for a page, .tex for LaTeX."""
         write_document(path, html=self.html, latex=self.latex)
 
     def __repr__(self) -> str:
@@ -77,9 +75,7 @@ class WorkedSolution:
         return f'<{self.title}: {costs}; save("step.html") writes it>'
 
     def _repr_html_(self) -> str:
-        from clearprop.explain.worked.pages import html_fragment
-
-        return html_fragment(self)
+        return solution_fragment(self.sections, self.digits)
 
 
 def write_document(path: str | os.PathLike[str], **writers: Callable[[], str]) -> None:
