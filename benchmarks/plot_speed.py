@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
+from clearprop.views.figure import Figure, Panel
 from markupsafe import Markup
 from peers import WORKLOADS
 
 from clearprop.draw.svg import element, log_scale
-from clearprop.views.figure import Figure, Panel
 
 LEFT, WIDTH, ROW, TOP = 190.0, 560.0, 36.0, 14.0
 CLASSES = {"clearprop": "first", "jax": "ramp7", "torch": "ramp5", "torch.compile": "ramp3", "scikit-learn": "ramp1"}
