@@ -39,13 +39,12 @@ def results(predictions: Predictions) -> list[Result]:
 
 
 def _compared(
-    what: str, value: float, baseline: float, other: str, whole: float, text: Callable[[float], str]
+    what: str, value: float, baseline: float, other: str, text: Callable[[float], str], whole: float = 1.0
 ) -> Drawing:
     """Bars of a value and of its baseline on a scale that ends at `whole`."""
     label = f"{what} {text(value)}, against {text(baseline)} for {other}"
-    share = (value / whole, baseline / whole) if whole > 0 else (0.0, 0.0)
-    bars = [Bar(share[0], text(value), "first")], [Bar(share[1], text(baseline), "idle")]
-    return bar_rows(label, dict(zip(("this network", other), bars, strict=True)))
+    rows = {"this network": (value, "first"), other: (baseline, "idle")}
+    return bar_rows(label, {name: [Bar(x / (whole or 1.0), text(x), class_)] for name, (x, class_) in rows.items()})
 
 
 def _class_result(predictions: Predictions) -> Result:
@@ -57,27 +56,22 @@ def _class_result(predictions: Predictions) -> Result:
     if "ROC AUC" in evaluation.metrics:
         details.append(("ROC AUC", number(evaluation.metrics["ROC AUC"], 4)))
     other = f"always “{shorten(labels[int(np.bincount(y).argmax())], 100)}”"
-    return Result(
-        predictions.target,
-        percent(share),
-        "accuracy",
-        _compared("Accuracy", share, baseline, other, 1.0, percent),
-        details,
-    )
+    chart = _compared("Accuracy", share, baseline, other, percent)
+    return Result(predictions.target, percent(share), "accuracy", chart, details)
 
 
 def _flag_result(predictions: Predictions) -> Result:
     share = evaluate(predictions).metrics["all right"]
     single = float((predictions.predicted == predictions.y).mean())
     details = [("labels", f"{len(predictions.labels):,}"), ("single labels right", percent(single))]
-    chart = _compared("All labels right", share, commonest_row(predictions.y), "always the most frequent", 1.0, percent)
+    chart = _compared("All labels right", share, commonest_row(predictions.y), "always the most frequent", percent)
     return Result(predictions.target, percent(share), "of the rows have every label right", chart, details)
 
 
 def _number_result(predictions: Predictions) -> Result:
     evaluation = evaluate(predictions)
     error, baseline = evaluation.metrics["RMSE"], evaluation.baseline["RMSE"]
-    chart = _compared("RMSE", error, baseline, "always the mean", max(error, baseline), number)
+    chart = _compared("RMSE", error, baseline, "always the mean", number, max(error, baseline))
     details = [
         ("mean absolute error", number(evaluation.metrics["MAE"])),
         ("R²", number(evaluation.metrics.get("R2", np.nan))),

@@ -97,9 +97,10 @@ def render_report(
     ]
     shown = [section for section in sections if section is not None]
     lead = f"{_description(model, predictions)} Evaluated on {evaluated_on}. {_stopped(model)}"
+    facts = _pairs(_facts(model, outputs.objective.samples), "facts")
     header = Markup("").join([
         element("p", lead, class_="lead"),
-        element("div", *_results(predictions), _pairs(_facts(model, outputs.objective.samples), "facts"), class_="results"),
+        element("div", *_results(predictions), facts, class_="results"),
         _navigation([section.title for section in shown]),
     ])  # fmt: skip
     footer = "Made by clearprop. This page holds everything it shows: it needs no network and no script."

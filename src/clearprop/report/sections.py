@@ -85,11 +85,7 @@ def _training_figure(model: Model, history: History, name: str, width: float, si
         for label, class_, column in (("training", "first", name), ("validation", "second", f"validation {name}"))
         if column in history
     ]
-    note = (
-        "Training: mean over the steps of the epoch. Validation: after the epoch."
-        if name == "cost"
-        else "After each epoch."
-    )
+    note = "Training: mean of the steps. Validation: after the epoch." if name == "cost" else "After each epoch."
     if name in ("rmse", "mae") and model.encoding is not None:
         note = "After each epoch, in standard deviations of the target."
     heading = _SPELLED.get(name, name[:1].upper() + name[1:])
