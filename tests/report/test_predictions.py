@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clearprop.report.predictions import Classes, Flags, Numbers, answer, input_columns, objective_of, task_of
 
 import clearprop as cp
 from clearprop.errors import ArgumentError, ShapeError
 from clearprop.model.model import Model
-from clearprop.report.predictions import Classes, Flags, Numbers, answer, input_columns, objective_of, task_of
 from clearprop.tables import TableEncoding
 
 TABLE = {

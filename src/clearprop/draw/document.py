@@ -128,7 +128,7 @@ def _figure(figure: Figure) -> Markup:
 
 def _legend(legend: Legend) -> Markup:
     entries = [
-        element("li", element("svg", sample, viewBox="0 0 34 14", class_="clearprop"), meaning)
+        element("li", element("svg", sample, viewBox="0 0 34 14", aria_hidden="true", class_="clearprop"), meaning)
         for sample, meaning in legend
     ]
     return element("ul", *entries, class_="legend")

@@ -44,7 +44,7 @@ def history(history: History) -> Figure:
     ]
     panels = [over_epochs("Cost in each epoch", curves, history.best_epoch, width=_WIDTH, title="Cost")]
     if history.delta_norms:
-        names = list(reversed(history.delta_norms))  # from the input to the output
+        names = list(history.delta_norms)  # from the input to the output
         classes = layer_classes(len(names) - 1)
         norms = [Curve(name, class_, history.delta_norms[name]) for name, class_ in zip(names, classes, strict=True)]
         title = "Norm of delta by layer, last step of each epoch"

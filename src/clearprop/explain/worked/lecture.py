@@ -297,4 +297,4 @@ class Lecture:
         labelled = any(link.label for link in drawing.links)
         shown = f", each link with {links}." if labelled else ". There are too many links for numbers: wider is larger."
         batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
-        return Figure("", (drawing,), f"{caption}{shown}{batch}", size="wide")
+        return Figure("", (drawing,), f"{caption}{shown}{batch}")
