@@ -17,10 +17,10 @@ from clearprop.report.activity import sweep
 from clearprop.report.look_at import diagnosis_section
 from clearprop.report.results import quality_sections, results
 from clearprop.report.sections import (
-    input_columns,
     activity_section,
     gradient_section,
     importance_section,
+    input_columns,
     learning_section,
     making_section,
     network_section,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
-from sklearn.metrics import brier_score_loss
 
 from clearprop.draw.charts import versus
 from clearprop.draw.svg import element, number, percent, shorten
@@ -24,8 +23,9 @@ from clearprop.report.quality_charts import (
 )
 from clearprop.report.sections import Figure, Section, Table
 from clearprop.report.statistics import (
-    Reliability,
     ClassScores,
+    Reliability,
+    brier_score,
     class_scores,
     commonest_row,
     confused_pairs,
@@ -208,9 +208,9 @@ def _error_figures(y: np.ndarray, yhat: np.ndarray, name: str, several: bool) ->
 
 
 def _class_reliability(predictions: Predictions, of: str) -> Section:
-    y, p, labels = predictions.y, predictions.yhat, predictions.labels
+    y, p, labels = predictions.y, predictions.yhat, list(predictions.labels)
     scores = {
-        "Brier score": number(brier_score_loss(y, p, labels=range(len(labels)), scale_by_half=True)),
+        "Brier score": number(brier_score(y, p)),
         "log loss": number(evaluate(predictions).metrics["log loss"]),
     }
     if len(labels) > 2:
@@ -237,7 +237,9 @@ def _reliability_section(
         "and larger dots stand for more rows."
     )
     figures = [
-        Figure("Predicted against observed frequency", reliability_curve("Calibration curve", bins, x_axis, y_axis), note),
+        Figure(
+            "Predicted against observed frequency", reliability_curve("Calibration curve", bins, x_axis, y_axis), note
+        ),
         Figure("How often each probability is predicted", reliability_counts("Rows by probability", bins, x_axis)),
     ]
     scores = {"expected calibration error": percent(bins.expected_error), **scores}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -199,9 +199,7 @@ def _histograms(layers: Sequence[LayerActivity]) -> list[Figure]:
     return figures
 
 
-def importance_section(
-    model: Model, objective: Objective, predictions: Sequence[Predictions], seed: int
-) -> Section:
+def importance_section(model: Model, objective: Objective, predictions: Sequence[Predictions], seed: int) -> Section:
     """What it costs to shuffle each column."""
     generator = np.random.default_rng(seed)
     columns = input_columns(model)
@@ -214,9 +212,7 @@ def importance_section(
         if others:
             return replace(part, X=X).cost(model.params)
         yhat = predict(model.net, model.params, X)
-        return read_output(
-            model.net, model.encoding, first.output, targets[first.output], yhat, task=first.task
-        ).error
+        return read_output(model.net, model.encoding, first.output, targets[first.output], yhat, task=first.task).error
 
     tried = {name: columns[name] for name in chosen.columns}
     found = importance(error, part.X, tried, generator, chosen.left_out)

@@ -27,7 +27,7 @@ def class_scores(predictions: Predictions) -> ClassScores:
     y, predicted = predictions.y, predictions.predicted
     if not predictions.has_classes and y.shape[1] == 1:
         y, predicted, labels = y[:, 0], predicted[:, 0], [1]
-    scores = precision_recall_fscore_support(y, predicted, labels=labels, average=None, zero_division=np.nan)
+    scores = precision_recall_fscore_support(y, predicted, labels=labels, average=None, zero_division=np.nan)  # type: ignore[arg-type]
     precision, recall, f1, rows = map(np.asarray, scores)
     return ClassScores(rows, precision, recall, f1)
 
@@ -52,7 +52,7 @@ def wilson_interval(right: float, rows: int) -> tuple[float, float]:
     [0.826, 0.945]
     """
     interval = binomtest(round(right), int(rows)).proportion_ci(method="wilson")
-    return interval.low, interval.high
+    return float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,18 @@ def reliability(came_true: np.ndarray, p: np.ndarray, bins: int = 10) -> Reliabi
     true = np.bincount(place, weights=came_true, minlength=bins)[used] / rows[used]
     error = float(np.average(np.abs(said - true), weights=rows[used]))
     return Reliability(np.stack([edges[:-1], edges[1:]], axis=1)[used], rows[used], said, true, error)
+
+
+def brier_score(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean over rows of |p - e_y|^2 / 2 for p (n, k) and the one-hot e_y of y (n,): 0 is best, 1 is worst (Brier 1950).
+
+    scikit-learn's `brier_score_loss` warns about probabilities of single precision, whose sum is not exactly 1.
+
+    >>> import numpy as np
+    >>> brier_score(np.array([1]), np.array([[0.5, 0.5]]))
+    0.25
+    """
+    return float(np.mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1)) / 2)
 
 
 def commonest_row(y: np.ndarray) -> float:
