@@ -59,8 +59,11 @@ def sweep_rows(
             a[name].append(seen.a[name])
         if observe is not None:
             observe(rows, seen)
-    joined = [{name: np.concatenate(parts) for name, parts in arrays.items()} for arrays in (z, a)]
-    return Outputs(objective, *joined, np.concatenate(losses), is_finite)
+    return Outputs(objective, _join(z), _join(a), np.concatenate(losses), is_finite)
+
+
+def _join(parts: Mapping[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
 def _all_finite(*arrays: np.ndarray) -> bool:

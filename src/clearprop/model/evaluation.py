@@ -63,7 +63,7 @@ def readable(value: float) -> str:
 
 
 def evaluate(predictions: Predictions) -> Evaluation:
-    """The metrics of predictions, computed by scikit-learn; the log loss comes from the weighted sums if they are known.
+    """The metrics of predictions by scikit-learn; the log loss comes from the weighted sums if they are known.
 
     >>> import numpy as np
     >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -105,7 +105,7 @@ def _evaluate_classes(found: Predictions) -> Evaluation:
     metrics = {
         "accuracy": float(accuracy_score(y, guess, sample_weight=weight)),
         "balanced accuracy": float(
-            recall_score(y, guess, labels=present, average="macro", sample_weight=weight, zero_division=0)
+            recall_score(y, guess, labels=present, average="macro", sample_weight=weight, zero_division=0.0)  # type: ignore[arg-type]
         ),
         "log loss": float(np.average(log_loss, weights=weight)),
     }

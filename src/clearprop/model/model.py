@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -26,6 +26,9 @@ from clearprop.model.predictions import Predictions, predictions_of
 from clearprop.serialization.sealed import remove_leftovers, write_atomically
 from clearprop.tables import Columns, TableEncoding
 from clearprop.training.history import History
+
+if TYPE_CHECKING:
+    from clearprop.explain.diagnosis import Diagnosis
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Model:
         return self.require_encoding().decode(self._outputs(data))
 
     def predict_proba(self, data: Any) -> np.ndarray:
-        """Probabilities (n rows, k classes) in the order of `encoding.classes`, as scikit-learn's classifiers give them.
+        """Probabilities (n rows, k classes), in the order of `encoding.classes`.
 
         For several target columns of booleans, (n rows, o columns): the probability that each is true. Raises
         ArgumentError for a model that predicts numbers.
@@ -116,10 +119,11 @@ class Model:
         weight = check_sample_weight(sample_weight, len(predictions.y), np.dtype(np.float64))
         return replace(predictions, sample_weight=weight)
 
-    def report(self, path: str | os.PathLike[str], data: Any = None) -> None:
+    def report(self, path: str | os.PathLike[str], data: Any = None, *, diagnosis: Diagnosis | None = None) -> None:
         """Write the report as an HTML page, for a table that has the target or for the rows that `cp.fit` held out.
 
-        Raises ArgumentError if no rows were held out and no table is given; FileWriteError as `save` does.
+        `diagnosis` is that of `cp.diagnose` for these rows, if it is known already. Raises ArgumentError if no rows
+        were held out and no table is given; FileWriteError as `save` does.
 
         >>> import clearprop as cp
         >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
@@ -131,9 +135,9 @@ class Model:
         from clearprop.report import write_report  # takes time to import
 
         rows = self.rows(data)
-        write_report(self, rows.outputs, path, evaluated_on=rows.what)
+        write_report(self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis)
 
-    def encode(self, data: Any, dtype: DTypeLike = None) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, data: Any, dtype: DTypeLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Inputs X (n, i) and targets y of a table, in the form that `cp.backpropagate` and the loss take."""
         encoding = self.require_encoding()
         table, dtype = encoding.table(data), np.dtype(dtype or self.params.dtype)

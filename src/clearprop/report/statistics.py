@@ -52,7 +52,7 @@ def wilson_interval(right: float, rows: int) -> tuple[float, float]:
     [0.826, 0.945]
     """
     interval = binomtest(round(right), int(rows)).proportion_ci(method="wilson")
-    return interval.low, interval.high
+    return float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)
