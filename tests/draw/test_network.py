@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -83,9 +84,8 @@ def test_small_network_shows_each_weight_with_sign_and_size():
     assert "minus" in titles["age → h[1]: −2"].attrib["class"].split()
     widths = {title: float(node.attrib["stroke-width"]) for title, node in titles.items()}
     assert widths["height → h[1]: 4"] == 4.0
-    assert (
-        widths["height → h[1]: 4"] > widths["age → h[1]: −2"] > widths["age → h[0]: 1"] > widths["height → h[0]: 0.5"]
-    )
+    ordered = ["height → h[1]: 4", "age → h[1]: −2", "age → h[0]: 1", "height → h[0]: 0.5"]
+    assert all(widths[wide] > widths[narrow] for wide, narrow in pairwise(ordered))
     assert len(classes(svg, "unit")) == 2 + 3 + 1
     assert len(classes(svg, "bias")) == 2  # those that are not 0
     texts = [text.text for text in svg.iter("text")]
@@ -114,10 +114,11 @@ def test_weights_that_are_all_zero_are_no_lines():
     assert len(classes(svg, "unit")) == 3
 
 
-def test_each_kind_of_layer_has_its_class():
-    for units in (3, 20):
-        svg, _ = drawn(all_kinds(units))
-        kinds = {kind: len(classes(svg, kind)) for kind in ("input", "hidden", "output")}
-        assert kinds == (
-            {"input": 3, "hidden": 9, "output": 6} if units == 3 else {"input": 1, "hidden": 3, "output": 2}
-        )
+@pytest.mark.parametrize(
+    ("units", "kinds"),
+    [(3, {"input": 3, "hidden": 9, "output": 6}), (20, {"input": 1, "hidden": 3, "output": 2})],
+    ids=["units", "boxes"],
+)
+def test_each_kind_of_layer_has_its_class(units, kinds):
+    svg, _ = drawn(all_kinds(units))
+    assert {kind: len(classes(svg, kind)) for kind in kinds} == kinds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -9,10 +10,10 @@ from importlib import resources
 
 @cache
 def style_sheet(*pages: str) -> str:
-    """The style sheet of all drawings, followed by those of `pages`: "page", "report"."""
+    """The style sheet of all drawings, followed by those of `pages`, without comments."""
     folder = resources.files("clearprop.draw")
     sheets = [folder.joinpath(f"{name}.css").read_text(encoding="utf-8") for name in ("style", *pages)]
-    return "".join(sheets).strip()
+    return re.sub(r"/\*.*?\*/\n", "", "".join(sheets)).strip()
 
 
 def ramp(count: int) -> list[str]:
