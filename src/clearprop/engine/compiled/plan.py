@@ -12,8 +12,8 @@ from numpy.lib.stride_tricks import as_strided
 from scipy.sparse import csr_array, issparse
 
 from clearprop.activations import Elementwise, Identity
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer, Network
-from clearprop.core.parameters import Block, layout
 from clearprop.engine.compiled import records
 from clearprop.engine.compiled.builder import LINE
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
@@ -197,7 +197,7 @@ class Plan:
 
     def _plan_parameters(self) -> None:
         """Offsets of W, its transposed copy and b: what is trained comes first, as the slots need only that part."""
-        blocks = {(block.layer, block.source): block for block in layout(self.net).blocks}
+        blocks = {(block.layer, block.source): block for block in self.net.layout.blocks}
         self.layers["bias_kind"] = records.NO_BIAS
         for trained in (True, False):
             has_gradient = trained or self.purpose == records.DIFFERENTIATE  # a gradient includes frozen parameters
