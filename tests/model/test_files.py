@@ -15,7 +15,7 @@ from clearprop.model import files
 from clearprop.serialization import codec as description
 from clearprop.serialization import sealed as storage
 
-SQUARE = cp.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
+SQUARE = cp.activations.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
 
 
 def every_kind_of_network():
@@ -23,15 +23,17 @@ def every_kind_of_network():
     return cp.Network(
         3,
         [
-            cp.Layer("a", 4, cp.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
+            cp.Layer("a", 4, cp.activations.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
             cp.Layer("b", 4, "layer_normalization", sources=["a", cp.Direct("a")]),
-            cp.Layer("c", 2, cp.ELU(0.5), sources=[cp.Wired("input", [[1, 0], [2, 1], [0, 2]], trainable=False)]),
+            cp.Layer(
+                "c", 2, cp.activations.ELU(0.5), sources=[cp.Wired("input", [[1, 0], [2, 1], [0, 2]], trainable=False)]
+            ),
             cp.Layer(
                 "d",
                 3,
                 "softmax",
-                sources=[cp.Dense("b", trainable=False, initializer=cp.Uniform(-0.3, 0.3)), "c", "input"],
-                bias_initializer=cp.Normal(0.5),
+                sources=[cp.Dense("b", trainable=False, initializer=cp.initializers.Uniform(-0.3, 0.3)), "c", "input"],
+                bias_initializer=cp.initializers.Normal(0.5),
                 train_bias=False,
             ),
         ],
@@ -64,30 +66,30 @@ def test_packing_twice_gives_the_same_bytes():
     assert model_bytes()[2] == model_bytes()[2]
 
 
-@pytest.mark.parametrize("name", sorted(cp.ACTIVATIONS))
+@pytest.mark.parametrize("name", sorted(cp.activations.ACTIVATIONS))
 def test_every_activation_survives(name):
     net = cp.Network.sequential(2, 3, 2, hidden=name)
     assert description.rebuild_network(json.loads(json.dumps(description.describe_network(net)))) == net
 
 
-@pytest.mark.parametrize("loss", [loss() for loss in cp.LOSSES.values()] + [cp.Huber(2.5), cp.Quantile(0.9)])
+@pytest.mark.parametrize("loss", [loss() for loss in cp.losses.LOSSES.values()] + [cp.Huber(2.5), cp.Quantile(0.9)])
 def test_every_loss_survives(loss):
     assert description.rebuild_loss(json.loads(json.dumps(description.describe(loss)))) == loss
 
 
-@pytest.mark.parametrize("name", sorted(cp.OPTIMIZERS))
+@pytest.mark.parametrize("name", sorted(cp.optimizers.OPTIMIZERS))
 def test_every_optimizer_survives(name):
-    optimizer = cp.OPTIMIZERS[name]()
+    optimizer = cp.optimizers.OPTIMIZERS[name]()
     assert description.rebuild_optimizer(json.loads(json.dumps(description.describe(optimizer)))) == optimizer
 
 
-@pytest.mark.parametrize("name", sorted(cp.SCHEDULES))
+@pytest.mark.parametrize("name", sorted(cp.schedules.SCHEDULES))
 def test_every_schedule_survives_inside_an_optimizer(name):
-    optimizer = cp.Momentum(cp.WarmUp(cp.SCHEDULES[name](0.1), epochs=2), 0.5)
+    optimizer = cp.Momentum(cp.schedules.WarmUp(cp.schedules.SCHEDULES[name](0.1), epochs=2), 0.5)
     assert description.rebuild_optimizer(json.loads(json.dumps(description.describe(optimizer)))) == optimizer
 
 
-@pytest.mark.parametrize("name", sorted(cp.INITIALIZERS))
+@pytest.mark.parametrize("name", sorted(cp.initializers.INITIALIZERS))
 def test_every_initializer_survives(name):
     net = cp.Network.sequential(2, 3, 1, initializer=name)
     assert description.rebuild_network(json.loads(json.dumps(description.describe_network(net)))) == net

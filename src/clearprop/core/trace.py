@@ -71,7 +71,7 @@ class Trace:
 
     @cached_property
     def per_sample(self) -> PerSample:
-        """The gradients of single samples: their norms, leverage, variance, and all of them; see cp.PerSample."""
+        """The gradients of single samples: norms, leverage, variance, and all of them; see cp.analysis.PerSample."""
         from clearprop.analysis.per_sample import PerSample
 
         return PerSample(self)

@@ -31,7 +31,7 @@ def describe(thing: Any) -> dict[str, Any]:
     """Name and fields of an activation, loss, optimizer, schedule, penalty or initializer.
 
     >>> import clearprop as cp
-    >>> describe(cp.LeakyReLU(0.1))
+    >>> describe(cp.activations.LeakyReLU(0.1))
     {'name': 'leaky_relu', 'slope': 0.1}
     """
     if isinstance(thing, (Custom, CustomLoss)):
@@ -208,7 +208,7 @@ def rebuild_optimizer(data: Any) -> Any:
     """The optimizer that `describe` described.
 
     >>> import clearprop as cp
-    >>> rebuild_optimizer(describe(cp.Momentum(cp.Cosine(0.1)))) == cp.Momentum(cp.Cosine(0.1))
+    >>> rebuild_optimizer(describe(cp.Momentum(cp.schedules.Cosine(0.1)))) == cp.Momentum(cp.schedules.Cosine(0.1))
     True
     """
     return rebuild(data, OPTIMIZERS, "optimizer")
