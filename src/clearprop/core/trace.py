@@ -11,15 +11,15 @@ import numpy as np
 
 from clearprop.checks import check_dense_or_csr
 from clearprop.core.backprop import Forward, forward
-from clearprop.core.network import Network
+from clearprop.core.network import Network, check_params
 from clearprop.core.objective import CHUNK, Objective, prepare
-from clearprop.core.parameters import SHOWN, Parameters, check_params, format_rows, layout
+from clearprop.core.parameters import SHOWN, Parameters, format_rows
+from clearprop.core.per_sample import PerSample
 from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
 
 if TYPE_CHECKING:
-    from clearprop.analysis.per_sample import PerSample
     from clearprop.explain.derivation import Derivation
 
 
@@ -71,10 +71,8 @@ class Trace:
 
     @cached_property
     def per_sample(self) -> PerSample:
-        """The gradients of single samples: norms, leverage, variance, and all of them; see cp.analysis.PerSample."""
-        from clearprop.analysis.per_sample import PerSample
-
-        return PerSample(self)
+        """The gradients of single samples, with their norms, leverage and variance; see cp.analysis.PerSample."""
+        return PerSample(self.objective, self.params, self.losses)
 
     def __getitem__(self, layer: str) -> LayerTrace:
         """The trace of the layer of that name."""
@@ -266,7 +264,7 @@ def _format_trace(trace: Trace) -> list[str]:
         units = f"{layer.units} unit{'s' * (layer.units > 1)}"
         lines += ["", f"{layer.name}   {units}, {layer.f.name}, from {sources}"]
         lines += _format_units(trace[layer.name])
-        for block in layout(objective.net).blocks:
+        for block in objective.net.layout.blocks:
             if block.layer == layer.name:
                 label = "dJ/db" if block.source is None else f"dJ/dW from {block.source}"
                 frozen = "" if block.trainable else ", frozen"

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from clearprop.activations import ReLU
 from clearprop.core.network import INPUT
 from clearprop.core.objective import Objective
-from clearprop.core.parameters import layout
 from clearprop.core.trace import predict
 from clearprop.draw.charts import (
     Curve,
@@ -129,7 +128,7 @@ def _training_figure(model: Model, history: History, name: str, width: float, si
 
 def gradient_section(model: Model) -> Section | None:
     """Norms of delta and of the gradient of each layer over the epochs."""
-    history, counts = model.history, layout(model.net).counts()
+    history, counts = model.history, model.net.layout.counts()
     if history is None or not any(history.delta_norms.values()):
         return None
     names = [layer.name for layer in model.net.layers]
@@ -272,7 +271,7 @@ def _setting(value: Any) -> str:
 
 
 def _layers_table(model: Model) -> Table:
-    net, counts = model.net, layout(model.net).counts()
+    net, counts = model.net, model.net.layout.counts()
     rows = [(INPUT, "", "", f"{net.inputs:,}", "0")]
     for layer in net.layers[:_ROWS_SHOWN]:
         kinds = [c.source + ("" if style_of(c) == "dense" else f" ({style_of(c)})") for c in layer.connections]

@@ -22,7 +22,7 @@ import numpy as np
 from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
 from clearprop.core.network import Network
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
 from clearprop.engine import Engine
 from clearprop.engine.batches import Rate
 from clearprop.engine.textbook import Done
@@ -350,7 +350,7 @@ def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -
     if not isinstance(head["slots"], list) or not isinstance(head["facts"], dict):
         raise ModelFileError("expected a list of slots and the facts of the run.")
     net = net or rebuild_network(head["network"], own, arrays)
-    sizes = layout(net)
+    sizes = net.layout
     flat = vector(arrays, "parameters", sizes.size)
     history = rebuild_history(head["history"], arrays)
     if history.epochs != head["epoch"]:

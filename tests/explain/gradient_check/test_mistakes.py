@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from networks import Problem, problems
 
 import clearprop as cp
-from clearprop.core.parameters import layout
 from clearprop.explain.gradient_check.numeric import Derivative
 
 
@@ -309,7 +308,7 @@ def test_no_false_names(problem: Problem, kind: int, seed: int):
         return
     assert cp.check_gradients(*problem.arguments, gradient=gradient).ok
     rng = np.random.default_rng(seed)
-    blocks = layout(problem.net).blocks
+    blocks = problem.net.layout.blocks
     block = blocks[rng.integers(len(blocks))]
     part = slice(block.start, block.stop)
     if kind == 0:  # one entry is off by a tenth of the largest

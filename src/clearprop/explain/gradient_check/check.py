@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from clearprop.checks import check_choice, check_integer, check_number, check_seed
-from clearprop.core.network import Network
+from clearprop.core.network import Network, check_params
 from clearprop.core.objective import prepare
-from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.parameters import Parameters
 from clearprop.explain.gradient_check.compare import AlongDirections, OneByOne
 from clearprop.explain.gradient_check.gradient_input import Given, as_gradient
 from clearprop.explain.gradient_check.mistakes import Mistake, explain

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT
-from clearprop.core.parameters import Block, layout
 from clearprop.explain.derivation.chain_rule import ChainRule
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Side, Table, equation
 from clearprop.explain.derivation.expression import (
@@ -132,7 +132,7 @@ class Lecture:
         """Every parameter: its symbol, where it lies, and the places (source, unit) it is used at."""
         found = []
         s = Symbols(self.chains[0], self.names, None)
-        for block in sorted(layout(self.net).blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
+        for block in sorted(self.net.layout.blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
             for entry in np.ndindex(block.shape):
                 places = self.places(block, entry)
                 source, unit = places[0]
