@@ -223,7 +223,8 @@ def test_a_slope_may_be_one_number():
         (None, "activation: unknown activation None."),
         (
             np.tanh,
-            "For a custom one use cp.activations.Custom(name, f, derivative) or a subclass of cp.activations.Elementwise.",
+            "For a custom one use cp.activations.Custom(name, f, derivative) or a subclass of "
+            "cp.activations.Elementwise.",
         ),
         (cp.activations.ELU, "write ELU()."),
     ],
