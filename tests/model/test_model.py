@@ -125,7 +125,7 @@ def test_without_holdout_and_validation_every_row_trains():
 
 
 def test_any_optimizer_and_penalty():
-    lbfgs = cp.fit(people(), "pay", hidden=(), optimizer="lbfgs", penalty=cp.L2(0.1), epochs=20)
+    lbfgs = cp.fit(people(), "pay", hidden=(), optimizer="lbfgs", penalty=cp.penalties.L2(0.1), epochs=20)
     assert lbfgs.history.cost[-1] < lbfgs.history.cost[0]
     assert cp.fit(people(), "pay", optimizer=cp.Nadam(0.01), epochs=2).settings["optimizer"]["name"] == "nadam"
 
@@ -147,7 +147,7 @@ BAD_CALLS = [
     ({"batch_size": 0}, ArgumentError, "batch_size"),
     ({"seed": -1}, ArgumentError, "seed"),
     ({"dropout": 1}, ArgumentError, "dropout"),
-    ({"penalty": 0.1}, ArgumentError, r"penalty: expected penalties such as cp\.L2\(1e-4\), got 0\.1"),
+    ({"penalty": 0.1}, ArgumentError, r"penalty: expected penalties such as cp\.penalties\.L2\(1e-4\), got 0\.1"),
     ({"dtype": "float16"}, ArgumentError, "float32"),
     ({"drop": ["hourz"]}, TableError, 'Did you mean "hours"'),
 ]
