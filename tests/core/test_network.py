@@ -31,8 +31,8 @@ def test_names_and_objects_are_the_same():
         3,
         cp.tanh,
         sources=[cp.Dense("input")],
-        initializer=cp.INITIALIZERS["he_normal"],
-        bias_initializer=cp.Zeros(),
+        initializer=cp.initializers.INITIALIZERS["he_normal"],
+        bias_initializer=cp.initializers.Zeros(),
     )
     assert by_name == by_object
     assert hash(by_name) == hash(by_object)
@@ -40,7 +40,9 @@ def test_names_and_objects_are_the_same():
 
 def test_networks_are_equal_and_hash_by_content():
     one = cp.Network(2, [cp.Layer("a", 2, "relu"), cp.Layer("b", 1, sources=["a", "input"])])
-    two = cp.Network(2, (cp.Layer("a", 2, cp.relu, ["input"]), cp.Layer("b", 1, cp.identity, ("a", "input"))), "b")
+    two = cp.Network(
+        2, (cp.Layer("a", 2, cp.relu, ["input"]), cp.Layer("b", 1, cp.activations.identity, ("a", "input"))), "b"
+    )
     assert one == two
     assert hash(one) == hash(two)
     assert one != one.with_layer("a", units=3)
@@ -117,7 +119,7 @@ def test_a_layer_without_parameters_is_printed_with_a_count_of_0():
 def test_with_layer():
     net = cp.Network.sequential(2, 3, 1)
     changed = net.with_layer("hidden", activation="sine", units=5)
-    assert changed["hidden"].f is cp.sine
+    assert changed["hidden"].f is cp.activations.sine
     assert changed["hidden"].units == 5
     assert changed["output"] == net["output"]
     assert net["hidden"].units == 3
@@ -126,7 +128,7 @@ def test_with_layer():
 BAD_NETWORKS = {
     "dangling source": (
         lambda: cp.Network(2, [cp.Layer("hidden", 3), cp.Layer("output", 1, sources=["hiden"])]),
-        'layer "output": there is no source "hiden". Did you mean "hidden"? There are: input, hidden.',
+        'layer "output": there is no source "hiden". Did you mean "hidden"? Available: input, hidden.',
     ),
     "input misspelt": (
         lambda: cp.Network(2, [cp.Layer("a", 1, sources="Input")]),
@@ -214,11 +216,11 @@ BAD_NETWORKS = {
     ),
     "unknown layer": (
         lambda: cp.Network.sequential(2, 3, 1)["hiden"],
-        'network: there is no layer "hiden". Did you mean "hidden"? There are: hidden, output.',
+        'network: there is no layer "hiden". Did you mean "hidden"? Available: hidden, output.',
     ),
     "unknown layer changed": (
         lambda: cp.Network.sequential(2, 3, 1).with_layer("x", units=1),
-        'network: there is no layer "x". There are: hidden, output.',
+        'network: there is no layer "x". Available: hidden, output.',
     ),
     "change of units of a wired layer": (
         lambda: cp.Network(2, layers(("a", cp.Wired("input", [[1, 0], [0, 1]])))).with_layer("a", units=3),
@@ -251,9 +253,12 @@ BAD_NUMBERS = {
     "dropout NaN": (lambda: cp.Layer("a", 1, dropout=math.nan), 'layer "a" dropout: expected a finite number'),
     "activation": (
         lambda: cp.Layer("a", 1, "tahn"),
-        'layer "a" activation: \'tahn\' is no activation. Did you mean "tanh"?',
+        "layer \"a\" activation: unknown activation 'tahn'; did you mean 'tanh'?",
     ),
-    "sequential activation": (lambda: cp.Network.sequential(1, 1, hidden="relu", output="soft_max"), '"softmax"'),
+    "sequential activation": (
+        lambda: cp.Network.sequential(1, 1, hidden="relu", output="soft_max"),
+        "did you mean 'softmax'",
+    ),
 }
 
 
@@ -278,7 +283,11 @@ WRITTEN = [
     (
         cp.Network(
             3,
-            [cp.Layer("a", 3, cp.LeakyReLU(0.2), bias=False), cp.Layer("b", 2, dropout=0.5), cp.Layer("c", 1)],
+            [
+                cp.Layer("a", 3, cp.activations.LeakyReLU(0.2), bias=False),
+                cp.Layer("b", 2, dropout=0.5),
+                cp.Layer("c", 1),
+            ],
             ["a", "c"],
         ),
         "Network(3, [Layer('a', 3, LeakyReLU(slope=0.2), bias=False), Layer('b', 2, dropout=0.5), Layer('c', 1)], "
@@ -290,7 +299,7 @@ WRITTEN = [
         "Dense(source='input', trainable=False, initializer=None)])])",
     ),
     (
-        cp.Network(2, [cp.Layer("a", 2, initializer="zeros", bias_initializer=cp.Normal(0.1))]),
+        cp.Network(2, [cp.Layer("a", 2, initializer="zeros", bias_initializer=cp.initializers.Normal(0.1))]),
         "Network(2, [Layer('a', 2, initializer=Zeros(), bias_initializer=Normal(deviation=0.1, mean=0.0))])",
     ),
 ]

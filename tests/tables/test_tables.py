@@ -526,7 +526,7 @@ BAD_TARGETS = [
         'column "y", row 2: the label \'Yess\' does not occur in the training table. Did you mean "yes"?',
     ),
     (["no", None], 'Target column "y": no value in row 2'),
-    ([1, 0], 'Target column "y", row 1: the label 1 does not occur in the training table. There are: no, yes.'),
+    ([1, 0], 'Target column "y", row 1: the label 1 does not occur in the training table. Available: no, yes.'),
 ]
 
 

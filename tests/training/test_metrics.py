@@ -71,8 +71,8 @@ def test_names_and_functions():
     assert list(as_metrics(bias)) == ["bias"]
     assert as_metrics(["accuracy", bias, mae]) == {"accuracy": accuracy, "bias": bias, "mae": mae}
     assert as_metrics(()) == {}
-    assert set(cp.METRICS) == {"accuracy", "rmse", "mae", "r2"}
-    assert {name: more_is_better for name, (_, more_is_better) in cp.METRICS.items()} == {
+    assert set(cp.training.METRICS) == {"accuracy", "rmse", "mae", "r2"}
+    assert {name: more_is_better for name, (_, more_is_better) in cp.training.METRICS.items()} == {
         "accuracy": True,
         "rmse": False,
         "mae": False,
@@ -87,9 +87,9 @@ def test_names_and_functions():
 @pytest.mark.parametrize(
     ("given", "telling"),
     [
-        ("acuracy", "metrics: 'acuracy' is no metric. Did you mean \"accuracy\"? There are: accuracy, rmse, mae, r2."),
-        (["rmse", 3], "metrics: 3 is no metric. There are: accuracy"),
-        (7, "metrics: 7 is no metric."),
+        ("acuracy", "metrics: unknown metric 'acuracy'; did you mean 'accuracy'? Available: accuracy, rmse, mae, r2."),
+        (["rmse", 3], "metrics: unknown metric 3. Available: accuracy"),
+        (7, "metrics: unknown metric 7."),
         ([lambda y, p: 0, lambda y, p: 1], 'metrics: "<lambda>" names two things in the history'),
         (["rmse", rmse], 'metrics: "rmse" names two things in the history; give a function another name.'),
     ],
