@@ -33,9 +33,11 @@ def confusion_chart(label: str, matrix: np.ndarray, labels: Sequence[str]) -> Dr
         turn = None if flat else f"rotate(-45 {at:.1f} {top - 8:.1f})"
         parts.append(element("text", name, x=left - 8, y=top + (i + 0.5) * cell + 4, class_="tick end"))
         parts.append(element("text", name, x=at, y=top - 8, class_="tick mid" if flat else "tick", transform=turn))
-    for i, j in np.ndindex(k, k):
-        x, y = left + j * cell, top + i * cell
-        parts += _confusion_cell(matrix[i, j], max(1, matrix[i].sum()), i == j, x, y, cell, (labels[i], labels[j]))
+    rows = np.maximum(matrix.sum(axis=1), 1)
+    for i in range(k):
+        for j in range(k):
+            x, y, count = left + j * cell, top + i * cell, int(matrix[i, j])
+            parts += _confusion_cell(count, int(rows[i]), i == j, x, y, cell, (labels[i], labels[j]))
     tail = 10.0 if flat else max(10.0, widest * 0.75 - cell / 2 + 10)
     return Drawing(label, left + cell * k + tail, top + cell * k + 6, tuple(parts))
 

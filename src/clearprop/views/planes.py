@@ -205,8 +205,8 @@ def _side_line(plot: Plot, params: Parameters, layer: str, units: tuple[int, int
 
 
 def _plot(xs: np.ndarray, ys: np.ndarray, x_title: str, y_title: str) -> Plot:
-    scales = [linear_scale(_wider(values), tight=True) for values in (xs, ys)]
-    return Plot("samples", *scales, x_title, y_title, _SIDE, _SIDE - 18, grid="")
+    x_scale, y_scale = (linear_scale(_wider(values), tight=True) for values in (xs, ys))
+    return Plot("samples", x_scale, y_scale, x_title, y_title, _SIDE, _SIDE - 18, grid="")
 
 
 def _wider(values: np.ndarray) -> np.ndarray:

@@ -50,9 +50,9 @@ def cost_surface(
     here = trace.params.flat[indices]
     recorded = [] if path is None else check_recorded(path, trace.params.net, "cost_surface")
     moves = np.array([then.flat[indices] for _, then in recorded]).reshape(-1, 2)
-    scales = [linear_scale(_reach(here[k], moves[:, k], span), tight=True) for k in (0, 1)]
-    plot = Plot("cost", *scales, across, up, _SIDE + 18, _SIDE - 60, grid="")
-    xs, ys = (np.linspace(scale.low, scale.high, _GRID) for scale in scales)
+    x_scale, y_scale = (linear_scale(_reach(here[k], moves[:, k], span), tight=True) for k in (0, 1))
+    plot = Plot("cost", x_scale, y_scale, across, up, _SIDE + 18, _SIDE - 60, grid="")
+    xs, ys = (np.linspace(scale.low, scale.high, _GRID) for scale in (x_scale, y_scale))
     J = _costs(trace, indices, xs, ys)
     levels = _levels(J)
     contours = Contours(plot, xs, ys, J)
