@@ -29,7 +29,7 @@ from clearprop.gallery import script, scripts
 from clearprop.model import Model, fit
 from clearprop.optimizers import OPTIMIZERS
 from clearprop.penalties import L2
-from clearprop.serialization.sealed import write_atomically
+from clearprop.serialization.atomic import write_atomically
 from clearprop.training.callbacks import EpochEnd
 
 app = typer.Typer(

@@ -23,7 +23,7 @@ from clearprop.losses import Loss
 from clearprop.model.evaluation import Evaluation, evaluate
 from clearprop.model.files import pack, unpack
 from clearprop.model.predictions import Predictions, predictions_of
-from clearprop.serialization.sealed import remove_leftovers, write_atomically
+from clearprop.serialization.atomic import remove_leftovers, write_atomically
 from clearprop.tables import Columns, TableEncoding
 from clearprop.training.history import History
 

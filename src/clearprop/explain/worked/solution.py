@@ -16,7 +16,7 @@ from clearprop.explain.derivation.names import Names
 from clearprop.explain.worked.lecture import Lecture
 from clearprop.explain.worked.pages import solution_document, solution_fragment, solution_page
 from clearprop.fork_safety import cached_property
-from clearprop.serialization.sealed import write_atomically
+from clearprop.serialization.atomic import write_atomically
 
 
 @dataclass(frozen=True)
