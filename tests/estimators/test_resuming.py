@@ -25,7 +25,7 @@ CASES = {
     "early stopping": (cp.MLPClassifier, {"early_stopping": True, "dropout": 0.2}),
     "adaptive": (cp.MLPRegressor, {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 0.01}),
     "invscaling": (cp.MLPRegressor, {"solver": "sgd", "learning_rate": "invscaling", "engine": "textbook"}),
-    "a schedule": (cp.MLPClassifier, {"learning_rate": cp.OnPlateau(0.01, patience=2), "shuffle": False}),
+    "a schedule": (cp.MLPClassifier, {"learning_rate": cp.schedules.OnPlateau(0.01, patience=2), "shuffle": False}),
     "the lowest loss": (cp.MLPRegressor, {"on_divergence": "keep", "dtype": "float32", "clip_norm": 1.0}),
 }
 

@@ -31,7 +31,7 @@ def train(params, path=None, resume=False, stopping=None, **options):
         X,
         Y,
         loss="squared_error",
-        optimizer=cp.Momentum(cp.WarmUp(0.05, epochs=2)),
+        optimizer=cp.Momentum(cp.schedules.WarmUp(0.05, epochs=2)),
         batch_size=4,
         epochs=EPOCHS,
         max_norm=3.0,

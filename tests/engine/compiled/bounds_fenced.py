@@ -76,7 +76,7 @@ def narrow() -> Case:
     X, y = np.random.default_rng(0).normal(size=(53, 67)), np.ones((53, 1))
     plan = BatchPlan(53, 20, None, True, 0)
     adam: Any = cp.Adam(0.01)
-    return Case(net, {"one": cp.SquaredError()}, X, {"one": y}, None, "mean", adam, (), cp.Limits(), plan, 0)
+    return Case(net, {"one": cp.SquaredError()}, X, {"one": y}, None, "mean", adam, (), cp.penalties.Limits(), plan, 0)
 
 
 def everything(case: Case) -> None:

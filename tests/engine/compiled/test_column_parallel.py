@@ -35,7 +35,7 @@ def wide_network() -> cp.Network:
 
 
 def engine_of(
-    threads: int | None, dtype: str, optimizer: cp.Optimizer, limits: Limits, sparse: bool = False
+    threads: int | None, dtype: str, optimizer: cp.optimizers.Optimizer, limits: Limits, sparse: bool = False
 ) -> TextbookEngine | CompiledEngine:
     """An engine at its start; the textbook engine where `threads` is None."""
     net, random = wide_network(), np.random.default_rng(3)
@@ -45,7 +45,7 @@ def engine_of(
     params = net.initialize(seed=1, dtype=dtype)
     losses = {"values": "squared_error", "classes": "cross_entropy"}
     weight = random.uniform(0.5, 2, ROWS)
-    training = Training(prepare(net, params, X, y, losses, weight), optimizer, (cp.L2(0.01),), limits, seed=5)
+    training = Training(prepare(net, params, X, y, losses, weight), optimizer, (cp.penalties.L2(0.01),), limits, seed=5)
     return TextbookEngine(training, params) if threads is None else CompiledEngine(training, params, BATCH, threads)
 
 
@@ -66,7 +66,7 @@ CASES = [
 @pytest.mark.parametrize(("optimizer", "limits"), CASES, ids=["momentum", "adam", "clip_norm", "max_norm"])
 @pytest.mark.parametrize(("threads", "sparse"), [(2, False), (3, False), (2, True)])
 def test_columns_shared_out_give_the_same_bits(
-    threads: int, sparse: bool, optimizer: cp.Optimizer, limits: Limits, dtype: str
+    threads: int, sparse: bool, optimizer: cp.optimizers.Optimizer, limits: Limits, dtype: str
 ) -> None:
     alone, together = (engine_of(n, dtype, optimizer, limits, sparse) for n in (1, threads))
     assert alone.memory.numbers[at.MEETINGS] == 0

@@ -16,7 +16,7 @@ X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.sin(X[:, :2])
 
 
-class Own(cp.Elementwise):
+class Own(cp.activations.Elementwise):
     """An activation of a user's own, who may change it."""
 
     name = "own"

@@ -106,8 +106,9 @@ def test_lbfgs_goes_the_same_way_on_both_engines(dtype: str, reduction: str) -> 
     for engine in ("compiled", "textbook"):
         params = net.initialize(0, dtype)
         history = cp.train(
-            net, params, X, y, loss="squared_error", optimizer="lbfgs", epochs=6, engine=engine, penalty=cp.L2(1e-3),
-            reduction=reduction, validation=0.2, metrics="rmse", sample_weight=np.linspace(1, 2, 900),
+            net, params, X, y, loss="squared_error", optimizer="lbfgs", epochs=6, engine=engine,
+            penalty=cp.penalties.L2(1e-3), reduction=reduction, validation=0.2, metrics="rmse",
+            sample_weight=np.linspace(1, 2, 900),
         )  # fmt: skip
         found.append((params.flat, history))
     (ours, mine), (theirs, expected) = found
