@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.engine.compiled import runner as passes
 from clearprop.engine.compiled import tuning as pace
+from clearprop.engine.compiled.runner import Runner
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError
 from clearprop.estimators import resuming
 from clearprop.serialization import sealed as storage
@@ -103,7 +103,7 @@ def test_never_the_random_start(engine, monkeypatch):
     """scikit-learn 1.9 gives back its random start when it is interrupted in the first epoch with early stopping."""
     monkeypatch.setattr(pace, "SLICE", 0.0)
     starts, count = [], [0]
-    kind = passes.Passes if engine == "compiled" else cp.engine.TextbookEngine
+    kind = Runner if engine == "compiled" else cp.engine.TextbookEngine
     name = "_run_slice" if engine == "compiled" else "_update"
     real = getattr(kind, name)
 

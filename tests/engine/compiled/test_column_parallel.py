@@ -1,4 +1,4 @@
-"""Threads that share out the columns of wide layers find the bits of a single one."""
+"""Threads that share out the columns of wide layers compute the bits of a single thread."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from scipy.sparse import csr_array
 import clearprop as cp
 from clearprop.core.objective import prepare
 from clearprop.engine import EpochResult, TextbookEngine, Training
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.threads import JOINED
 from clearprop.penalties import Limits
@@ -69,14 +68,14 @@ def test_columns_shared_out_give_the_same_bits(
     threads: int, sparse: bool, optimizer: cp.optimizers.Optimizer, limits: Limits, dtype: str
 ) -> None:
     alone, together = (engine_of(n, dtype, optimizer, limits, sparse) for n in (1, threads))
-    assert alone.memory.numbers[at.MEETINGS] == 0
-    assert together.memory.numbers[at.MEETINGS] == 13
-    assert together.passes.plan.layers[1:, at.SPLIT].tolist() == [1, 0, 1, 0, 1, 0]
+    assert alone.memory.layout.column_meetings == 0
+    assert together.memory.layout.column_meetings == 13
+    assert together.runner.plan.layers["by_columns"][1:].tolist() == [True, False, True, False, True, False]
     joined = 0
     for epoch in range(200):  # the other threads join when the machine lets them
         assert run_epoch(together, epoch) == run_epoch(alone, epoch)
         assert together.params.flat.tobytes() == alone.params.flat.tobytes()
-        joined += together.passes._sync[JOINED] == threads - 1
+        joined += together.runner._sync[JOINED] == threads - 1
         if joined == 2:
             return
     pytest.fail("the other threads never joined")

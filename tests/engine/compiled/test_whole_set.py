@@ -84,16 +84,16 @@ def test_the_number_of_threads_changes_no_bit(dtype: str, monkeypatch: pytest.Mo
     objective, ours = prepare(net, params, X, y, "squared_error"), params.copy()
     digests = set()
     for threads in (1, 2, 3, 4, 7):
-        monkeypatch.setattr(whole_set, "Passes", lambda *args, t=threads, **more: PASSES(*args, threads=t, **more))
+        monkeypatch.setattr(whole_set, "Runner", lambda *args, t=threads, **more: RUNNER(*args, threads=t, **more))
         evaluation, gradient = CompiledEvaluation(objective, params), CompiledGradient(objective, params, norms=True)
-        assert evaluation._chunks.passes.threads == threads
+        assert evaluation._chunks.runner.threads == threads
         cost, outputs = evaluation.cost_and_outputs()
         again = gradient.cost(ours)
         digests.add((cost, again, *gradient.delta_norms().values(), outputs.tobytes(), ours.flat.tobytes()))
     assert len(digests) == 1
 
 
-PASSES = whole_set.Passes
+RUNNER = whole_set.Runner
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
