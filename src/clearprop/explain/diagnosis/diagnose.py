@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.checks import check_texts
 from clearprop.core.network import Network
-from clearprop.core.nonfinite import birth
+from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import prepare
 from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
@@ -99,7 +99,7 @@ def _findings(
     history: History | None,
     optimizer: Optimizer | LBFGS | None,
 ) -> Iterator[Finding]:
-    born = None if outputs.is_finite else birth(outputs.objective, params)
+    born = None if outputs.is_finite else find_nonfinite(outputs.objective, params)
     if born is not None:
         epochs = f" after {history.epochs} epochs" if history is not None and history.epochs else ""
         words = f"The first number that is not finite{epochs}: {born}."
