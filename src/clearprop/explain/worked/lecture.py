@@ -37,7 +37,7 @@ from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.symbolic.formulas import activation_formula, loss_formula
 
 _MOST_DIGITS = 6  # in drawings
-#: More than all terms of any sum: a worked solution leaves nothing out.
+#: No sum has more terms: a worked solution writes all of them.
 _ALL = 1_000_000
 
 
@@ -80,7 +80,7 @@ class Lecture:
         return [Prose(words), self.data(), *([self.starting()] if self.net.parameter_count else [])]
 
     def data(self) -> Table:
-        """One row per sample: inputs, targets and the weight it has."""
+        """One row per sample: its inputs, targets and weight."""
         s, o = self.symbols[0], self.trace.objective
         plain = Symbols(s.chain, self.names, None)
         inputs = [plain.a(u) for u in self.names.units(INPUT)]
@@ -106,23 +106,23 @@ class Lecture:
         return Table(("parameter", "starts at") * len(columns), rows)
 
     def parameters(self) -> list[tuple[Symbol, Block, tuple[int, ...], list[tuple[Unit | None, Unit]]]]:
-        """Every parameter: its symbol, where it lies, and the places (source, unit) it is used at."""
+        """Every parameter: its symbol, its block, its entry in the block, and the links (source, unit) that use it."""
         found = []
         s = Symbols(self.chains[0], self.names, None)
         for block in sorted(self.net.layout.blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
             for entry in np.ndindex(block.shape):
-                places = self.places(block, entry)
-                source, unit = places[0]
+                links = self.links(block, entry)
+                source, unit = links[0]
                 symbol = s.bias(unit) if source is None else s.weight(unit, source)
                 assert isinstance(symbol, Symbol)
-                found.append((symbol, block, entry, places))
+                found.append((symbol, block, entry, links))
         return found
 
-    def places(self, block: Block, entry: tuple[int, ...]) -> list[tuple[Unit | None, Unit]]:
+    def links(self, block: Block, entry: tuple[int, ...]) -> list[tuple[Unit | None, Unit]]:
         if block.source is None:
             return [(None, Unit(block.layer, entry[0]))]
         c = next(c for c in self.net[block.layer].connections if c.source == block.source and c.kind != "identity")
-        if len(entry) == 1:  # a weight that a pattern shares out
+        if len(entry) == 1:  # a weight shared by several links
             numbers = np.asarray(c.numbers)  # type: ignore[attr-defined]
             return [
                 (Unit(block.source, int(i)), Unit(block.layer, int(j))) for i, j in np.argwhere(numbers == entry[0] + 1)
@@ -132,7 +132,9 @@ class Lecture:
     # --- forward ----------------------------------------------------------------------------------------------------
 
     def forward(self) -> list[Item]:
-        items: list[Item] = [Prose(("Each unit adds its bias and its inputs times their weights, and bends the sum.",))]
+        items: list[Item] = [
+            Prose(("Each unit adds its bias and its inputs times their weights, and applies its activation function.",))
+        ]
         for s in self.symbols:
             items += self.heading(s)
             steps = Steps(s, _ALL)
@@ -166,7 +168,7 @@ class Lecture:
         return [*items, equation(cost, total[0] if len(total) == 1 else Sum(tuple(total)), value=self.trace.cost)]
 
     def losses(self, s: Symbols, name: str) -> list[Expression]:
-        """What each unit of an output adds to the loss of a sample."""
+        """The contribution of each unit of an output to the loss of a sample."""
         loss, units = self.trace.objective.losses[name], list(self.names.units(name))
         if not isinstance(loss, (PointwiseLoss, CrossEntropy)):
             return []
@@ -188,8 +190,8 @@ class Lecture:
         cost = Symbol("J")
         items: list[Item] = [Prose((
             "From the last layer to the first: the error signal ", Symbol("e"), " = ", Partial(cost, Symbol("a")),
-            " of a unit is what comes back from every unit that takes it, and its sensitivity ", Symbol("delta"), " = ",
-            Partial(cost, Symbol("z")), " is that times the slope of its activation.",
+            " of a unit is the sum over all units that it feeds, and its sensitivity ", Symbol("delta"), " = ",
+            Partial(cost, Symbol("z")), " is the error signal times the derivative of its activation.",
         ))]  # fmt: skip
         for s in self.symbols:
             items += self.heading(s)
@@ -203,19 +205,19 @@ class Lecture:
     # --- gradients --------------------------------------------------------------------------------------------------
 
     def gradients(self) -> list[Item]:
-        words = "The gradient of a weight is the sensitivity of the unit it leads to times the activation it carries"
-        tail = ", added up over the samples." if self.batch else "."
-        shared = any(len(places) > 1 for *_, places in self.parameters())
-        more = " A shared weight adds what each of its places gives." if shared else ""
+        words = "The gradient of a weight is the sensitivity of its target unit times the activation of its source unit"
+        tail = ", summed over the samples." if self.batch else "."
+        shared = any(len(links) > 1 for *_, links in self.parameters())
+        more = " The gradient of a shared weight is the sum over its links." if shared else ""
         items: list[Item] = [Prose((words + tail + more,))]
         cost = Symbol("J")
-        for symbol, block, entry, places in self.parameters():
+        for symbol, block, entry, links in self.parameters():
             value = float(self.trace.gradients.view(block)[entry])
             general = [
-                self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), place) for place in places
+                self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), link) for link in links
             ]
             law: Expression = general[0] if len(general) == 1 else Sum(tuple(general))
-            terms = tuple(self.term(s, place) for s in self.symbols for place in places)
+            terms = tuple(self.term(s, link) for s in self.symbols for link in links)
             put_in = numbers(terms[0] if len(terms) == 1 else Sum(terms))
             sides = [Side(OverSamples(law, value) if self.batch else law), Side(put_in)]
             if put_in != Number(value):
@@ -223,8 +225,8 @@ class Lecture:
             items.append(Equation(Partial(cost, symbol, value), tuple(sides)))
         return items
 
-    def term(self, s: Symbols, place: tuple[Unit | None, Unit]) -> Expression:
-        source, unit = place
+    def term(self, s: Symbols, link: tuple[Unit | None, Unit]) -> Expression:
+        source, unit = link
         return s.delta(unit) if source is None else Product((s.delta(unit), s.a(source)))
 
     # --- the step ---------------------------------------------------------------------------------------------------
@@ -233,7 +235,7 @@ class Lecture:
         alpha, rows = Symbol("alpha", (), self.learning_rate), []
         w, cost = Symbol("w"), Symbol("J")
         law = Equation(Symbol("w", sample=NEW), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
-        items: list[Item] = [Prose(("Gradient descent moves all parameters at once, against their gradients:",)), law]
+        items: list[Item] = [Prose(("Gradient descent changes all parameters at once, against their gradients:",)), law]
         frozen = False
         for symbol, block, entry, _ in self.parameters():
             gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.after))
@@ -243,13 +245,13 @@ class Lecture:
                 frozen = True
                 rows.append((symbol, symbol.number, gradient, "frozen", after))
         head = ("parameter", "before", Partial(cost, Symbol("w")), Symbol("Delta w"), "after")
-        items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters to move.",))]
+        items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters.",))]
         if frozen:
-            items.append(Prose(("Frozen parameters have a gradient, and gradient descent leaves them as they are.",)))
+            items.append(Prose(("Frozen parameters have a gradient, but gradient descent does not change them.",)))
         before, now = self.trace.cost, self.cost_after
         moved = "fell" if now < before else "rose" if now > before else "stayed"
         tail = (
-            "." if now < before else ": the step was too long. Take a smaller learning rate." if now > before else "."
+            "." if now < before else ": the step was too large. Use a smaller learning rate." if now > before else "."
         )
         return [*items, Prose((f"The cost {moved} from ", Number(before), " to ", Number(now), tail))]
 
