@@ -16,6 +16,16 @@ def style_sheet(*pages: str) -> str:
     return re.sub(r"/\*.*?\*/\n", "", "".join(sheets)).strip()
 
 
+def light_colour(name: str) -> str:
+    """The six digits of a colour of the light palette, for notations without style sheets.
+
+    >>> light_colour("first"), light_colour("input") == light_colour("ramp0")
+    ('1F6FB4', True)
+    """
+    value = re.findall(rf"--{name}: (?:#(\w+)|var\(--(\w+)\));", style_sheet())[0]
+    return value[0].upper() or light_colour(value[1])
+
+
 def ramp(count: int) -> list[str]:
     """Classes of colours for `count` things that follow each other.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from clearprop.draw.document import Section, page_html
-from clearprop.draw.style import style_sheet
+from clearprop.draw.style import light_colour, style_sheet
 from clearprop.explain.derivation import Derivation
 from clearprop.explain.derivation.latex import escape, render_latex
 from clearprop.explain.derivation.mathml import render_sections
@@ -42,11 +42,6 @@ _PREAMBLE = r"""\documentclass[10pt, fleqn]{article}
 \usepackage{longtable}
 \usepackage{tikz}
 \usepackage[a4paper, margin=18mm]{geometry}
-\definecolor{plus}{HTML}{1F6FB4}
-\definecolor{minus}{HTML}{C8590A}
-\definecolor{input}{HTML}{3B1F8F}
-\definecolor{hidden}{HTML}{A03A9F}
-\definecolor{output}{HTML}{BD8500}
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{4pt}
@@ -67,6 +62,11 @@ def derivation_document(derivation: Derivation) -> str:
     return _document(derivation.title, derivation.latex())
 
 
+#: Names of colours in the drawings, and in the style sheet.
+_COLOURS = {"plus": "first", "minus": "second", "input": "input", "hidden": "hidden", "output": "output"}
+
+
 def _document(title: str, body: str) -> str:
+    colours = "".join(f"\\definecolor{{{name}}}{{HTML}}{{{light_colour(of)}}}\n" for name, of in _COLOURS.items())
     heading = f"\\section*{{\\Large {escape(title)}}}"
-    return f"{_PREAMBLE}\\begin{{document}}\n\\small\n{heading}\n\n{body}\\end{{document}}\n"
+    return f"{_PREAMBLE}{colours}\\begin{{document}}\n\\small\n{heading}\n\n{body}\\end{{document}}\n"
