@@ -26,7 +26,7 @@ import numpy as np
 from clearprop.activations import ACTIVATIONS, Activation, Custom
 from clearprop.core.connections import CONNECTIONS, Connection
 from clearprop.core.network import Layer, Network
-from clearprop.errors import ClearpropError, ModelFileError, suggest
+from clearprop.errors import ClearpropError, ModelFileError, unknown
 from clearprop.initializers import Initializer, Normal, Orthogonal, Uniform, VarianceScaling, Zeros
 from clearprop.losses import LOSSES, CustomLoss, Loss
 from clearprop.optimizers import LBFGS, OPTIMIZERS, Optimizer
@@ -294,8 +294,8 @@ class _Decoder:
         path, family = (*path, tag), next((kind for kind in kinds if kind in _FAMILIES), None)
         if not isinstance(name, str) or family is None:
             _refuse(path, f"one of {', '.join(map(repr, known))}", name)
-        what, hint = f"unknown {family.__name__.lower()} {_shown(name)}", suggest(name, known)
-        raise _error(path, f"{what}. {hint} If it is your own, pass it: cp.Model.load(path, own=[...]).")
+        message = unknown(family.__name__.lower(), name, known)
+        raise _error(path, f"{message} If it is your own, pass it: cp.Model.load(path, own=[...]).")
 
 
 # --- TEMPORARY
