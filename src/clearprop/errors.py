@@ -12,10 +12,10 @@ class ClearpropError(Exception):
 
     >>> import clearprop as cp
     >>> try:
-    ...     cp.Adam(rate=0)
+    ...     cp.Adam(learning_rate=0)
     ... except cp.ClearpropError as error:
     ...     print(error)
-    Adam rate: expected a finite number above 0, got 0.
+    Adam learning_rate: expected a finite number above 0, got 0.
     """
 
 

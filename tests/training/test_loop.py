@@ -185,7 +185,7 @@ def test_early_stopping_restores_the_best_parameters(engine):
         optimizer=cp.Adam(0.05),
         batch_size=None,
         epochs=300,
-        stopping=cp.EarlyStopping(patience=5, restore=False),
+        stopping=cp.EarlyStopping(patience=5, restore_best=False),
         engine=engine,
     )
     assert again.best_epoch is None
@@ -263,7 +263,7 @@ def test_divergence_puts_back_the_parameters_of_the_epoch_before(engine, batch_s
         told,
     )
     assert "sample " in told
-    assert told.endswith(". Lower the rate, scale the inputs, or set clip_norm=1.")
+    assert told.endswith(". Lower the learning rate, scale the inputs, or set clip_norm=1.")
     np.testing.assert_array_equal(params.flat, seen[-1])
     assert np.isfinite(params.flat).all()
 
@@ -418,7 +418,7 @@ BAD_CALLS = {
         ArgumentError,
         "optimizer: 'adan' is no optimizer. Did you mean \"adam\"?",
     ),
-    "optimizer class": ({"optimizer": cp.Adam}, ArgumentError, "Write Adam(rate) with parentheses."),
+    "optimizer class": ({"optimizer": cp.Adam}, ArgumentError, "Write Adam(learning_rate) with parentheses."),
     "optimizer none": ({"optimizer": None}, ArgumentError, "optimizer: None is no optimizer."),
     "engine": ({"engine": "textbok"}, ArgumentError, "engine: expected one of 'auto', "),
     "clip_norm 0": ({"clip_norm": 0}, ArgumentError, "clip_norm: expected a finite number above 0, got 0."),
@@ -435,7 +435,7 @@ BAD_CALLS = {
     "two that restore": (
         {"stopping": [cp.EarlyStopping(), cp.EarlyStopping(monitor="cost")]},
         ArgumentError,
-        "stopping: only one EarlyStopping can restore its best parameters; set restore=False on others.",
+        "stopping: only one EarlyStopping can restore its best parameters; set restore_best=False on others.",
     ),
     "callback": ({"callbacks": "print"}, ArgumentError, "callbacks: expected functions of a cp.EpochEnd, got 'print'."),
     "share 0": ({"validation": 0}, ArgumentError, "validation: expected a finite number above 0 and below 1, got 0."),

@@ -103,7 +103,7 @@ def test_one_or_several():
     assert as_rules(None) == ()
     assert as_rules(cp.Convergence()) == (cp.Convergence(),)
     assert as_rules([cp.Convergence(), cp.EarlyStopping()]) == (cp.Convergence(), cp.EarlyStopping())
-    two = [cp.EarlyStopping(), cp.EarlyStopping("cost", restore=False)]
+    two = [cp.EarlyStopping(), cp.EarlyStopping("cost", restore_best=False)]
     assert as_rules(two) == tuple(two)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from clearprop.checks import check_choice, check_dense_or_csr, check_sample_weight, dense
 from clearprop.core.backprop import Backward, Forward, backward, forward, loss_and_delta
-from clearprop.core.network import Network
-from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.network import Network, check_params
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, suggest
 from clearprop.losses import Loss, as_loss
 

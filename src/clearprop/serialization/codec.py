@@ -21,6 +21,8 @@ from clearprop.schedules import SCHEDULES, Schedule
 
 _INITIALIZERS = {kind.name: kind for kind in (VarianceScaling, Uniform, Normal, Orthogonal, Zeros)}
 _ACTIVATIONS = {name: type(activation) for name, activation in ACTIVATIONS.items()}
+#: Fields that earlier versions wrote by another name.
+_RENAMED = {"rate": "learning_rate"}
 _LAYER_FLAGS = ("bias", "train_bias")
 MAX_LAYERS = 10_000
 
@@ -176,7 +178,9 @@ def rebuild(data: Any, registry: Mapping[str, Any], where: str) -> Any:
         )
     if not isinstance(found, type):
         return found
-    fields = dict(_mapping(data, where, {"name", *(field.name for field in dataclasses.fields(found))}))
+    known = {field.name for field in dataclasses.fields(found)}
+    data = {name if name in known else _RENAMED.get(name, name): value for name, value in data.items()}
+    fields = dict(_mapping(data, where, {"name", *known}))
     del fields["name"]
     kinds = typing.get_type_hints(found)
     for name, value in fields.items():
