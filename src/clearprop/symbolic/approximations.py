@@ -2,8 +2,8 @@
 
 Each function is free of branches: a reduction of the argument, a minimax polynomial, and the exponent set through the
 bits of the number. It is written once for float32 and float64, with an error of at most 4 units in the last place over
-the whole range, subnormal numbers included. `fma` rounds once where the machine has the instruction and twice elsewhere;
-no function relies on which. The coefficients come from the Remez algorithm, for the intervals and errors stated.
+the whole range, subnormal numbers included. `fma` rounds once where the machine has the instruction, else twice; no
+function relies on which. The coefficients come from the Remez algorithm, for the intervals and errors stated.
 """
 
 from __future__ import annotations

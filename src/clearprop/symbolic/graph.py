@@ -4,12 +4,12 @@ A `Symbol` stands for an array. It supports operators, NumPy's functions and the
 `clearprop.mathematics` works on it), `x.shape[-1]`, `x[:, None]`, and sums and maxima along a row. Each operation adds
 a node to a `Graph`. Plain Python numbers become constants when they meet a symbol.
 
-Two kinds of graph exist. The *expression graph* of a definition has nodes of the table in
-`clearprop.symbolic.operations`; `tracer` there creates it. Its nodes are "real", "integer" or "boolean". The *instruction
-graph* of a kernel has nodes of `clearprop.symbolic.primitives`, each one LLVM instruction with an LLVM type.
+There are two kinds of graph. The *expression graph* of a definition has operations of the table in
+`clearprop.symbolic.operations`, where `tracer` creates it; its values are "real", "integer" or "boolean". The
+*instruction graph* of a kernel has instructions of `clearprop.symbolic.primitives`; its values have LLVM types.
 
-Every node has a level: STEP (one number per call), ROW (one number per row, shape (n, 1) or, if `flat`, (n,)) or ELEMENT
-(one number per element, shape (n, u)).
+Every node has a level: STEP (one number per call), ROW (one number per row, shape (n, 1) or, if `flat`, (n,)) or
+ELEMENT (one number per element, shape (n, u)).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Namespace:
         if name in ("pi", "e", "inf", "nan"):
             return getattr(np, name)
         if name not in self._functions:
-            raise TraceError(f"uses {name}, which is not in the table of operations (clearprop.symbolic.operations)")
+            raise TraceError(f"uses {name}, which is not one of the supported functions")
         return self._functions[name]
 
 
@@ -149,7 +149,7 @@ class Symbol:
         raise TraceError("loops over the rows of an array")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TraceError("calls a function that is not in the table of operations (clearprop.symbolic.operations)")
+        raise TraceError("calls a function that is not one of the supported functions")
 
     def _no_number(self, *_: Any) -> Any:
         raise TraceError("needs a plain number; use clearprop.mathematics or NumPy instead of float() and math")

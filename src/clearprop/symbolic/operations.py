@@ -8,6 +8,7 @@ this table. To add an operation, add a row: tests/symbolic/test_operations.py tr
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +18,22 @@ import numpy as np
 import scipy.special
 
 from clearprop import mathematics
+from clearprop.errors import ArgumentError
 from clearprop.fork_safety import cached_property
 from clearprop.symbolic import approximations, expression, primitives
 from clearprop.symbolic.expression import ONE, ZERO, Apply, Expression, Negative, Number, Power, is_known
-from clearprop.symbolic.graph import BOOLEAN, ELEMENT, INTEGER, REAL, ROW, Graph, Symbol, TraceError, UnknownLength, is_number
+from clearprop.symbolic.graph import (
+    BOOLEAN,
+    ELEMENT,
+    INTEGER,
+    REAL,
+    ROW,
+    Graph,
+    Symbol,
+    TraceError,
+    UnknownLength,
+    is_number,
+)
 
 Slope = Callable[..., Any]
 
@@ -59,6 +72,13 @@ class Operation:
     tangent: Callable[..., Any] | None = None
     kind: str = REAL
 
+    @property
+    def arguments(self) -> int:
+        """How many arguments it takes."""
+        if self.slopes is not None or self.written is None:
+            return len(self.slopes or (1,))
+        return max(map(int, re.findall(r"#(\d)", self.written.text)), default=0)
+
     @cached_property
     def function(self) -> Callable[..., Any]:
         """The function of NumPy or SciPy."""
@@ -71,11 +91,12 @@ def find_function(operation: Operation, *namespaces: Any) -> Callable[..., Any]:
         for name in (operation.name, *operation.aliases):
             if hasattr(namespace, name):
                 return getattr(namespace, name)
-    raise AttributeError(f"{operation.name}: not found in {', '.join(str(space.__name__) for space in namespaces)}")
+    searched = ", ".join(space.__name__ for space in namespaces)
+    raise ArgumentError(f"{operation.name}: not found in {searched}. Pass a module that has it as special.")
 
 
 # ------------------------------------------------------------------------------------------------------------- notation
-def _named(name: str, latex: str = "", mathml: str = "", arguments: int = 1) -> Written:
+def named(name: str, latex: str = "", mathml: str = "", arguments: int = 1) -> Written:
     """A function name with its arguments in parentheses."""
     given = [f"#{i + 1}" for i in range(arguments)]
     latex, mathml = latex or rf"\operatorname{{{name}}}", mathml or f"<mi>{name}</mi>"
@@ -110,13 +131,16 @@ _WHERE = Written(
 
 
 # ------------------------------------------------------------------------------------------------------------- formulas
-def _apply(name: str, *arguments: Expression) -> Expression:
+def apply(name: str, *arguments: Expression) -> Expression:
     """A function of expressions; of numbers it is a number."""
-    with np.errstate(all="ignore"):
-        number = float(OPERATIONS[name].function(*(x.value for x in arguments)))
-    if all(isinstance(x, Number) for x in arguments):
-        return Number(number)
-    return Apply(name, arguments, number if all(map(is_known, arguments)) else math.nan)
+    number = math.nan
+    if all(map(is_known, arguments)) and OPERATIONS[name].compute is None:
+        convert = bool if name.startswith("bitwise") else float
+        with np.errstate(all="ignore"):
+            number = float(OPERATIONS[name].function(*(convert(x.value) for x in arguments)))
+        if all(isinstance(x, Number) for x in arguments):
+            return Number(number)
+    return Apply(name, arguments, number)
 
 
 def _exp(x: Expression) -> Expression:
@@ -124,21 +148,21 @@ def _exp(x: Expression) -> Expression:
     if isinstance(x, Negative) and isinstance(x.inner, Apply) and x.inner.function == "abs" and is_known(x):
         inside = x.inner.arguments[0]
         x = expression.negate(inside) if inside.value > 0 else inside
-    return _apply("exp", x)
+    return apply("exp", x)
 
 
 def _sign(x: Expression) -> Expression:
-    return Number(float(np.sign(x.value))) if is_known(x) else _apply("sign", x)
+    return Number(float(np.sign(x.value))) if is_known(x) else apply("sign", x)
 
 
 def _power(x: Expression, n: Expression) -> Expression:
     if isinstance(x, Number) and isinstance(n, Number):
-        return _apply("pow", x, n)
+        return apply("pow", x, n)
     return Power(x, n.number if isinstance(n, Number) else n)
 
 
 def _xlogy(x: Expression, y: Expression) -> Expression:
-    return ZERO if x.value == 0 else expression.multiply(x, _apply("log", y))
+    return ZERO if x.value == 0 else expression.multiply(x, apply("log", y))
 
 
 def _same(x: Expression) -> Expression:
@@ -150,7 +174,7 @@ def _expit(x: Expression) -> Expression:
 
 
 def _log_add_exp(x: Expression, y: Expression) -> Expression:
-    return _apply("log", expression.add(_exp(x), _exp(y)))
+    return apply("log", expression.add(_exp(x), _exp(y)))
 
 
 # ---------------------------------------------------------------------------------------------------- rows of the table
@@ -181,14 +205,14 @@ def _comparison(name: str, code: str, text: str, latex: str = "", mathml: str = 
 
 def _library(name: str, slope: Slope, shown: str, latex: str = "", c_name: str = "", **more: Any) -> Operation:
     """A function that no definition of the library uses: it is computed by the C library."""
-    return _row(name, partial(primitives.library, c_name or name), slope, written=_named(shown, latex), **more)
+    return _row(name, partial(primitives.library, c_name or name), slope, written=named(shown, latex), **more)
 
 
 def _reduction(name: str, sign: str, latex: str, *aliases: str) -> Operation:
     def compute(xp: Any, like: Any, flat: bool, x: Any) -> Any:
         return getattr(xp, name)(x, axis=-1, keepdims=not flat)
 
-    def tangent(values: Any, tangents: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def tangent(values: Any, tangents: Any, axis: Any = -1, keepdims: bool = False) -> Any:
         if name == "sum":
             return np.sum(tangents[0], axis=axis, keepdims=keepdims)
         index = getattr(np, f"arg{name}")(values[0], axis=axis, keepdims=True)
@@ -205,7 +229,8 @@ _LN2, _LN10 = math.log(2), math.log(10)
 ROWS: list[Operation] = [
     # --- arithmetic
     _row("add", partial(primitives.arithmetic, "add"), _one, _one, formula=expression.add, kind=""),
-    _row("subtract", partial(primitives.arithmetic, "sub"), _one, lambda x, y, r: -1.0, formula=expression.subtract, kind=""),
+    _row("subtract", partial(primitives.arithmetic, "sub"), _one, lambda x, y, r: -1.0,
+         formula=expression.subtract, kind=""),
     _row("multiply", partial(primitives.arithmetic, "mul"), lambda x, y, r: y, lambda x, y, r: x,
          formula=expression.multiply, kind=""),
     _row("divide", partial(primitives.arithmetic, "div"), lambda x, y, r: 1 / y, lambda x, y, r: -r / y,
@@ -230,32 +255,32 @@ ROWS: list[Operation] = [
     _row("where", primitives.select, tangent=lambda values, tangents: np.where(values[0], *tangents[1:]),
          written=_WHERE, choice=lambda c, x, y: (c, x, y), kind=""),
     _row("maximum", primitives.maximum, lambda x, y, r: x >= y, lambda x, y, r: x < y,
-         written=_named("max", r"\max", arguments=2), choice=lambda x, y: (_apply("greater_equal", x, y), x, y)),
+         written=named("max", r"\max", arguments=2), choice=lambda x, y: (apply("greater_equal", x, y), x, y)),
     _row("minimum", primitives.minimum, lambda x, y, r: x < y, lambda x, y, r: x >= y,
-         written=_named("min", r"\min", arguments=2), choice=lambda x, y: (_apply("less_equal", x, y), x, y)),
-    _row("sign", primitives.sign, _zero, written=_named("sign"), formula=_sign),
+         written=named("min", r"\min", arguments=2), choice=lambda x, y: (apply("less_equal", x, y), x, y)),
+    _row("sign", primitives.sign, _zero, written=named("sign"), formula=_sign),
     # --- functions of one number
     _row("abs", partial(primitives.intrinsic, "fabs"), lambda x, r: np.where(x >= 0, 1.0, -1.0),
          written=_between("|", "|", "|", "|"), aliases=("absolute", "fabs")),
     _row("floor", partial(primitives.intrinsic, "floor"), _zero, written=_between("⌊", "⌋", r"\lfloor ", r"\rfloor")),
     _row("ceil", partial(primitives.intrinsic, "ceil"), _zero, written=_between("⌈", "⌉", r"\lceil ", r"\rceil")),
-    _row("trunc", partial(primitives.intrinsic, "trunc"), _zero, written=_named("trunc")),
-    _row("round", partial(primitives.intrinsic, "rint"), _zero, written=_named("round"), aliases=("rint",)),
+    _row("trunc", partial(primitives.intrinsic, "trunc"), _zero, written=named("trunc")),
+    _row("round", partial(primitives.intrinsic, "rint"), _zero, written=named("round"), aliases=("rint",)),
     _row("sqrt", partial(primitives.intrinsic, "sqrt"), lambda x, r: 0.5 / r,
          written=Written("sqrt(#1)", r"\sqrt{#1}", "<msqrt><mrow>#1</mrow></msqrt>")),
-    _row("exp", approximations.exp, lambda x, r: r, written=_named("exp", r"\exp"), formula=_exp),
+    _row("exp", approximations.exp, lambda x, r: r, written=named("exp", r"\exp"), formula=_exp),
     _row("expm1", approximations.expm1, lambda x, r: r + 1, formula=lambda x: expression.subtract(_exp(x), ONE)),
-    _row("log", approximations.log, lambda x, r: 1 / x, written=_named("log", r"\log")),
+    _row("log", approximations.log, lambda x, r: 1 / x, written=named("log", r"\log")),
     _row("log1p", approximations.log1p, lambda x, r: 1 / (1 + x),
-         formula=lambda x: _apply("log", expression.add(ONE, x))),
-    _row("tanh", approximations.tanh, lambda x, r: 1 - r * r, written=_named("tanh", r"\tanh")),
-    _row("sin", approximations.sin, lambda x, r: np.cos(x), written=_named("sin", r"\sin")),
-    _row("cos", approximations.cos, lambda x, r: -np.sin(x), written=_named("cos", r"\cos")),
-    _row("erf", approximations.erf, lambda x, r: _ROOT_PI * np.exp(-x * x), written=_named("erf")),
-    _row("erfc", approximations.erfc, lambda x, r: -_ROOT_PI * np.exp(-x * x), written=_named("erfc")),
+         formula=lambda x: apply("log", expression.add(ONE, x))),
+    _row("tanh", approximations.tanh, lambda x, r: 1 - r * r, written=named("tanh", r"\tanh")),
+    _row("sin", approximations.sin, lambda x, r: np.cos(x), written=named("sin", r"\sin")),
+    _row("cos", approximations.cos, lambda x, r: -np.sin(x), written=named("cos", r"\cos")),
+    _row("erf", approximations.erf, lambda x, r: _ROOT_PI * np.exp(-x * x), written=named("erf")),
+    _row("erfc", approximations.erfc, lambda x, r: -_ROOT_PI * np.exp(-x * x), written=named("erfc")),
     _row("expit", mathematics.logistic, lambda x, r: r * (1 - r), formula=_expit),
     _row("log_expit", lambda x: -mathematics.log_one_plus_exp(-x), lambda x, r: -np.expm1(r),
-         formula=lambda x: _apply("log", _expit(x))),
+         formula=lambda x: apply("log", _expit(x))),
     _library("sinh", lambda x, r: np.cosh(x), "sinh", r"\sinh"),
     _library("cosh", lambda x, r: np.sinh(x), "cosh", r"\cosh"),
     _library("tan", lambda x, r: 1 + r * r, "tan", r"\tan"),
@@ -268,9 +293,9 @@ ROWS: list[Operation] = [
     _row("exp2", partial(primitives.library, "exp2"), lambda x, r: _LN2 * r,
          formula=lambda x: Power(Number(2.0), x)),
     _row("log2", partial(primitives.library, "log2"), lambda x, r: 1 / (_LN2 * x),
-         written=_named("log₂", r"\log_2", _LOG_BASE.format(2))),
+         written=named("log₂", r"\log_2", _LOG_BASE.format(2))),
     _row("log10", partial(primitives.library, "log10"), lambda x, r: 1 / (_LN10 * x),
-         written=_named("log₁₀", r"\log_{10}", _LOG_BASE.format(10))),
+         written=named("log₁₀", r"\log_{10}", _LOG_BASE.format(10))),
     _row("cbrt", partial(primitives.library, "cbrt"), lambda x, r: 1 / (3 * r * r),
          written=Written("cbrt(#1)", r"\sqrt[3]{#1}", "<mroot><mrow>#1</mrow><mn>3</mn></mroot>")),
     # --- functions of two numbers
@@ -282,7 +307,7 @@ ROWS: list[Operation] = [
                          "<msqrt><mrow><msup><mrow>#1</mrow><mn>2</mn></msup><mo>+</mo>"
                          "<msup><mrow>#2</mrow><mn>2</mn></msup></mrow></msqrt>")),
     _row("atan2", partial(primitives.library, "atan2"), lambda y, x, r: x / (x * x + y * y),
-         lambda y, x, r: -y / (x * x + y * y), written=_named("atan2", arguments=2), aliases=("arctan2",)),
+         lambda y, x, r: -y / (x * x + y * y), written=named("atan2", arguments=2), aliases=("arctan2",)),
     # --- rows of an array
     _reduction("sum", "Σ", r"\sum"),
     _reduction("max", "max", r"\max", "amax"),
@@ -311,7 +336,9 @@ def record(operation: Operation, *args: Any, level: int | None = None, flat: boo
             value.use()
         if not isinstance(value, Symbol) and not is_number(value):
             shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
-            raise TraceError(f"combines its argument with a {type(value).__name__}{shape}; only numbers can be constants")
+            raise TraceError(
+                f"combines its argument with a {type(value).__name__}{shape}; only numbers can be constants"
+            )
     symbols = [value for value in args if isinstance(value, Symbol)]
     arrays = {x.flat for x in symbols if x.level}
     if len(arrays) > 1:
