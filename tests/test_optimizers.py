@@ -364,10 +364,10 @@ def test_rates_that_are_none(case, rate):
         (lambda: cp.Rprop(0.1, largest=1e-5), "Rprop largest: expected a finite number above 0.0001, got 1e-05."),
         (lambda: cp.LBFGS(memory=0), "LBFGS memory: expected a whole number of at least 1, got 0."),
         (lambda: cp.LBFGS(line_steps=2.5), "LBFGS line_steps: expected a whole number of at least 1, got 2.5."),
-        (lambda: as_optimizer("adm"), "optimizer: 'adm' is no optimizer. Did you mean \"adam\"?"),
-        (lambda: as_optimizer("sgd"), "There are: gradient_descent, momentum, nesterov"),
-        (lambda: as_optimizer(cp.Adam), "Write Adam(learning_rate) with parentheses."),
-        (lambda: as_optimizer(0.1), "optimizer: 0.1 is no optimizer."),
+        (lambda: as_optimizer("adm"), "optimizer: unknown optimizer 'adm'; did you mean 'adam'?"),
+        (lambda: as_optimizer("sgd"), "Available: gradient_descent, momentum, nesterov"),
+        (lambda: as_optimizer(cp.Adam), "write Adam(learning_rate)."),
+        (lambda: as_optimizer(0.1), "optimizer: unknown optimizer 0.1."),
     ],
 )
 def test_settings_out_of_range(make, telling):
@@ -502,19 +502,19 @@ def test_what_the_slots_hold_first():
         (lambda: cp.LBFGS(1, 0), "LBFGS line_steps: expected a whole number of at least 1, got 0."),
         (
             lambda: as_optimizer("adan"),
-            "optimizer: 'adan' is no optimizer. Did you mean \"adam\"? There are: gradient_descent, momentum, "
+            "optimizer: unknown optimizer 'adan'; did you mean 'adam'? Available: gradient_descent, momentum, "
             "nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
         ),
         (
             lambda: as_optimizer(cp.Adam),
-            "optimizer: <class 'clearprop.optimizers.Adam'> is no optimizer. Write Adam(learning_rate) with "
-            "parentheses. There are: gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, "
-            "adam_epsilon_hat, nadam, rprop, lbfgs.",
+            "optimizer: expected an object or a name, got the class; write Adam(learning_rate). Available: "
+            "gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, "
+            "rprop, lbfgs.",
         ),
         (
             lambda: as_optimizer(0.5),
-            "optimizer: 0.5 is no optimizer. There are: gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, "
-            "adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
+            "optimizer: unknown optimizer 0.5. Available: gradient_descent, momentum, nesterov, adagrad, rmsprop, "
+            "adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
         ),
     ],
 )

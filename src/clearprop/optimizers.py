@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from clearprop.checks import check_integer, check_number
-from clearprop.errors import ArgumentError, suggest
+from clearprop.errors import ArgumentError, unknown
 from clearprop.mathematics import Array, maximum, minimum, sign, sqrt, where
 from clearprop.schedules import Schedule, as_schedule
 
@@ -344,5 +344,4 @@ def as_optimizer(given: str | Optimizer | LBFGS) -> Optimizer | LBFGS:
         return given
     if isinstance(given, str) and given in OPTIMIZERS:
         return OPTIMIZERS[given]()
-    hint = f" Write {given.__name__}(learning_rate) with parentheses." if isinstance(given, type) else ""
-    raise ArgumentError(f"optimizer: {given!r} is no optimizer.{hint} {suggest(str(given), OPTIMIZERS)}")
+    raise ArgumentError(f"optimizer: {unknown('optimizer', given, OPTIMIZERS, Optimizer, 'learning_rate')}")

@@ -104,7 +104,7 @@ BAD_COMMANDS = [
         "train {table} --target rich --optimizer adam --learning-rate 0 --out {folder}/x.cprop",
         "rate: expected a finite number above 0",
     ),
-    ("train {table} --target rich --optimizer adm --out {folder}/x.cprop", 'Did you mean "adam"'),
+    ("train {table} --target rich --optimizer adm --out {folder}/x.cprop", "did you mean 'adam'"),
     (
         "train {table} --target rich --holdout 0 --epochs 1 --out {folder}/x.cprop --report {folder}/r.html",
         "no rows are held out",

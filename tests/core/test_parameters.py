@@ -102,7 +102,7 @@ def test_copies_share_nothing():
 
 
 BAD_PARAMETERS = {
-    "unknown layer": (lambda p: p["d"], NetworkError, 'parameters: there is no layer "d". There are: a, b, c.'),
+    "unknown layer": (lambda p: p["d"], NetworkError, 'parameters: there is no layer "d". Available: a, b, c.'),
     "unknown source": (
         lambda p: p["a"].W["inputs"],
         NetworkError,
@@ -111,7 +111,7 @@ BAD_PARAMETERS = {
     "identity source": (
         lambda p: cp.Network(2, [cp.Layer("x", 2, sources=cp.Direct("input"))]).initialize()["x"].W["input"],
         NetworkError,
-        'layer "x" has no weights from "input". There are none.',
+        'layer "x" has no weights from "input". None is available.',
     ),
     "no bias": (lambda p: setattr(p["c"], "b", [1]), NetworkError, 'layer "c" has no bias.'),
     "shape of b": (lambda p: setattr(p["b"], "b", [1]), ShapeError, "b.b: expected shape (2,), got (1,)."),

@@ -416,10 +416,10 @@ BAD_CALLS = {
     "optimizer name": (
         {"optimizer": "adan"},
         ArgumentError,
-        "optimizer: 'adan' is no optimizer. Did you mean \"adam\"?",
+        "optimizer: unknown optimizer 'adan'; did you mean 'adam'?",
     ),
-    "optimizer class": ({"optimizer": cp.Adam}, ArgumentError, "Write Adam(learning_rate) with parentheses."),
-    "optimizer none": ({"optimizer": None}, ArgumentError, "optimizer: None is no optimizer."),
+    "optimizer class": ({"optimizer": cp.Adam}, ArgumentError, "write Adam(learning_rate)."),
+    "optimizer none": ({"optimizer": None}, ArgumentError, "optimizer: unknown optimizer None."),
     "engine": ({"engine": "textbok"}, ArgumentError, "engine: expected one of 'auto', "),
     "clip_norm 0": ({"clip_norm": 0}, ArgumentError, "clip_norm: expected a finite number above 0, got 0."),
     "clip_value NaN": (
@@ -429,8 +429,12 @@ BAD_CALLS = {
     ),
     "max_norm text": ({"max_norm": "1"}, ArgumentError, "max_norm: expected a finite number above 0, got '1'."),
     "penalty number": ({"penalty": 0.1}, ArgumentError, "penalty: expected penalties such as cp.L2(1e-4), got 0.1."),
-    "metric unknown": ({"metrics": "acuracy"}, ArgumentError, "'acuracy' is no metric. Did you mean \"accuracy\"?"),
-    "metric number": ({"metrics": [3]}, ArgumentError, "metrics: 3 is no metric. There are: accuracy, rmse, mae, r2."),
+    "metric unknown": ({"metrics": "acuracy"}, ArgumentError, "unknown metric 'acuracy'; did you mean 'accuracy'?"),
+    "metric number": (
+        {"metrics": [3]},
+        ArgumentError,
+        "metrics: unknown metric 3. Available: accuracy, rmse, mae, r2.",
+    ),
     "stopping": ({"stopping": 5}, ArgumentError, "stopping: expected rules such as cp.EarlyStopping(), got 5."),
     "two that restore": (
         {"stopping": [cp.EarlyStopping(), cp.EarlyStopping(monitor="cost")]},

@@ -51,7 +51,7 @@ def fingerprint(array: Any) -> str:
 
 def patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """What tells the patterns of wired connections apart."""
-    return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.startswith("pattern ")}}
+    return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.endswith(".pattern")}}
 
 
 def first_difference(was: Any, now: Any, where: str = "") -> str | None:
