@@ -75,9 +75,9 @@ def test_every_optimizer(case: Any) -> None:
 
 #: The functions of the array API (2024.12) that definitions of the library use; nothing else of NumPy is here.
 STANDARD = (
-    "abs", "arange", "astype", "asarray", "add", "bitwise_and", "bitwise_or", "bitwise_invert", "cos", "divide", "equal",
-    "exp", "expm1", "greater", "greater_equal", "less", "less_equal", "log", "log1p", "max", "maximum", "min", "minimum",
-    "multiply", "negative", "not_equal", "pow", "sign", "sin", "sqrt", "subtract", "sum", "tanh", "where",
+    "abs", "arange", "astype", "asarray", "add", "bitwise_and", "bitwise_or", "bitwise_invert", "cos", "divide",
+    "equal", "exp", "expm1", "greater", "greater_equal", "less", "less_equal", "log", "log1p", "max", "maximum", "min",
+    "minimum", "multiply", "negative", "not_equal", "pow", "sign", "sin", "sqrt", "subtract", "sum", "tanh", "where",
 )  # fmt: skip
 
 
