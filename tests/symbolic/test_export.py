@@ -33,7 +33,7 @@ def test_every_activation(case: ActivationCase, dtype: type) -> None:
     results = round_trip(trace_activation(f)).evaluate({"z": z, "error": error})
     a = f.function(z)
     np.testing.assert_array_equal(results["a"], a)
-    if isinstance(f, cp.Elementwise):
+    if isinstance(f, cp.activations.Elementwise):
         np.testing.assert_array_equal(results["slope"], f.derivative(z, a).astype(dtype))
         assert np.shape(results["slope"]) == z.shape
     else:
@@ -101,18 +101,18 @@ def test_any_array_library_can_evaluate(case: ActivationCase) -> None:
 def test_a_function_that_the_library_lacks_is_named() -> None:
     z = np.ones((1, 1)).view(Strict)
     with pytest.raises(ArgumentError, match=r"^erfc: not found in strict\. Pass a module that has it as special\.$"):
-        trace_activation(cp.gelu).evaluate({"z": z})
+        trace_activation(cp.activations.gelu).evaluate({"z": z})
 
 
 def test_numbers_that_are_not_finite_have_names_in_json() -> None:
-    f = cp.Custom("limits", lambda z: np.where(z > -np.inf, z, np.nan), lambda z, a: np.isfinite(z) * 1.0)
+    f = cp.activations.Custom("limits", lambda z: np.where(z > -np.inf, z, np.nan), lambda z, a: np.isfinite(z) * 1.0)
     made = round_trip(trace_activation(f))
     assert [node["value"] for node in made.to_json()["nodes"] if node["op"] == "constant"][:2] == ["-inf", "nan"]
     assert made.evaluate({"z": np.array([[1.0]])})["a"] == 1
 
 
 def test_what_cannot_be_exported_is_named() -> None:
-    f = cp.Custom("branch", lambda z: z if z > 0 else 0 * z, lambda z, a: z)
+    f = cp.activations.Custom("branch", lambda z: z if z > 0 else 0 * z, lambda z, a: z)
     with pytest.raises(ArgumentError, match='Custom "branch": cannot be exported: it depends on the value of an array'):
         trace_activation(f)
 

@@ -111,27 +111,27 @@ def test_a_function_without_a_derivative_is_named():
         np.sort(x)
     with pytest.raises(ArgumentError, match=rf"np\.add with reduce: {unknown}"):
         np.add.reduce(x)
-    odd = cp.Custom("odd", lambda z: z + np.spacing(z), lambda z, a: 1 + np.spacing(z))
+    odd = cp.activations.Custom("odd", lambda z: z + np.spacing(z), lambda z, a: 1 + np.spacing(z))
     net = cp.Network.sequential(1, 1, output=odd)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[1.0]], [[1.0]], loss="squared_error")
     with pytest.raises(ArgumentError, match=rf"np\.spacing: {unknown}"):
-        cp.hessian_vector(trace, [1.0, 0.0])
+        cp.analysis.hessian_vector(trace, [1.0, 0.0])
 
 
 @pytest.mark.parametrize(
     "f",
     [
-        cp.Custom("log2", lambda z: np.log2(z * z + 1), lambda z, a: 2 * z / ((z * z + 1) * np.log(2))),
-        cp.Custom("arcsin", lambda z: np.arcsin(z / 20), lambda z, a: 1 / np.sqrt(400 - z * z)),
-        cp.Custom("cbrt", lambda z: np.cbrt(z * z + 1), lambda z, a: 2 * z / (3 * np.cbrt(z * z + 1) ** 2)),
+        cp.activations.Custom("log2", lambda z: np.log2(z * z + 1), lambda z, a: 2 * z / ((z * z + 1) * np.log(2))),
+        cp.activations.Custom("arcsin", lambda z: np.arcsin(z / 20), lambda z, a: 1 / np.sqrt(400 - z * z)),
+        cp.activations.Custom("cbrt", lambda z: np.cbrt(z * z + 1), lambda z, a: 2 * z / (3 * np.cbrt(z * z + 1) ** 2)),
     ],
     ids=lambda f: f.name,
 )
-def test_what_trains_compiled_has_hessian_vector_products_and_formulas(f: cp.Custom):
+def test_what_trains_compiled_has_hessian_vector_products_and_formulas(f: cp.activations.Custom):
     net = cp.Network.sequential(2, 3, 1, hidden=f)
     params, X, y = net.initialize(seed=0), RNG.normal(size=(5, 2)), RNG.normal(size=(5, 1))
     trace, v = cp.backpropagate(net, params, X, y, loss="squared_error"), RNG.normal(size=params.flat.size)
-    Hv = cp.hessian_vector(trace, v)
+    Hv = cp.analysis.hessian_vector(trace, v)
 
     def gradient(r: float) -> np.ndarray:
         return cp.backpropagate(net, moved(params, v, r), X, y, loss="squared_error").gradients.flat
