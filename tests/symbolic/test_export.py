@@ -15,8 +15,6 @@ import clearprop as cp
 from clearprop.errors import ArgumentError, DataError
 from clearprop.symbolic.export import Expressions, from_json, trace_activation, trace_loss, trace_optimizer
 
-RNG = np.random.default_rng(0)
-
 
 def round_trip(made: Expressions) -> Expressions:
     text = json.dumps(made.to_json(), allow_nan=False)
@@ -29,7 +27,7 @@ def round_trip(made: Expressions) -> Expressions:
 @pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=ids(ALL_ACTIVATION_CASES))
 def test_every_activation(case: ActivationCase, dtype: type) -> None:
     f = case.activation
-    z, error = (2 * RNG.normal(size=(2, 5, 3))).astype(dtype)
+    z, error = (2 * np.random.default_rng(0).normal(size=(2, 5, 3))).astype(dtype)
     results = round_trip(trace_activation(f)).evaluate({"z": z, "error": error})
     a = f.function(z)
     np.testing.assert_array_equal(results["a"], a)
@@ -43,8 +41,9 @@ def test_every_activation(case: ActivationCase, dtype: type) -> None:
 
 @pytest.mark.parametrize("case", LOSS_CASES, ids=ids(LOSS_CASES))
 def test_every_loss(case: LossCase) -> None:
-    yhat = RNG.dirichlet(np.ones(4), size=6)
-    y = case.draw(RNG, 6, 4)
+    rng = np.random.default_rng(0)
+    yhat = rng.dirichlet(np.ones(4), size=6)
+    y = case.draw(rng, 6, 4)
     results = round_trip(trace_loss(case.loss, indices=y.ndim == 1)).evaluate({"yhat": yhat, "y": y})
     value, error = case.loss.value_and_error(yhat, y)
     np.testing.assert_array_equal(results["value"], value)
@@ -54,7 +53,8 @@ def test_every_loss(case: LossCase) -> None:
 @pytest.mark.parametrize("case", [c for c in LOSS_CASES if c.loss.partner], ids=lambda case: case.label)
 def test_every_short_form(case: LossCase) -> None:
     assert case.loss.partner is not None
-    f, z, y = case.loss.partner(), RNG.normal(size=(6, 4)), case.draw(RNG, 6, 4)
+    rng = np.random.default_rng(0)
+    f, z, y = case.loss.partner(), rng.normal(size=(6, 4)), case.draw(rng, 6, 4)
     results = round_trip(trace_loss(case.loss, f, y.ndim == 1)).evaluate({"z": z, "y": y})
     value, delta = case.loss.short_form(z, f.function(z), y)
     np.testing.assert_array_equal(results["value"], value)
@@ -66,7 +66,7 @@ def test_every_optimizer(case: Any) -> None:
     optimizer = case.optimizer
     if isinstance(optimizer, cp.LBFGS):
         return  # takes whole runs, and has no update of single parameters
-    w, g, *slots = RNG.uniform(0.1, 1, size=(2 + len(optimizer.slots), 7))
+    w, g, *slots = np.random.default_rng(0).uniform(0.1, 1, size=(2 + len(optimizer.slots), 7))
     inputs = {"learning_rate": 0.1, "t": 3, "w": w, "g": g, **dict(zip(optimizer.slots, slots, strict=True))}
     results = round_trip(trace_optimizer(optimizer)).evaluate(inputs)
     for result, expected in zip(results.values(), optimizer.update(0.1, 3, w, g, *slots), strict=True):
@@ -90,7 +90,7 @@ class Strict(np.ndarray):
 
 @pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=ids(ALL_ACTIVATION_CASES))
 def test_any_array_library_can_evaluate(case: ActivationCase) -> None:
-    z, error = RNG.normal(size=(2, 5, 3))
+    z, error = np.random.default_rng(0).normal(size=(2, 5, 3))
     made = trace_activation(case.activation)
     expected = made.evaluate({"z": z, "error": error})
     inputs = {"z": z.view(Strict), "error": error.view(Strict)}
