@@ -23,20 +23,6 @@ from clearprop.engine.compiled.tuning import Pace
 from clearprop.engine.cores import get_threads
 from clearprop.errors import ArgumentError
 
-#: What makes a step no more than a forward sweep, as columns of `numbers`.
-_FORWARD_ALONE = {
-    at.PURPOSE: at.EVALUATE,
-    at.FIRST_STEP: 0,
-    at.STEPS: 1,
-    at.STEPS_PER_EPOCH: 1,
-    at.BY_LAYER: 0,
-    at.VALUE: -1,
-    at.HALF_SQUARE: -1,
-    at.STORED: 0,
-    at.BOUNDED: 0,
-    at.NORMS: 0,
-    at.PATIENCE: -1,
-}
 #: What each pass brings along.
 _CHANGING = ("sync", "order", "edges", "rates", "costs", "keys")
 _PLACES = [Memory._fields.index(name) for name in _CHANGING]
@@ -132,26 +118,6 @@ class Passes:
             if pause:
                 pause()
             table = self._table_of(given)
-
-    def cost_of(self, rows: np.ndarray) -> float:
-        """The cost of a batch with the parameters as they are, without dropout and penalties; nothing else changes.
-
-        It is NaN where an output is not finite.
-        """
-        m, edges, nothing = self.memory, np.array([0, len(rows)]), np.zeros(1)
-        self._check(rows, edges)
-        changed = (m.numbers, m.reals, m.results)
-        before = [array.copy() for array in changed]
-        m.numbers[list(_FORWARD_ALONE)] = list(_FORWARD_ALONE.values())
-        m.reals[at.DROPOUT :], m.results[:] = 0.0, 0.0
-        table = self._table_of((rows, edges, nothing, nothing.copy(), m.keys))
-        try:
-            read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
-            run_epoch(table, 1, 1)
-            return float(m.results[at.COST])
-        finally:
-            for array, kept in zip(changed, before, strict=True):
-                array[:] = kept
 
     def _run_slice(self, table: Any, given: tuple[np.ndarray, ...], end: int) -> None:
         """The next steps up to `end`."""
