@@ -97,7 +97,7 @@ def test_own_activation_is_named_in_the_file_and_handed_over():
     net = cp.Network.sequential(2, 3, 1, hidden=SQUARE)
     content = files.pack(net, net.initialize(), {"output": cp.SquaredError()}, None, {}, None)
     assert b"lambda" not in content
-    with pytest.raises(ModelFileError, match=r'there is no "square" in this version.*own=\[\.\.\.\]'):
+    with pytest.raises(ModelFileError, match=r"\[0\]\.activation\.name: unknown activation 'square'.*own=\["):
         files.unpack(content, "m.cprop")
     assert files.unpack(content, "m.cprop", own=[SQUARE])["net"] == net
 
@@ -189,7 +189,8 @@ def test_parameters_that_do_not_fit_or_are_not_finite_are_rejected():
     ):
         with pytest.raises(ModelFileError, match=text):
             files.unpack(storage.pack_sections(files.MODEL, head, arrays | {"parameters": wrong}), "m.cprop")
-    for lost, text in (("parameters", "got none"), ("history", "a matrix of 3 rows"), ("pattern 0", "its pattern is")):
+    pattern = "network.layers[2].sources[0].pattern"
+    for lost, text in (("parameters", "none"), ("history", "a matrix of 3 rows"), (pattern, "the file has no array")):
         rest = {name: array for name, array in arrays.items() if name != lost}
         with pytest.raises(ModelFileError, match=text):
             files.unpack(storage.pack_sections(files.MODEL, head, rest), "m.cprop")

@@ -14,7 +14,7 @@ import numpy as np
 from clearprop.activations import Activation
 from clearprop.checks import check_finite
 from clearprop.core.network import Network
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ClearpropError, ModelFileError
 from clearprop.losses import Loss
 from clearprop.serialization.codec import describe, pack_network, rebuild_loss, rebuild_network
@@ -56,7 +56,7 @@ def unpack(content: bytes, where: str, own: Iterable[Activation | Loss] = ()) ->
         own_losses = [item for item in own if isinstance(item, Loss)]
         return {
             "net": net,
-            "params": Parameters(net, checked_vector(arrays.get("parameters"), layout(net).size, "parameters").copy()),
+            "params": Parameters(net, checked_vector(arrays.get("parameters"), net.layout.size, "parameters").copy()),
             "losses": _losses(head["losses"], net, own_losses),
             "encoding": _encoding(head["encoding"], net),
             "settings": _settings(head["settings"]),
