@@ -23,7 +23,7 @@ class State:
     epoch: int
     best_cost: AnyFloat
     net: cp.Network
-    optimizer: cp.Optimizer | None
+    optimizer: cp.optimizers.Optimizer | None
     parameters: np.ndarray
     slots: dict[str, np.ndarray]
     best: np.ndarray | None
@@ -34,7 +34,7 @@ def state() -> State:
     net = cp.Network(2, [cp.Layer("output", 1, sources=[cp.Wired("input", [[1], [1]])])])
     vector = np.linspace(0, 1, 5, dtype=np.float32)
     columns = {"cost": [2.0, 1.0], "norm": [0.5, float("nan")]}
-    return State(3, float("inf"), net, cp.Adam(cp.Cosine(0.1)), vector, {"mean": vector**2}, None, columns)
+    return State(3, float("inf"), net, cp.Adam(cp.schedules.Cosine(0.1)), vector, {"mean": vector**2}, None, columns)
 
 
 def test_everything_comes_back_bit_for_bit():
@@ -61,7 +61,7 @@ def test_arrays_have_the_path_of_their_field_as_name():
         ({"epoch": "3"}, "epoch: expected an integer of at most 64 bits, got '3'"),
         ({"parameters": "other"}, "parameters: the file has no array 'other'"),
         ({"best": 7}, "best: expected the name of an array or null, got 7"),
-        ({"extra": 1}, "description: unknown field 'extra'; expected epoch, best_cost, "),
+        ({"extra": 1}, "run.ckpt: unknown field 'extra'; expected epoch, best_cost, "),
         (
             {"columns": {"names": ["a", "a"], "values": "columns"}},
             "columns: expected a float64 matrix with a row for each",
@@ -73,4 +73,5 @@ def test_messages_name_the_file_and_the_field(head, text):
     found = read_sections(pack_file(STATE, state()), "run.ckpt", STATE)
     with pytest.raises(CheckpointError) as error:
         read_file(pack_sections(STATE, found.head | head, found.arrays), "run.ckpt", STATE, State)
-    assert str(error.value).startswith(f"run.ckpt: {text}") or text in str(error.value)
+    assert str(error.value).startswith("run.ckpt: ")
+    assert text in str(error.value)

@@ -102,7 +102,7 @@ class EpochResult:
     `failed_step` is the first step of the call (from 0) whose cost, penalty or outputs were not finite; that step and
     those after it changed no parameter. The other fields describe a call of one epoch, and are NaN or empty for more:
     cost J (weighted by sample weights) and penalty as the steps computed them, before each step's change, and the norms
-    of the gradient and, by layer, of delta and of the gradient in the last step.
+    of the gradient and, by layer, of delta and of the gradient in the last step (NaN if a step failed).
     """
 
     losses: np.ndarray

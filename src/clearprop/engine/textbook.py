@@ -147,6 +147,9 @@ class TextbookEngine:
         cost = total if objective.reduction == "sum" or weight == 0 else total / weight
         if not self.training.norms:
             return EpochResult(np.array([loss]), cost, penalties, failed_step=failed)
+        if failed is not None:
+            unknown = {layer.name: np.nan for layer in self.params.net.layers}
+            return EpochResult(np.array([loss]), cost, penalties, np.nan, unknown, dict(unknown), failed)
         delta_norms = {layer.name: _norm(back.delta[layer.name]) for layer in self.params.net.layers}
         norm, norms = _norm(self._gradients.trainable), self._gradient_norms()
         return EpochResult(np.array([loss]), cost, penalties, norm, delta_norms, norms, failed)

@@ -63,7 +63,7 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = 
     """A value as JSON data. Arrays are added to `arrays`; without it, matrices and columns become lists.
 
     >>> import clearprop as cp
-    >>> encode(cp.LeakyReLU(0.1))
+    >>> encode(cp.activations.LeakyReLU(0.1))
     {'name': 'leaky_relu', 'slope': 0.1}
     """
     return _Encoder(arrays).encode(value, None, (path,) if path else ())
@@ -82,9 +82,9 @@ def decode(
     `path` names the data in messages. Raises ModelFileError for anything that is not exactly such data.
 
     >>> import clearprop as cp
-    >>> decode(cp.Loss, {"name": "huber", "threshold": 2.0})
+    >>> decode(cp.losses.Loss, {"name": "huber", "threshold": 2.0})
     Huber(threshold=2.0)
-    >>> decode(cp.Loss, {"name": "huber", "threshold": "2"}, path="loss")
+    >>> decode(cp.losses.Loss, {"name": "huber", "threshold": "2"}, path="loss")
     Traceback (most recent call last):
     clearprop.errors.ModelFileError: loss.threshold: expected a finite number, got '2'.
     """
@@ -100,8 +100,8 @@ def joined(path: _Path) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def _where(path: _Path) -> str:
-    return joined(path) or "description"
+def _error(path: _Path, text: str) -> ModelFileError:
+    return ModelFileError(f"{joined(path)}: {text}" if path else text)
 
 
 @cache
@@ -187,7 +187,7 @@ def _json_types(hint: Any) -> tuple[type, ...]:
 
 
 def _refuse(path: _Path, expected: str, got: Any) -> NoReturn:
-    raise ModelFileError(f"{_where(path)}: expected {expected}, got {_shown(got)}.")
+    raise _error(path, f"expected {expected}, got {_shown(got)}.")
 
 
 def _shown(value: Any) -> str:
@@ -206,7 +206,7 @@ class _Decoder:
         if hint is Any:
             return data
         if len(path) > MAX_DEPTH:
-            raise ModelFileError(f"{joined(path[:4])}: nested more than {MAX_DEPTH} levels deep.")
+            raise _error(path[:4], f"nested more than {MAX_DEPTH} levels deep.")
         options = [option for option in _options(hint) if type(data) in _json_types(option)]
         if not options:
             expected = dict.fromkeys(_EXPECTED.get(o) or _EXPECTED[_json_types(o)[-1]] for o in _options(hint))
@@ -244,14 +244,14 @@ class _Decoder:
                 _refuse(path, f"{len(arguments)} items", data)
             return tuple(self.decode(hint, data[i], (*path, i)) for i, hint in enumerate(arguments))
         if arguments[0] is Layer and len(data) > MAX_LAYERS:
-            raise ModelFileError(f"{joined(path)}: {len(data)} layers are more than the {MAX_LAYERS} of a file.")
+            _refuse(path, f"at most {MAX_LAYERS:,} layers", len(data))
         items = (self.decode(arguments[0], item, (*path, i)) for i, item in enumerate(data))
         return list(items) if origin is list else tuple(items)
 
     def _array(self, name: str, path: _Path) -> np.ndarray:
         found = self.arrays.get(name)
         if found is None:
-            raise ModelFileError(f"{joined(path)}: the file has no array {_shown(name)}.")
+            raise _error(path, f"the file has no array {_shown(name)}.")
         return found.copy()
 
     def _columns(self, data: dict[str, Any], path: _Path) -> dict[str, list[float]]:
@@ -264,7 +264,7 @@ class _Decoder:
             or matrix.dtype != np.float64
         ):
             expected = f"a float64 matrix with a row for each of {len(names)} different names"
-            raise ModelFileError(f"{joined(path)}: expected {expected}, got shape {matrix.shape} of {matrix.dtype}.")
+            raise _error(path, f"expected {expected}, got shape {matrix.shape} of {matrix.dtype}.")
         return dict(zip(names, matrix.tolist(), strict=True))
 
     def _object(self, kinds: Sequence[Any], data: dict[str, Any], path: _Path) -> Any:
@@ -276,12 +276,12 @@ class _Decoder:
         if fields.keys() != hints.keys():
             odd = min(map(str, fields.keys() ^ hints.keys()))
             what = "unknown" if odd in fields else "missing"
-            raise ModelFileError(f"{_where(path)}: {what} field {_shown(odd)}; expected {', '.join(hints)}.")
+            raise _error(path, f"{what} field {_shown(odd)}; expected {', '.join(hints)}.")
         values = {name: self.decode(hint, fields[name], (*path, name)) for name, hint in hints.items()}
         try:
             return kind(**values)
         except ClearpropError as reason:
-            raise ModelFileError(f"{_where(path)}: {reason}") from reason
+            raise _error(path, str(reason)) from reason
 
     def _chosen(self, kinds: Sequence[Any], tag: str, name: Any, path: _Path) -> Any:
         """The class that data names, among those of the hint, or the user's own definition of that name."""
@@ -291,13 +291,11 @@ class _Decoder:
             known |= {own.name: own for own in self.own if isinstance(own, kind)}
         if isinstance(name, str) and name in known:
             return known[name]
-        where, family = joined((*path, tag)), next((kind for kind in kinds if kind in _FAMILIES), None)
+        path, family = (*path, tag), next((kind for kind in kinds if kind in _FAMILIES), None)
         if not isinstance(name, str) or family is None:
-            _refuse((*path, tag), f"one of {', '.join(map(repr, known))}", name)
-        raise ModelFileError(
-            f"{where}: unknown {family.__name__.lower()} {_shown(name)}. {suggest(name, known)} "
-            "If it is your own, pass it: cp.Model.load(path, own=[...])."
-        )
+            _refuse(path, f"one of {', '.join(map(repr, known))}", name)
+        what, hint = f"unknown {family.__name__.lower()} {_shown(name)}", suggest(name, known)
+        raise _error(path, f"{what}. {hint} If it is your own, pass it: cp.Model.load(path, own=[...]).")
 
 
 # --- TEMPORARY

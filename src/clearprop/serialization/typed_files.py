@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop.errors import ModelFileError
 from clearprop.serialization.codec import decode, encode
+from clearprop.serialization.older import upgraded
 from clearprop.serialization.sealed import Kind, pack_sections, read_sections
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ def read_file(content: bytes, where: str, kind: Kind, of: type[T], own: Iterable
     """
     sections = read_sections(content, where, kind)
     try:
+        sections = upgraded(sections, kind.name)
         return decode(of, sections.head, sections.arrays, own=own)
     except ModelFileError as reason:
         raise kind.error(f"{where}: {reason}") from reason

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import ArgumentError, ModelFileError, suggest
+from clearprop.serialization.codec import AnyFloat
 
 
 @dataclass(repr=False)
@@ -38,7 +39,14 @@ class History:
     gradient_norms: dict[str, list[float]] = field(default_factory=dict)
     stopped: str = ""
     best_epoch: int | None = None
-    unfinished: dict[str, float] = field(default_factory=dict)
+    unfinished: dict[str, AnyFloat] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {len(row) for part in _PARTS for row in getattr(self, part).values()}
+        if len(lengths) > 1:
+            raise ArgumentError(f"History: expected columns of one length, got lengths {sorted(lengths)}.")
+        if self.best_epoch is not None and not 0 <= self.best_epoch < self.epochs:
+            raise ArgumentError(f"History best_epoch: expected one of {self.epochs} epochs, got {self.best_epoch}.")
 
     def __repr__(self) -> str:
         if not self.epochs:

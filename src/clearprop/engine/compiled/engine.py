@@ -11,9 +11,9 @@ from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.core.randomness import dropout_key
 from clearprop.engine.api import EpochResult, Epochs, Patience, State, Training
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
-from clearprop.engine.compiled.runner import Passes
+from clearprop.engine.compiled.records import NONE, TRAIN
+from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.compiled.transfer import copy_in, copy_out
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient, norms_by_layer
 from clearprop.penalties import L2
@@ -33,10 +33,10 @@ class CompiledEngine:
         if training.row_keys is not None:
             arrays["row_keys"] = np.ascontiguousarray(training.row_keys, np.uint64)
         slots, stored = len(training.optimizer.slots), training.limits.clip_norm is not None
-        self.passes = Passes(training.objective, params, batch, at.DESCEND, threads, slots, stored, **arrays)
-        self.memory = self.passes.memory
-        self._fill_in_numbers()
-        self._trained_copies = self.passes.plan.copy_table(lambda copy: copy.block.trainable)
+        self.runner = Runner(training.objective, params, batch, TRAIN, threads, slots, stored, **arrays)
+        self.memory = self.runner.memory
+        self._write_options()
+        self._trained_blocks = self.runner.plan.copy_table(lambda block: block.trainable)
         self._steps, self._epoch, self._completed_steps, self._running = 0, -1, 0, False
         first = {name: training.optimizer.first(name) for name in training.optimizer.slots}
         if any(first.values()):  # they are zeros otherwise
@@ -60,15 +60,15 @@ class CompiledEngine:
         slots = {}
         for name, panels in self._slot_panels():
             slots[name] = np.empty_like(self.params.trainable)
-            copy_out(slots[name], panels, self._trained_copies, self.passes.plan.lanes.panel)
-        return State(self._steps, slots, self._epoch, self._completed_steps, self.memory.results.copy())
+            copy_out(slots[name], panels, self._trained_blocks, self.runner.plan.lanes.panel)
+        return State(self._steps, slots, self._epoch, self._completed_steps, self.runner.sums)
 
     @state.setter
     def state(self, state: State) -> None:
         self._write_slots(state.slots)
         self._steps, self._epoch, self._completed_steps = state.steps, state.epoch, state.completed_steps
         if state.completed_steps:
-            self.memory.results[:] = state.sums
+            self.runner.sums = state.sums
 
     def _slot_panels(self) -> list[tuple[str, np.ndarray]]:
         return list(zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False))
@@ -76,52 +76,50 @@ class CompiledEngine:
     def _write_slots(self, slots: dict[str, np.ndarray]) -> None:
         for name, panels in self._slot_panels():
             slot = np.ascontiguousarray(slots[name], self.params.dtype)
-            copy_in(slot, panels, self._trained_copies, self.passes.plan.lanes.panel)
+            copy_in(slot, panels, self._trained_blocks, self.runner.plan.lanes.panel)
 
     def write_back(self) -> None:
         """Bring `params` up to the last completed step, if a run was paused or left by an exception."""
-        if self._running and self.passes.loaded:
-            copy_out(self.params.flat, self.memory.weights, self.passes.copies, self.passes.plan.lanes.panel)
+        if self._running and self.runner.loaded:
+            copy_out(self.params.flat, self.memory.weights, self.runner.blocks, self.runner.plan.lanes.panel)
 
-    def _fill_in_numbers(self) -> None:
+    def _write_options(self) -> None:
         """Kernels, bounds and constants of the run."""
-        training, dtype = self.training, self.params.dtype
-        numbers, reals, limits = self.memory.numbers, self.memory.reals, training.limits
-        numbers[at.NORMS] = training.norms
-        fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0)
-        numbers[at.PREPARE], numbers[at.UPDATE] = fused
-        numbers[at.PREPARE_PLAIN], numbers[at.UPDATE_PLAIN] = optimizer_kernels(training.optimizer, dtype)
-        numbers[at.SLOPE], numbers[at.VALUE] = (
-            penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
+        training, dtype, limits = self.training, self.params.dtype, self.training.limits
+        code, options = self.memory.code, self.memory.options
+        code.prepare, code.update = optimizer_kernels(
+            training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0
         )
-        numbers[at.HALF_SQUARE] = penalty_kernels((L2(1.0),), dtype)[1] if training.alpha else -1
-        numbers[at.KEYED], numbers[at.BOUNDED] = training.row_keys is not None, limits.max_norm is not None
-        reals[at.CLIP_NORM], reals[at.CLIP_VALUE] = limits.clip_norm or 0.0, limits.clip_value or 0.0
-        reals[at.MAX_NORM], reals[at.DECAY] = limits.max_norm or 0.0, training.optimizer.weight_decay
-        reals[at.ALPHA] = training.alpha
-        for index, layer in enumerate(self.params.net.layers):
-            reals[at.DROPOUT + index + 1] = layer.dropout
+        code.prepare_plain, code.update_plain = optimizer_kernels(training.optimizer, dtype)
+        if training.penalties:
+            code.slope, code.value = penalty_kernels(training.penalties, dtype)
+        if training.alpha:
+            code.half_square = penalty_kernels((L2(1.0),), dtype)[1]
+        options.with_norms, options.has_row_keys = training.norms, training.row_keys is not None
+        options.clip_norm, options.clip_value = limits.clip_norm or 0.0, limits.clip_value or 0.0
+        options.max_norm, options.decay = limits.max_norm or 0.0, training.optimizer.weight_decay
+        options.alpha = training.alpha
 
     def run(
         self, epochs: Epochs, pause: Callable[[], None] | None = None, patience: Patience | None = None
     ) -> EpochResult:
         """Run the epochs; `pause` is called about ten times a second, between two steps. See `Engine.run`."""
-        numbers, single, steps = self.memory.numbers, len(epochs) == 1, epochs.steps
+        progress, single, steps = self.memory.progress, len(epochs) == 1, epochs.steps
         if self._batches is None or not self._batches.fit(epochs):
             self._batches = _Batches(epochs)
         batches = self._batches
         continued = single and self._epoch == epochs.first and self._completed_steps < steps
         first = self._completed_steps if continued else 0
         before = self._steps - first
-        numbers[at.STEPS_DONE], numbers[at.STEPS_PER_EPOCH] = before, steps
+        progress.steps_before, progress.steps_per_epoch = before, steps
         self._epoch, self._completed_steps, self._running = epochs.first, first, True
-        self.passes.finished, self.passes.loaded = first, False
+        self.runner.finished, self.runner.loaded = first, False
         if patience is not None:
-            numbers[at.PATIENCE], numbers[at.STUCK] = patience.most, patience.count
-            self.memory.reals[at.BEST], self.memory.reals[at.TOLERANCE] = patience.best, patience.tol
+            progress.patience, progress.epochs_without_improvement = patience.most, patience.count
+            progress.best, progress.tolerance = patience.best, patience.tol
 
         def count() -> None:
-            finished = self.passes.finished
+            finished = self.runner.finished
             epoch, self._completed_steps = (0, finished) if single else divmod(finished, steps)
             self._steps, self._epoch = before + finished, epochs.first + epoch
 
@@ -133,16 +131,16 @@ class CompiledEngine:
         order = np.ascontiguousarray(epochs.orders, np.int64).ravel()
         keys = self._keys(epochs) if self._masked else None
         try:
-            results = self.passes.run(order, batches.edges, epochs.rates, keys, first, pause_here)
+            self.runner.run(order, batches.edges, epochs.rates, keys, first, pause_here)
         finally:
             count()
             self.write_back()
             self._running = False
-            numbers[at.PATIENCE] = -1
-        failed = int(results[at.FAILED]) - 1 if results[at.FAILED] else None
-        completed = self.passes.finished // steps if numbers[at.STOPPED] else len(epochs)
-        losses = (self.passes.costs.reshape(len(epochs), steps)[:completed] * batches.shares).sum(axis=1)
-        return self._result(results, losses, failed) if single else EpochResult(losses, failed_step=failed)
+            progress.patience = NONE
+        failed = int(self.memory.results.failed) - 1 if self.memory.results.failed else None
+        completed = self.runner.finished // steps if progress.stopped else len(epochs)
+        losses = (self.runner.costs.reshape(len(epochs), steps)[:completed] * batches.shares).sum(axis=1)
+        return self._result(losses, failed) if single else EpochResult(losses, failed_step=failed)
 
     def _keys(self, epochs: Epochs) -> np.ndarray:
         """The dropout key of each layer in each epoch."""
@@ -152,20 +150,19 @@ class CompiledEngine:
                 keys[row, index + 1] = dropout_key(self.training.seed, epochs.first + row, index)[0]
         return keys.ravel()
 
-    def _result(self, results: list[float], losses: np.ndarray, failed: int | None) -> EpochResult:
+    def _result(self, losses: np.ndarray, failed: int | None) -> EpochResult:
         """What one epoch reports."""
-        cost, share = results[at.COST], results[at.SHARE]
-        if self.training.objective.reduction == "mean" and share:
-            cost /= share
+        results, mean = self.memory.results, self.training.objective.reduction == "mean"
         assert self._batches is not None
-        penalty = results[at.PENALTY] / len(self._batches.shares)
+        cost = float(results.cost / results.share if mean and results.share else results.cost)
+        penalty = float(results.penalty) / len(self._batches.shares)
         if not self.training.norms:
             return EpochResult(losses, cost, penalty, failed_step=failed)
         if failed is not None:
             unknown = dict.fromkeys((layer.name for layer in self.params.net.layers), np.nan)
             return EpochResult(losses, cost, penalty, np.nan, unknown, dict(unknown), failed)
-        delta, gradient = norms_by_layer(self.params.net, results)
-        return EpochResult(losses, cost, penalty, sqrt(results[at.GRADIENT]), delta, gradient)
+        delta, gradient = norms_by_layer(self.params.net, self.memory)
+        return EpochResult(losses, cost, penalty, sqrt(results.squared_norm), delta, gradient)
 
 
 class _Batches:
