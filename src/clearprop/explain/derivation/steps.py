@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from clearprop.draw.document import Heading, Prose, Table
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
 from clearprop.explain.derivation.content import Equation, Side, equation
-from clearprop.explain.derivation.expression import (
+from clearprop.explain.derivation.names import Names, Unit
+from clearprop.explain.derivation.symbols import Symbols
+from clearprop.symbolic.expression import (
     Expression,
     Number,
     Partial,
@@ -21,8 +23,6 @@ from clearprop.explain.derivation.expression import (
     multiply,
     subtract,
 )
-from clearprop.explain.derivation.names import Names, Unit
-from clearprop.explain.derivation.symbols import Symbols
 
 Item = Prose | Heading | Equation | Table
 

@@ -15,7 +15,12 @@ from clearprop.draw.figure import Figure
 from clearprop.draw.units import draw_units, link_matrices
 from clearprop.explain.derivation.chain_rule import ChainRule
 from clearprop.explain.derivation.content import Equation, Side, equation
-from clearprop.explain.derivation.expression import (
+from clearprop.explain.derivation.names import Names, Unit
+from clearprop.explain.derivation.steps import Item, Steps
+from clearprop.explain.derivation.symbols import Symbols
+from clearprop.explain.derivation.text import short_number
+from clearprop.losses import CrossEntropy, PointwiseLoss
+from clearprop.symbolic.expression import (
     NEW,
     Expression,
     Number,
@@ -29,11 +34,6 @@ from clearprop.explain.derivation.expression import (
     negate,
     numbers,
 )
-from clearprop.explain.derivation.names import Names, Unit
-from clearprop.explain.derivation.steps import Item, Steps
-from clearprop.explain.derivation.symbols import Symbols
-from clearprop.explain.derivation.text import short_number
-from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.symbolic.formulas import activation_formula, loss_formula
 
 _MOST_DIGITS = 6  # in drawings
