@@ -7,6 +7,7 @@ biases), and does not depend on the batch size.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -120,7 +121,7 @@ class Limits:
             W *= np.where(norms > self.max_norm, self.max_norm / np.maximum(norms, self.max_norm), 1.0)
 
 
-def as_penalties(value: Penalty | list[Penalty] | tuple[Penalty, ...] | None) -> tuple[Penalty, ...]:
+def as_penalties(value: Penalty | Sequence[Penalty] | None) -> tuple[Penalty, ...]:
     """One or several penalties as a tuple.
 
     >>> as_penalties(L2(0.1))
