@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from clearprop import gallery
-from clearprop.cli import main as cli
+from clearprop.cli.app import main
 from clearprop.errors import ArgumentError
 
 SEEDS = 30
@@ -129,7 +129,7 @@ def test_every_script_says_what_it_is():
 def test_command_lists_and_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     def run(*words: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:
-            cli.main(["gallery", *words])
+            main(["gallery", *words])
         out, err = capsys.readouterr()
         return int(end.value.code or 0), out, err
 
