@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.core.nonfinite import birth
+from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import CHUNK, prepare
 from clearprop.core.outputs import sweep_rows
 
@@ -41,4 +41,4 @@ def test_is_finite_is_false_where_a_number_of_any_layer_is_not(weight, hidden, o
     params.flat[0] = weight
     objective = prepare(net, params, [[20.0]], [[y]], "squared_error")
     assert not sweep_rows(objective, params).is_finite
-    assert birth(objective, params) is not None
+    assert find_nonfinite(objective, params) is not None
