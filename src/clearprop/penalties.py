@@ -7,6 +7,7 @@ not depend on the size of the batch, and is not divided by it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -120,7 +121,7 @@ class Limits:
             W *= np.where(norms > self.max_norm, self.max_norm / np.maximum(norms, self.max_norm), 1.0)
 
 
-def as_penalties(given: Penalty | list[Penalty] | tuple[Penalty, ...] | None) -> tuple[Penalty, ...]:
+def as_penalties(given: Penalty | Sequence[Penalty] | None) -> tuple[Penalty, ...]:
     """One or several penalties as a tuple.
 
     >>> as_penalties(L2(0.1))

@@ -43,7 +43,7 @@ def test_train_predict_evaluate_summary(table, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert 'classification, because "rich" holds text' in printed
-    assert "on 40 rows held out of 200, which training never saw" in printed
+    assert "on 40 rows held out of 200, which training did not see" in printed
     assert "confusion matrix" in printed
     assert report.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
 

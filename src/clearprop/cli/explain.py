@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import names_of_table
 from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.pages import derivation_document, derivation_page
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
-from clearprop.model.model import Model, encode
-from clearprop.tables import as_frame
+from clearprop.model import Model
 
 
 def explain_rows(
@@ -28,14 +25,14 @@ def explain_rows(
 ) -> str:
     """The text to print; a document is written on the way. Raises ClearpropError for what cannot be used."""
     loaded = Model.load(model)
-    encoding = loaded.known_encoding
-    frame = as_frame(table, text=encoding.text_columns)
-    chosen = chosen_rows(row, rows, frame.shape[0])
+    encoding = loaded.require_encoding()
+    known = encoding.table(table)
+    chosen = chosen_rows(row, rows, len(known))
     if paths is not None and weight is None:
         raise ArgumentError('--paths: belongs to --weight; name that too, such as --weight "hidden[0] <- input[0]".')
     if learning_rate is not None and weight is None and document is None:
         raise ArgumentError("--learning-rate: belongs to --weight or --document; name one of them too.")
-    X, y = encode(encoding, frame[chosen], np.dtype("float64"))  # float64, so that all digits shown are right
+    X, y = loaded.encode(known.take(chosen), "float64")  # float64, so that all digits shown are right
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
     if weight is not None:

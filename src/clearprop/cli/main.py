@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-import numpy as np
 import polars as pl
 import typer
 
@@ -24,13 +23,13 @@ from clearprop.datasets import digits
 from clearprop.engine.warmup import is_warm
 from clearprop.engine.warmup import warmup as compile_ahead
 from clearprop.errors import ArgumentError, ClearpropError, suggest
-from clearprop.explain.diagnosis import diagnose
+from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
 from clearprop.explain.gradient_check import check_gradients
 from clearprop.gallery import script, scripts
-from clearprop.model.model import HeldOut, Model, encode, fit
+from clearprop.model import Model, fit
 from clearprop.optimizers import OPTIMIZERS
+from clearprop.penalties import L2
 from clearprop.serialization.atomic import write_atomically
-from clearprop.tables import as_frame
 from clearprop.training.callbacks import EpochEnd
 
 app = typer.Typer(
@@ -80,7 +79,7 @@ def train(
     ] = None,
     epochs: Annotated[int, typer.Option(help="At most so many passes over the rows.")] = 60,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation cost.")] = 12,
-    l2: Annotated[float, typer.Option(help="L2 penalty on the weights.")] = 0.0,
+    penalty: Annotated[float, typer.Option(help="Strength of the L2 penalty on the weights.")] = 0.0,
     holdout: Annotated[float, typer.Option(help="Share of the rows kept apart to test the result; 0 for none.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share of the other rows that says when to stop.")] = 0.1,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
@@ -120,7 +119,7 @@ def train(
         batch_size=batch_size,
         epochs=epochs,
         patience=patience,
-        l2=l2,
+        penalty=L2(penalty) if penalty else None,
         holdout=holdout,
         validation=validation,
         seed=seed,
@@ -176,10 +175,10 @@ def predict(
     if out is not None and not out.endswith((".csv", ".parquet", ".pq")):
         raise ArgumentError(f"--out: expected a name that ends in .csv, .parquet or .pq, got {out}.")
     loaded = Model.load(model)
-    frame = as_frame(table, text=loaded.known_encoding.text_columns)
-    predictions = pl.DataFrame(loaded.predict(frame))
+    rows = loaded.require_encoding().table(table)
+    predictions = loaded.predict(rows).to_polars()
     if with_inputs:
-        predictions = _beside(frame.to_native(), predictions)
+        predictions = _beside(rows.frame, predictions)
     if out is None:
         sys.stdout.write(predictions.write_csv())
         return
@@ -201,13 +200,10 @@ def evaluate(
     """Compare predictions with the target column: metrics, and confusion matrix or residuals."""
     _keep_apart([model, table], [report])
     loaded = Model.load(model)
-    frame = as_frame(table, text=loaded.known_encoding.text_columns)
-    X, y = encode(loaded.known_encoding, frame, loaded.params.dtype)
-    typer.echo(str(loaded.judge(X, y)))
+    rows = loaded.rows(table)
+    typer.echo(str(loaded.evaluate(rows)))
     if report:
-        from clearprop.report import write_report  # takes time to import, and most commands draw nothing
-
-        write_report(loaded, X, y, report, evaluated_on=f"{len(X):,} rows of {Path(table).name}")
+        loaded.report(report, rows)
         typer.echo(f"\nreport written to {report}")
 
 
@@ -273,8 +269,8 @@ def check(
 ) -> None:
     """Check the gradient of every W and b against values of the cost; exit code 1 if one disagrees."""
     loaded = Model.load(model)
-    frame = as_frame(table, text=loaded.known_encoding.text_columns)
-    X, y = encode(loaded.known_encoding, frame[list(range(min(rows, frame.shape[0])))], np.dtype("float64"))
+    known = loaded.require_encoding().table(table)
+    X, y = loaded.encode(known.take(range(min(rows, len(known)))), "float64")
     directions = 4 if loaded.net.parameter_count > parameters else 0
     verdict = check_gradients(loaded.net, loaded.params, X, y, loss=loaded.loss, directions=directions)
     typer.echo(str(verdict))
@@ -329,24 +325,24 @@ def _finish_training(model: Model, out: str, report: str | None) -> None:
     if model.encoding is not None:
         typer.echo(f"{model.encoding.task_reason}")
     typer.echo(f"{model.history.stopped}{best} ({model.settings['seconds']:.1f} s)\n")
+    diagnosis = None
     if model.held_out is not None:
-        judged = model.judge(model.held_out.X, model.held_out.y)
-        typer.echo(f"on {model.held_out.what}, which training never saw:\n{judged}\n")
-        _warn(model, model.held_out)
+        typer.echo(f"on {model.held_out.what}, which training did not see:\n{model.evaluate()}\n")
+        columns = model.require_encoding().input_names
+        diagnosis = diagnose_outputs(model.held_out.outputs, model.params, model.history, columns=columns)
+        _warn(diagnosis)
     model.save(out)
     typer.echo(f"model  {out}")
     if report:
-        model.report(report)
+        model.report(report, diagnosis=diagnosis)
         typer.echo(f"report {report}")
 
 
-def _warn(model: Model, rows: HeldOut) -> None:
-    """Print what is off, if anything is; hints are left to the report."""
-    columns = model.known_encoding.input_names
-    found = diagnose(model.net, model.params, rows.X, rows.y, model.loss, history=model.history, columns=columns)
-    off = [finding for finding in found if finding.severity != "hint"]
-    if off:
-        typer.echo("\n".join(["Worth a look:", *map(str, off), ""]))
+def _warn(diagnosis: Diagnosis) -> None:
+    """Print the findings of a diagnosis, if there are any; hints are left to the report."""
+    findings = [finding for finding in diagnosis if finding.severity != "hint"]
+    if findings:
+        typer.echo("\n".join(["Worth a look:", *map(str, findings), ""]))
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str | None]) -> None:
