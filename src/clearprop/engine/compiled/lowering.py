@@ -16,7 +16,7 @@ from typing import Any
 
 from clearprop.engine.compiled.builder import Emitter
 from clearprop.symbolic.graph import ELEMENT, INTEGER, ROW, STEP, Graph, Symbol, ordered
-from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS
+from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS, REDUCTIONS
 from clearprop.symbolic.primitives import INTEGERS, constant, convert
 
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
@@ -49,9 +49,9 @@ class Lowering:
             kind = graph.kind if node.level else "double"
             return graph.node("input", (), kind, node.extra, node.level, node.flat)
         operation, args = OPERATIONS[node.op], [self._lowered[x.index] for x in node.args]
-        if operation.compute is None or operation.tangent is None:
-            return operation.machine(*args or [graph])
-        return operation.machine(*args, flat=node.flat)
+        if node.op in REDUCTIONS:
+            return operation.machine(*args, flat=node.flat)
+        return operation.machine(*args or [graph])
 
 
 @dataclass(frozen=True)
