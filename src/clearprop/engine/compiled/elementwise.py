@@ -93,7 +93,7 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
 def _pullback(activation: Activation) -> Body:
     def pullback(array: Callable[[str], Any]) -> dict[str, Any]:
         z, a, error = array("z"), array("a"), array("error")
-        return {"error": activation.pullback(a if activation.sign_is_enough else z, a, error)}
+        return {"error": activation.pullback(a if activation.pullback_needs_only_output else z, a, error)}
 
     return pullback
 
