@@ -1,4 +1,4 @@
-"""Shuffles of a NumPy generator of the older kind, many in one call; compare `batches.shuffled`.
+"""Shuffles of a NumPy generator of the older kind, many in one call; compare `clearprop.engine.shuffling`.
 
 The generator draws, as it always does: its function is called by address. Where the row numbers go is compiled here.
 """
@@ -13,8 +13,8 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic
 
-from clearprop.engine.batches import shuffled
 from clearprop.engine.compiled.cache import compiled
+from clearprop.engine.shuffling import shuffled
 from clearprop.fork_safety import register_fork_locks
 
 #: Of NumPy's C interface for such generators: what a capsule is called, and the fields that its struct begins with
