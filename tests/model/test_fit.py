@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import clearprop as cp
-from clearprop.cli.main import main
+from clearprop.cli.app import main
 from clearprop.core import backprop
 from clearprop.report import page
 from clearprop.tables import columns, frame

@@ -65,8 +65,9 @@ def fit(
     predict, or several. A share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of
     the others is the validation set that decides when to stop; with 0 there is none. `hidden` are the units of the
     hidden layers, () for linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a
-    `cp.L2` or `cp.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a run that was stopped
-    resumes with the same table and the same settings. Raises TableError, DataError or ArgumentError before training.
+    `cp.penalties.L2` or `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a
+    run that was stopped resumes with the same table and the same settings. Raises TableError, DataError or
+    ArgumentError before training.
 
     >>> import clearprop as cp
     >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}
