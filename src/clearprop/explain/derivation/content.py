@@ -55,25 +55,6 @@ class Row:
     result: Number | None = None  #: the value of the line, written at its end
 
 
-<<<<<<< HEAD
-=======
-@dataclass(frozen=True)
-class Table:
-    """Rows of text, numbers and symbols below a head; numbers are aligned to the right."""
-
-    head: tuple[str | Expression, ...]
-    rows: tuple[tuple[str | float | Expression, ...], ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and its content."""
-
-    title: str
-    items: tuple[Prose | Heading | Equation | Table, ...]
-
-
->>>>>>> main
 def _fits_beside(side: Side, last: Row, width: Callable[[Expression], float], room: float) -> bool:
     """Whether a side is a number that fits at the end of the previous line."""
     if not isinstance(side.expression, Number) or side.remark or last.sign or last.remark or last.result is not None:

@@ -86,27 +86,10 @@ def formula_html(item: Equation | Expression | float, notation: MathMLNotation) 
     return math(notation.write(item if isinstance(item, Expression) else Number(item)))
 
 
-<<<<<<< HEAD
 def render_sections(sections: Sequence[Section], digits: int = 6) -> str:
     """The sections as HTML, without a style sheet."""
     notation = MathMLNotation(digits)
     return sections_html(sections, lambda item: formula_html(item, notation))
-=======
-def _table(table: Table, notation: MathMLNotation) -> str:
-    """A table whose columns of numbers are aligned to the right, heads included."""
-    columns = [[row[i] for row in table.rows] for i in range(len(table.head))]
-    classes = ["" if all(isinstance(cell, (str, Symbol)) for cell in column) else ' class="n"' for column in columns]
-    head = "".join(
-        f'<th scope="col"{c}>{_cell(cell, notation)}</th>' for cell, c in zip(table.head, classes, strict=True)
-    )
-    rows = "".join(
-        "<tr>" + "".join(f"<td{c}>{_cell(cell, notation)}</td>" for cell, c in zip(row, classes, strict=True)) + "</tr>"
-        for row in table.rows
-    )
-    return (
-        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
->>>>>>> main
 
 
 def _row(row: Row, notation: MathMLNotation) -> str:
