@@ -32,7 +32,8 @@ from clearprop.fork_safety import free_at_forks_at_last
 #: Most versions of the engine whose machine code is kept; of more, those that were used last.
 ENGINES = 8
 
-_PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
+#: Whether Numba's compiler is switched off (NUMBA_DISABLE_JIT=1): then the engine runs as plain Python.
+PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @cache
@@ -86,8 +87,8 @@ def is_writable() -> bool:
 
 def is_kept(function: str) -> bool:
     """Whether a function need not be compiled any more, by its name."""
-    path = None if _PLAIN else place()
-    return _PLAIN or (path is not None and any(path.glob(f"*.{function}-*{_SUFFIX}")))
+    path = None if PLAIN else place()
+    return PLAIN or (path is not None and any(path.glob(f"*.{function}-*{_SUFFIX}")))
 
 
 #: Settings of Numba's that change the code it makes, besides those that name the processor.
@@ -185,7 +186,7 @@ inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 
 def compiled(function: Callable[..., Any]) -> Any:
     """A function for Python to call, compiled for the types it is called with, which holds no lock while it runs."""
-    if _PLAIN:
+    if PLAIN:
         return function
     dispatcher = njit(nogil=True, error_model="numpy")(function)
     if place() is not None:

@@ -83,22 +83,23 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
     graph, (z,) = _arrays(dtype, "z")
     with _compiling(activation, "function"):
         a = _stored(graph, "a", activation.function(z))
-    forward = RowKernel(graph, ("z", "a"), [a])
-    pullback = RowKernel(*_traced_pullback(activation, dtype))
+    forward = RowKernel(graph, "forward", [a])
+    graph, outputs = _traced_pullback(activation, dtype)
+    pullback = RowKernel(graph, "pullback", outputs)
     return compile_function(forward.text()), compile_function(pullback.text())
 
 
-def _traced_pullback(activation: Activation, dtype: np.dtype) -> tuple[Graph, tuple[str, ...], list[Output]]:
+def _traced_pullback(activation: Activation, dtype: np.dtype) -> tuple[Graph, list[Output]]:
     graph, (z, a, error) = _arrays(dtype, "z", "a", "error")
     with _compiling(activation, "pullback"):
         delta = _stored(graph, "error", activation.pullback(a if activation.sign_is_enough else z, a, error))
-    return graph, ("z", "a", "error"), [delta]
+    return graph, [delta]
 
 
 @remembered
 def reads_z(activation: Activation) -> bool:
     """Whether the pullback looks at z; where not, the forward kernel may overwrite it with a."""
-    _, _, (delta,) = _traced_pullback(activation, np.dtype(np.float64))
+    _, (delta,) = _traced_pullback(activation, np.dtype(np.float64))
     return any(node.op == "input" and node.extra == "z" for node in ordered([delta.value]))
 
 
@@ -134,9 +135,8 @@ def loss_kernel(
         value = value + reduce_row("sum", 0 * a, axis=-1)  # NaN where an output is not finite
         value = convert(as_symbol(weights * value, graph), graph.kind)
         outputs = [_stored(graph, "delta", weights[:, None] * delta), Output("values", value, add=True)]
-    pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
     kind = NarrowKernel if narrow else RowKernel
-    return compile_function(kind(graph, pointers, outputs, apart=True).text())
+    return compile_function(kind(graph, "loss", outputs, apart=True).text())
 
 
 @remembered
@@ -171,7 +171,7 @@ def optimizer_kernels(
         change, *following = optimizer.update(rate, t, w, g, *slots)  # pyright: ignore[reportArgumentType]
         outputs = [_stored(graph, "w", w * (1 - shrink) + change)]
         outputs += [_stored(graph, f"slot{place}", slot) for place, slot in enumerate(following)]
-        kernel = RunKernel(graph, ("w", "g", "slot0", "slot1", "scalars"), outputs)
+        kernel = RunKernel(graph, "update", outputs)
         if len(following) != len(slots):
             raise TraceError(f"returns {len(following)} slots instead of {len(slots)}")
         if len(kernel.scalars) > SCALARS:
@@ -185,14 +185,14 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
     if PLAIN:
         return register(_plain_slope(penalties)), register(_plain_value(penalties))
     graph, (w, g) = _arrays(dtype, "w", "g", rows=False)
-    slope = RunKernel(graph, ("w", "g"), [_stored(graph, "g", _with_slopes(g, w, penalties))])
+    slope = RunKernel(graph, "slope", [_stored(graph, "g", _with_slopes(g, w, penalties))])
     graph, (w,) = _arrays(dtype, "w", rows=False)
     total = 0 * w
     for penalty in penalties:
         with _compiling(penalty, "value_and_slope"):
             total = total + penalty.value_and_slope(w)[0]
     outputs = [Output("total", reduce_row("sum", total, axis=-1), add=True)]
-    value = RunKernel(graph, ("w", "total"), outputs)
+    value = RunKernel(graph, "value", outputs)
     return compile_function(slope.text()), compile_function(value.text())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 
 import llvmlite
@@ -10,7 +11,9 @@ import llvmlite.binding as llvm
 from numba.core.compiler_lock import global_compiler_lock
 
 from clearprop.engine.compiled.builder import KERNEL
+from clearprop.engine.compiled.cache import PLAIN
 from clearprop.engine.compiled.code_store import folder, keep_latest, read, write
+from clearprop.engine.compiled.ffi import register
 from clearprop.engine.compiled.vectors import processor
 
 #: Most kernels that are kept on disk; of more, those that were used last.
@@ -103,3 +106,8 @@ def compile_function(text: str) -> int:
 def assembly(text: str) -> str:
     """The instructions that the processor will run."""
     return machine().target_machine.emit_assembly(machine().module(text))
+
+
+def kernel(plain: Callable[..., None], text: Callable[[], str]) -> int:
+    """The address of a kernel: that of its LLVM text, or of the plain function while the compiler is switched off."""
+    return register(plain) if PLAIN else compile_function(text())

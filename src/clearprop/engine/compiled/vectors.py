@@ -9,8 +9,8 @@ import numpy as np
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
-from clearprop.engine.compiled.builder import LINE
-
+#: Bytes of a cache line. Kernels work on vectors of that size, and memory is allocated in lines.
+LINE = 64
 #: Rows of a tile: with TILE_VECTORS vectors each they fill the registers, and leave some for the operands.
 TILE_ROWS = 6
 #: Rows of a narrower tile, so that enough sums are under way at a time; more would have no pointers in registers.
