@@ -522,7 +522,7 @@ TESTED_IN = {
     "Model": "model/test_model.py",
     "fit": "model/test_model.py",
     "Evaluation": "model/test_evaluation.py",
-    "PerSample": "analysis/test_per_sample.py",
+    "PerSample": "core/test_per_sample.py",
     "fisher_diagonal": "analysis/test_curvature.py",
     "gauss_newton_diagonal": "analysis/test_curvature.py",
     "hessian_vector": "analysis/test_r_operator.py",

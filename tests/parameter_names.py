@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 import clearprop as cp
-from clearprop.core.parameters import layout
 
 
 def texts(net: cp.Network) -> list[tuple[str, int]]:
     """The name of every parameter, with its place in the flat vector."""
     found = []
-    for block in layout(net).blocks:
+    for block in net.layout.blocks:
         for entry in np.ndindex(block.shape):
             place = block.start + int(np.ravel_multi_index(entry, block.shape))
             if block.source is None:

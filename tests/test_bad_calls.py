@@ -127,7 +127,7 @@ class Call:
 
 
 def rule(name: str, **more: Good) -> Call:
-    return Call(name, {"rate": RATE, **more})
+    return Call(name, {"learning_rate": RATE, **more})
 
 
 DECAY, EPSILON = number(least=0, below=1), number(above=0)
@@ -173,7 +173,7 @@ DEFINITIONS = [
     Call("Orthogonal", {"gain": RATE}),
     Call("Convergence", {"gradient_norm": optional(RATE), "cost_change": RATE, "patience": integer()}),
     Call("EarlyStopping", {"monitor": optional(text), "patience": integer(), "min_delta": number(least=0),
-                           "best": optional(never), "restore": flag}),
+                           "best": optional(never), "restore_best": flag}),
     Call("Direct", {"source": text}, lambda: {"source": "input"}),
     Call("Dense", {"source": text, "trainable": flag, "initializer": optional(never)}, lambda: {"source": "input"}),
     Call("Wired", {"source": text, "pattern": never, "trainable": flag, "initializer": optional(never)},
@@ -204,7 +204,7 @@ FUNCTIONS = [
     Call("cost", DATA, problem()),
     Call("predict", {"net": never, "params": never, "X": never}, lambda: {"net": NET, "params": PARAMS, "X": X}),
     Call("check_gradients", {**DATA, "tolerance": RATE, "gradient": optional(function), "method": never,
-                             "directions": optional(integer(0, 1e5)), "rate": optional(RATE),
+                             "directions": optional(integer(0, 1e5)), "learning_rate": optional(RATE),
                              "seed": integer(0, 2**63)},
          problem()),
     Call("diagnose", {**DATA, "history": optional(never), "optimizer": optional(never), "columns": optional(never)},
@@ -225,8 +225,7 @@ FUNCTIONS = [
     Call("fisher_diagonal", {"trace": never}),
     Call("gauss_newton_diagonal", {"trace": never}),
     Call("input_gradient", {"trace": never}),
-    Call("PerSample", {"trace": never}),
-    Call("worked_solution", {"trace": never, "rate": RATE, "names": optional(never), "digits": integer(1, 17),
+    Call("worked_solution", {"trace": never, "learning_rate": RATE, "names": optional(never), "digits": integer(1, 17),
                              "title": any_text, "limit": integer(1, 1e6)}, lambda: {"trace": TRACE}),
     Call("set_threads", {"count": optional(integer(1, 1e6))}, also={"count": ("threads",)}),
     Call("fit", {
@@ -239,7 +238,7 @@ FUNCTIONS = [
     }, lambda: {"data": TABLE, "target": "y", "epochs": 1, "hidden": (2,), "task": "regression"},
         also={"data": ("table", "Column", "column", "file"), "target": ("Target",), "resume": ("checkpoint",),
               "every": ("checkpoint",)}),
-    Call("Trace.derivation", {"subject": never, "sample": optional(integer(0, 3)), "rate": optional(RATE),
+    Call("Trace.derivation", {"subject": never, "sample": optional(integer(0, 3)), "learning_rate": optional(RATE),
                               "names": optional(never), "most": integer(1, 1e6), "digits": integer(1, 17)},
          lambda: {"subject": "hidden[0]"}, TRACE.derivation, also={"subject": ("derivation",)}),
     Call("Network.initialize", {"seed": integer(0, 2**63), "dtype": optional(never), "given": optional(never)},
@@ -259,7 +258,8 @@ NOT_CALLED = {
     **dict.fromkeys(["Activation", "Connection", "Elementwise", "Initializer", "Loss", "Optimizer", "Penalty",
                      "PointwiseLoss", "Schedule", "StoppingRule"], "abstract"),
     **dict.fromkeys(["Derivation", "Diagnosis", "EpochEnd", "Evaluation", "Progress", "Finding", "GradientCheck",
-                     "History", "LayerTrace", "Trace", "WorkedSolution", "TableEncoding", "Model", "CompiledCode"],
+                     "History", "LayerTrace", "Trace", "PerSample", "WorkedSolution", "TableEncoding", "Model",
+                     "CompiledCode"],
                     "what a function returns"),
     **dict.fromkeys(["ClearpropError", "TrainingDiverged"], "an exception"),
     **dict.fromkeys(["AbsoluteError", "Gamma", "Poisson", "Zeros", "get_threads", "warmup"], "takes nothing"),

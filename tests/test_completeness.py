@@ -39,6 +39,8 @@ REGISTRIES = {
 TESTED_ELSEWHERE = {
     "mathematics": "test_activations.py",
     "serialization.codec": "model/test_files.py",
+    "core.layer": "core/test_network.py",
+    "core.layout": "core/test_parameters.py",
     "datasets": "tables/test_tables.py",
     "model.summary": "cli/test_main.py",
 }

@@ -21,12 +21,12 @@ def test_one_base_for_all_and_the_usual_python_ones():
 @pytest.mark.parametrize(
     ("name", "known", "text"),
     [
-        ("hiden", ["input", "hidden"], 'Did you mean "hidden"? There are: input, hidden.'),
-        ("HIDDEN", ["hidden"], 'Did you mean "hidden"? There are: hidden.'),
-        ("hidden", ["Hidden"], 'Did you mean "Hidden"? There are: Hidden.'),
-        ("x", ["alpha", "beta"], "There are: alpha, beta."),
-        ("x", [], "There are none."),
-        ("7", [7, 8], 'Did you mean "7"? There are: 7, 8.'),
+        ("hiden", ["input", "hidden"], 'Did you mean "hidden"? Available: input, hidden.'),
+        ("HIDDEN", ["hidden"], 'Did you mean "hidden"? Available: hidden.'),
+        ("hidden", ["Hidden"], 'Did you mean "Hidden"? Available: Hidden.'),
+        ("x", ["alpha", "beta"], "Available: alpha, beta."),
+        ("x", [], "None is available."),
+        ("7", [7, 8], 'Did you mean "7"? Available: 7, 8.'),
         ("x", [f"column {i}" for i in range(25)], "column 19 and 5 more."),
     ],
 )

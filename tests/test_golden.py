@@ -16,6 +16,8 @@ sys.path.insert(0, str(GOLDEN))
 
 import make_golden  # noqa: E402
 
+#: Columns of the history that earlier versions wrote by another name.
+RENAMED = {"rate": "learning rate"}
 FILES = sorted(GOLDEN.glob("*.cprop"))
 
 
@@ -34,7 +36,8 @@ def test_a_run_of_an_earlier_version_goes_on(path, tmp_path):
     expected = json.loads(path.with_suffix(".json").read_text())
     history = make_golden.run(shutil.copy(path, tmp_path / "run.ckpt"), epochs=6, resume=True)
     assert history.epochs == 6
-    for name, numbers in expected.items():
+    for written, numbers in expected.items():
+        name = RENAMED.get(written, written)
         if name != "seconds":
             np.testing.assert_allclose(history[name], numbers, rtol=1e-9)
             assert history[name][:3] == numbers[:3]  # these are in the file

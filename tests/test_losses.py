@@ -278,9 +278,9 @@ def test_a_partner_needs_a_short_form():
         (lambda: cp.Quantile("0.5"), "Quantile q: expected a finite number above 0 and below 1, got '0.5'."),
         (lambda: cp.BinaryCrossEntropy(1.0), "BinaryCrossEntropy label_smoothing: expected a finite number at least 0"),
         (lambda: cp.CrossEntropy(math.nan), "CrossEntropy label_smoothing: expected a finite number"),
-        (lambda: as_loss("squared_eror"), "loss: 'squared_eror' is no loss. Did you mean \"squared_error\"?"),
-        (lambda: as_loss(cp.Huber), "Write Huber() with parentheses."),
-        (lambda: as_loss(3), "loss: 3 is no loss. There are: squared_error"),
+        (lambda: as_loss("squared_eror"), "loss: unknown loss 'squared_eror'; did you mean 'squared_error'?"),
+        (lambda: as_loss(cp.Huber), "write Huber()."),
+        (lambda: as_loss(3), "loss: unknown loss 3. Available: squared_error"),
     ],
 )
 def test_settings_out_of_range(make, telling):
@@ -459,18 +459,18 @@ def test_settings_cannot_be_changed_afterwards(kind, field):
         (lambda: cp.CustomLoss("own", 3), "CustomLoss function: expected a function, got 3."),
         (
             lambda: as_loss("hubert"),
-            "loss: 'hubert' is no loss. Did you mean \"huber\"? There are: squared_error, absolute_error, huber, "
+            "loss: unknown loss 'hubert'; did you mean 'huber'? Available: squared_error, absolute_error, huber, "
             "quantile, poisson, gamma, tweedie, binary_cross_entropy, cross_entropy.",
         ),
         (
             lambda: as_loss(cp.Huber, "losses[1]"),
-            "losses[1]: <class 'clearprop.losses.Huber'> is no loss. Write Huber() with parentheses. There are: "
+            "losses[1]: expected an object or a name, got the class; write Huber(). Available: "
             "squared_error, absolute_error, huber, quantile, poisson, gamma, tweedie, binary_cross_entropy, "
             "cross_entropy.",
         ),
         (
             lambda: as_loss(float),
-            "loss: <class 'float'> is no loss. There are: squared_error, absolute_error, huber, quantile, poisson, "
+            "loss: unknown loss <class 'float'>. Available: squared_error, absolute_error, huber, quantile, poisson, "
             "gamma, tweedie, binary_cross_entropy, cross_entropy.",
         ),
     ],

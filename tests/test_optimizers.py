@@ -120,8 +120,8 @@ def steps(optimizer, w, gradients):
     """The parameters after each step, by the optimizer's update."""
     slots = [np.full_like(w, optimizer.first(name)) for name in optimizer.slots]
     for t, g in enumerate(gradients, start=1):
-        change, *slots = optimizer.update(optimizer.rate, t, w, np.full_like(w, g), *slots)
-        w = w * (1 - optimizer.rate * optimizer.weight_decay) + change
+        change, *slots = optimizer.update(optimizer.learning_rate, t, w, np.full_like(w, g), *slots)
+        w = w * (1 - optimizer.learning_rate * optimizer.weight_decay) + change
         yield w
 
 
@@ -284,7 +284,7 @@ def test_every_schedule_serves_every_optimizer(case, schedule):
         if step % 2:
             costs.append((used[-2][1] + used[-1][1]) / 2)
     assert history.cost == pytest.approx(costs, rel=1e-12)
-    assert history["rate"] == pytest.approx([rate for rate, _ in used[1::2]])
+    assert history["learning rate"] == pytest.approx([rate for rate, _ in used[1::2]])
     np.testing.assert_allclose(params.flat, by_hand.flat, rtol=1e-12)
 
 
@@ -332,7 +332,7 @@ def test_a_name_stands_for_its_optimizer():
     for name, kind in cp.OPTIMIZERS.items():
         assert as_optimizer(name) == kind()
     assert as_optimizer(cp.Nadam(0.1)) == cp.Nadam(0.1)
-    assert cp.Momentum(0.1, 0.8) == cp.Momentum(rate=0.1, momentum=0.8)
+    assert cp.Momentum(0.1, 0.8) == cp.Momentum(learning_rate=0.1, momentum=0.8)
 
 
 @every_stepper
@@ -341,7 +341,7 @@ def test_rates_that_are_none(case, rate):
     kind = type(case.optimizer)
     with pytest.raises(ArgumentError) as error:
         kind(rate)
-    assert f"{kind.__name__} rate: expected a finite number above 0, got {rate!r}." in str(error.value)
+    assert f"{kind.__name__} learning_rate: expected a finite number above 0, got {rate!r}." in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -364,10 +364,10 @@ def test_rates_that_are_none(case, rate):
         (lambda: cp.Rprop(0.1, largest=1e-5), "Rprop largest: expected a finite number above 0.0001, got 1e-05."),
         (lambda: cp.LBFGS(memory=0), "LBFGS memory: expected a whole number of at least 1, got 0."),
         (lambda: cp.LBFGS(line_steps=2.5), "LBFGS line_steps: expected a whole number of at least 1, got 2.5."),
-        (lambda: as_optimizer("adm"), "optimizer: 'adm' is no optimizer. Did you mean \"adam\"?"),
-        (lambda: as_optimizer("sgd"), "There are: gradient_descent, momentum, nesterov"),
-        (lambda: as_optimizer(cp.Adam), "Write Adam(rate) with parentheses."),
-        (lambda: as_optimizer(0.1), "optimizer: 0.1 is no optimizer."),
+        (lambda: as_optimizer("adm"), "optimizer: unknown optimizer 'adm'; did you mean 'adam'?"),
+        (lambda: as_optimizer("sgd"), "Available: gradient_descent, momentum, nesterov"),
+        (lambda: as_optimizer(cp.Adam), "write Adam(learning_rate)."),
+        (lambda: as_optimizer(0.1), "optimizer: unknown optimizer 0.1."),
     ],
 )
 def test_settings_out_of_range(make, telling):
@@ -409,30 +409,30 @@ def test_lbfgs_says_what_it_takes(make, message):
 
 #: The optimizer, the name that stands for it, its slots, and its settings when none are given.
 DEFAULTS = [
-    (cp.GradientDescent, "gradient_descent", (), {"rate": 0.01}),
-    (cp.Momentum, "momentum", ("velocity",), {"rate": 0.01, "momentum": 0.9}),
-    (cp.Nesterov, "nesterov", ("velocity",), {"rate": 0.01, "momentum": 0.9}),
-    (cp.Adagrad, "adagrad", ("square",), {"rate": 0.01, "epsilon": 1e-10}),
-    (cp.RMSprop, "rmsprop", ("square",), {"rate": 0.01, "decay_rate": 0.9, "epsilon": 1e-8}),
-    (cp.Adam, "adam", ("mean", "square"), {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
+    (cp.GradientDescent, "gradient_descent", (), {"learning_rate": 0.01}),
+    (cp.Momentum, "momentum", ("velocity",), {"learning_rate": 0.01, "momentum": 0.9}),
+    (cp.Nesterov, "nesterov", ("velocity",), {"learning_rate": 0.01, "momentum": 0.9}),
+    (cp.Adagrad, "adagrad", ("square",), {"learning_rate": 0.01, "epsilon": 1e-10}),
+    (cp.RMSprop, "rmsprop", ("square",), {"learning_rate": 0.01, "decay_rate": 0.9, "epsilon": 1e-8}),
+    (cp.Adam, "adam", ("mean", "square"), {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
     (
         cp.AdamW,
         "adamw",
         ("mean", "square"),
-        {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
+        {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
     ),
     (
         cp.AdamEpsilonHat,
         "adam_epsilon_hat",
         ("mean", "square"),
-        {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
+        {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
     ),
-    (cp.Nadam, "nadam", ("mean", "square"), {"rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
+    (cp.Nadam, "nadam", ("mean", "square"), {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
     (
         cp.Rprop,
         "rprop",
         ("previous", "step"),
-        {"rate": 0.01, "grow": 1.2, "shrink": 0.5, "smallest": 1e-4, "largest": 5000.0},
+        {"learning_rate": 0.01, "grow": 1.2, "shrink": 0.5, "smallest": 1e-4, "largest": 5000.0},
     ),
     (
         cp.LBFGS,
@@ -473,7 +473,7 @@ def test_what_the_slots_hold_first():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: cp.GradientDescent(0), "GradientDescent rate: expected a finite number above 0, got 0."),
+        (lambda: cp.GradientDescent(0), "GradientDescent learning_rate: expected a finite number above 0, got 0."),
         (
             lambda: cp.Momentum(0.1, -0.1),
             "Momentum momentum: expected a finite number at least 0 and at most 1, got -0.1.",
@@ -502,19 +502,19 @@ def test_what_the_slots_hold_first():
         (lambda: cp.LBFGS(1, 0), "LBFGS line_steps: expected a whole number of at least 1, got 0."),
         (
             lambda: as_optimizer("adan"),
-            "optimizer: 'adan' is no optimizer. Did you mean \"adam\"? There are: gradient_descent, momentum, "
+            "optimizer: unknown optimizer 'adan'; did you mean 'adam'? Available: gradient_descent, momentum, "
             "nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
         ),
         (
             lambda: as_optimizer(cp.Adam),
-            "optimizer: <class 'clearprop.optimizers.Adam'> is no optimizer. Write Adam(rate) with parentheses. There "
-            "are: gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, rprop, "
-            "lbfgs.",
+            "optimizer: expected an object or a name, got the class; write Adam(learning_rate). Available: "
+            "gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, "
+            "rprop, lbfgs.",
         ),
         (
             lambda: as_optimizer(0.5),
-            "optimizer: 0.5 is no optimizer. There are: gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, "
-            "adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
+            "optimizer: unknown optimizer 0.5. Available: gradient_descent, momentum, nesterov, adagrad, rmsprop, "
+            "adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
         ),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_number_is_a_constant_schedule():
 def test_rates_that_are_none(kind, rate):
     with pytest.raises(ArgumentError) as error:
         kind(rate)
-    assert f"{kind.__name__} rate: expected a finite number above 0, got {rate!r}." in str(error.value)
+    assert f"{kind.__name__} learning_rate: expected a finite number above 0, got {rate!r}." in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_rates_that_are_none(kind, rate):
         (lambda: cp.OnPlateau(1, min_delta=-1), "OnPlateau min_delta: expected a finite number at least 0, got -1."),
         (lambda: cp.OnPlateau(1, smallest=-1), "OnPlateau smallest: expected a finite number at least 0, got -1."),
         (lambda: cp.WarmUp(1, epochs=0), "WarmUp epochs: expected a finite number above 0, got 0."),
-        (lambda: as_schedule(cp.Cosine), "rate: write Cosine(rate) with parentheses."),
-        (lambda: as_schedule("cosine"), "rate: expected a finite number above 0, got 'cosine'."),
+        (lambda: as_schedule(cp.Cosine), "learning_rate: write Cosine(learning_rate) with parentheses."),
+        (lambda: as_schedule("cosine"), "learning_rate: expected a finite number above 0, got 'cosine'."),
     ],
 )
 def test_settings_out_of_range(make, telling):

@@ -14,9 +14,9 @@ from clearprop import errors, views
 #: Each subject with the modules whose public names belong to it.
 SECTIONS = {
     "From a table to a model": ("model", "tables", "report", "estimators"),
-    "Networks": ("core.network", "core.connections", "core.parameters"),
+    "Networks": ("core.network", "core.layer", "core.connections", "core.parameters"),
     "Training": ("training", "engine", "penalties"),
-    "Looking inside": ("core.trace", "analysis", "explain"),
+    "Looking inside": ("core.trace", "core.per_sample", "analysis", "explain"),
     "Activations": ("activations",),
     "Losses": ("losses",),
     "Optimizers": ("optimizers",),

@@ -33,11 +33,11 @@ from clearprop.activations import (
 )
 from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
 from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
-from clearprop.analysis.per_sample import PerSample
 from clearprop.analysis.r_operator import hessian_vector
 from clearprop.core.connections import Connection, Dense, Direct, Wired
 from clearprop.core.network import Layer, Network
 from clearprop.core.parameters import Parameters
+from clearprop.core.per_sample import PerSample
 from clearprop.core.trace import LayerTrace, Trace, backpropagate, cost, predict
 from clearprop.engine.cores import get_threads, set_threads
 from clearprop.engine.warmup import CompiledCode, warmup

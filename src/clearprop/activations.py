@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clearprop.checks import call_own, check_function, check_number, check_text, like
-from clearprop.errors import ArgumentError, suggest
+from clearprop.errors import ArgumentError, unknown
 from clearprop.mathematics import (
     Array,
     absolute,
@@ -555,8 +555,7 @@ def as_activation(given: str | Activation, where: str = "activation") -> Activat
         return given
     if isinstance(given, str) and given in ACTIVATIONS:
         return ACTIVATIONS[given]
-    hint = f" Write {given.__name__}() with parentheses." if isinstance(given, type) else ""
     raise ArgumentError(
-        f"{where}: {given!r} is no activation.{hint} {suggest(str(given), ACTIVATIONS)} "
-        "Your own is a cp.Custom(name, f, derivative) or a subclass of cp.Elementwise."
+        f"{where}: {unknown('activation', given, ACTIVATIONS, Activation)} "
+        "For a custom one use cp.Custom(name, f, derivative) or a subclass of cp.Elementwise."
     )

@@ -28,7 +28,7 @@ def check_number(
 ) -> float:
     """`value` as a finite float within the open (`above`, `below`) or closed (`least`, `most`) bounds.
 
-    >>> check_number(0.1, "rate", above=0)
+    >>> check_number(0.1, "learning_rate", above=0)
     0.1
     """
     number = math.nan

@@ -1,4 +1,4 @@
-"""The exceptions a user can meet: each says what, where, what was expected and got, and how to mend it."""
+"""The exceptions of clearprop. Each message says what is wrong, where, what was expected and got, and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 
 class ClearpropError(Exception):
-    """Base of every exception that clearprop raises on purpose.
+    """Base class of all exceptions of clearprop.
 
     >>> import clearprop as cp
     >>> try:
-    ...     cp.Adam(rate=0)
+    ...     cp.Adam(learning_rate=0)
     ... except cp.ClearpropError as error:
     ...     print(error)
-    Adam rate: expected a finite number above 0, got 0.
+    Adam learning_rate: expected a finite number above 0, got 0.
     """
 
 
 class NetworkError(ClearpropError, ValueError):
-    """The wiring is impossible: a dangling source, a name used twice, a pattern of the wrong shape."""
+    """The connections of a network are invalid: an unknown source, a duplicate name, a pattern of the wrong shape."""
 
 
 class ArgumentError(ClearpropError, ValueError):
@@ -28,23 +28,23 @@ class ArgumentError(ClearpropError, ValueError):
 
 
 class CompilationError(ArgumentError):
-    """A definition of one's own cannot be turned into compiled code; the textbook engine can run it."""
+    """A custom definition cannot be compiled; the textbook engine can run it."""
 
 
 class ShapeError(ClearpropError, ValueError):
-    """An array has a shape that does not fit the network or the other arrays."""
+    """The shape of an array does not match the network or the other arrays."""
 
 
 class DataError(ClearpropError, ValueError):
-    """The numbers themselves cannot be used: NaN, infinity, no rows, an unknown label."""
+    """The values of the data cannot be used: NaN, infinity, no rows, an unknown label."""
 
 
 class TableError(DataError):
-    """A table cannot be read, or lacks a column, or a column cannot be encoded."""
+    """A table cannot be read, a column is missing, or a column cannot be encoded."""
 
 
 class ModelFileError(ClearpropError, ValueError):
-    """A model file is cut off, damaged, from a newer version, or not a model file."""
+    """A file is truncated, damaged, from a newer version, or not a model file."""
 
 
 class CheckpointError(ModelFileError):
@@ -52,7 +52,7 @@ class CheckpointError(ModelFileError):
 
 
 class FileWriteError(ClearpropError, OSError):
-    """The system refused to write a file (`errno` says why); what was there before is untouched."""
+    """The operating system refused to write a file (see `errno`); an existing file is unchanged."""
 
     def __init__(self, message: str, errno: int | None = None) -> None:
         super().__init__(message)
@@ -60,11 +60,12 @@ class FileWriteError(ClearpropError, OSError):
 
 
 class TrainingDiverged(ClearpropError, ArithmeticError):
-    """The cost, the outputs or the parameters became NaN or infinite; the parameters are those before that epoch.
+    """The cost, the outputs or the parameters became NaN or infinite; the parameters are reset to those before it.
 
-    It says where that began: `epoch` and `step` (from 0; None where only the end of the epoch showed it) and `layer`.
-    `last_finite` are the parameters before the last epoch that began with a finite cost. `best` are those of the best
-    epoch: by the early stopping that restores, else the validation cost, else the cost; None before the first one ends.
+    `epoch` and `step` (counted from 0; None if it was only noticed at the end of the epoch) and `layer` tell where it
+    first occurred. `last_finite` holds the parameters before the last epoch that began with a finite cost. `best` holds
+    those of the best epoch, by the monitored value of early stopping, else by the validation cost, else by the cost;
+    None if no epoch was completed.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -90,7 +91,7 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
         self.last_finite, self.best = last_finite, best
 
 
-#: What other libraries call things that have another name here.
+#: Names that other libraries use, with the names used here.
 _ELSEWHERE = {
     "sgd": ("gradient_descent", "momentum"), "sgdm": ("momentum",), "logistic": ("sigmoid",), "linear": ("identity",),
     "swish": ("silu",), "mse": ("squared_error",), "mean_squared_error": ("squared_error",), "l2": ("squared_error",),
@@ -102,19 +103,40 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Say what `name` may have meant, and what there is to choose from.
+def unknown(kind: str, value: Any, known: Iterable[str], base: type | None = None, arguments: str = "") -> str:
+    """A message about a value that is not in a registry; for a subclass of `base`, how to create an object.
 
-    >>> suggest("incme", ["age", "income"])
-    'Did you mean "income"? There are: age, income.'
-    >>> suggest("sgd", ["gradient_descent", "adam"])
-    'Did you mean "gradient_descent"? There are: gradient_descent, adam.'
+    >>> unknown("optimizer", "adm", ["momentum", "adam"])
+    "unknown optimizer 'adm'; did you mean 'adam'? Available: momentum, adam."
+    >>> unknown("optimizer", 3, ["momentum", "adam"])
+    'unknown optimizer 3. Available: momentum, adam.'
     """
     known = [str(k) for k in known]
-    folded = {k.casefold(): k for k in known}
+    if base is not None and isinstance(value, type) and issubclass(value, base):
+        return f"expected an object or a name, got the class; write {value.__name__}({arguments}). {_available(known)}"
+    likely = " or ".join(map(repr, _similar(str(value), known)))
+    return f"unknown {kind} {value!r}{f'; did you mean {likely}?' if likely else '.'} {_available(known)}"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The names that `name` may have meant, and the names that exist.
+
+    >>> suggest("incme", ["age", "income"])
+    'Did you mean "income"? Available: age, income.'
+    """
+    known = [str(k) for k in known]
+    likely = " or ".join(f'"{k}"' for k in _similar(name, known))
+    return f"Did you mean {likely}? {_available(known)}" if likely else _available(known)
+
+
+def _similar(name: str, known: list[str]) -> list[str]:
+    """The known names that other libraries call `name`, or else the one spelt most like it, if any."""
     meant = [k for k in _ELSEWHERE.get(str(name).casefold(), ()) if k in known]
+    folded = {k.casefold(): k for k in known}
     near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
-    likely = " or ".join(f'"{k}"' for k in meant or [folded[k] for k in near])
+    return meant or [folded[k] for k in near]
+
+
+def _available(known: list[str]) -> str:
     listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-    there_are = f"There are: {listed}." if known else "There are none."
-    return f"Did you mean {likely}? {there_are}" if likely else there_are
+    return f"Available: {listed}." if known else "None is available."

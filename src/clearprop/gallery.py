@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clearprop.checks import check_integer
-from clearprop.errors import ArgumentError, suggest
+from clearprop.errors import ArgumentError, unknown
 
 _INSTALLED = Path(__file__).parent / "examples"
 _CHECKOUT = Path(__file__).parents[2] / "examples"
@@ -67,5 +67,5 @@ def script(name: str) -> Script:
     """The script of that name; ArgumentError names the nearest."""
     known = scripts()
     if name not in known:
-        raise ArgumentError(f'gallery: "{name}" is no example. {suggest(name, known)}')
+        raise ArgumentError(f"gallery: {unknown('example', name, known)}")
     return known[name]

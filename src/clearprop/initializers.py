@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from clearprop.checks import check_choice, check_number
-from clearprop.errors import ArgumentError, suggest
+from clearprop.errors import ArgumentError, unknown
 
 
 @dataclass(frozen=True)
@@ -175,5 +175,4 @@ def as_initializer(given: str | Initializer, where: str = "initializer") -> Init
         return given
     if isinstance(given, str) and given in INITIALIZERS:
         return INITIALIZERS[given]
-    hint = f" Write {given.__name__}() with parentheses." if isinstance(given, type) else ""
-    raise ArgumentError(f"{where}: {given!r} is no initializer.{hint} {suggest(str(given), INITIALIZERS)}")
+    raise ArgumentError(f"{where}: {unknown('initializer', given, INITIALIZERS, Initializer)}")

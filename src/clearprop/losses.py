@@ -28,7 +28,7 @@ from clearprop.checks import (
     check_text,
     like,
 )
-from clearprop.errors import ArgumentError, DataError, ShapeError, suggest
+from clearprop.errors import ArgumentError, DataError, ShapeError, unknown
 from clearprop.mathematics import (
     Array,
     absolute,
@@ -505,8 +505,7 @@ def as_loss(given: str | Loss, where: str = "loss") -> Loss:
         return given
     if isinstance(given, str) and given in LOSSES:
         return LOSSES[given]()
-    hint = f" Write {given.__name__}() with parentheses." if isinstance(given, type) and issubclass(given, Loss) else ""
-    raise ArgumentError(f"{where}: {given!r} is no loss.{hint} {suggest(str(given), LOSSES)}")
+    raise ArgumentError(f"{where}: {unknown('loss', given, LOSSES, Loss)}")
 
 
 def usual_loss(activation: Activation) -> Loss:

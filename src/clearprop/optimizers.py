@@ -1,8 +1,9 @@
 """Optimizers: each turns a gradient into a change of the parameters, and is defined here, once.
 
 An optimizer keeps named slots (arrays of the shape of the parameters, such as a velocity). Its `update` is elementwise:
-it takes the parameter w, its gradient g and its slots, with the rate of this step and the step's number t = 1, 2, ...,
-and returns the change of w and the new slots. The rate may be a number or a schedule from `clearprop.schedules`.
+it takes the parameter w, its gradient g and its slots, with the learning rate of this step and the step's number
+t = 1, 2, ..., and returns the change of w and the new slots. The learning rate may be a number or a schedule from
+`clearprop.schedules`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from clearprop.checks import check_integer, check_number
-from clearprop.errors import ArgumentError, suggest
+from clearprop.errors import ArgumentError, unknown
 from clearprop.mathematics import Array, maximum, minimum, sign, sqrt, where
 from clearprop.schedules import Schedule, as_schedule
 
@@ -22,21 +23,21 @@ class Optimizer(ABC):
     """A rule of gradient descent. The first argument is the learning rate, above 0, or a schedule.
 
     >>> import numpy as np, clearprop as cp
-    >>> class SignDescent(cp.Optimizer):  # its own, without slots: every weight moves by the rate
-    ...     def update(self, rate, t, w, g):
-    ...         return (-rate * np.sign(g),)
+    >>> class SignDescent(cp.Optimizer):  # its own, without slots: every weight moves by the learning rate
+    ...     def update(self, learning_rate, t, w, g):
+    ...         return (-learning_rate * np.sign(g),)
     >>> SignDescent(0.1).update(0.1, 1, w=3.0, g=-2.0)
     (np.float64(0.1),)
     """
 
     name: ClassVar[str] = ""
     slots: ClassVar[tuple[str, ...]] = ()
-    rate: float | Schedule = 0.01
+    learning_rate: float | Schedule = 0.01
 
     def __post_init__(self) -> None:
-        where_ = f"{type(self).__name__} rate"
-        if not isinstance(self.rate, Schedule):
-            check_number(self.rate, where_, above=0)
+        where_ = f"{type(self).__name__} learning_rate"
+        if not isinstance(self.learning_rate, Schedule):
+            check_number(self.learning_rate, where_, above=0)
         for field, value in vars(self).items():
             if field == "momentum":
                 check_number(value, f"{type(self).__name__} {field}", least=0, most=1)
@@ -49,12 +50,12 @@ class Optimizer(ABC):
 
     @property
     def schedule(self) -> Schedule:
-        """The rate as a schedule."""
-        return as_schedule(self.rate)
+        """The learning rate as a schedule."""
+        return as_schedule(self.learning_rate)
 
     @property
     def weight_decay(self) -> float:
-        """Times the rate, the share by which each step shrinks the weights, whatever their gradient."""
+        """Times the learning rate, the share by which each step shrinks the weights, whatever their gradient."""
         return 0.0
 
     def first(self, slot: str) -> float:
@@ -62,13 +63,13 @@ class Optimizer(ABC):
         return 0.0
 
     @abstractmethod
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         """The change of w and the new value of each slot."""
 
 
 @dataclass(frozen=True)
 class GradientDescent(Optimizer):
-    """w <- w - rate g: plain gradient descent.
+    """w <- w - learning_rate g: plain gradient descent.
 
     >>> import clearprop as cp
     >>> cp.GradientDescent(0.1).update(0.1, 1, w=3.0, g=2.0)
@@ -77,13 +78,13 @@ class GradientDescent(Optimizer):
 
     name = "gradient_descent"
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
-        return (-rate * g,)
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        return (-learning_rate * g,)
 
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """v <- momentum v - rate g, w <- w + v (Rumelhart, Hinton and Williams 1986).
+    """v <- momentum v - learning_rate g, w <- w + v (Rumelhart, Hinton and Williams 1986).
 
     >>> import clearprop as cp
     >>> cp.Momentum(0.1, 0.9).update(0.1, 1, 3.0, 2.0, 1.0)
@@ -94,15 +95,15 @@ class Momentum(Optimizer):
     slots = ("velocity",)
     momentum: float = 0.9
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         (velocity,) = slots
-        velocity = self.momentum * velocity - rate * g
+        velocity = self.momentum * velocity - learning_rate * g
         return velocity, velocity
 
 
 @dataclass(frozen=True)
 class Nesterov(Optimizer):
-    """v <- momentum v - rate g, w <- w + momentum v - rate g: looks ahead along v (Nesterov 1983, Sutskever 2013).
+    """v <- momentum v - learning_rate g, w <- w + momentum v - learning_rate g (Nesterov 1983, Sutskever 2013).
 
     >>> import clearprop as cp
     >>> [round(float(x), 3) for x in cp.Nesterov(0.1, 0.9).update(0.1, 1, 3.0, 2.0, 1.0)]
@@ -113,15 +114,15 @@ class Nesterov(Optimizer):
     slots = ("velocity",)
     momentum: float = 0.9
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         (velocity,) = slots
-        velocity = self.momentum * velocity - rate * g
-        return self.momentum * velocity - rate * g, velocity
+        velocity = self.momentum * velocity - learning_rate * g
+        return self.momentum * velocity - learning_rate * g, velocity
 
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """s <- s + g^2, w <- w - rate g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer 2011).
+    """s <- s + g^2, w <- w - learning_rate g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer 2011).
 
     >>> import clearprop as cp
     >>> [round(float(x), 3) for x in cp.Adagrad(0.1).update(0.1, 1, 3.0, 2.0, 0.0)]
@@ -132,15 +133,17 @@ class Adagrad(Optimizer):
     slots = ("square",)
     epsilon: float = 1e-10
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         (square,) = slots
         square = square + g * g
-        return -rate * g / (sqrt(square) + self.epsilon), square
+        return -learning_rate * g / (sqrt(square) + self.epsilon), square
 
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """s <- decay_rate s + (1 - decay_rate) g^2, w <- w - rate g / (sqrt(s) + epsilon) (Tieleman and Hinton 2012).
+    """s <- decay_rate s + (1 - decay_rate) g^2, w <- w - learning_rate g / (sqrt(s) + epsilon).
+
+    From Tieleman and Hinton 2012.
 
     >>> import clearprop as cp
     >>> [round(float(x), 3) for x in cp.RMSprop(0.1, decay_rate=0.75).update(0.1, 1, 3.0, 2.0, 0.0)]
@@ -152,15 +155,15 @@ class RMSprop(Optimizer):
     decay_rate: float = 0.9
     epsilon: float = 1e-8
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         (square,) = slots
         square = self.decay_rate * square + (1 - self.decay_rate) * g * g
-        return -rate * g / (sqrt(square) + self.epsilon), square
+        return -learning_rate * g / (sqrt(square) + self.epsilon), square
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """w <- w - rate mhat / (sqrt(shat) + epsilon), mhat and shat the unbiased running means of g and g^2.
+    """w <- w - learning_rate mhat / (sqrt(shat) + epsilon), mhat and shat the unbiased running means of g and g^2.
 
     m <- beta_1 m + (1 - beta_1) g and s <- beta_2 s + (1 - beta_2) g^2, mhat = m / (1 - beta_1^t) and
     shat = s / (1 - beta_2^t) (Kingma and Ba 2015, algorithm 1).
@@ -173,22 +176,24 @@ class Adam(Optimizer):
 
     name = "adam"
     slots = ("mean", "square")
-    rate: float | Schedule = 0.001
+    learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         mean, square = slots
         mean = self.beta_1 * mean + (1 - self.beta_1) * g
         square = self.beta_2 * square + (1 - self.beta_2) * g * g
         unbiased = mean / (1 - self.beta_1**t)
-        return -rate * unbiased / (sqrt(square / (1 - self.beta_2**t)) + self.epsilon), mean, square
+        return -learning_rate * unbiased / (sqrt(square / (1 - self.beta_2**t)) + self.epsilon), mean, square
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam, and the weights (not the biases) shrink by rate * weight_decay in each step (Loshchilov and Hutter 2019).
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Each step also subtracts learning_rate * weight_decay * w from the weights; biases do not decay.
 
     >>> import clearprop as cp
     >>> cp.AdamW(0.001, weight_decay=0.05).weight_decay
@@ -202,8 +207,9 @@ class AdamW(Adam):
 class AdamEpsilonHat(Adam):
     """Adam in the order of computation that its authors call efficient, as scikit-learn and TensorFlow have it.
 
-    w <- w - rate_t m / (sqrt(s) + epsilon), rate_t = rate sqrt(1 - beta_2^t) / (1 - beta_1^t): epsilon is added before
-    s is made unbiased, and so counts more in the first steps (Kingma and Ba 2015, end of section 2).
+    w <- w - rate_t m / (sqrt(s) + epsilon), rate_t = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t): epsilon is
+    added before the bias of s is corrected, so it has more effect in the first steps (Kingma and Ba 2015, end of
+    section 2).
 
     >>> import clearprop as cp
     >>> round(float(cp.AdamEpsilonHat(0.1, epsilon=0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 6)
@@ -212,12 +218,12 @@ class AdamEpsilonHat(Adam):
 
     name = "adam_epsilon_hat"
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         mean, square = slots
         mean = self.beta_1 * mean + (1 - self.beta_1) * g
         square = self.beta_2 * square + (1 - self.beta_2) * g * g
-        rate = rate * (1 - self.beta_2**t) ** 0.5 / (1 - self.beta_1**t)
-        return -rate * mean / (sqrt(square) + self.epsilon), mean, square
+        rate_t = learning_rate * (1 - self.beta_2**t) ** 0.5 / (1 - self.beta_1**t)
+        return -rate_t * mean / (sqrt(square) + self.epsilon), mean, square
 
 
 @dataclass(frozen=True)
@@ -231,21 +237,21 @@ class Nadam(Adam):
 
     name = "nadam"
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         mean, square = slots
         mean = self.beta_1 * mean + (1 - self.beta_1) * g
         square = self.beta_2 * square + (1 - self.beta_2) * g * g
         ahead = self.beta_1 * mean / (1 - self.beta_1 ** (t + 1)) + (1 - self.beta_1) * g / (1 - self.beta_1**t)
-        return -rate * ahead / (sqrt(square / (1 - self.beta_2**t)) + self.epsilon), mean, square
+        return -learning_rate * ahead / (sqrt(square / (1 - self.beta_2**t)) + self.epsilon), mean, square
 
 
 @dataclass(frozen=True)
 class Rprop(Optimizer):
     """Only the sign of g counts: each parameter has a step that grows while the sign stays and shrinks when it turns.
 
-    step <- min(step * grow, largest) where g keeps its sign, max(step * shrink, smallest) where it turns (and g then
-    counts as 0 once), w <- w - rate step sign(g), with a first step of 1. For whole-set gradients (Riedmiller and Braun
-    1993, in the variant iRprop- of Igel and Huesken 2003).
+    step <- min(step * grow, largest) where g keeps its sign, max(step * shrink, smallest) where it changes (and g then
+    counts as 0 once), w <- w - learning_rate step sign(g), with a first step of 1. For full-batch gradients (Riedmiller
+    and Braun 1993, in the variant iRprop- of Igel and Huesken 2003).
 
     >>> import clearprop as cp
     >>> change, previous, step = cp.Rprop(0.1).update(0.1, 1, 3.0, 2.0, 0.0, 1.0)
@@ -270,14 +276,14 @@ class Rprop(Optimizer):
     def first(self, slot: str) -> float:
         return 1.0 if slot == "step" else 0.0
 
-    def update(self, rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
         previous, step = slots
         # sign by sign, because the product of two small gradients is 0
         turn = sign(g) * sign(previous)
         factor = where(turn > 0, self.grow, where(turn < 0, self.shrink, 1.0))
         step = minimum(maximum(step * factor, self.smallest), self.largest)
         g = where(turn < 0, 0, g)
-        return -rate * step * sign(g), g, step
+        return -learning_rate * step * sign(g), g, step
 
 
 @dataclass(frozen=True)
@@ -338,5 +344,4 @@ def as_optimizer(given: str | Optimizer | LBFGS) -> Optimizer | LBFGS:
         return given
     if isinstance(given, str) and given in OPTIMIZERS:
         return OPTIMIZERS[given]()
-    hint = f" Write {given.__name__}(rate) with parentheses." if isinstance(given, type) else ""
-    raise ArgumentError(f"optimizer: {given!r} is no optimizer.{hint} {suggest(str(given), OPTIMIZERS)}")
+    raise ArgumentError(f"optimizer: {unknown('optimizer', given, OPTIMIZERS, Optimizer, 'learning_rate')}")

@@ -44,21 +44,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class Schedule(ABC):
-    """The learning rate over time; `rate` is its scale, above 0.
+    """The learning rate over time; `learning_rate` is its scale, above 0.
 
     >>> import clearprop as cp
     >>> class Linear(cp.Schedule):
     ...     def at(self, progress):
-    ...         return self.rate * (1 - progress.done / progress.epochs)
+    ...         return self.learning_rate * (1 - progress.done / progress.epochs)
     >>> cp.Adam(Linear(0.1)).schedule.at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
     0.05
     """
 
     name: ClassVar[str] = ""
-    rate: float = 0.01
+    learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        check_number(self.rate, f"{type(self).__name__} rate", above=0)
+        check_number(self.learning_rate, f"{type(self).__name__} learning_rate", above=0)
 
     @abstractmethod
     def at(self, progress: Progress) -> float:
@@ -76,12 +76,12 @@ class Constant(Schedule):
     name = "constant"
 
     def at(self, progress: Progress) -> float:
-        return self.rate
+        return self.learning_rate
 
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """rate / t^power in step t = 1, 2, ... (Robbins and Monro 1951 for powers above 1/2).
+    """learning_rate / t^power in step t = 1, 2, ... (Robbins and Monro 1951 for powers above 1/2).
 
     >>> import clearprop as cp
     >>> cp.InverseScaling(0.1, power=0.5).at(cp.Progress(step=3, steps_per_epoch=10, epochs=5))
@@ -96,12 +96,12 @@ class InverseScaling(Schedule):
         check_number(self.power, "InverseScaling power", least=0)
 
     def at(self, progress: Progress) -> float:
-        return self.rate / (progress.step + 1) ** self.power
+        return self.learning_rate / (progress.step + 1) ** self.power
 
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """rate * factor^k after every k times `every` epochs.
+    """learning_rate * factor^k after every k times `every` epochs.
 
     >>> import clearprop as cp
     >>> cp.Step(0.1, every=2, factor=0.5).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
@@ -118,12 +118,12 @@ class Step(Schedule):
         check_number(self.factor, "Step factor", above=0)
 
     def at(self, progress: Progress) -> float:
-        return self.rate * self.factor ** (progress.epoch // self.every)
+        return self.learning_rate * self.factor ** (progress.epoch // self.every)
 
 
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """rate * factor^epoch.
+    """learning_rate * factor^epoch.
 
     >>> import clearprop as cp
     >>> cp.ExponentialDecay(0.1, factor=0.5).at(cp.Progress(step=10, steps_per_epoch=10, epochs=5))
@@ -138,12 +138,12 @@ class ExponentialDecay(Schedule):
         check_number(self.factor, "ExponentialDecay factor", above=0, most=1)
 
     def at(self, progress: Progress) -> float:
-        return self.rate * self.factor**progress.epoch
+        return self.learning_rate * self.factor**progress.epoch
 
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From rate down to final along half a cosine over the whole run (Loshchilov and Hutter 2017).
+    """From learning_rate down to final along half a cosine over the whole run (Loshchilov and Hutter 2017).
 
     >>> import clearprop as cp
     >>> cp.Cosine(0.1).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
@@ -155,16 +155,16 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self.final, "Cosine final", least=0, most=self.rate)
+        check_number(self.final, "Cosine final", least=0, most=self.learning_rate)
 
     def at(self, progress: Progress) -> float:
         share = min(1.0, progress.done / progress.epochs)
-        return self.final + (self.rate - self.final) * 0.5 * (1 + math.cos(math.pi * share))
+        return self.final + (self.learning_rate - self.final) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from rate / start to rate in the first part of the run, then down to rate / end (Smith 2018).
+    """Up from learning_rate / start to learning_rate, then down to learning_rate / end (Smith 2018).
 
     Both ways along half a cosine; `rise` is the share of the run that goes up.
 
@@ -187,17 +187,18 @@ class OneCycle(Schedule):
     def at(self, progress: Progress) -> float:
         share = min(1.0, progress.done / progress.epochs)
         if share <= self.rise:
-            low, part = self.rate / self.start, 1 - share / self.rise
+            low, part = self.learning_rate / self.start, 1 - share / self.rise
         else:
-            low, part = self.rate / self.end, (share - self.rise) / (1 - self.rise)
-        return low + (self.rate - low) * 0.5 * (1 + math.cos(math.pi * part))
+            low, part = self.learning_rate / self.end, (share - self.rise) / (1 - self.rise)
+        return low + (self.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * part))
 
 
 @dataclass(frozen=True)
 class OnPlateau(Schedule):
-    """rate * factor^k, k counting how often the cost has not fallen by min_delta (relative) for `patience` epochs.
+    """learning_rate * factor^k, where k grows by 1 when the cost has not improved for `patience` epochs.
 
-    It watches the validation cost where there is one, else the training cost.
+    An improvement is a decrease by more than min_delta, relative to the best cost so far. The cost is the validation
+    cost if there is validation data, else the training cost.
 
     >>> import clearprop as cp
     >>> plateau = cp.OnPlateau(0.1, factor=0.5, patience=2)
@@ -219,7 +220,7 @@ class OnPlateau(Schedule):
         check_number(self.smallest, "OnPlateau smallest", least=0)
 
     def at(self, progress: Progress) -> float:
-        best, waited, rate = math.inf, 0, self.rate
+        best, waited, rate = math.inf, 0, self.learning_rate
         for cost in progress.costs:
             if cost < best - self.min_delta * abs(best) or best == math.inf:
                 best, waited = cost, 0
@@ -240,17 +241,17 @@ class WarmUp(Schedule):
     """
 
     name = "warm_up"
-    rate: float | Schedule = 0.01  # type: ignore[assignment]
+    learning_rate: float | Schedule = 0.01  # type: ignore[assignment]
     epochs: float = 5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rate, Schedule):
-            check_number(self.rate, "WarmUp rate", above=0)
+        if not isinstance(self.learning_rate, Schedule):
+            check_number(self.learning_rate, "WarmUp learning_rate", above=0)
         check_number(self.epochs, "WarmUp epochs", above=0)
 
     def at(self, progress: Progress) -> float:
         share = min(1.0, (progress.step + 1) / (self.epochs * progress.steps_per_epoch))
-        return share * as_schedule(self.rate).at(progress)
+        return share * as_schedule(self.learning_rate).at(progress)
 
 
 #: Every schedule that comes with the library, by the name that stands for it in model files.
@@ -260,14 +261,14 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
-def as_schedule(rate: float | Schedule) -> Schedule:
+def as_schedule(learning_rate: float | Schedule) -> Schedule:
     """A number as a constant schedule; a schedule stays as it is.
 
     >>> as_schedule(0.1)
-    Constant(rate=0.1)
+    Constant(learning_rate=0.1)
     """
-    if isinstance(rate, Schedule):
-        return rate
-    if isinstance(rate, type):
-        raise ArgumentError(f"rate: write {rate.__name__}(rate) with parentheses.")
-    return Constant(check_number(rate, "rate", above=0))
+    if isinstance(learning_rate, Schedule):
+        return learning_rate
+    if isinstance(learning_rate, type):
+        raise ArgumentError(f"learning_rate: write {learning_rate.__name__}(learning_rate) with parentheses.")
+    return Constant(check_number(learning_rate, "learning_rate", above=0))

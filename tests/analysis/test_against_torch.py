@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from networks import Problem, problems
 
 import clearprop as cp
-from clearprop.core.parameters import layout
 
 torch = pytest.importorskip("torch", reason="torch==2.13.0 is not installed: the comparison with torch.func is not run")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch meets its own, once
@@ -97,7 +96,7 @@ LOSSES: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
 
 def outputs(net: cp.Network, flat: Any, x: Any) -> dict[str, tuple[Any, Any]]:
     """(z, a) of each output layer for one sample x (i,), from the flat vector of parameters."""
-    views = {(b.layer, b.source): flat[b.start : b.stop].reshape(b.shape) for b in layout(net).blocks}
+    views = {(b.layer, b.source): flat[b.start : b.stop].reshape(b.shape) for b in net.layout.blocks}
     a, both = {"input": x}, {}
     for layer in net.layers:
         z = views.get((layer.name, None), 0)

@@ -26,7 +26,7 @@ def run(folder, *options: str) -> int:
 
 
 def test_a_weight_by_the_name_of_its_column(folder, capsys):
-    assert run(folder, "--row", "5", "--weight", "hidden[2] <- age", "--rate", "0.1") == 0
+    assert run(folder, "--row", "5", "--weight", "hidden[2] <- age", "--learning-rate", "0.1") == 0
     printed = capsys.readouterr().out
     assert printed.startswith("dJ/dw of the weight hidden[2] <- age")
     assert "rich=yes" in printed
@@ -44,7 +44,7 @@ def test_a_batch_and_all_paths(folder, capsys):
 
 @pytest.mark.parametrize("name", ["worked.html", "worked.tex", "derived.html", "derived.tex", "derived.md"])
 def test_documents(folder, name, capsys):
-    options = ["--weight", "hidden[2] <- age"] if name.startswith("derived") else ["--rate", "0.5"]
+    options = ["--weight", "hidden[2] <- age"] if name.startswith("derived") else ["--learning-rate", "0.5"]
     assert run(folder, "--row", "2", "--document", str(folder / name), *options) == 0
     assert f"written to {folder / name}" in capsys.readouterr().out
     start = {"html": "<!DOCTYPE html>", "tex": "\\documentclass", ".md": "# dJ/dw"}
@@ -59,7 +59,7 @@ def test_documents(folder, name, capsys):
         (["--rows", "50:70"], "--rows: expected first:last with rows from 0 to 60 such as 0:8, the last one left out"),
         (["--rows", "abc"], 'got "abc"'),
         (["--paths", "5"], "--paths: belongs to --weight"),
-        (["--rate", "0.1"], "--rate: belongs to --weight or --document"),
+        (["--learning-rate", "0.1"], "--learning-rate: belongs to --weight or --document"),
         (
             ["--rows", "0:60", "--weight", "hidden[0].b", "--paths", "5"],
             "has 60 paths over 60 samples, more than limit=5",

@@ -96,12 +96,15 @@ BAD_COMMANDS = [
     ("train {table} --target rich --out {folder}/x.cprop --report {folder}/x.cprop", "is read or written already"),
     ("train {table} --target rich --out {folder}/none/m.cprop", "does not exist"),
     ("train {table} --target rich --hidden abc --out {folder}/x.cprop", 'such as 128,64, got "abc"'),
-    ("train {table} --target rich --rate 0.1 --out {folder}/x.cprop", "--rate: belongs to --optimizer"),
     (
-        "train {table} --target rich --optimizer adam --rate 0 --out {folder}/x.cprop",
+        "train {table} --target rich --learning-rate 0.1 --out {folder}/x.cprop",
+        "--learning-rate: belongs to --optimizer",
+    ),
+    (
+        "train {table} --target rich --optimizer adam --learning-rate 0 --out {folder}/x.cprop",
         "rate: expected a finite number above 0",
     ),
-    ("train {table} --target rich --optimizer adm --out {folder}/x.cprop", 'Did you mean "adam"'),
+    ("train {table} --target rich --optimizer adm --out {folder}/x.cprop", "did you mean 'adam'"),
     (
         "train {table} --target rich --holdout 0 --epochs 1 --out {folder}/x.cprop --report {folder}/r.html",
         "no rows are held out",

@@ -126,7 +126,7 @@ def test_with_layer():
 BAD_NETWORKS = {
     "dangling source": (
         lambda: cp.Network(2, [cp.Layer("hidden", 3), cp.Layer("output", 1, sources=["hiden"])]),
-        'layer "output": there is no source "hiden". Did you mean "hidden"? There are: input, hidden.',
+        'layer "output": there is no source "hiden". Did you mean "hidden"? Available: input, hidden.',
     ),
     "input misspelt": (
         lambda: cp.Network(2, [cp.Layer("a", 1, sources="Input")]),
@@ -214,11 +214,11 @@ BAD_NETWORKS = {
     ),
     "unknown layer": (
         lambda: cp.Network.sequential(2, 3, 1)["hiden"],
-        'network: there is no layer "hiden". Did you mean "hidden"? There are: hidden, output.',
+        'network: there is no layer "hiden". Did you mean "hidden"? Available: hidden, output.',
     ),
     "unknown layer changed": (
         lambda: cp.Network.sequential(2, 3, 1).with_layer("x", units=1),
-        'network: there is no layer "x". There are: hidden, output.',
+        'network: there is no layer "x". Available: hidden, output.',
     ),
     "change of units of a wired layer": (
         lambda: cp.Network(2, layers(("a", cp.Wired("input", [[1, 0], [0, 1]])))).with_layer("a", units=3),
@@ -251,9 +251,12 @@ BAD_NUMBERS = {
     "dropout NaN": (lambda: cp.Layer("a", 1, dropout=math.nan), 'layer "a" dropout: expected a finite number'),
     "activation": (
         lambda: cp.Layer("a", 1, "tahn"),
-        'layer "a" activation: \'tahn\' is no activation. Did you mean "tanh"?',
+        "layer \"a\" activation: unknown activation 'tahn'; did you mean 'tanh'?",
     ),
-    "sequential activation": (lambda: cp.Network.sequential(1, 1, hidden="relu", output="soft_max"), '"softmax"'),
+    "sequential activation": (
+        lambda: cp.Network.sequential(1, 1, hidden="relu", output="soft_max"),
+        "did you mean 'softmax'",
+    ),
 }
 
 

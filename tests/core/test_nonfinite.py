@@ -8,7 +8,6 @@ import pytest
 import clearprop as cp
 from clearprop.core.nonfinite import birth, largest
 from clearprop.core.objective import CHUNK, prepare
-from clearprop.core.parameters import layout
 
 NET = cp.Network(2, [cp.Layer("first", 3, "exponential"), cp.Layer("second", 2, "relu"), cp.Layer("out", 1)])
 ROWS = CHUNK + 10
@@ -28,7 +27,7 @@ def test_nothing_is_born_where_all_is_finite():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_weight_or_a_bias_comes_first(value):
     objective, params = problem()
-    for block in layout(NET).blocks:
+    for block in NET.layout.blocks:
         broken = params.copy()
         broken.view(block)[tuple(size - 1 for size in block.shape)] = value
         found = birth(objective, broken)

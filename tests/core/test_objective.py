@@ -164,15 +164,15 @@ BAD_CALLS = {
     ),
     "reduction": ({"reduction": "average"}, ArgumentError, "reduction: expected one of 'mean', 'sum', got 'average'."),
     "reduction none": ({"reduction": None}, ArgumentError, "reduction: expected one of 'mean', 'sum', got None."),
-    "loss unknown": ({"loss": "squared"}, ArgumentError, "loss: 'squared' is no loss. Did you mean \"squared_error\"?"),
-    "loss class": ({"loss": cp.Huber}, ArgumentError, "Write Huber() with parentheses."),
-    "loss none": ({"loss": None}, ArgumentError, "loss: None is no loss."),
+    "loss unknown": ({"loss": "squared"}, ArgumentError, "loss: unknown loss 'squared'; did you mean 'squared_error'?"),
+    "loss class": ({"loss": cp.Huber}, ArgumentError, "write Huber()."),
+    "loss none": ({"loss": None}, ArgumentError, "loss: unknown loss None."),
     "loss for another output": (
         {"loss": {"outputs": "huber"}},
         ArgumentError,
-        'loss: "outputs" is no output of the network. Did you mean "output"?',
+        "loss: unknown output layer 'outputs'; did you mean 'output'?",
     ),
-    "no loss in the dict": ({"loss": {}}, ArgumentError, 'loss: nothing is given for the output "output".'),
+    "no loss in the dict": ({"loss": {}}, ArgumentError, 'loss: the output layer "output" is missing.'),
     "classes for one unit": (
         {"loss": "cross_entropy"},
         ShapeError,
@@ -227,11 +227,11 @@ BAD_OUTPUTS = {
         ArgumentError,
         "y: the network has 2 outputs, so expected a dict with one entry for each of: mean, kind.",
     ),
-    "an output left out": ({"y": {"mean": Y}}, ArgumentError, 'y: nothing is given for the output "kind".'),
+    "an output left out": ({"y": {"mean": Y}}, ArgumentError, 'y: the output layer "kind" is missing.'),
     "an output too many": (
         {"y": {"mean": Y, "kin": Y}},
         ArgumentError,
-        'y: "kin" is no output of the network. Did you',
+        "y: unknown output layer 'kin'; did you",
     ),
     "a bad label": (
         {"y": {"mean": Y, "kind": KINDS + 1}},
@@ -241,7 +241,7 @@ BAD_OUTPUTS = {
     "a bad loss": (
         {"loss": {"mean": "hubert", "kind": "cross_entropy"}},
         ArgumentError,
-        "loss[\"mean\"]: 'hubert' is no",
+        "loss[\"mean\"]: unknown loss 'hubert'; did you mean",
     ),
     "a list of losses": ({"loss": ["huber", "cross_entropy"]}, ArgumentError, "loss: the network has 2 outputs"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from networks import problems
 
 import clearprop as cp
-from clearprop.core.parameters import layout
 from clearprop.errors import ArgumentError, DataError, NetworkError, ShapeError
 
 NET = cp.Network(
@@ -29,7 +29,7 @@ NET = cp.Network(
 
 def test_order_of_the_flat_vector():
     """Trainable weights, trainable biases, frozen weights, frozen biases; in each group in the order of the layers."""
-    assert [(block.label, block.start, block.stop) for block in layout(NET).blocks] == [
+    assert [(block.label, block.start, block.stop) for block in NET.layout.blocks] == [
         ("a.W['input']", 0, 6),
         ("b.W['input']", 6, 8),
         ("c.W['b']", 8, 10),
@@ -38,7 +38,7 @@ def test_order_of_the_flat_vector():
         ("b.W['a']", 15, 19),
         ("a.b", 19, 21),
     ]
-    assert (layout(NET).penalized, layout(NET).trainable, layout(NET).size) == (13, 15, 21)
+    assert (NET.layout.penalized, NET.layout.trainable, NET.layout.size) == (13, 15, 21)
     params = NET.initialize(seed=0)
     assert (params.penalized.size, params.trainable.size, params.flat.size) == (13, 15, 21)
     assert NET.trainable_count == 15
@@ -49,7 +49,7 @@ def test_order_of_the_flat_vector():
 @given(problems())
 def test_blocks_tile_the_vector_and_names_are_views(problem):
     net, params = problem.net, problem.params
-    blocks = layout(net).blocks
+    blocks = net.layout.blocks
     assert [block.start for block in blocks] == [0, *(block.stop for block in blocks)][: len(blocks)]
     assert sum(block.stop - block.start for block in blocks) == params.flat.size == net.parameter_count
     params.flat[...] = np.arange(params.flat.size)
@@ -102,7 +102,7 @@ def test_copies_share_nothing():
 
 
 BAD_PARAMETERS = {
-    "unknown layer": (lambda p: p["d"], NetworkError, 'parameters: there is no layer "d". There are: a, b, c.'),
+    "unknown layer": (lambda p: p["d"], NetworkError, 'parameters: there is no layer "d". Available: a, b, c.'),
     "unknown source": (
         lambda p: p["a"].W["inputs"],
         NetworkError,
@@ -111,7 +111,7 @@ BAD_PARAMETERS = {
     "identity source": (
         lambda p: cp.Network(2, [cp.Layer("x", 2, sources=cp.Direct("input"))]).initialize()["x"].W["input"],
         NetworkError,
-        'layer "x" has no weights from "input". There are none.',
+        'layer "x" has no weights from "input". None is available.',
     ),
     "no bias": (lambda p: setattr(p["c"], "b", [1]), NetworkError, 'layer "c" has no bias.'),
     "shape of b": (lambda p: setattr(p["b"], "b", [1]), ShapeError, "b.b: expected shape (2,), got (1,)."),
@@ -132,7 +132,7 @@ BAD_PARAMETERS = {
     "vector of another length": (
         lambda p: cp.Parameters(NET, np.zeros(20)),
         ShapeError,
-        "parameters: expected a vector of 21 numbers for this network, got (20,).",
+        "parameters: expected a vector of shape (21,), got (20,).",
     ),
 }
 
@@ -164,3 +164,41 @@ def test_printed_parameters_show_every_number_and_of_large_ones_the_beginning():
     assert lines[lines.index("  W from input (2, 1), frozen") + 1 :][:2] == ["           0.5", "         -0.25"]
     assert lines[lines.index("  b (1,)") + 1] == "             3"
     assert lines[lines.index("  W from h (9, 1)") + 9] == "  ... 1 more rows"
+
+
+def test_assigning_the_flat_vector_copies_into_it():
+    net = cp.Network.sequential(2, 3, 1)
+    params = net.initialize(seed=0)
+    flat = params.flat
+    params.flat = np.arange(net.parameter_count)
+    assert params.flat is flat
+    assert params["output"].b == [net.parameter_count - 1]
+    params.flat += 1
+    assert params.flat is flat
+    assert params["output"].b == [net.parameter_count]
+
+
+def test_assigning_the_weights_of_a_layer_copies_into_them():
+    params = cp.Network.sequential(2, 1).initialize(seed=0)
+    params["output"].W = {"input": [[1], [2]]}
+    assert params.flat.tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("assign", "error", "text"),
+    [
+        (lambda p: setattr(p, "flat", [1.0]), ShapeError, "params.flat: expected shape (3,), got (1,)."),
+        (lambda p: setattr(p, "flat", [1.0, np.nan, 0]), DataError, "params.flat: nan at row 1"),
+        (lambda p: setattr(p["output"], "W", [[1.0], [2.0]]), ArgumentError, "output.W: expected a dict of arrays by"),
+        (lambda p: setattr(p["output"], "bias", [1.0]), AttributeError, "'LayerParameters' object has no attribute"),
+        (lambda p: setattr(p, "output", [1.0]), AttributeError, "'Parameters' object has no attribute 'output'"),
+        (lambda p: p.__setitem__("output", 1), ArgumentError, "params['output']: a layer cannot be replaced"),
+        (lambda p: setattr(p, "net", None), AttributeError, "property 'net' of 'Parameters' object has no setter"),
+    ],
+)
+def test_no_assignment_goes_unnoticed(assign, error, text):
+    params = cp.Network.sequential(2, 1).initialize(seed=0)
+    before = params.flat.copy()
+    with pytest.raises(error, match=re.escape(text)):
+        assign(params)
+    assert params.flat.tolist() == before.tolist()

@@ -103,7 +103,7 @@ def test_an_unknown_layer():
     trace = cp.backpropagate(NET, NET.initialize(), X, Y, loss="squared_error")
     with pytest.raises(NetworkError) as error:
         trace["Hidden"]
-    assert str(error.value) == 'trace: there is no layer "Hidden". Did you mean "hidden"? There are: hidden, output.'
+    assert str(error.value) == 'trace: there is no layer "Hidden". Did you mean "hidden"? Available: hidden, output.'
 
 
 def test_prediction_of_one_and_of_several_outputs():

@@ -264,7 +264,7 @@ def test_callbacks_see_the_epochs_of_each_network_of_an_ensemble(jobs):
         ({"n_networks": 0}, "The 'n_networks' parameter of MLPRegressor must be an int in the range [1, inf)"),
         ({"loss": "log_loss"}, "The 'loss' parameter of MLPRegressor must be"),
         ({"loss": []}, "loss: expected at least one loss in the list, got none."),
-        ({"activation": ["tenh"]}, "activation[0]: 'tenh' is no activation. Did you mean \"tanh\"?"),
+        ({"activation": ["tenh"]}, "activation[0]: unknown activation 'tenh'; did you mean 'tanh'?"),
         ({"dtype": "int8"}, "The 'dtype' parameter of MLPRegressor must be"),
     ],
     ids=str,

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from targets import corpus
 import clearprop as cp
 from clearprop.errors import ClearpropError
 from clearprop.model import files
-from clearprop.serialization import codec as description
+from clearprop.serialization.codec import decode, encode
 from clearprop.serialization.sealed import pack_sections
 from clearprop.tables import TableEncoding, read_table
 
@@ -42,8 +43,8 @@ def model(**changes: object) -> bytes:
     """A model file with right digests."""
     net = cp.Network.sequential(1, 1)
     head = {
-        "network": description.describe_network(net), "losses": {"output": {"name": "huber", "threshold": 1.0}},
-        "encoding": None, "settings": {}, "history": None, **changes,
+        "network": encode(net), "losses": {"output": {"name": "huber", "threshold": 1.0}},
+        "encoding": None, "settings": {}, "history": None, "parameters": "parameters", **changes,
     }  # fmt: skip
     arrays = head.pop("arrays", {"parameters": np.zeros(2)})
     return pack_sections(files.MODEL, head, arrays)
@@ -54,7 +55,7 @@ def network(layers: list[object], **changes: object) -> dict[str, object]:
 
 
 def layer(name: str, takes: list[str], units: int = 1, **changes: object) -> dict[str, object]:
-    plain = description.describe_network(cp.Network.sequential(1, 1))["layers"][0]
+    plain = encode(cp.Network.sequential(1, 1))["layers"][0]
     dense = [{"kind": "dense", "source": source, "trainable": True, "initializer": None} for source in takes]
     return {**plain, "name": name, "units": units, "sources": dense, **changes}
 
@@ -176,7 +177,7 @@ def main() -> int:
     for name, make in TEXTS.items():
         text = make()
         data = json.loads(text)
-        rebuild = description.rebuild_network if "network" in name else TableEncoding.from_dict
+        rebuild = partial(decode, cp.Network) if "network" in name else TableEncoding.from_dict
         good &= report(name, len(text), 2 * len(text) + 64 * MIB, lambda: rebuild(data))  # noqa: B023
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
         read_table(_saved(folder, "warm.csv", b"a,b\n1,x\n,y\n"))

@@ -17,7 +17,7 @@ from targets import CORPUS
 
 import clearprop as cp
 from clearprop.model import files
-from clearprop.serialization import codec as description
+from clearprop.serialization.codec import encode
 from clearprop.serialization.sealed import read_sections
 from clearprop.training import checkpoint
 
@@ -35,33 +35,23 @@ NETWORKS = {
 TABLE = {"age": [20, 31, 45, 60], "job": ["cook", "clerk", "cook", None], "rich": ["no", "yes", "no", "yes"]}
 
 
-def models() -> Iterator[tuple[str, bytes, bytes]]:
-    """Name, model file, and the same for the target `sealed`."""
+def models() -> Iterator[tuple[str, bytes]]:
+    """Name and model file."""
     for name, net in NETWORKS.items():
         params = net.initialize(seed=1, dtype="float32")
         losses = {out: cp.losses.usual_loss(net[out].f) for out in net.outputs}
         history = cp.History({"cost": [1.0, 0.5]}, {"a": [1.0, 2.0]}, {"a": [3.0, 4.0]}, "finished 2 epochs", 1)
-        encoding = None
-        if name == "line":
-            history = None
-        yield name, files.pack(net, params, losses, encoding, {"seed": 1}, history), sealed(net, params, losses)
+        yield name, files.pack(net, params, losses, None, {"seed": 1}, None if name == "line" else history)
     model = cp.fit(TABLE, "rich", hidden=(2,), epochs=1, holdout=0, validation=0, task="classification")
-    content = files.pack(model.net, model.params, {"output": model.loss}, model.encoding, {}, None)
-    yield "table", content, sealed(model.net, model.params, {"output": model.loss}, model.encoding)
+    yield "table", files.pack(model.net, model.params, {"output": model.loss}, model.encoding, {}, None)
 
 
-def sealed(net, params, losses, encoding=None) -> bytes:
-    """JSON text, a line end, and the numbers."""
-    described, patterns = description.pack_network(net)
-    head = {
-        "arrays": {"parameters": "f4"} | {name: pattern.tolist() for name, pattern in patterns.items()},
-        "network": described,
-        "losses": {name: description.describe(loss) for name, loss in losses.items()},
-        "encoding": None if encoding is None else encoding.to_dict(),
-        "settings": {},
-        "history": None,
-    }
-    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + params.flat.tobytes()
+def resealed(content: bytes) -> bytes:
+    """The same for the target `sealed`: JSON text, a line end, and the numbers of the parameters."""
+    found = read_sections(content, "m.cprop", files.MODEL)
+    arrays = {name: array.tolist() for name, array in found.arrays.items()} | {"parameters": "f4"}
+    text = json.dumps({"arrays": arrays, **found.head}, separators=(",", ":"))
+    return text.encode() + b"\n" + found.arrays["parameters"].tobytes()
 
 
 def checkpoints() -> Iterator[tuple[str, bytes]]:
@@ -100,19 +90,20 @@ def write(target: str, name: str, content: bytes) -> None:
 
 
 def main() -> None:
-    for name, content, resealed in models():
+    for name, content in models():
         write("model", name, content)
-        write("sealed", name, resealed)
+        write("sealed", name, resealed(content))
     for name, content in checkpoints():
         write("checkpoint", name, content)
     for target, name, content in tables():
         write(target, name, content)
     for name, net in NETWORKS.items():
-        write("description", name, json.dumps(description.describe_network(net)).encode())
-    write("description", "loss", json.dumps(description.describe(cp.Tweedie(1.2))).encode())
+        write("description", name, json.dumps(encode(net)).encode())
+    write("description", "loss", json.dumps(encode(cp.Tweedie(1.2))).encode())
     schedule = cp.WarmUp(cp.Cosine(0.1), epochs=2)
-    write("description", "optimizer", json.dumps(description.describe(cp.AdamW(schedule))).encode())
+    write("description", "optimizer", json.dumps(encode(cp.AdamW(schedule))).encode())
     model = cp.fit(TABLE, "rich", hidden=(2,), epochs=1, holdout=0, validation=0)
+    write("description", "history", json.dumps(encode(model.history)).encode())
     write("description", "encoding", json.dumps(model.encoding.to_dict()).encode())
 
 

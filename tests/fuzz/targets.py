@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import tempfile
@@ -14,7 +15,7 @@ import numpy as np
 import clearprop as cp
 from clearprop.errors import ClearpropError
 from clearprop.model import files
-from clearprop.serialization import codec as description
+from clearprop.serialization.codec import decode, encode
 from clearprop.serialization.sealed import pack_sections
 from clearprop.tables import TableEncoding, read_table
 from clearprop.training import checkpoint
@@ -45,13 +46,15 @@ def read_sealed(content: bytes) -> None:
     for name, kind in arrays.items():
         if isinstance(kind, list):
             try:
-                given[name] = np.array(kind, np.int32)
+                given[name] = np.array(kind, np.int32 if "pattern" in name else np.float64)
             except (ValueError, TypeError, OverflowError):
                 return
             continue
         size = 8 if kind == "f8" else 4
         given[name] = np.frombuffer(numbers[: len(numbers) // size * size], f"<f{size}")
-    head.pop("version", None), head.pop("kind", None)
+    head.pop("kind", None)
+    if head.get("version") not in (1, 2):  # older ones are read too
+        head.pop("version", None)
     try:
         sealed = pack_sections(files.MODEL, head, given)
     except (ClearpropError, UnicodeEncodeError):
@@ -89,25 +92,25 @@ def read_parquet(content: bytes) -> None:
     _table(content, ".parquet")
 
 
+#: What `read_description` tries to decode.
+KINDS = [
+    cp.Network, cp.Activation, cp.Loss, cp.Optimizer | cp.LBFGS, cp.Schedule, cp.Penalty, cp.Initializer, cp.History,
+]  # fmt: skip
+
+
 def read_description(content: bytes) -> None:
-    """The description of a network, a loss, an optimizer, a penalty, and the encoding of a table, in JSON."""
+    """The description of a definition, a network, a history, or the encoding of a table, in JSON."""
     data, refused = _json(content), []
-    readers = (
-        description.rebuild_network,
-        description.rebuild_loss,
-        description.rebuild_optimizer,
-        description.rebuild_penalty,
-        TableEncoding.from_dict,
-    )
+    readers = [lambda data, kind=kind: decode(kind, data) for kind in KINDS]
+    readers.append(TableEncoding.from_dict)
     for rebuild in readers:
         try:
             found = rebuild(data)
         except ClearpropError as reason:
             refused.append(reason)
             continue
-        assert found is not None
-        if isinstance(found, cp.Network):
-            assert description.rebuild_network(description.describe_network(found)) == found
+        if dataclasses.is_dataclass(found) and not isinstance(found, TableEncoding):
+            assert decode(type(found), json.loads(json.dumps(encode(found)))) == found
     if len(refused) == len(readers):
         raise refused[0]
 

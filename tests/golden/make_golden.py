@@ -59,7 +59,7 @@ def run(path: Path, **options: Any) -> cp.History:
     net = cp.Network(3, [cp.Layer("h", 4, "tanh", dropout=0.1), cp.Layer("o", 1, sources=["h", "input"])])
     X = rows(3, 40)
     options |= {"loss": "squared_error", "optimizer": cp.Adam(0.01), "batch_size": 7, "engine": "textbook"}
-    stopping = cp.EarlyStopping(patience=9, restore=True)
+    stopping = cp.EarlyStopping(patience=9, restore_best=True)
     return cp.train(
         net, net.initialize(seed=2), X, X[:, :1] ** 2, validation=0.2, stopping=stopping, checkpoint=path, **options
     )

@@ -1,6 +1,6 @@
 """Model files: whole or not at all, data only, and every damage answered by a typed error."""
 
-import json
+import re
 import struct
 
 import numpy as np
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import clearprop as cp
 from clearprop.errors import ModelFileError
 from clearprop.model import files
-from clearprop.serialization import codec as description
 from clearprop.serialization import sealed as storage
 
 SQUARE = cp.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
@@ -64,40 +63,11 @@ def test_packing_twice_gives_the_same_bytes():
     assert model_bytes()[2] == model_bytes()[2]
 
 
-@pytest.mark.parametrize("name", sorted(cp.ACTIVATIONS))
-def test_every_activation_survives(name):
-    net = cp.Network.sequential(2, 3, 2, hidden=name)
-    assert description.rebuild_network(json.loads(json.dumps(description.describe_network(net)))) == net
-
-
-@pytest.mark.parametrize("loss", [loss() for loss in cp.LOSSES.values()] + [cp.Huber(2.5), cp.Quantile(0.9)])
-def test_every_loss_survives(loss):
-    assert description.rebuild_loss(json.loads(json.dumps(description.describe(loss)))) == loss
-
-
-@pytest.mark.parametrize("name", sorted(cp.OPTIMIZERS))
-def test_every_optimizer_survives(name):
-    optimizer = cp.OPTIMIZERS[name]()
-    assert description.rebuild_optimizer(json.loads(json.dumps(description.describe(optimizer)))) == optimizer
-
-
-@pytest.mark.parametrize("name", sorted(cp.SCHEDULES))
-def test_every_schedule_survives_inside_an_optimizer(name):
-    optimizer = cp.Momentum(cp.WarmUp(cp.SCHEDULES[name](0.1), epochs=2), 0.5)
-    assert description.rebuild_optimizer(json.loads(json.dumps(description.describe(optimizer)))) == optimizer
-
-
-@pytest.mark.parametrize("name", sorted(cp.INITIALIZERS))
-def test_every_initializer_survives(name):
-    net = cp.Network.sequential(2, 3, 1, initializer=name)
-    assert description.rebuild_network(json.loads(json.dumps(description.describe_network(net)))) == net
-
-
 def test_own_activation_is_named_in_the_file_and_handed_over():
     net = cp.Network.sequential(2, 3, 1, hidden=SQUARE)
     content = files.pack(net, net.initialize(), {"output": cp.SquaredError()}, None, {}, None)
     assert b"lambda" not in content
-    with pytest.raises(ModelFileError, match=r'there is no "square" in this version.*own=\[\.\.\.\]'):
+    with pytest.raises(ModelFileError, match=r"\[0\]\.activation\.name: unknown activation 'square'.*own=\["):
         files.unpack(content, "m.cprop")
     assert files.unpack(content, "m.cprop", own=[SQUARE])["net"] == net
 
@@ -171,7 +141,7 @@ def sections():
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": "[]"}), "no description of a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": "{}"}), "no description of a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 99}'}), "newer clearprop"),
-        (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 1}'}), "lacks or adds"),
+        (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 1}'}), "not what layout 1 "),
     ],
 )
 def test_what_is_no_model_file_is_named(content, text):
@@ -183,15 +153,15 @@ def test_parameters_that_do_not_fit_or_are_not_finite_are_rejected():
     head, arrays = sections()
     flat = arrays["parameters"]
     for wrong, text in (
-        (flat[:-1], "expected one vector of"),
+        (flat[:-1], "parameters: expected a vector of 70"),
         (flat.astype("float16"), "float32 or float64"),
         (np.where(np.arange(len(flat)) == 3, np.nan, flat), "nan at row 3"),
     ):
         with pytest.raises(ModelFileError, match=text):
             files.unpack(storage.pack_sections(files.MODEL, head, arrays | {"parameters": wrong}), "m.cprop")
-    for lost, text in (("parameters", "got none"), ("history", "a matrix of 3 rows"), ("pattern 0", "its pattern is")):
+    for lost in ("parameters", "history.columns", "network.layers[2].sources[0].pattern"):
         rest = {name: array for name, array in arrays.items() if name != lost}
-        with pytest.raises(ModelFileError, match=text):
+        with pytest.raises(ModelFileError, match=f"{re.escape(lost)}: the file has no array"):
             files.unpack(storage.pack_sections(files.MODEL, head, rest), "m.cprop")
 
 

@@ -196,7 +196,13 @@ def test_long_history_of_many_layers(check_page):
     epochs, names = 20_000, [f"hidden{i}" for i in range(1, 40)]
     net = cp.Network.sequential(3, *[4] * 39, 1)
     noise = 1 + np.random.default_rng(0).random(epochs)
-    columns = {"cost": noise, "validation cost": noise + 1, "accuracy": noise / 3, "rate": 1 / noise, "seconds": noise}
+    columns = {
+        "cost": noise,
+        "validation cost": noise + 1,
+        "accuracy": noise / 3,
+        "learning rate": 1 / noise,
+        "seconds": noise,
+    }
     norms = {name: (noise * 10.0**-i).tolist() for i, name in enumerate([*names, "output"])}
     history = cp.History({k: v.tolist() for k, v in columns.items()}, norms, norms, "finished 20000 epochs", 12_345)
     model = Model(net, net.initialize(), cp.SquaredError(), None, {}, history)

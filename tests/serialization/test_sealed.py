@@ -290,7 +290,7 @@ HOSTILE = [
     ({"__metadata__": {"clearprop": '{"version": "2"}'}}, "no version"),
     ({"__metadata__": {"clearprop": '{"version": 0}'}}, "no version"),
     ({"__metadata__": {"clearprop": '{"version": true}'}}, "no version"),
-    ({"__metadata__": {"clearprop": '{"version": 3, "anything": []}'}}, "written by a newer clearprop .layout 3"),
+    ({"__metadata__": {"clearprop": '{"version": 4, "anything": []}'}}, "written by a newer clearprop .layout 4"),
     ({"__metadata__": {"clearprop": '{"version": 2, "many": [' + "0," * 10**6 + "0]}"}}, "no description"),
     ({"__metadata__": {"clearprop": '{"version": 2, "kind": "model"}'}, "sha256": SEAL}, "this is a model file"),
     (b'{"__metadata__": {}, "__metadata__": {}}', "no description"),

@@ -520,7 +520,7 @@ def test_decode_probabilities() -> None:
 BAD_TARGETS = [
     (["no", "Yess"], 'Target column "y", row 2: the label \'Yess\' was never seen in training. Did you mean "yes"?'),
     (["no", None], 'Target column "y": no value in row 2'),
-    ([1, 0], 'Target column "y", row 1: the label 1 was never seen in training. There are: no, yes.'),
+    ([1, 0], 'Target column "y", row 1: the label 1 was never seen in training. Available: no, yes.'),
 ]
 
 

@@ -34,7 +34,7 @@ class Jump(cp.Schedule):
     """A usual rate until an epoch, and a hopeless one from there on."""
 
     def at(self, progress):
-        return self.rate if progress.epoch < 4 else 1e200
+        return self.learning_rate if progress.epoch < 4 else 1e200
 
 
 @every_engine

@@ -30,7 +30,7 @@ def test_a_number_for_each_epoch(engine, optimizer):
         "validation cost",
         "validation rmse",
         "validation mae",
-        "rate",
+        "learning rate",
         "gradient norm",
         "seconds",
     ]
@@ -91,4 +91,4 @@ def test_an_unknown_name():
     with pytest.raises(ArgumentError) as error:
         train(epochs=1)["validation cost"]
     assert str(error.value).startswith('history: nothing is recorded as "validation cost".')
-    assert "There are: cost, rate, gradient norm, seconds." in str(error.value)
+    assert "Available: cost, learning rate, gradient norm, seconds." in str(error.value)

@@ -58,7 +58,7 @@ def test_the_history_holds_the_cost_after_each_iteration_with_penalties():
     history = cp.train(NET, params, X, Y, loss="squared_error", optimizer="lbfgs", **options)
     assert history.cost == pytest.approx(costs, rel=1e-12)
     assert (np.diff(costs) < 0).all()
-    assert history["rate"] == [1.0] * 10
+    assert history["learning rate"] == [1.0] * 10
     assert history["validation cost"][-1] == pytest.approx(
         cp.backpropagate(NET, params, X, Y, "squared_error").cost, rel=1e-12
     )

@@ -185,7 +185,7 @@ def test_early_stopping_restores_the_best_parameters(engine):
         optimizer=cp.Adam(0.05),
         batch_size=None,
         epochs=300,
-        stopping=cp.EarlyStopping(patience=5, restore=False),
+        stopping=cp.EarlyStopping(patience=5, restore_best=False),
         engine=engine,
     )
     assert again.best_epoch is None
@@ -263,7 +263,7 @@ def test_divergence_puts_back_the_parameters_of_the_epoch_before(engine, batch_s
         told,
     )
     assert "sample " in told
-    assert told.endswith(". Lower the rate, scale the inputs, or set clip_norm=1.")
+    assert told.endswith(". Lower the learning rate, scale the inputs, or set clip_norm=1.")
     np.testing.assert_array_equal(params.flat, seen[-1])
     assert np.isfinite(params.flat).all()
 
@@ -416,10 +416,10 @@ BAD_CALLS = {
     "optimizer name": (
         {"optimizer": "adan"},
         ArgumentError,
-        "optimizer: 'adan' is no optimizer. Did you mean \"adam\"?",
+        "optimizer: unknown optimizer 'adan'; did you mean 'adam'?",
     ),
-    "optimizer class": ({"optimizer": cp.Adam}, ArgumentError, "Write Adam(rate) with parentheses."),
-    "optimizer none": ({"optimizer": None}, ArgumentError, "optimizer: None is no optimizer."),
+    "optimizer class": ({"optimizer": cp.Adam}, ArgumentError, "write Adam(learning_rate)."),
+    "optimizer none": ({"optimizer": None}, ArgumentError, "optimizer: unknown optimizer None."),
     "engine": ({"engine": "textbok"}, ArgumentError, "engine: expected one of 'auto', "),
     "clip_norm 0": ({"clip_norm": 0}, ArgumentError, "clip_norm: expected a finite number above 0, got 0."),
     "clip_value NaN": (
@@ -429,13 +429,17 @@ BAD_CALLS = {
     ),
     "max_norm text": ({"max_norm": "1"}, ArgumentError, "max_norm: expected a finite number above 0, got '1'."),
     "penalty number": ({"penalty": 0.1}, ArgumentError, "penalty: expected penalties such as cp.L2(1e-4), got 0.1."),
-    "metric unknown": ({"metrics": "acuracy"}, ArgumentError, "'acuracy' is no metric. Did you mean \"accuracy\"?"),
-    "metric number": ({"metrics": [3]}, ArgumentError, "metrics: 3 is no metric. There are: accuracy, rmse, mae, r2."),
+    "metric unknown": ({"metrics": "acuracy"}, ArgumentError, "unknown metric 'acuracy'; did you mean 'accuracy'?"),
+    "metric number": (
+        {"metrics": [3]},
+        ArgumentError,
+        "metrics: unknown metric 3. Available: accuracy, rmse, mae, r2.",
+    ),
     "stopping": ({"stopping": 5}, ArgumentError, "stopping: expected rules such as cp.EarlyStopping(), got 5."),
     "two that restore": (
         {"stopping": [cp.EarlyStopping(), cp.EarlyStopping(monitor="cost")]},
         ArgumentError,
-        "stopping: only one EarlyStopping can restore its best parameters; set restore=False on others.",
+        "stopping: only one EarlyStopping can restore its best parameters; set restore_best=False on others.",
     ),
     "callback": ({"callbacks": "print"}, ArgumentError, "callbacks: expected functions of a cp.EpochEnd, got 'print'."),
     "share 0": ({"validation": 0}, ArgumentError, "validation: expected a finite number above 0 and below 1, got 0."),

@@ -87,9 +87,9 @@ def test_names_and_functions():
 @pytest.mark.parametrize(
     ("given", "telling"),
     [
-        ("acuracy", "metrics: 'acuracy' is no metric. Did you mean \"accuracy\"? There are: accuracy, rmse, mae, r2."),
-        (["rmse", 3], "metrics: 3 is no metric. There are: accuracy"),
-        (7, "metrics: 7 is no metric."),
+        ("acuracy", "metrics: unknown metric 'acuracy'; did you mean 'accuracy'? Available: accuracy, rmse, mae, r2."),
+        (["rmse", 3], "metrics: unknown metric 3. Available: accuracy"),
+        (7, "metrics: unknown metric 7."),
         ([lambda y, p: 0, lambda y, p: 1], 'metrics: "<lambda>" names two things in the history'),
         (["rmse", rmse], 'metrics: "rmse" names two things in the history; give a function another name.'),
     ],

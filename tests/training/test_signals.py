@@ -164,7 +164,7 @@ def test_interruptions_all_over_a_run(engine, action, points, tmp_path, one_step
 def test_the_best_parameters_where_they_are_asked_for(engine, best, one_step_slices):
     states, whole = boundaries(engine, one_step_slices)
     costs = whole["validation cost"]
-    rule = cp.EarlyStopping(monitor="validation cost", patience=50, best="max", restore=best)
+    rule = cp.EarlyStopping(monitor="validation cost", patience=50, best="max", restore_best=best)
     expected = int(np.argmax(costs[:3]))
     assert expected < 2  # else nothing is restored
 

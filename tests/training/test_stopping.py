@@ -80,7 +80,7 @@ def test_the_direction_can_be_said():
 def test_a_name_that_nothing_is_recorded_as():
     with pytest.raises(ArgumentError) as error:
         cp.EarlyStopping("validation accuracy").reason(cp.History({"cost": [1], "accuracy": [1]}))
-    assert str(error.value) == 'history: nothing is recorded as "validation accuracy". There are: cost, accuracy.'
+    assert str(error.value) == 'history: nothing is recorded as "validation accuracy". Available: cost, accuracy.'
 
 
 def test_infinite_costs_at_the_start_are_no_best():
@@ -103,7 +103,7 @@ def test_one_or_several():
     assert as_rules(None) == ()
     assert as_rules(cp.Convergence()) == (cp.Convergence(),)
     assert as_rules([cp.Convergence(), cp.EarlyStopping()]) == (cp.Convergence(), cp.EarlyStopping())
-    two = [cp.EarlyStopping(), cp.EarlyStopping("cost", restore=False)]
+    two = [cp.EarlyStopping(), cp.EarlyStopping("cost", restore_best=False)]
     assert as_rules(two) == tuple(two)
 
 

@@ -2,8 +2,8 @@
 
 from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
 from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
-from clearprop.analysis.per_sample import PerSample
 from clearprop.analysis.r_operator import hessian_vector
+from clearprop.core.per_sample import PerSample
 
 __all__ = [
     "PerSample",

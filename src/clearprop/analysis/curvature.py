@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from clearprop.analysis.inputs import sweep_from_unit
-from clearprop.analysis.per_sample import connection_of, sample_gradients
 from clearprop.analysis.r_operator import push_forward
 from clearprop.checks import dense
 from clearprop.core.backprop import Forward, forward
 from clearprop.core.network import INPUT
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
+from clearprop.core.per_sample import connection_of, sample_gradients
 from clearprop.core.trace import Trace, check_trace
 from clearprop.losses import Loss
 from clearprop.symbolic.jvp import Dual, tangent_of
@@ -85,7 +85,7 @@ def _add_output(diagonal: Parameters, params: Parameters, seen: Forward, output:
     """Add sum_n sum_op J_no H_nop J_np of one output layer to each parameter's place."""
     net = diagonal.net
     deltas = [sweep_from_unit(net, params, seen, output, unit, of).delta for unit in range(H.shape[1])]
-    for block in layout(net).blocks:
+    for block in net.layout.blocks:
         delta = np.stack([d[block.layer] for d in deltas], axis=1)  # (n, o, u)
         c, place = connection_of(net, block), diagonal.view(block)
         a = dense(seen.a[block.source or INPUT])

@@ -9,9 +9,9 @@ import numpy as np
 
 from clearprop.checks import check_array, check_choice, check_inputs, check_integer, dense
 from clearprop.core.backprop import Backward, Forward, backward, forward
-from clearprop.core.network import INPUT, Network
+from clearprop.core.network import INPUT, Network, check_params
 from clearprop.core.objective import CHUNK
-from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, check_trace
 from clearprop.errors import ShapeError
 

@@ -22,7 +22,7 @@ def explain_rows(
     row: int,
     rows: str | None,
     weight: str | None,
-    rate: float | None,
+    learning_rate: float | None,
     paths: int | None,
     document: str | None,
 ) -> str:
@@ -33,13 +33,13 @@ def explain_rows(
     chosen = chosen_rows(row, rows, frame.shape[0])
     if paths is not None and weight is None:
         raise ArgumentError('--paths: belongs to --weight; name that too, such as --weight "hidden[0] <- input[0]".')
-    if rate is not None and weight is None and document is None:
-        raise ArgumentError("--rate: belongs to --weight or --document; name one of them too.")
+    if learning_rate is not None and weight is None and document is None:
+        raise ArgumentError("--learning-rate: belongs to --weight or --document; name one of them too.")
     X, y = encode(encoding, frame[chosen], np.dtype("float64"))  # float64, so that all digits shown are right
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
     if weight is not None:
-        return _explain_one(trace, names, weight, rate, paths, document)
+        return _explain_one(trace, names, weight, learning_rate, paths, document)
     if document is None:
         return str(trace)
     if count_sums(trace) > MOST_SUMS:
@@ -50,7 +50,7 @@ def explain_rows(
         )
     which = f"row {chosen[0]}" if len(chosen) == 1 else f"rows {chosen[0]} to {chosen[-1]}"
     title = f"One step of backpropagation, {which}"
-    worked_solution(trace, 0.1 if rate is None else rate, names=names, title=title).save(document)
+    worked_solution(trace, 0.1 if learning_rate is None else learning_rate, names=names, title=title).save(document)
     return f"worked solution of {which} written to {document}"
 
 
@@ -58,11 +58,11 @@ def _explain_one(
     trace: Trace,
     names: dict[str, tuple[str, ...]],
     weight: str,
-    rate: float | None,
+    learning_rate: float | None,
     paths: int | None,
     document: str | None,
 ) -> str:
-    derivation = trace.derivation(weight, rate=rate, names=names)
+    derivation = trace.derivation(weight, learning_rate=learning_rate, names=names)
     if paths is not None:
         return derivation.path_list(paths)
     if document is None:

@@ -72,7 +72,9 @@ def train(
     optimizer: Annotated[
         str | None, typer.Option(help=f"{', '.join(OPTIMIZERS)}.", show_default="adamw with warm-up and cosine")
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate of --optimizer.", show_default="its own")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Learning rate of --optimizer.", show_default="its own")
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Rows in a step.", show_default="32 to 256, by the rows")
     ] = None,
@@ -114,7 +116,7 @@ def train(
         hidden=_sizes(hidden),
         activation=activation,
         dropout=dropout,
-        optimizer=_optimizer(optimizer, rate),
+        optimizer=_optimizer(optimizer, learning_rate),
         batch_size=batch_size,
         epochs=epochs,
         patience=patience,
@@ -233,7 +235,7 @@ def explain(
             help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'
         ),
     ] = None,
-    rate: Annotated[
+    learning_rate: Annotated[
         float | None,
         typer.Option(
             help="Learning rate of the update that is shown.", show_default="0.1 in a worked step, else no update"
@@ -256,7 +258,7 @@ def explain(
     from clearprop.cli.explain import explain_rows, for_terminal  # most commands write no mathematics
 
     _keep_apart([model, table], [document])
-    text = explain_rows(model, table, row, rows, weight, rate, paths, document)
+    text = explain_rows(model, table, row, rows, weight, learning_rate, paths, document)
     typer.echo(for_terminal(text.rstrip("\n"), sys.stdout.encoding))
 
 
@@ -368,19 +370,19 @@ def _sizes(hidden: str) -> tuple[int, ...]:
         ) from None
 
 
-def _optimizer(name: str | None, rate: float | None) -> Any:
+def _optimizer(name: str | None, learning_rate: float | None) -> Any:
     if name is None:
-        if rate is not None:
-            raise ArgumentError("--rate: belongs to --optimizer; name that too, such as --optimizer adam.")
+        if learning_rate is not None:
+            raise ArgumentError("--learning-rate: belongs to --optimizer; name that too, such as --optimizer adam.")
         return None
     if name not in OPTIMIZERS:
         raise ArgumentError(f'--optimizer: "{name}" is no optimizer. {suggest(name, OPTIMIZERS)}')
-    if rate is None:
+    if learning_rate is None:
         return OPTIMIZERS[name]()
     if name == "lbfgs":
-        raise ArgumentError("--rate: L-BFGS finds its own step and takes no rate.")
-    made: Any = OPTIMIZERS[name]  # L-BFGS, refused above, is the one that takes no rate
-    return made(rate)
+        raise ArgumentError("--learning-rate: L-BFGS finds its own step and takes no learning rate.")
+    made: Any = OPTIMIZERS[name]  # L-BFGS, refused above, is the one that takes no learning rate
+    return made(learning_rate)
 
 
 def _beside(table: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:

@@ -1,111 +1,22 @@
-"""Layer and Network: what is wired to what. Immutable, hashable, and without a number of the parameters in it."""
+"""Network: which layer takes which as sources. Immutable and hashable; it holds no values of parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
-from clearprop.activations import ACTIVATIONS, Activation, as_activation
-from clearprop.checks import check_flag, check_integer, check_number, check_texts
+from clearprop.activations import Activation
+from clearprop.checks import check_integer, check_texts
 from clearprop.core.connections import Connection, Dense
-from clearprop.errors import NetworkError, suggest
+from clearprop.core.layer import INPUT, Layer
+from clearprop.core.layout import Layout
+from clearprop.core.parameters import Parameters, initialize
+from clearprop.errors import ArgumentError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
-from clearprop.initializers import Initializer, Zeros, as_initializer
+from clearprop.initializers import Initializer
 
-if TYPE_CHECKING:
-    from clearprop.core.parameters import Parameters
-
-#: The name of the network's input as a source.
-INPUT = "input"
-
-
-@dataclass(frozen=True, repr=False)
-class Layer:
-    """Units that share an activation: z = b + sum over sources of a_source W, a = f(z).
-
-    `sources` names the earlier layers it takes, "input" for the network's input; a name stands for a dense connection,
-    and None for the layer before. `dropout` is the share of activations set to 0 in each training step, the others
-    grow by 1 / (1 - dropout) (Srivastava et al. 2014). `bias=False` leaves b out; `train_bias=False` keeps it frozen.
-
-    >>> import clearprop as cp
-    >>> cp.Layer("hidden", 3, cp.tanh) == cp.Layer("hidden", 3, "tanh")
-    True
-    """
-
-    name: str
-    units: int
-    activation: Activation | str = "identity"
-    sources: Sequence[Connection | str] | Connection | str | None = None
-    bias: bool = True
-    train_bias: bool = True
-    dropout: float = 0.0
-    initializer: Initializer | str | None = None
-    bias_initializer: Initializer | str = "zeros"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or self.name == INPUT:
-            raise NetworkError(
-                f'layer name: expected text that is not empty, and not "{INPUT}", which is the network\'s input; '
-                f"got {self.name!r}."
-            )
-        where = f'layer "{self.name}"'
-        put = object.__setattr__  # the fields of a frozen dataclass are normalised once, here
-        put(self, "units", check_integer(self.units, f"{where} units"))
-        put(self, "activation", as_activation(self.activation, f"{where} activation"))
-        check_flag(self.bias, f"{where} bias")
-        check_flag(self.train_bias, f"{where} train_bias")
-        put(self, "dropout", check_number(self.dropout, f"{where} dropout", least=0, below=1))
-        if self.initializer is not None:
-            put(self, "initializer", as_initializer(self.initializer, f"{where} initializer"))
-        put(self, "bias_initializer", as_initializer(self.bias_initializer, f"{where} bias_initializer"))
-        if self.sources is not None:
-            put(self, "sources", _as_connections(self.sources, where))
-
-    def __repr__(self) -> str:
-        return self._call(None)
-
-    def _call(self, before: str | None) -> str:
-        """The call that makes it, without what goes without saying: defaults, and `before` as the only source."""
-        known = ACTIVATIONS.get(self.f.name) == self.f
-        parts = [repr(self.name), str(self.units)]
-        if not known or self.f.name != "identity":
-            parts.append(repr(self.f.name) if known else repr(self.f))
-        if self.sources is not None and (before is None or self.sources != (Dense(before),)):
-            listed = [repr(c.source) if c == Dense(c.source) else repr(c) for c in self.connections]
-            parts.append(f"sources=[{', '.join(listed)}]")
-        for extra in fields(self)[4:]:
-            value = getattr(self, extra.name)
-            if value != (Zeros() if extra.name == "bias_initializer" else extra.default):
-                parts.append(f"{extra.name}={value!r}")
-        return f"Layer({', '.join(parts)})"
-
-    @property
-    def connections(self) -> tuple[Connection, ...]:
-        """The sources as connections, once the layer is part of a network."""
-        assert isinstance(self.sources, tuple), "a network fills in the sources"
-        return self.sources  # type: ignore[return-value]
-
-    @property
-    def f(self) -> Activation:
-        """The activation as an object."""
-        assert isinstance(self.activation, Activation)
-        return self.activation
-
-
-def _as_connections(given: Any, where: str) -> tuple[Connection, ...]:
-    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
-    listed: list[Any] = list(given) if several else [given]
-    for source in listed:
-        if not isinstance(source, (str, Connection)):
-            raise NetworkError(
-                f'{where}: expected sources as names or connections such as cp.Dense("input"), got {source!r}.'
-            )
-    if not listed:
-        raise NetworkError(
-            f'{where}: expected at least one source. Leave sources out to take the layer before, or name "{INPUT}".'
-        )
-    return tuple(Dense(source) if isinstance(source, str) else source for source in listed)
+__all__ = ["INPUT", "Layer", "Network", "check_params"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,7 +89,7 @@ class Network:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The place of each layer by its name."""
+        """The position of each layer, by name."""
         return {layer.name: i for i, layer in enumerate(self.layers)}
 
     def units(self, source: str) -> int:
@@ -186,42 +97,40 @@ class Network:
         return self.inputs if source == INPUT else self[source].units
 
     def fan_in(self, layer: Layer) -> float:
-        """How many activations reach one unit of the layer."""
+        """Number of activations that reach one unit of the layer (an average where units differ)."""
         return sum(c.fan_in(self.units(c.source)) for c in layer.connections)
 
     @cached_property
+    def layout(self) -> Layout:
+        """Where each W and b lies in the flat vector of parameters."""
+        units = {INPUT: self.inputs} | {layer.name: layer.units for layer in self.layers}
+        return Layout.of(self.layers, units)
+
+    @property
     def parameter_count(self) -> int:
-        """How many parameters there are, the frozen ones included."""
-        from clearprop.core.parameters import layout
+        """Number of parameters, including the frozen ones."""
+        return self.layout.size
 
-        return layout(self).size
-
-    @cached_property
+    @property
     def trainable_count(self) -> int:
-        """How many parameters gradient descent may change."""
-        from clearprop.core.parameters import layout
-
-        return layout(self).trainable
+        """Number of parameters that gradient descent changes."""
+        return self.layout.trainable
 
     def initialize(
         self, seed: int = 0, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
     ) -> Parameters:
-        """Starting parameters, drawn from a seed; see clearprop.core.parameters.initialize.
+        """Initial parameters drawn from a seed, with the arrays in `given` ({layer: {source: W, "b": b}}) put in.
 
         >>> import clearprop as cp
         >>> params = cp.Network.sequential(2, 1).initialize(seed=0, given={"output": {"b": [0.5]}})
         >>> params["output"].b
         array([0.5])
         """
-        from clearprop.core.parameters import initialize
-
         return initialize(self, seed, dtype, given)
 
     def __str__(self) -> str:
         """One line per layer."""
-        from clearprop.core.parameters import layout
-
-        counts = layout(self).counts()
+        counts = self.layout.counts()
         wide = max(len(name) for name in [INPUT, *self.index])
         f_wide = max(len(layer.f.name) for layer in self.layers)
         sources = [", ".join(_describe(c) for c in layer.connections) for layer in self.layers]
@@ -340,3 +249,15 @@ def _path(sources: dict[str, list[str]], start: str, end: str) -> list[str]:
             seen.add(path[-1])
             stack += [[*path, source] for source in sources.get(path[-1], [])]
     return []
+
+
+def check_params(net: Any, params: Any) -> None:
+    """Raise an ArgumentError unless these are a network and parameters of its own."""
+    if not isinstance(net, Network):
+        raise ArgumentError(f"net: expected a cp.Network, got {type(net).__name__}.")
+    if not isinstance(params, Parameters):
+        raise ArgumentError(
+            f"params: expected cp.Parameters, such as net.initialize(seed=0), got {type(params).__name__}."
+        )
+    if params.net != net:
+        raise ArgumentError("params: these parameters belong to another network; use net.initialize(seed=0).")

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.core.backprop import forward, loss_and_delta
 from clearprop.core.objective import Objective
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def birth_in_parameters(params: Parameters) -> Birth | None:
     if np.isfinite(params.flat).all():
         return None
     places = {layer.name: place for place, layer in enumerate(params.net.layers)}
-    for block in sorted(layout(params.net).blocks, key=lambda block: -places[block.layer]):
+    for block in sorted(params.net.layout.blocks, key=lambda block: -places[block.layer]):
         values = params.view(block)
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):

@@ -14,9 +14,9 @@ import numpy as np
 
 from clearprop.checks import check_choice, check_dense_or_csr, check_sample_weight, dense
 from clearprop.core.backprop import Backward, Forward, backward, forward, loss_and_delta
-from clearprop.core.network import Network
-from clearprop.core.parameters import Parameters, check_params
-from clearprop.errors import ArgumentError, suggest
+from clearprop.core.network import Network, check_params
+from clearprop.core.parameters import Parameters
+from clearprop.errors import ArgumentError, unknown
 from clearprop.losses import Loss, as_loss
 
 #: Rows that are swept at once where the whole set is only evaluated; keeps memory small, changes no result.
@@ -117,10 +117,10 @@ def _by_output(given: Any, outputs: tuple[str, ...], what: str) -> list[tuple[st
     if isinstance(given, Mapping):
         for name in given:
             if name not in outputs:
-                raise ArgumentError(f'{what}: "{name}" is no output of the network. {suggest(str(name), outputs)}')
+                raise ArgumentError(f"{what}: {unknown('output layer', name, outputs)}")
         missing = [name for name in outputs if name not in given]
         if missing:
-            raise ArgumentError(f'{what}: nothing is given for the output "{missing[0]}".')
+            raise ArgumentError(f'{what}: the output layer "{missing[0]}" is missing.')
         return [(name, given[name]) for name in outputs]
     if len(outputs) == 1 or (what == "loss" and isinstance(given, (str, Loss))):
         return [(name, given) for name in outputs]

@@ -1,95 +1,25 @@
-"""Parameters: named arrays that are views of one flat vector.
-
-The flat vector holds, in this order, the trainable weights of all layers, the trainable biases, the frozen weights and
-the frozen biases. So what gradient descent changes, and what a penalty shrinks, is each one slice.
-"""
+"""Parameters: the weight matrices and biases of a network, as named views of one flat vector."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clearprop.checks import check_array, check_dtype, check_finite, check_seed
-from clearprop.core.network import Network
+from clearprop.core.layout import Block, Layout
 from clearprop.errors import ArgumentError, NetworkError, ShapeError, suggest
 from clearprop.initializers import as_initializer
 
-
-@dataclass(frozen=True)
-class Block:
-    """Where one W or b lies in the flat vector: `source` is None for a bias."""
-
-    layer: str
-    source: str | None
-    start: int
-    shape: tuple[int, ...]
-    trainable: bool
-
-    @property
-    def stop(self) -> int:
-        """The place after its last entry."""
-        return self.start + math.prod(self.shape)
-
-    @property
-    def label(self) -> str:
-        """Its name for people: b of hidden, or W from input to hidden."""
-        return f"{self.layer}.b" if self.source is None else f"{self.layer}.W[{self.source!r}]"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The blocks of a network's flat vector and its slices."""
-
-    blocks: tuple[Block, ...]
-    size: int
-    trainable: int  #: entries that gradient descent changes: flat[:trainable]
-    penalized: int  #: trainable weights without biases: flat[:penalized]
-
-    def counts(self) -> dict[str, int]:
-        """Number of parameters of each layer."""
-        counts = {block.layer: 0 for block in self.blocks}
-        for block in self.blocks:
-            counts[block.layer] += block.stop - block.start
-        return _WithZero(counts)
-
-
-class _WithZero(dict[str, int]):
-    """A layer that has no parameters counts 0."""
-
-    def __missing__(self, key: str) -> int:
-        return 0
-
-
-@lru_cache(maxsize=256)
-def layout(net: Network) -> Layout:
-    """The layout of a network's parameters.
-
-    >>> import clearprop as cp
-    >>> [block.label for block in layout(cp.Network.sequential(2, 3, 1)).blocks]
-    ["hidden.W['input']", "output.W['hidden']", 'hidden.b', 'output.b']
-    """
-    wanted: list[tuple[int, str, str | None, tuple[int, ...], bool]] = []
-    for layer in net.layers:
-        for c in layer.connections:
-            shape = c.parameter_shape(net.units(c.source), layer.units)
-            if shape is not None:
-                wanted.append((0 if c.trainable else 2, layer.name, c.source, shape, c.trainable))
-        if layer.bias:
-            wanted.append((1 if layer.train_bias else 3, layer.name, None, (layer.units,), layer.train_bias))
-    blocks, sizes = [], [0, 0, 0, 0]
-    for group, name, source, shape, trainable in sorted(wanted, key=lambda entry: entry[0]):  # a stable sort
-        blocks.append(Block(name, source, sum(sizes), shape, trainable))
-        sizes[group] += math.prod(shape)
-    return Layout(tuple(blocks), sum(sizes), sizes[0] + sizes[1], sizes[0])
+if TYPE_CHECKING:
+    from clearprop.core.network import Network
 
 
 class Weights(MutableMapping[str, np.ndarray]):
-    """The W of one layer by source; assigning copies numbers into the flat vector after a check of the shape."""
+    """The W of one layer by source. Assignment checks the shape and copies the values into the flat vector."""
+
+    __slots__ = ("_layer", "_views")
 
     def __init__(self, layer: str, views: dict[str, np.ndarray]) -> None:
         self._layer, self._views = layer, views
@@ -100,7 +30,7 @@ class Weights(MutableMapping[str, np.ndarray]):
         return self._views[source]
 
     def get(self, source: str, default: Any = None) -> Any:
-        """The W from a source, or the default: an identity connection has none."""
+        """The W from a source, or the default (an identity connection has no W)."""
         return self._views.get(source, default)
 
     def __contains__(self, source: object) -> bool:
@@ -110,7 +40,7 @@ class Weights(MutableMapping[str, np.ndarray]):
         _assign(self[source], values, f"{self._layer}.W[{source!r}]")
 
     def __delitem__(self, source: str) -> None:
-        raise NetworkError("weights cannot be deleted: build a network without that source.")
+        raise NetworkError("weights cannot be deleted; build a network without that source.")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
@@ -125,9 +55,27 @@ class Weights(MutableMapping[str, np.ndarray]):
 class LayerParameters:
     """W (by source) and b of one layer, as views of the flat vector; b is None for a layer without bias."""
 
+    __slots__ = ("_W", "_b", "_name")  # no other attributes: `layer.bias = ...` raises instead of doing nothing
+
     def __init__(self, name: str, W: dict[str, np.ndarray], b: np.ndarray | None) -> None:
         self._name, self._b = name, b
-        self.W = Weights(name, W)
+        self._W = Weights(name, W)
+
+    @property
+    def W(self) -> Weights:
+        """The weight matrices by source."""
+        return self._W
+
+    @W.setter
+    def W(self, values: Any) -> None:
+        if not isinstance(values, Mapping):
+            sources = ", ".join(self._W) or "none"
+            raise ArgumentError(
+                f"{self._name}.W: expected a dict of arrays by source (sources: {sources}), got "
+                f"{type(values).__name__}. For one source write params[{self._name!r}].W[source] = ..."
+            )
+        for source, array in values.items():
+            self._W[source] = array
 
     @property
     def b(self) -> np.ndarray | None:
@@ -168,17 +116,18 @@ class Parameters:
                  0
     """
 
+    __slots__ = ("__weakref__", "_flat", "_layers", "_layout", "_net")
+
     def __init__(self, net: Network, flat: np.ndarray) -> None:
-        if not isinstance(net, Network):
+        layout = getattr(net, "layout", None)
+        if not isinstance(layout, Layout):
             raise ArgumentError(f"net: expected a cp.Network, got {type(net).__name__}.")
         dtype = getattr(flat, "dtype", None)
-        if getattr(dtype, "kind", "") not in ("f", "c"):  # complex numbers and dual ones serve derivatives
+        if getattr(dtype, "kind", "") not in ("f", "c"):  # derivatives use complex and dual numbers
             raise ArgumentError(f"flat: expected a vector of float32 or float64, got {dtype or type(flat).__name__}.")
-        self._layout = layout(net)  # looked up once: a network is hashed through and through
-        size = self._layout.size
-        if flat.shape != (size,):
-            raise ShapeError(f"parameters: expected a vector of {size} numbers for this network, got {flat.shape}.")
-        self.net, self.flat = net, flat
+        if flat.shape != (layout.size,):
+            raise ShapeError(f"parameters: expected a vector of shape ({layout.size},), got {flat.shape}.")
+        self._net, self._flat, self._layout = net, flat, layout
         W: dict[str, dict[str, np.ndarray]] = {layer.name: {} for layer in net.layers}
         b: dict[str, np.ndarray] = {}
         for block in self._layout.blocks:
@@ -188,6 +137,27 @@ class Parameters:
             else:
                 W[block.layer][block.source] = view
         self._layers = {name: LayerParameters(name, W[name], b.get(name)) for name in W}
+
+    @property
+    def net(self) -> Network:
+        """The network that these parameters belong to."""
+        return self._net
+
+    @property
+    def flat(self) -> np.ndarray:
+        """All parameters as one vector (parameters,); assignment copies the values into it."""
+        return self._flat
+
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        if values is not self._flat:  # as in `params.flat += step`, which has changed it already
+            _assign(self._flat, values, "params.flat")
+
+    def __setitem__(self, layer: str, values: Any) -> None:
+        raise ArgumentError(
+            f"params[{layer!r}]: a layer cannot be replaced as a whole; assign to its arrays, such as "
+            f"params[{layer!r}].W[source] = ... and params[{layer!r}].b = ..."
+        )
 
     def __getitem__(self, layer: str) -> LayerParameters:
         if layer not in self._layers:
@@ -220,18 +190,18 @@ class Parameters:
         return self.flat[: self._layout.penalized]
 
     def copy(self) -> Parameters:
-        """The same numbers in a vector of their own."""
+        """A copy with a flat vector of its own."""
         return Parameters(self.net, self.flat.copy())
 
     def astype(self, dtype: Any) -> Parameters:
-        """The same numbers in float32 or float64."""
+        """A copy in float32 or float64."""
         return Parameters(self.net, self.flat.astype(check_dtype(dtype)))
 
     def __repr__(self) -> str:
         return f"Parameters({self.flat.size} numbers, {self.dtype}, layers {', '.join(self._layers)})"
 
     def __str__(self) -> str:
-        """Every W and b, layer by layer; of large ones the beginning."""
+        """Every W and b, layer by layer; large ones are cut off."""
         lines: list[str] = []
         for name in self._layers:
             lines += ["", name] if lines else [name]
@@ -243,12 +213,12 @@ class Parameters:
         return "\n".join(lines)
 
 
-#: How many rows, and numbers of a row, are printed of an array.
+#: Number of rows and columns of an array that are printed.
 SHOWN = 8
 
 
 def format_rows(array: np.ndarray) -> list[str]:
-    """The lines of a vector or a matrix, and what is left out.
+    """The lines that show a vector or a matrix, with a last line that counts the omitted rows.
 
     >>> format_rows(np.array([0.5, -0.25]))
     ['           0.5        -0.25']
@@ -262,28 +232,16 @@ def format_rows(array: np.ndarray) -> list[str]:
     return [*lines, f"  ... {rows - SHOWN} more rows"] if rows > SHOWN else lines
 
 
-def check_params(net: Any, params: Any) -> None:
-    """Raise an ArgumentError unless these are a network and parameters of its own."""
-    if not isinstance(net, Network):
-        raise ArgumentError(f"net: expected a cp.Network, got {type(net).__name__}.")
-    if not isinstance(params, Parameters):
-        raise ArgumentError(
-            f"params: expected cp.Parameters, such as net.initialize(seed=0), got {type(params).__name__}."
-        )
-    if params.net != net:
-        raise ArgumentError("params: these parameters belong to another network; use net.initialize(seed=0).")
-
-
 def initialize(
     net: Network, seed: int, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Parameters:
-    """Starting parameters of a network: drawn from the seed in layer order, then `given` arrays put in place.
+    """Initial parameters of a network: drawn from the seed in layer order, then the arrays in `given` are put in.
 
-    `given` is {layer: {source: W, "b": b}}. A connection's own initializer comes before its layer's, and that before
-    the one that suits the activation; biases start at 0 unless the layer says otherwise.
+    `given` is {layer: {source: W, "b": b}}. A connection's initializer takes precedence over that of its layer, and
+    that over the default for the activation. Biases start at 0 unless the layer has a `bias_initializer`.
     """
     dtype = check_dtype(dtype)
-    params = Parameters(net, np.zeros(layout(net).size, dtype))
+    params = Parameters(net, np.zeros(net.layout.size, dtype))
     generator = np.random.default_rng(check_seed(seed))
     for layer in net.layers:
         fan_in = max(1.0, net.fan_in(layer))

@@ -11,15 +11,15 @@ import numpy as np
 
 from clearprop.checks import check_dense_or_csr
 from clearprop.core.backprop import Forward, forward
-from clearprop.core.network import Network
+from clearprop.core.network import Network, check_params
 from clearprop.core.objective import CHUNK, Objective, prepare
-from clearprop.core.parameters import SHOWN, Parameters, check_params, format_rows, layout
+from clearprop.core.parameters import SHOWN, Parameters, format_rows
+from clearprop.core.per_sample import PerSample
 from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
 
 if TYPE_CHECKING:
-    from clearprop.analysis.per_sample import PerSample
     from clearprop.explain.derivation import Derivation
 
 
@@ -71,10 +71,8 @@ class Trace:
 
     @cached_property
     def per_sample(self) -> PerSample:
-        """The gradients of single samples: their norms, leverage, variance, and all of them; see cp.PerSample."""
-        from clearprop.analysis.per_sample import PerSample
-
-        return PerSample(self)
+        """The gradients of single samples, with their norms, leverage and variance; see cp.PerSample."""
+        return PerSample(self.objective, self.params, self.losses)
 
     def __getitem__(self, layer: str) -> LayerTrace:
         """The trace of the layer of that name."""
@@ -90,7 +88,7 @@ class Trace:
         subject: str,
         *,
         sample: int | None = None,
-        rate: float | None = None,
+        learning_rate: float | None = None,
         names: Mapping[str, Sequence[str]] | None = None,
         most: int = 6,
         digits: int = 6,
@@ -99,9 +97,9 @@ class Trace:
 
         `subject` is "hidden[3] <- input[2]" for a weight, "hidden[3].b" for a bias, "hidden[3]" for dJ/dz and
         "hidden[3].a" for dJ/da of a unit, "input[2]" for an input. `sample` is one row, all of them unless given;
-        `rate` puts a number on the update; `names` are names of units by layer, such as {"input": ["age", "income"]};
-        sums of more than `most` terms show the largest and count the rest. Raises ArgumentError with the nearest names
-        for a subject that does not exist.
+        with a `learning_rate` the update is computed too; `names` are names of units by layer, such as
+        {"input": ["age", "income"]}; sums of more than `most` terms show the largest and count the rest. Raises
+        ArgumentError with the nearest names for a subject that does not exist.
 
         >>> import numpy as np, clearprop as cp
         >>> net = cp.Network.sequential(2, 2, 1, hidden="tanh")
@@ -114,7 +112,7 @@ class Trace:
         """
         from clearprop.explain.derivation import derive
 
-        return derive(self, subject, sample=sample, rate=rate, names=names, most=most, digits=digits)
+        return derive(self, subject, sample=sample, learning_rate=learning_rate, names=names, most=most, digits=digits)
 
     def __repr__(self) -> str:
         n = self.objective.samples
@@ -266,7 +264,7 @@ def _format_trace(trace: Trace) -> list[str]:
         units = f"{layer.units} unit{'s' * (layer.units > 1)}"
         lines += ["", f"{layer.name}   {units}, {layer.f.name}, from {sources}"]
         lines += _format_units(trace[layer.name])
-        for block in layout(objective.net).blocks:
+        for block in objective.net.layout.blocks:
             if block.layer == layer.name:
                 label = "dJ/db" if block.source is None else f"dJ/dW from {block.source}"
                 frozen = "" if block.trainable else ", frozen"

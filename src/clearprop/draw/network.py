@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from clearprop.core.network import INPUT, Layer, Network
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
 from clearprop.draw.network_layout import Layout, Wire, lay_out, style_of
 from clearprop.draw.svg import coordinate, element, number, percent, picture, shorten
 from clearprop.losses import Loss
@@ -90,7 +90,7 @@ def _draw_boxes(net: Network, losses: Mapping[str, Loss]) -> Drawing:
     """Boxes side by side, or one under the other where there are many ranks."""
     ranks = _depth(net)
     flat = ranks <= _RANKS_ACROSS
-    counts = layout(net).counts()
+    counts = net.layout.counts()
     texts = {INPUT: [INPUT, f"{net.inputs:,} input{'s' * (net.inputs > 1)}"]}
     texts |= {layer.name: _box_text(layer, counts[layer.name], losses) for layer in net.layers}
     wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (480.0, 34.0)

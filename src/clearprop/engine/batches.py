@@ -55,7 +55,7 @@ class Rate:
     def over(self, first: int, count: int) -> np.ndarray:
         """The rates of `count` steps from `first` on, (count,)."""
         if isinstance(self.schedule, Constant):
-            return np.full(count, self.schedule.rate)
+            return np.full(count, self.schedule.learning_rate)
         return np.array([self(step) for step in range(first, first + count)])
 
 

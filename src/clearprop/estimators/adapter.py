@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.activations import Activation, Exponential, Sigmoid
 from clearprop.core.network import INPUT, Layer, Network
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ShapeError
 
 
@@ -45,7 +45,7 @@ def draw_parameters(
     The bound of Glorot and Bengio (2010), drawn in scikit-learn's order: layer by layer, weights, then biases.
     `logistic` says it for each layer.
     """
-    params = Parameters(net, np.zeros(layout(net).size, dtype))
+    params = Parameters(net, np.zeros(net.layout.size, dtype))
     for layer, narrow in zip(net.layers, logistic, strict=True):
         bound = np.sqrt((2.0 if narrow else 6.0) / (net.fan_in(layer) + layer.units))
         for c in layer.connections:
@@ -69,7 +69,7 @@ def views(params: Parameters) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 def gather(net: Network, coefs: Sequence[Any], intercepts: Sequence[Any], dtype: np.dtype) -> Parameters:
     """Parameters that hold copies of coefs_ and intercepts_."""
-    params = Parameters(net, np.zeros(layout(net).size, dtype))
+    params = Parameters(net, np.zeros(net.layout.size, dtype))
     own_coefs, own_intercepts = views(params)
     for what, own, given in (("coefs_", own_coefs, coefs), ("intercepts_", own_intercepts, intercepts)):
         if len(own) != len(given):

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from clearprop.analysis.inputs import jacobian
 from clearprop.core.backprop import forward
-from clearprop.core.network import Network
+from clearprop.core.network import Network, check_params
 from clearprop.core.objective import CHUNK
-from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
 from clearprop.estimators.attributes import Attributes

@@ -191,7 +191,7 @@ def rule_of(estimator: Any) -> Optimizer | LBFGS:
         return kind(start, float(estimator.momentum))
     if solver == "adam":
         return AdamEpsilonHat(start, float(estimator.beta_1), float(estimator.beta_2), float(estimator.epsilon))
-    return replace(OPTIMIZERS[solver](), rate=start)  # type: ignore[arg-type]
+    return replace(OPTIMIZERS[solver](), learning_rate=start)  # type: ignore[arg-type]
 
 
 def is_stochastic(estimator: Any) -> bool:

@@ -40,8 +40,8 @@ def format_model(model: Model) -> str:
 def format_setting(value: Any) -> str:
     """A setting on one line: a definition as a call, other fields by name.
 
-    >>> format_setting({"name": "adam", "rate": 0.001})
-    'adam(rate=0.001)'
+    >>> format_setting({"name": "adam", "learning_rate": 0.001})
+    'adam(learning_rate=0.001)'
     """
     if isinstance(value, dict):
         fields = ", ".join(f"{key}={format_setting(item)}" for key, item in value.items() if key != "name")

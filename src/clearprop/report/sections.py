@@ -14,7 +14,6 @@ from markupsafe import Markup
 from clearprop.activations import ReLU
 from clearprop.core.network import INPUT
 from clearprop.core.objective import Objective
-from clearprop.core.parameters import layout
 from clearprop.core.trace import predict
 from clearprop.draw.charts import (
     Curve,
@@ -42,7 +41,7 @@ _METRICS_SHOWN = 8
 _HISTOGRAMS_SHOWN = 24
 _ROWS_SHOWN = 200
 _SPELLED = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
-_NO_METRICS = ("cost", "rate", "gradient norm", "seconds")
+_NO_METRICS = ("cost", "learning rate", "gradient norm", "seconds")
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,22 @@ def learning_section(model: Model) -> Section | None:
         return None
     metrics = dict.fromkeys(name.removeprefix("validation ") for name in history)
     shown = ["cost", *[name for name in metrics if name not in _NO_METRICS][:_METRICS_SHOWN]]
-    if "rate" in history and len(set(history["rate"])) > 1:
-        shown.append("rate")
+    if "learning rate" in history and len(set(history["learning rate"])) > 1:
+        shown.append("learning rate")
     width, size = _SIZES.get(len(shown), (420.0, "half"))
     figures = [_training_figure(model, history, name, width, size) for name in shown]
     return Section("How it learnt", read_learning(history), figures)
 
 
 def _training_figure(model: Model, history: History, name: str, width: float, size: str) -> Figure:
-    if name == "rate":
-        rate = over_epochs("Learning rate in each epoch", [Curve("rate", "plain", history["rate"])], None, False, width)
+    if name == "learning rate":
+        rate = over_epochs(
+            "Learning rate in each epoch",
+            [Curve("learning rate", "plain", history["learning rate"])],
+            None,
+            False,
+            width,
+        )
         return Figure("Learning rate", rate, "In the last step of each epoch.", size)
     curves = [
         Curve(label, class_, history[column])
@@ -123,7 +128,7 @@ def _training_figure(model: Model, history: History, name: str, width: float, si
 
 def gradient_section(model: Model) -> Section | None:
     """Norms of delta and of the gradient of each layer over the epochs."""
-    history, counts = model.history, layout(model.net).counts()
+    history, counts = model.history, model.net.layout.counts()
     if history is None or not any(history.delta_norms.values()):
         return None
     names = [layer.name for layer in model.net.layers]
@@ -266,7 +271,7 @@ def _setting(value: Any) -> str:
 
 
 def _layers_table(model: Model) -> Table:
-    net, counts = model.net, layout(model.net).counts()
+    net, counts = model.net, model.net.layout.counts()
     rows = [(INPUT, "", "", f"{net.inputs:,}", "0")]
     for layer in net.layers[:_ROWS_SHOWN]:
         kinds = [c.source + ("" if style_of(c) == "dense" else f" ({style_of(c)})") for c in layer.connections]

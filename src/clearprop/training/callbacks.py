@@ -86,7 +86,7 @@ class ProgressBar:
         """Show the last epoch."""
         if not self._progress.disable:
             first = ("cost", "validation cost")
-            last = [n for n in history.columns if n not in (*first, "rate", "seconds", "gradient norm")]
+            last = [n for n in history.columns if n not in (*first, "learning rate", "seconds", "gradient norm")]
             numbers = ""
             for name in (*first, *last):  # as many as there is room for
                 if name in history.columns:

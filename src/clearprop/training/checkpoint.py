@@ -22,7 +22,7 @@ import numpy as np
 from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
 from clearprop.core.network import Network
-from clearprop.core.parameters import Parameters, layout
+from clearprop.core.parameters import Parameters
 from clearprop.engine import Engine
 from clearprop.engine.batches import Rate
 from clearprop.engine.textbook import Done
@@ -102,7 +102,7 @@ class Snapshot:
     epoch: int
     done: int
     steps: int
-    rate: float
+    learning_rate: float
     seconds: float
     engine: str
     slots: dict[str, np.ndarray]
@@ -296,14 +296,14 @@ def _check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pa
         raise CheckpointError(f"{path}: has begun {begun} epochs already, more than epochs={epochs}.")
     if epochs == snapshot.epochs:
         return
-    recorded, costs = snapshot.history["rate"] if snapshot.epoch else [], rate.costs()
+    recorded, costs = snapshot.history["learning rate"] if snapshot.epoch else [], rate.costs()
     looked_at = np.unique(np.linspace(0, snapshot.epoch - 1, min(snapshot.epoch, 50)).astype(int))
     same = [
         recorded[e] == replace(rate, costs=lambda e=e: costs[:e])((e + 1) * rate.steps_per_epoch - 1) for e in looked_at
     ]
-    if not all(same) or (snapshot.steps and snapshot.rate != rate(snapshot.steps - 1)):
+    if not all(same) or (snapshot.steps and snapshot.learning_rate != rate(snapshot.steps - 1)):
         raise CheckpointError(
-            f"{path}: was begun with epochs={snapshot.epochs}, and the rate of its steps depends on that: "
+            f"{path}: was begun with epochs={snapshot.epochs}, and the learning rate of its steps depends on that: "
             f"{in_words(rate.schedule)}. Resume with epochs={snapshot.epochs}."
         )
 
@@ -346,11 +346,11 @@ def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -
     if not all(type(count) is int and 0 <= count < 2**62 for count in counts.values()):
         raise ModelFileError(f"expected whole numbers of epochs and steps, got {counts}.")
     if not all(type(head[name]) in (int, float) for name in ("rate", "seconds")):
-        raise ModelFileError("expected a rate and seconds as numbers.")
+        raise ModelFileError("expected a learning rate and seconds as numbers.")
     if not isinstance(head["slots"], list) or not isinstance(head["facts"], dict):
         raise ModelFileError("expected a list of slots and the facts of the run.")
     net = net or rebuild_network(head["network"], own, arrays)
-    sizes = layout(net)
+    sizes = net.layout
     flat = vector(arrays, "parameters", sizes.size)
     history = rebuild_history(head["history"], arrays)
     if history.epochs != head["epoch"]:
@@ -363,7 +363,7 @@ def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -
         epoch=head["epoch"],
         done=head["done"],
         steps=head["steps"],
-        rate=head["rate"],
+        learning_rate=head["rate"],
         seconds=head["seconds"],
         engine=str(head["engine"]),
         slots={name: vector(arrays, f"slot {name}", sizes.trainable, flat.dtype) for name in map(str, head["slots"])},

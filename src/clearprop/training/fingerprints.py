@@ -32,7 +32,7 @@ def in_words(thing: Any) -> str:
 
     >>> import clearprop as cp
     >>> in_words(cp.Momentum(cp.Cosine(0.1)))
-    'Momentum(rate=Cosine(rate=0.1, final=0.0), momentum=0.9)'
+    'Momentum(learning_rate=Cosine(learning_rate=0.1, final=0.0), momentum=0.9)'
     """
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
@@ -51,7 +51,7 @@ def fingerprint(array: Any) -> str:
 
 def patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """What tells the patterns of wired connections apart."""
-    return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.startswith("pattern ")}}
+    return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.endswith(".pattern")}}
 
 
 def first_difference(was: Any, now: Any, where: str = "") -> str | None:
@@ -73,7 +73,14 @@ def first_difference(was: Any, now: Any, where: str = "") -> str | None:
         return next((found for found in places if found), None)
     if isinstance(was, list) and isinstance(now, (list, tuple)):
         return f"{where}: were {len(was)}, are {len(now)}"
-    return None if was == now else f"{where}: was {_short(was)}, is {_short(now)}"
+    return None if _renamed(was) == _renamed(now) else f"{where}: was {_short(was)}, is {_short(now)}"
+
+
+def _renamed(value: Any) -> Any:
+    """With the current names of arguments in text that an earlier version wrote."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"\brestore=", "restore_best=", re.sub(r"\brate=", "learning_rate=", value))
 
 
 def _inside(where: str, name: Any) -> str:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import ArgumentError, ModelFileError, suggest
+from clearprop.serialization.codec import AnyFloat
 
 
 @dataclass(repr=False)
 class History:
-    """What each epoch recorded: `history["cost"]`, `history["validation cost"]`, metrics by name, "rate", "seconds".
+    """The values recorded in each epoch, by column: `history["cost"]`, `history["validation cost"]`.
+
+    The other columns are the metrics by name, "learning rate", "gradient norm" and "seconds".
 
     The training cost of an epoch is what its steps saw, before each step's change (with penalties); the validation
     cost is that of the parameters after the epoch. `delta_norms["hidden"]` and `gradient_norms["hidden"]` are Euclidean
@@ -27,7 +30,7 @@ class History:
     >>> params = net.initialize(given={"output": {"input": [[0.0]]}})
     >>> descent = cp.GradientDescent(0.25)
     >>> history = cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer=descent, epochs=3)
-    >>> history.cost, history["rate"], history.gradient_norms["output"][0].__round__(4), history.stopped
+    >>> history.cost, history["learning rate"], history.gradient_norms["output"][0].__round__(4), history.stopped
     ([0.5, 0.125, 0.03125], [0.25, 0.25, 0.25], 1.4142, 'finished 3 epochs')
     """
 
@@ -36,7 +39,14 @@ class History:
     gradient_norms: dict[str, list[float]] = field(default_factory=dict)
     stopped: str = ""
     best_epoch: int | None = None
-    unfinished: dict[str, float] = field(default_factory=dict)
+    unfinished: dict[str, AnyFloat] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {len(row) for part in _PARTS for row in getattr(self, part).values()}
+        if len(lengths) > 1:
+            raise ArgumentError(f"History: expected columns of one length, got lengths {sorted(lengths)}.")
+        if self.best_epoch is not None and not 0 <= self.best_epoch < self.epochs:
+            raise ArgumentError(f"History best_epoch: expected one of {self.epochs} epochs, got {self.best_epoch}.")
 
     def __repr__(self) -> str:
         if not self.epochs:
@@ -133,6 +143,8 @@ def rebuild_history(data: Any, arrays: Mapping[str, np.ndarray]) -> History:
     unfinished = data["unfinished"]
     if not isinstance(unfinished, dict) or not all(type(number) in (int, float) for number in unfinished.values()):
         raise ModelFileError("history: expected numbers for the unfinished epoch.")
+    if "learning rate" not in names[0]:
+        names[0] = ["learning rate" if name == "rate" else name for name in names[0]]  # as versions before 0.1 have it
     rows = iter(matrix.tolist())
     parts = [{name: next(rows) for name in part} for part in names]
     return History(*parts, stopped=data["stopped"], best_epoch=best, unfinished=unfinished)

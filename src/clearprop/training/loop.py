@@ -234,7 +234,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.history = History()
-        self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore), None)
+        self.restoring = next((r for r in self.rules if isinstance(r, EarlyStopping) and r.restore_best), None)
         self.best: np.ndarray | None = None
         self._lowest = np.inf
         self.interrupts = Interrupts()
@@ -254,7 +254,7 @@ class Run:
         if self.held_out is not None and self._held_out is not None:
             numbers["validation cost"], measured = self._measure(self._held_out, self.held_out, "validation ")
             numbers |= measured
-        numbers |= {"rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
+        numbers |= {"learning rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
         with self.interrupts.held():
             self.history.record(numbers, result.delta_norms, result.gradient_norms)
             if self._is_best(numbers.get("validation cost", numbers["cost"])):
@@ -314,7 +314,14 @@ class Run:
         outputs = list(self.objective.targets)
         measured = [name if len(outputs) == 1 else f"{output} {name}" for output in outputs for name in self.metrics]
         apart = [] if self.held_out is None else ["cost", *measured]
-        return {"cost", *measured, *(f"validation {name}" for name in apart), "rate", "gradient norm", "seconds"}
+        return {
+            "cost",
+            *measured,
+            *(f"validation {name}" for name in apart),
+            "learning rate",
+            "gradient norm",
+            "seconds",
+        }
 
     def _measure(self, evaluation: Evaluation, objective: Objective, prefix: str) -> tuple[float, dict[str, float]]:
         """The cost, and each metric of each output."""
@@ -400,7 +407,7 @@ def _run_epochs(
                 sound = engine.is_finite_on(batches[-1])
             if not sound:
                 found = find_divergence(engine.training, run.params, before, earlier, result, epoch, batches)
-                raise run.diverged(found, "Lower the rate, scale the inputs, or set clip_norm=1.")
+                raise run.diverged(found, "Lower the learning rate, scale the inputs, or set clip_norm=1.")
         reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
         start = time.perf_counter()
         if saver is not None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from clearprop.checks import one_or_several
-from clearprop.errors import ArgumentError, suggest
+from clearprop.errors import ArgumentError, unknown
 
 Metric = Callable[[Any, Any], float]
 
@@ -86,5 +86,5 @@ def as_metrics(given: str | Metric | Iterable[str | Metric]) -> dict[str, Metric
         elif isinstance(metric, str) and metric in METRICS:
             found[metric] = METRICS[metric][0]
         else:
-            raise ArgumentError(f"metrics: {metric!r} is no metric. {suggest(str(metric), METRICS)}")
+            raise ArgumentError(f"metrics: {unknown('metric', metric, METRICS)}")
     return found

@@ -73,8 +73,8 @@ class EarlyStopping(StoppingRule):
     """Stop when `monitor` has not improved by more than min_delta for `patience` epochs (Prechelt 1998).
 
     `monitor` is a name in the history, such as "validation cost" (None takes it if there is one, else "cost") or
-    "validation accuracy". `best` is "min" or "max", known by itself for costs and the library's metrics. With `restore`
-    the parameters of the best epoch are put back at the end of training.
+    "validation accuracy". `best` is "min" or "max", known by itself for costs and the library's metrics. With
+    `restore_best` the parameters of the best epoch are put back at the end of training.
 
     >>> import clearprop as cp
     >>> history = cp.History({"cost": [3.0, 1.0, 2.0, 2.0]})
@@ -86,7 +86,7 @@ class EarlyStopping(StoppingRule):
     patience: int = 10
     min_delta: float = 0.0
     best: str | None = None
-    restore: bool = True
+    restore_best: bool = True
 
     def __post_init__(self) -> None:
         check_integer(self.patience, "EarlyStopping patience")
@@ -95,7 +95,7 @@ class EarlyStopping(StoppingRule):
             check_text(self.monitor, "EarlyStopping monitor")
         if self.best is not None:
             check_choice(self.best, "EarlyStopping best", ("min", "max"))
-        check_flag(self.restore, "EarlyStopping restore")
+        check_flag(self.restore_best, "EarlyStopping restore_best")
 
     def watched(self, history: History) -> str:
         """The name in the history that is watched."""
@@ -132,8 +132,8 @@ def as_rules(given: StoppingRule | Iterable[StoppingRule] | None) -> tuple[Stopp
     for rule in listed:
         if not isinstance(rule, StoppingRule):
             raise ArgumentError(f"stopping: expected rules such as cp.EarlyStopping(), got {rule!r}.")
-    if sum(isinstance(rule, EarlyStopping) and rule.restore for rule in listed) > 1:
+    if sum(isinstance(rule, EarlyStopping) and rule.restore_best for rule in listed) > 1:
         raise ArgumentError(
-            "stopping: only one EarlyStopping can restore its best parameters; set restore=False on others."
+            "stopping: only one EarlyStopping can restore its best parameters; set restore_best=False on others."
         )
     return listed

@@ -416,9 +416,9 @@ class Warming(cp.Optimizer):
     name = "warming"
     slots = ("first", "second")
 
-    def update(self, rate: float, t: int, w: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+    def update(self, learning_rate: float, t: int, w: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
         first, second = slots
-        pace = rate * np.minimum(t**-0.5, t * 10**-1.5)
+        pace = learning_rate * np.minimum(t**-0.5, t * 10**-1.5)
         return -pace * g / (1 + abs(first - second)), second, t / (t + 1)
 
 
@@ -493,7 +493,7 @@ class Lost(cp.Optimizer):
 
     name = "lost"
 
-    def update(self, rate: float, t: int, w: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+    def update(self, learning_rate: float, t: int, w: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
         return {0: lambda: (-g, g), 1: lambda: (g / g.shape[0], g), 2: lambda: (g - np.sum(g), g, g)}[len(slots)]()
 
 

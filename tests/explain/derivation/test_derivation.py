@@ -26,7 +26,7 @@ def classifier(rows: int = 1, seed: int = 0) -> cp.Trace:
 
 
 def test_the_text_goes_from_the_chain_rule_to_the_update():
-    derivation = classifier().derivation("hidden[1] <- age", rate=0.1, names=NAMES)
+    derivation = classifier().derivation("hidden[1] <- age", learning_rate=0.1, names=NAMES)
     text = derivation.text()
     titles = ["The chain rule", "From the cost back", "The result", "Every path", "The update"]
     assert [text.index(title) for title in titles] == sorted(text.index(title) for title in titles)
@@ -135,7 +135,7 @@ def test_a_shared_weight_has_a_term_for_each_place():
 def test_a_frozen_weight_is_derived_and_not_moved():
     net = cp.Network(1, [cp.Layer("output", 1, sources=[cp.Dense("input", trainable=False)])])
     trace = cp.backpropagate(net, net.initialize(seed=0), [[0.5]], [[1.0]], loss="squared_error")
-    text = plain(trace.derivation("output[0] <- input[0]", rate=0.1))
+    text = plain(trace.derivation("output[0] <- input[0]", learning_rate=0.1))
     assert "It is frozen: its gradient is there" in text
     assert "gradient descent does not change it: Δw_output[0]←input[0] = 0." in text
 
@@ -160,14 +160,14 @@ def test_the_update_is_that_of_gradient_descent():
     net = cp.Network.sequential(2, 2, 1, hidden="sigmoid")
     params, X, y = net.initialize(seed=0), np.ones((1, 2)), np.ones((1, 1))
     text = cp.backpropagate(net, params, X, y, loss="squared_error").derivation(
-        "hidden[1] <- input[0]", rate=0.5, digits=12
+        "hidden[1] <- input[0]", learning_rate=0.5, digits=12
     )
     cp.train(net, params, X, y, loss="squared_error", optimizer=cp.GradientDescent(0.5), epochs=1)
     assert f"{params['hidden'].W['input'][0, 1]:.12f}".rstrip("0").replace("-", "−") in text.text()
 
 
 def test_ascii_for_terminals_that_know_no_more():
-    text = to_ascii(classifier().derivation("hidden[1] <- input[0]", rate=0.1).text())
+    text = to_ascii(classifier().derivation("hidden[1] <- input[0]", learning_rate=0.1).text())
     assert text.isascii()
     assert "dJ/dw_hidden[1]<-input[0] = dJ/dz_hidden[1] * dz_hidden[1]/dw_hidden[1]<-input[0]" in text
 
@@ -177,7 +177,7 @@ def test_ascii_for_terminals_that_know_no_more():
     [
         ({"sample": 1}, "sample: expected a row of the trace from 0 to 0, got 1."),
         ({"sample": -1}, "sample: expected a whole number of at least 0, got -1."),
-        ({"rate": 0}, "rate: expected a finite number above 0, got 0."),
+        ({"learning_rate": 0}, "learning_rate: expected a finite number above 0, got 0."),
         ({"most": 1}, "most: expected a whole number of at least 2, got 1."),
         ({"digits": 2}, "digits: expected a whole number of at least 3, got 2."),
     ],
@@ -203,7 +203,7 @@ LONG = {"input": ["sepal length in cm", "sepal width in cm"], "output": ["kind=s
 
 
 def test_lines_of_text_end_before_column_110_and_break_at_the_terms():
-    text = classifier(3).derivation("hidden[1] <- sepal length in cm", rate=0.1, names=LONG).text()
+    text = classifier(3).derivation("hidden[1] <- sepal length in cm", learning_rate=0.1, names=LONG).text()
     assert max(map(len, text.splitlines())) <= 110
     sums = [line.strip() for line in text.splitlines() if "∂J/∂ŷ_kind=versicolor" in line and "·" in line]
     assert len(sums) == 3
@@ -230,7 +230,7 @@ def test_it_says_what_it_is_in_one_line():
 
 
 def test_the_parameter_after_the_step_is_marked_new():
-    derivation = classifier().derivation("hidden[1].b", rate=0.1)
+    derivation = classifier().derivation("hidden[1].b", learning_rate=0.1)
     assert "b_hidden[1]^(new) = b_hidden[1] + Δb_hidden[1]" in derivation.text()
     assert r"b_{\text{hidden[1]}}^{(\text{new})}" in derivation.latex()
     assert "<mtext>new</mtext>" in derivation.html()
@@ -239,7 +239,7 @@ def test_the_parameter_after_the_step_is_marked_new():
 def test_formulas_are_those_that_a_notebook_can_draw():
     """MathJax reads no command inside \\text{}, and neither it nor KaTeX knows \\ensuremath."""
     names = {"input": ["a_b & 50%", 'c^2 ~ {d} <e> | #1 $ \\ " “f”'], "output": ["k=1", "k=2", "k=3"]}
-    derivation = classifier(2).derivation("hidden[0] <- a_b & 50%", rate=0.1, names=names)
+    derivation = classifier(2).derivation("hidden[0] <- a_b & 50%", learning_rate=0.1, names=names)
     formulas = [derivation._repr_latex_(), *re.findall(r"\$\$.*?\$\$", derivation.markdown(), re.DOTALL)]
     assert len(formulas) > 8
     for formula in formulas:

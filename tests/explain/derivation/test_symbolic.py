@@ -41,10 +41,9 @@ def random_problem(seed: int) -> tuple[cp.Network, cp.Parameters, np.ndarray, np
 
 def symbolic_cost(net: cp.Network, X: np.ndarray, y: np.ndarray, w: list):
     """J as a formula in the symbols of the flat vector, written from the wiring alone."""
-    from clearprop.core.parameters import layout
 
     a = {INPUT: [sympy.Float(float(x), 30) for x in X[0]]}
-    blocks = {(block.layer, block.source): block for block in layout(net).blocks}
+    blocks = {(block.layer, block.source): block for block in net.layout.blocks}
     for layer in net.layers:
         z = []
         for j in range(layer.units):

@@ -11,7 +11,6 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 import clearprop as cp
 from clearprop.core.backprop import forward
 from clearprop.core.objective import prepare
-from clearprop.core.parameters import layout
 from clearprop.errors import ArgumentError, ClearpropError
 from clearprop.explain.diagnosis.diagnose import LOOKED_FOR
 from clearprop.explain.diagnosis.evidence import Evidence
@@ -372,7 +371,7 @@ def test_an_overflow_is_traced_to_where_it_was_born():
 def test_a_parameter_that_is_not_finite_is_named():
     net = cp.Network.sequential(2, 3, 1)
     params = net.initialize(seed=0)
-    params.view(layout(net).blocks[0])[1, 2] = np.nan
+    params.view(net.layout.blocks[0])[1, 2] = np.nan
     finding = cp.diagnose(net, params, X, Y, "squared_error", history=cp.History({"cost": [1.0, 0.5]})).findings[0]
     assert "after 2 epochs: the weight hidden.W['input'] [1, 2] of hidden[2] is nan" in finding.words
 

@@ -36,7 +36,7 @@ def test_training_that_goes_well_is_not_commented_on(table, tmp_path, capsys):
 def test_training_that_goes_wrong_is(table, tmp_path, capsys):
     """Adam with a rate of 2 kills most of the relu units, and the cost swings."""
     report, model = tmp_path / "r.html", tmp_path / "m.cprop"
-    options = ["--hidden", "16", "--optimizer", "adam", "--rate", "2", "--epochs", "12", "--dropout", "0"]
+    options = ["--hidden", "16", "--optimizer", "adam", "--learning-rate", "2", "--epochs", "12", "--dropout", "0"]
     train(table, model, *options, "--report", str(report))
     printed = capsys.readouterr().out
     assert "Worth a look:\n" in printed

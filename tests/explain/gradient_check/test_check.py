@@ -364,7 +364,7 @@ def test_a_function_gets_its_own_copy_of_the_parameters():
     [
         ({"method": "exact"}, "method: expected one of 'auto', 'complex', 'central', got 'exact'"),
         ({"directions": -1}, "directions: expected a whole number of at least 0, got -1"),
-        ({"rate": 0}, "rate: expected a finite number above 0, got 0"),
+        ({"learning_rate": 0}, "learning_rate: expected a finite number above 0, got 0"),
     ],
 )
 def test_bad_options(options, text):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from networks import Problem, problems
 
 import clearprop as cp
-from clearprop.core.parameters import layout
 from clearprop.explain.gradient_check.numeric import Derivative
 
 
@@ -203,7 +202,7 @@ def test_the_forgotten_jacobian_of_softmax(slip, seed, loss):
 def test_deltas_from_weights_that_have_moved_already(network, rate, known):
     exercise = NETWORKS[network]
     found = cp.check_gradients(
-        *exercise.arguments, gradient=homework(exercise, "updated", rate=rate), rate=rate if known else None
+        *exercise.arguments, gradient=homework(exercise, "updated", rate=rate), learning_rate=rate if known else None
     )
     assert [mistake.name for mistake in found.mistakes] == ["already updated weights"]
     assert f"a step of rate {rate:g};" in found.mistakes[0].words
@@ -282,7 +281,7 @@ def test_one_hidden_unit_does_not_turn_every_factor_into_a_rate():
     assert names(exercise, gradient) == []
     moved = homework(exercise, "updated", rate=0.1)
     assert names(exercise, moved) == []
-    assert names(exercise, moved, rate=0.1) == ["already updated weights"]
+    assert names(exercise, moved, learning_rate=0.1) == ["already updated weights"]
 
 
 def test_what_is_not_a_known_mistake_gets_no_name():
@@ -309,7 +308,7 @@ def test_no_false_names(problem: Problem, kind: int, seed: int):
         return
     assert cp.check_gradients(*problem.arguments, gradient=gradient).ok
     rng = np.random.default_rng(seed)
-    blocks = layout(problem.net).blocks
+    blocks = problem.net.layout.blocks
     block = blocks[rng.integers(len(blocks))]
     part = slice(block.start, block.stop)
     if kind == 0:  # one entry is off by a tenth of the largest

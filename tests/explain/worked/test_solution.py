@@ -70,7 +70,7 @@ PUBLISHED = [
 def mazur() -> cp.WorkedSolution:
     params = EXAMPLE["NET"].initialize(given=EXAMPLE["START"])
     trace = cp.backpropagate(EXAMPLE["NET"], params, EXAMPLE["X"], EXAMPLE["TARGET"], loss=cp.SquaredError())
-    return cp.worked_solution(trace, rate=0.5)
+    return cp.worked_solution(trace, learning_rate=0.5)
 
 
 def skipping() -> cp.Trace:
@@ -118,7 +118,7 @@ def test_the_page_is_well_formed_and_stands_alone(mazur):
 
 def test_a_step_of_gradient_descent_is_what_it_says():
     trace = skipping()
-    solution = cp.worked_solution(trace, rate=0.2)
+    solution = cp.worked_solution(trace, learning_rate=0.2)
     moved = trace.params.copy()
     cp.train(moved.net, moved, trace.X, [2, 0], loss="cross_entropy", optimizer=cp.GradientDescent(0.2), epochs=1,
              batch_size=None, sample_weight=[1.0, 3.0], shuffle=False)  # fmt: skip
@@ -146,7 +146,9 @@ def test_several_outputs_have_their_losses_named():
 def test_a_step_that_is_too_long_is_said():
     net = cp.Network.sequential(1, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[3.0]], [[1.0]], loss="squared_error")
-    assert "the step was too long. Take a smaller rate." in cp.worked_solution(trace, rate=50.0).html()
+    assert (
+        "the step was too long. Take a smaller learning rate." in cp.worked_solution(trace, learning_rate=50.0).html()
+    )
 
 
 def balanced(latex: str) -> bool:
@@ -192,7 +194,7 @@ def test_save_writes_by_the_ending_and_refuses_others(mazur, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rate": 0.0}, "rate: expected a finite number above 0, got 0.0."),
+        ({"learning_rate": 0.0}, "learning_rate: expected a finite number above 0, got 0.0."),
         ({"digits": 16}, "digits: expected at most 15, which is what float64 holds, got 16."),
         ({"limit": 20}, "7 units over 2 rows and 25 parameters would take 53 sums, more than limit=20."),
         ({"names": {"input": ["a"]}}, 'names: expected 2 texts for "input", one per unit'),

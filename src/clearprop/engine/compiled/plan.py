@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from clearprop.activations import Elementwise, Identity
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer, Network
-from clearprop.core.parameters import Block, layout
 from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
 from clearprop.engine.compiled.narrow_kernels import is_narrow
@@ -181,7 +181,7 @@ class Plan:
 
     def _plan_parameters(self) -> None:
         """Places of W, its transposed copy and b: what is trained comes first, as the slots need only that part."""
-        blocks = {(block.layer, block.source): block for block in layout(self.net).blocks}
+        blocks = {(block.layer, block.source): block for block in self.net.layout.blocks}
         for trained in (True, False):
             for layer in self.net.layers:
                 place = self.index[layer.name]

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from clearprop.checks import check_dense_or_csr, check_inputs
-from clearprop.core.network import Network
-from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.network import Network, check_params
+from clearprop.core.parameters import Parameters
 from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.plan import Plan

@@ -47,7 +47,7 @@ class Derivation:
     names: Names
     subject: Subject
     sample: int | None  #: the one sample asked for, None for all of the trace
-    rate: float | None
+    learning_rate: float | None
     most: int
     digits: int
 
@@ -191,7 +191,7 @@ def derive(
     subject: str,
     *,
     sample: int | None = None,
-    rate: float | None = None,
+    learning_rate: float | None = None,
     names: Mapping[str, Sequence[str]] | None = None,
     most: int = 6,
     digits: int = 6,
@@ -202,8 +202,8 @@ def derive(
     samples = trace.objective.samples
     if sample is not None and not 0 <= check_integer(sample, "sample", least=0) < samples:
         raise ArgumentError(f"sample: expected a row of the trace from 0 to {samples - 1}, got {sample}.")
-    if rate is not None:
-        check_number(rate, "rate", above=0)
+    if learning_rate is not None:
+        check_number(learning_rate, "learning_rate", above=0)
     check_integer(most, "most", least=2)
     check_integer(digits, "digits", least=3)
-    return Derivation(trace, known, found, sample, rate, most, digits)
+    return Derivation(trace, known, found, sample, learning_rate, most, digits)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from clearprop.core.connections import Connection, Wired
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Network
-from clearprop.core.parameters import Block, layout
 from clearprop.errors import ArgumentError
 
 _INDEXED = re.compile(r"(?P<layer>.*)\[(?P<unit>.*)\]", re.DOTALL)
@@ -152,7 +152,7 @@ class Names:
         return Subject("bias", unit, (), self._block(unit.layer, None), (unit.index,))
 
     def _block(self, layer: str, source: str | None) -> Block:
-        return next(b for b in layout(self.net).blocks if b.layer == layer and b.source == source)
+        return next(b for b in self.net.layout.blocks if b.layer == layer and b.source == source)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 

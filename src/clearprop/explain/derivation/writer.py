@@ -273,7 +273,7 @@ class Writer:
         change = Symbol(f"Delta {own.base}", own.label)
         if not self.trainable:
             return [Prose(("It is frozen, so gradient descent does not change it: ", change, " = 0."))]
-        alpha = Symbol("alpha", (), self.d.rate if self.d.rate is not None else float("nan"))
+        alpha = Symbol("alpha", (), self.d.learning_rate if self.d.learning_rate is not None else float("nan"))
         gradient = self.partial()
         law = Negative(Product((alpha, gradient)))
         sides = [Side(law)]
@@ -281,15 +281,15 @@ class Writer:
             delta = self.s.delta(self.subject.unit)
             factors = (alpha, delta) if self.subject.kind == "bias" else (alpha, delta, self.s.a(self.subject.source))
             sides.append(Side(Negative(Product(factors))))
-        if self.d.rate is None:
+        if self.d.learning_rate is None:
             sides.append(Side(multiply(_as_number(-self.d.value), alpha) if self.d.value else _as_number(0.0)))
             return [Equation(change, tuple(sides)), Prose(("with the learning rate ", alpha, " of gradient descent."))]
-        moved = -self.d.rate * self.d.value
+        moved = -self.d.learning_rate * self.d.value
         after = Symbol(own.base, own.label, sample=NEW)
         new = add(own, Symbol(change.base, change.label, moved))
         return [
             equation(change, *sides, value=moved),
-            Prose(("so after a step of gradient descent at rate ", Number(self.d.rate), " it is")),
+            Prose(("so after a step of gradient descent with learning rate ", Number(self.d.learning_rate), " it is")),
             equation(after, new, value=own.number + moved),
         ]
 

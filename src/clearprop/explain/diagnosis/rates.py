@@ -31,8 +31,10 @@ def of_step(evidence: Evidence, optimizer: object, history: History | None) -> I
     """What the next step down the gradient of all rows would do to the cost, for gradient descent and momentum."""
     if not isinstance(optimizer, (GradientDescent, Momentum, Nesterov)):
         return
-    begun = history is not None and "rate" in history and history.epochs > 0
-    rate = history["rate"][-1] if begun and history is not None else optimizer.schedule.at(Progress(0, 1, 1, []))
+    begun = history is not None and "learning rate" in history and history.epochs > 0
+    rate = (
+        history["learning rate"][-1] if begun and history is not None else optimizer.schedule.at(Progress(0, 1, 1, []))
+    )
     if evidence.objective.reduction == "sum":
         rate *= evidence.objective.total_weight  # the gradient below is that of the mean
     effective = rate / (1 - optimizer.momentum) if isinstance(optimizer, (Momentum, Nesterov)) else rate
@@ -71,7 +73,7 @@ def of_history(history: History, prior: float) -> Iterator[Finding]:
     cost = np.asarray(history.cost, dtype=np.float64)
     if len(cost) < EPOCHS or not np.isfinite(cost).all():
         return
-    at = f" (rate {max(history['rate']):.3g})" if "rate" in history else ""
+    at = f" (rate {max(history['learning rate']):.3g})" if "learning rate" in history else ""
     curves = [cost] + ([np.asarray(history["validation cost"])] if "validation cost" in history else [])
     ups, swing = _ups_and_swing(cost)
     numbers = {"first": cost[0], "last": cost[-1], "lowest": cost.min(), "share of rises": ups}

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from clearprop.checks import check_choice, check_integer, check_number, check_seed
-from clearprop.core.network import Network
+from clearprop.core.network import Network, check_params
 from clearprop.core.objective import prepare
-from clearprop.core.parameters import Parameters, check_params
+from clearprop.core.parameters import Parameters
 from clearprop.explain.gradient_check.compare import AlongDirections, OneByOne
 from clearprop.explain.gradient_check.gradient_input import Given, as_gradient
 from clearprop.explain.gradient_check.mistakes import Mistake, explain
@@ -37,7 +37,7 @@ def check_gradients(
     gradient: Given | None = None,
     method: str = "auto",
     directions: int | None = None,
-    rate: float | None = None,
+    learning_rate: float | None = None,
     seed: int = 0,
 ) -> GradientCheck:
     """Compare the gradient with derivatives computed from values of the cost alone, in float64, and explain a slip.
@@ -50,7 +50,7 @@ def check_gradients(
     `method` is "complex", Im J(w + ih) / h, exact to rounding; "central", differences of the fourth order; or "auto",
     which takes the complex step where every function allows it. `directions=None` checks entry by entry up to 4000
     parameters, and above that along 4 random directions in each block; a number asks for so many, 0 for every entry.
-    A wrong gradient is compared with what the usual mistakes give; `rate` is the learning rate for the mistake that
+    A wrong gradient is compared with what the usual mistakes give; `learning_rate` is for the mistake that
     needs one (it is looked for otherwise). Raises ShapeError, DataError or ArgumentError for what cannot be used.
 
     >>> import numpy as np, clearprop as cp
@@ -68,8 +68,8 @@ def check_gradients(
     check_seed(seed)
     if directions is not None:
         check_integer(directions, "directions", least=0, most=100_000)
-    if rate is not None:
-        check_number(rate, "rate", above=0)
+    if learning_rate is not None:
+        check_number(learning_rate, "learning_rate", above=0)
     check_params(net, params)
     params = params.astype("float64")
     problem = Problem.of(prepare(net, params, X, y, loss, sample_weight, reduction).dense(), params, tolerance)
@@ -81,7 +81,7 @@ def check_gradients(
     found = GradientCheck(tuple(blocks), tolerance, derivative.method, (), tuple(compare.kinks))
     mistakes: list[Mistake] = []
     if not found.ok:
-        mistakes = [] if gradient is None else explain(problem, given, rate)
+        mistakes = [] if gradient is None else explain(problem, given, learning_rate)
         own = blocks if gradient is None else compare.blocks(problem.truth, frozenset())
         if not all(found.passes(block) for block in own):  # then a definition is wrong, which the sweep followed
             mistakes += check_pieces(problem)

@@ -7,7 +7,7 @@ from collections.abc import Set
 
 import numpy as np
 
-from clearprop.core.parameters import Block
+from clearprop.core.layout import Block
 from clearprop.explain.gradient_check.kinks import REACH, Kink, anywhere, cause, slopes
 from clearprop.explain.gradient_check.numeric import STEPS, Derivative, Direction
 from clearprop.explain.gradient_check.problem import Problem

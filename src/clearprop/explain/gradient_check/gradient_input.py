@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.checks import check_array, check_finite
+from clearprop.core.layout import Block
 from clearprop.core.network import Network
-from clearprop.core.parameters import Block, Parameters, layout
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, ShapeError, suggest
 
 #: Parameters, a flat vector, {layer: {source: array, "b": array}}, or a function of the parameters that gives one.
@@ -41,13 +42,13 @@ def as_gradient(given: Given, params: Parameters) -> tuple[np.ndarray, frozenset
 
 
 def _from_dict(given: Mapping[str, Any], net: Network) -> tuple[np.ndarray, frozenset[Block]]:
-    blocks = {(b.layer, "b" if b.source is None else b.source): b for b in layout(net).blocks}
-    if any(b.source == "b" for b in layout(net).blocks):
+    blocks = {(b.layer, "b" if b.source is None else b.source): b for b in net.layout.blocks}
+    if any(b.source == "b" for b in net.layout.blocks):
         raise ArgumentError(
             'gradient: a layer is named "b", which in a dict means the bias. Give the gradient as Parameters: '
             "g = cp.Parameters(net, np.zeros_like(params.flat)), then g[layer].W[source] = ... and g[layer].b = ..."
         )
-    flat = np.zeros(layout(net).size)
+    flat = np.zeros(net.layout.size)
     missing = set(blocks)
     for layer, arrays in given.items():
         if layer not in net.index:

@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from clearprop.activations import Elementwise, Identity
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT
-from clearprop.core.parameters import Block
 from clearprop.explain.gradient_check.problem import Problem
 from clearprop.explain.gradient_check.summaries import Slip, readings
 from clearprop.explain.gradient_check.sweeps import Slips, slipped

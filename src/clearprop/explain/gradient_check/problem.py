@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearprop.core.backprop import Backward, Forward
+from clearprop.core.layout import Block
 from clearprop.core.objective import Objective
-from clearprop.core.parameters import Block, Parameters, layout
+from clearprop.core.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Problem:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """Every W and b."""
-        return layout(self.params.net).blocks
+        return self.params.net.layout.blocks
 
     def rounding(self, method: str) -> float:
         """What rounding may put between two right values of an entry.

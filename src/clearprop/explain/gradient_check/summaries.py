@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from clearprop.core.parameters import Block
+from clearprop.core.layout import Block
 from clearprop.explain.gradient_check.problem import Problem
 
 

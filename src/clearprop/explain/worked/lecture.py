@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT
-from clearprop.core.parameters import Block, layout
 from clearprop.explain.derivation.chain_rule import ChainRule
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Side, Table, equation
 from clearprop.explain.derivation.expression import (
@@ -97,8 +97,8 @@ class Lecture:
         words = (
             f"A network of {self.net.inputs} input{'s' * (self.net.inputs > 1)} and layers {shape}; its "
             f"{self.net.parameter_count} parameters are below. The cost J is the {o.reduction} of the {losses} "
-            f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step at rate ",
-            Symbol("alpha"), " = ", Number(self.solution.rate), ".",
+            f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step with learning rate ",
+            Symbol("alpha"), " = ", Number(self.solution.learning_rate), ".",
         )  # fmt: skip
         return [Prose(words), self.data(), *([self.starting()] if self.net.parameter_count else [])]
 
@@ -132,7 +132,7 @@ class Lecture:
         """Every parameter: its symbol, where it lies, and the places (source, unit) it is used at."""
         found = []
         s = Symbols(self.chains[0], self.names, None)
-        for block in sorted(layout(self.net).blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
+        for block in sorted(self.net.layout.blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
             for entry in np.ndindex(block.shape):
                 places = self.places(block, entry)
                 source, unit = places[0]
@@ -253,7 +253,7 @@ class Lecture:
     # --- the step ---------------------------------------------------------------------------------------------------
 
     def step(self) -> list[Item]:
-        alpha, rows = Symbol("alpha", (), self.solution.rate), []
+        alpha, rows = Symbol("alpha", (), self.solution.learning_rate), []
         w, cost = Symbol("w"), Symbol("J")
         law = Equation(Symbol("w", sample=NEW), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
         items: list[Item] = [Prose(("Gradient descent moves all parameters at once, against their gradients:",)), law]
@@ -261,7 +261,7 @@ class Lecture:
         for symbol, block, entry, _ in self.parameters():
             gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.solution.after))
             if block.trainable:
-                rows.append((symbol, symbol.number, gradient, -self.solution.rate * gradient, after))
+                rows.append((symbol, symbol.number, gradient, -self.solution.learning_rate * gradient, after))
             else:
                 frozen = True
                 rows.append((symbol, symbol.number, gradient, "frozen", after))
@@ -271,7 +271,9 @@ class Lecture:
             items.append(Prose(("Frozen parameters have a gradient, and gradient descent leaves them as they are.",)))
         before, now = self.trace.cost, self.solution.cost_after
         moved = "fell" if now < before else "rose" if now > before else "stayed"
-        tail = "." if now < before else ": the step was too long. Take a smaller rate." if now > before else "."
+        tail = (
+            "." if now < before else ": the step was too long. Take a smaller learning rate." if now > before else "."
+        )
         return [*items, Prose((f"The cost {moved} from ", Number(before), " to ", Number(now), tail))]
 
     # --- drawings ---------------------------------------------------------------------------------------------------

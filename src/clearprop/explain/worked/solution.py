@@ -27,22 +27,22 @@ class WorkedSolution:
     >>> net = cp.Network.sequential(1, 1)
     >>> params = net.initialize(given={"output": {"input": [[2.0]], "b": [1.0]}})
     >>> trace = cp.backpropagate(net, params, np.array([[3.0]]), np.array([[5.0]]), loss=cp.SquaredError())
-    >>> solution = cp.worked_solution(trace, rate=0.1)
+    >>> solution = cp.worked_solution(trace, learning_rate=0.1)
     >>> solution.after["output"].W["input"], round(solution.cost_after, 9)
     (array([[1.4]]), 0.0)
     """
 
     trace: Trace
-    rate: float
+    learning_rate: float
     names: Names
     digits: int
     title: str
 
     @cached_property
     def after(self) -> Parameters:
-        """The parameters after the step: w - rate dJ/dw of every trainable one."""
+        """The parameters after the step: w - learning_rate dJ/dw of every trainable one."""
         params = self.trace.params.copy()
-        params.trainable[...] -= self.rate * self.trace.gradients.trainable
+        params.trainable[...] -= self.learning_rate * self.trace.gradients.trainable
         return params
 
     @cached_property
@@ -104,7 +104,7 @@ def count_sums(trace: Trace) -> int:
 
 def worked_solution(
     trace: Trace,
-    rate: float = 0.1,
+    learning_rate: float = 0.1,
     *,
     names: Mapping[str, Sequence[str]] | None = None,
     digits: int = 9,
@@ -119,13 +119,13 @@ def worked_solution(
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 2, 1, hidden="sigmoid")
     >>> trace = cp.backpropagate(net, net.initialize(seed=0), np.eye(2), np.ones((2, 1)), loss=cp.SquaredError())
-    >>> page = cp.worked_solution(trace, rate=0.1).html()
+    >>> page = cp.worked_solution(trace, learning_rate=0.1).html()
     >>> page.startswith("<!DOCTYPE html>"), "<script" in page
     (True, False)
     """
     if not isinstance(trace, Trace):
         raise ArgumentError(f"trace: expected one of cp.backpropagate, got {type(trace).__name__}.")
-    check_number(rate, "rate", above=0)
+    check_number(learning_rate, "learning_rate", above=0)
     check_integer(limit, "limit")
     check_text(title, "title")
     if check_integer(digits, "digits", least=3) > 15:
@@ -139,4 +139,4 @@ def worked_solution(
             f"{lines:,} sums, more than limit={limit:,}. Take fewer rows or a smaller network, raise the limit, or "
             'derive single gradients: trace.derivation("output[0] <- ...").'
         )
-    return WorkedSolution(trace, rate, Names(net, {} if names is None else names), digits, title)
+    return WorkedSolution(trace, learning_rate, Names(net, {} if names is None else names), digits, title)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from networks import Problem, problems
 
 import clearprop as cp
-from clearprop.analysis import per_sample
+from clearprop.core import per_sample
 from clearprop.errors import ArgumentError
 
 
@@ -48,7 +48,7 @@ def test_layers_select_their_parameters():
     trace = problem_of()
     whole, part = trace.per_sample.gradients(), trace.per_sample.gradients(["output"])
     net = trace.objective.net
-    places = np.concatenate([np.arange(b.start, b.stop) for b in per_sample.layout(net).blocks if b.layer == "output"])
+    places = np.concatenate([np.arange(b.start, b.stop) for b in net.layout.blocks if b.layer == "output"])
     assert np.array_equal(part, whole[:, places])
     assert part.shape == (7, 10)
     with pytest.raises(ArgumentError, match=r'layers: there is no layer "outptu"\. Did you mean "output"'):

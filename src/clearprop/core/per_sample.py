@@ -1,4 +1,4 @@
-"""Gradients of single samples: who pulls on the parameters, how hard, and how much they agree.
+"""Gradients of single samples: which samples change the parameters most, and how much they agree.
 
 g_n = dl_n/dw is the gradient of the loss of sample n alone, before weights and reduction, so that
 dJ/dw = sum_n w_n g_n / sum_n w_n for the mean. One backward sweep has all of them: dl_n/dW_kj = a_n,k^T delta_n,j.
@@ -8,29 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clearprop.checks import check_integer, dense
 from clearprop.core.connections import Connection
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Network
-from clearprop.core.parameters import Block, Parameters, layout
+from clearprop.core.objective import Objective
+from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, suggest
 from clearprop.fork_safety import cached_property
 
-if TYPE_CHECKING:
-    from clearprop.core.trace import Trace
-
-#: Bytes that an array of gradients may take unless the caller allows more.
+#: Default limit for the size of an array of gradients, in bytes.
 MEMORY_LIMIT = 2**30
-_PIECE = 2**26  # bytes of gradients held at once where only their sums are wanted
+_PIECE = 2**26  # bytes of gradients in memory at once where only sums are needed
 
 
 class PerSample:
-    """Gradients of single samples, from `trace.per_sample`; `net`, `params` and data are those of the trace.
+    """Gradients of single samples, from `trace.per_sample`; network, parameters and data are those of the trace.
 
-    `norms`, `leverage` and the statistics hold only a piece of the gradients at a time; `gradients()` holds all.
+    `norms`, `leverage` and the statistics keep only a part of the gradients in memory; `gradients()` returns all.
+    `losses` (n,) is the loss of each sample before weights and reduction.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -45,22 +44,19 @@ class PerSample:
     array([0., 0., 1.])
     """
 
-    def __init__(self, trace: Trace) -> None:
-        from clearprop.core.trace import check_trace  # which offers this class in turn
-
-        check_trace(trace)
-        self.net, self.params, self.losses = trace.objective.net, trace.params, trace.losses
-        plain = replace(trace.objective, sample_weight=None, reduction="sum")
+    def __init__(self, objective: Objective, params: Parameters, losses: np.ndarray) -> None:
+        self.net, self.params, self.losses = objective.net, params, losses
+        plain = replace(objective, sample_weight=None, reduction="sum")
         scratch = Parameters(self.net, np.zeros_like(self.params.flat))
         _, self._seen, self._back = plain.sweep(self.params, scratch, slice(None))
-        weights = trace.objective.plain_weights(slice(None))
+        weights = objective.plain_weights(slice(None))
         self.shares = weights / weights.sum()  #: w_n / sum_n w_n, (n,)
 
     def gradients(self, layers: Sequence[str] | None = None, memory_limit: int = MEMORY_LIMIT) -> np.ndarray:
         """The gradients g_n as rows, (n, parameters) in the order of `params.flat`.
 
-        `layers` keeps the parameters of these layers only. Raises ArgumentError if the array would take more than
-        `memory_limit` bytes, and says what to select.
+        `layers` selects the parameters of these layers. Raises ArgumentError if the array would need more than
+        `memory_limit` bytes; the message tells what to select.
         """
         blocks = self._blocks(layers)
         n, each = len(self.losses), self.params.dtype.itemsize
@@ -83,14 +79,14 @@ class PerSample:
 
     @cached_property
     def leverage(self) -> np.ndarray:
-        """Share of each sample in the pull on the parameters, w_n |g_n| / sum_m w_m |g_m|, (n,); adds up to 1.
+        """Share of each sample in the sum of the gradient norms, w_n |g_n| / sum_m w_m |g_m|, (n,); sums to 1.
 
-        A sample that pulls far harder than the others is unusual, hard or mislabelled. All 0 where no sample pulls.
-        The norm of the gradient as the importance of a sample: Katharopoulos and Fleuret 2018.
+        A sample with a far larger share than the others is unusual, hard or mislabelled. All 0 if every gradient is 0.
+        The gradient norm as the importance of a sample: Katharopoulos and Fleuret 2018.
         """
-        pull = self.shares * self.norms
-        total = pull.sum()
-        return pull / total if total > 0 else np.zeros_like(pull)
+        norms = self.shares * self.norms
+        total = norms.sum()
+        return norms / total if total > 0 else np.zeros_like(norms)
 
     @cached_property
     def mean(self) -> Parameters:
@@ -133,7 +129,7 @@ class PerSample:
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(self.losses[rows]), 0), self.params.dtype)
 
     def _parts(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, Connection | None, np.ndarray, np.ndarray]]:
-        """Each W with its connection, and b with None; the activations it takes and the delta it gets."""
+        """Each W with its connection (None for b), the activations of its source and the delta of its layer."""
         for block in blocks:
             delta = self._back.delta[block.layer]
             yield block, connection_of(self.net, block), dense(self._seen.a[block.source or INPUT]), delta
@@ -143,10 +139,10 @@ class PerSample:
         for name in layers or ():
             if name not in names:
                 raise ArgumentError(f'layers: there is no layer "{name}". {suggest(name, names)}')
-        return [block for block in layout(self.net).blocks if layers is None or block.layer in layers]
+        return [block for block in self.net.layout.blocks if layers is None or block.layer in layers]
 
     def _too_large(self, n: int, count: int, each: int, limit: int) -> str:
-        counts = layout(self.net).counts()
+        counts = self.net.layout.counts()
         fitting = [name for name in counts if 0 < counts[name] * n * each <= limit]
         rows = limit // (count * each)
         choices = [f"{rows:,} rows of X or fewer"] * (rows > 0)
@@ -174,7 +170,7 @@ def connection_of(net: Network, block: Block) -> Connection | None:
 
 
 def in_bytes(size: float) -> str:
-    """A number of bytes for people.
+    """A size in bytes as readable text.
 
     >>> in_bytes(3 * 2**30)
     '3.0 GiB'

@@ -1,0 +1,40 @@
+"""Files that hold one dataclass: JSON data in the header, arrays beside it, and a digest of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from clearprop.errors import ModelFileError
+from clearprop.serialization.codec import decode, encode
+from clearprop.serialization.older import upgraded
+from clearprop.serialization.sealed import Kind, pack_sections, read_sections
+
+T = TypeVar("T")
+
+
+def pack_file(kind: Kind, value: Any) -> bytes:
+    """The bytes of a file that holds a dataclass.
+
+    >>> from clearprop.penalties import Limits
+    >>> content = pack_file(Kind("limits", ModelFileError), Limits(clip_norm=1.0))
+    >>> read_file(content, "limits.bin", Kind("limits", ModelFileError), Limits)
+    Limits(clip_norm=1.0, clip_value=None, max_norm=None)
+    """
+    arrays: dict[str, np.ndarray] = {}
+    return pack_sections(kind, encode(value, arrays), arrays)
+
+
+def read_file(content: bytes, where: str, kind: Kind, of: type[T], own: Iterable[Any] = ()) -> T:
+    """The dataclass of type `of` that a file holds; `own` are the user's activations, losses etc. that it may name.
+
+    Raises the error of the kind, with `where` in front, for anything that is not exactly such a file.
+    """
+    sections = read_sections(content, where, kind)
+    try:
+        sections = upgraded(sections, kind.name)
+        return decode(of, sections.head, sections.arrays, own=own)
+    except ModelFileError as reason:
+        raise kind.error(f"{where}: {reason}") from reason
