@@ -43,9 +43,9 @@ class CompiledCode:
 
 def is_warm() -> bool:
     """Whether the epoch loop has been compiled on this machine, so that training begins at once."""
-    from clearprop.engine.compiled.cache import is_kept
+    from clearprop.engine.compiled.cache import is_stored
 
-    return is_kept("run_epoch")
+    return is_stored("run_epoch")
 
 
 def warmup() -> CompiledCode:

@@ -17,7 +17,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from clearprop.engine.compiled.cache import PLAIN, inner
+from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.numba_internals import PLAIN
 
 _DENSE = "ptr a, ptr offsets"
 _SPARSE = "ptr values, ptr columns, ptr starts, ptr chosen"

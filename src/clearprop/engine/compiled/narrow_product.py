@@ -13,9 +13,9 @@ from functools import cache
 import numpy as np
 
 from clearprop.engine.compiled.builder import KINDS, Builder, Index
-from clearprop.engine.compiled.cache import PLAIN
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import BLOCKS
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.vectors import LINE, VECTOR_BYTES
 

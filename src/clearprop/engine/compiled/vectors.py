@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
 import numpy as np
-from numba.core import config
-from numba.core.codegen import get_host_cpu_features
+
+from clearprop.engine.compiled.numba_internals import processor
 
 #: Bytes of a cache line. Kernels work on vectors of that size, and memory is allocated in lines.
 LINE = 64
@@ -15,15 +14,6 @@ LINE = 64
 TILE_ROWS = 6
 #: Rows of a narrower tile, so that enough sums are under way at a time; more would have no pointers in registers.
 NARROW_ROWS = 8
-
-
-def processor() -> tuple[str, str]:
-    """Name and features of the processor that all code is made for: this one, unless Numba's settings say another.
-
-    These are NUMBA_CPU_NAME, NUMBA_CPU_FEATURES and NUMBA_ENABLE_AVX.
-    """
-    name, features = config.CPU_NAME, config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
-    return name or llvm.get_host_cpu_name(), get_host_cpu_features() if features is None else features
 
 
 def _has(feature: str) -> bool:
