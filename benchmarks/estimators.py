@@ -48,7 +48,7 @@ def digits(_: Path) -> Rows:
 
 def adult(folder: Path) -> Rows:
     table = cp.tables.read_table(folder / "adult_train.csv")
-    encoding = cp.TableEncoding.fit(table, table.columns[-1])
+    encoding = cp.tables.TableEncoding.fit(table, table.columns[-1])
     return encoding.features(table, np.float64), encoding.targets(table)
 
 

@@ -79,7 +79,7 @@ class Ours:
     @property
     def threads(self) -> int:
         """Threads that it has found to be quickest."""
-        return self.engine.passes.pace.best.threads
+        return self.engine.runner.tuner.best.threads
 
 
 def scikit_learn(p: Problem) -> Run:

@@ -17,18 +17,17 @@ from peers import RATES, WORKLOADS, Ours, Problem
 from speed import peak
 
 import clearprop as cp
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.ffi import call_part
 from clearprop.engine.compiled.gradients import weight_gradient
-from clearprop.engine.compiled.records import memory_at, of_connection, of_layer, pointer
+from clearprop.engine.compiled.records import FUSED_WEIGHTS, NO_ERROR, NONE, memory_at, pointer
 from clearprop.engine.compiled.sweep import (
     ROWS_AT_ONCE,
     activate,
     finish_delta,
-    look_up_rows,
+    locate_rows,
     losses,
-    send_back,
+    send_error,
     weighted_sum,
 )
 from clearprop.engine.compiled.update import update
@@ -37,45 +36,46 @@ LOOK_UP, SUM, ACTIVATE, LOSS, SEND, DELTA, GRADIENT, UPDATE, REFRESH, BIAS, PREP
 
 
 @compiled
-def repeat(table, work, piece, place, samples, times):
+def repeat(table, work, piece, index, samples, times):
     """One piece of a step for a layer or connection, `times` times."""
     m = memory_at(pointer(table), pointer(work))
-    panel, block, g = m.numbers[at.PANEL], m.numbers[at.BLOCK], m.numbers[at.SCRATCH]
+    layout, code = m.layout, m.code
+    layer = m.layers[index if piece in (SUM, ACTIVATE, DELTA) else 0]
+    connection = m.connections[index if piece in (SEND, GRADIENT, UPDATE, REFRESH) else 0]
+    source, target = m.layers[connection.source], m.layers[connection.layer]
     for _ in range(times):
         for first in range(0, samples if piece in (SUM, ACTIVATE, LOSS, SEND, DELTA) else 0, ROWS_AT_ONCE):
             rows = min(ROWS_AT_ONCE, samples - first)
             if piece == SUM:
-                weighted_sum(m, place, first, rows, 0, of_layer(m, place, at.PADDED))
+                weighted_sum(m, layer, first, rows, 0, layer.padded)
             elif piece == ACTIVATE:
-                activate(m, place, 0, first, rows, 0, of_layer(m, place, at.PADDED), 0)
+                activate(m, layer, 0, first, rows, 0, layer.padded, 0)
             elif piece == LOSS:
                 losses(m, 0, first, rows)
             elif piece == DELTA:
-                finish_delta(m, place, first, rows, 0, of_layer(m, place, at.PADDED))
-            elif piece == SEND and of_connection(m, place, at.SEND) != at.SEND_NOTHING:
-                send_back(m, place, first, rows, 0, of_layer(m, of_connection(m, place, at.SOURCE), at.PADDED))
+                finish_delta(m, layer, first, rows, 0, layer.padded)
+            elif piece == SEND and connection.error != NO_ERROR:
+                send_error(m, connection, first, rows, 0, source.padded)
         if piece == LOOK_UP:
-            look_up_rows(m, 0, samples, 0, samples)
+            locate_rows(m, 0, samples, 0, samples)
         elif piece == PREPARE:
-            call_part(m, at.PREPARE_STEP, 0, 0, 0, samples)
+            call_part(m, code.prepare_step, 0, 0, 0, samples)
         elif piece == COST:
-            call_part(m, at.ADD_COST, 0, samples, 0)
+            call_part(m, code.add_cost, 0, samples, 0)
         elif piece == BIAS:
-            call_part(m, at.BIAS_GRADIENT, place, samples, 0, 0)
+            call_part(m, code.bias_gradient, index, samples, 0, 0)
         elif piece in (GRADIENT, UPDATE, REFRESH):
-            source, layer = of_connection(m, place, at.SOURCE), of_connection(m, place, at.LAYER)
-            inputs, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.PADDED)
-            for row in range(0, inputs, block):
-                rows = min(block, inputs - row)
-                for j in range(0, columns, panel):
-                    width = min(panel, columns - j)
+            inputs, g = source.units, layout.scratch
+            for row in range(0, inputs, layout.block):
+                rows = min(layout.block, inputs - row)
+                for j in range(0, target.padded, layout.panel):
+                    width = min(layout.panel, target.padded - j)
                     if piece == GRADIENT:
-                        weight_gradient(m, source, layer, samples, row, rows, j, width, g, 0)
+                        weight_gradient(m, source, target, samples, row, rows, j, width, g, 0)
                     elif piece == UPDATE:
-                        parameters = of_connection(m, place, at.W) + j * inputs + row * width
-                        update(m, 0, at.FUSED_WEIGHTS, parameters, m.work, g, rows * width)
-                    elif of_connection(m, place, at.W_T) != -1:
-                        call_part(m, at.REFRESH, place, row, rows, j, width)
+                        update(m, 0, FUSED_WEIGHTS, connection.W + j * inputs + row * width, m.work, g, rows * width)
+                    elif connection.W_T != NONE:
+                        call_part(m, code.refresh_transposed, index, row, rows, j, width)
 
 
 def seconds(call, at_least: float = 0.05) -> float:
@@ -100,12 +100,12 @@ def profile(name: str, optimizer: str) -> None:
     problem = Problem(name, "float32", optimizer, "relu")
     run = Ours(problem)
     whole = min(_timed(run, epoch) for epoch in range(12)) / problem.steps
-    passes, net, batch = run.engine.passes, problem.net, problem.batch
+    runner, net, batch = run.engine.runner, problem.net, problem.batch
     order, edges = problem.order(0), np.array([0, batch])
-    table = passes._table_of((order, edges, np.zeros(1), np.zeros(1), passes.memory.keys))
+    table = runner._table_of((order, edges, np.zeros(1), np.zeros(1), runner.memory.keys))
 
     def piece(kind: int, place: int = 0) -> float:
-        return seconds(lambda times: repeat(table, passes.memory.work, kind, place, batch, times))
+        return seconds(lambda times: repeat(table, runner.memory.work, kind, place, batch, times))
 
     best, rows = peak("float32") * 1e9, []
 

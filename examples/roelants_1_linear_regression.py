@@ -26,7 +26,7 @@ def main() -> dict[str, list[float]]:
     params = net.initialize(given={"output": {"input": [[np.random.rand()]]}})
     weights = [params["output"].W["input"].item()]
 
-    def remember(end: cp.EpochEnd) -> None:
+    def remember(end: cp.training.EpochEnd) -> None:
         weights.append(end.params["output"].W["input"].item())
 
     # An epoch of one whole-set step records the cost it saw before it moved: history.cost[k] belongs to weights[k].

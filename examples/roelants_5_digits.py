@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 import clearprop as cp
 
 
-def has_stopped_falling(end: cp.EpochEnd) -> str | None:
+def has_stopped_falling(end: cp.training.EpochEnd) -> str | None:
     """The published rule: from the fourth epoch on, stop if the validation cost has not fallen twice in a row."""
     v = end.history["validation cost"]
     if len(v) > 3 and v[-1] >= v[-2] >= v[-3]:

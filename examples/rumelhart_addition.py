@@ -21,7 +21,7 @@ X = np.array([[i >> k & 1 for k in (3, 2, 1, 0)] for i in range(16)], dtype=floa
 TOTAL = (X @ [2, 1, 2, 1]).astype(int)
 Y = np.array([[total >> k & 1 for k in (2, 1, 0)] for total in TOTAL], dtype=float)
 SUMS = sorted(((i >> 2, i & 3) for i in range(16)), key=sum)
-SPREAD = {"initializer": cp.Uniform(-0.5, 0.5), "bias_initializer": cp.Uniform(-0.5, 0.5)}
+SPREAD = {"initializer": cp.initializers.Uniform(-0.5, 0.5), "bias_initializer": cp.initializers.Uniform(-0.5, 0.5)}
 MOST_SWEEPS = 1500
 
 
@@ -34,7 +34,7 @@ def learn(net: cp.Network, seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = net.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return bool(np.abs(cp.predict(net, end.params, X) - Y).max() < 0.2)
 
     history = cp.train(

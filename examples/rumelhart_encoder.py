@@ -17,7 +17,7 @@ import clearprop as cp
 from clearprop import views
 
 X = np.eye(8)
-SPREAD = {"initializer": cp.Uniform(-0.5, 0.5), "bias_initializer": cp.Uniform(-0.5, 0.5)}
+SPREAD = {"initializer": cp.initializers.Uniform(-0.5, 0.5), "bias_initializer": cp.initializers.Uniform(-0.5, 0.5)}
 NET = cp.Network(8, [cp.Layer("hidden", 3, "sigmoid", **SPREAD), cp.Layer("output", 8, "sigmoid", **SPREAD)])
 MOST_SWEEPS = 2000
 
@@ -26,7 +26,7 @@ def learn(seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = NET.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return bool(np.abs(cp.predict(NET, end.params, X) - X).max() < 0.3)
 
     history = cp.train(

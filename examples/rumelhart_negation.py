@@ -18,7 +18,7 @@ from clearprop import views
 
 X = np.array([[i >> k & 1 for k in range(4)] for i in range(16)], dtype=float)  # the flag is the last
 Y = np.abs(X[:, :3] - X[:, 3:])
-SPREAD = {"initializer": cp.Uniform(-0.5, 0.5), "bias_initializer": cp.Uniform(-0.5, 0.5)}
+SPREAD = {"initializer": cp.initializers.Uniform(-0.5, 0.5), "bias_initializer": cp.initializers.Uniform(-0.5, 0.5)}
 NET = cp.Network(4, [cp.Layer("hidden", 6, "sigmoid", **SPREAD), cp.Layer("output", 3, "sigmoid", **SPREAD)])
 MOST_SWEEPS = 2000
 
@@ -27,7 +27,7 @@ def learn(seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = NET.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return bool(np.abs(cp.predict(NET, end.params, X) - Y).max() < 0.2)
 
     history = cp.train(

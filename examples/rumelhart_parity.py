@@ -19,7 +19,7 @@ from clearprop import views
 
 X = np.array([[i >> k & 1 for k in range(4)] for i in range(16)], dtype=float)
 Y = X.sum(axis=1, keepdims=True) % 2
-SPREAD = {"initializer": cp.Uniform(-1, 1), "bias_initializer": cp.Uniform(-1, 1)}
+SPREAD = {"initializer": cp.initializers.Uniform(-1, 1), "bias_initializer": cp.initializers.Uniform(-1, 1)}
 NET = cp.Network(4, [cp.Layer("hidden", 4, "sigmoid", **SPREAD), cp.Layer("output", 1, "sigmoid", **SPREAD)])
 MOST_SWEEPS = 1500
 
@@ -28,7 +28,7 @@ def learn(seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = NET.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return bool(np.abs(cp.predict(NET, end.params, X) - Y).max() < 0.2)
 
     history = cp.train(

@@ -19,7 +19,7 @@ from clearprop import views
 
 X = np.array([[i >> k & 1 for k in range(6)] for i in range(64)], dtype=float)
 Y = np.all(X[:, :3] == X[:, :2:-1], axis=1, keepdims=True).astype(float)
-START = cp.Uniform(-0.3, 0.3)
+START = cp.initializers.Uniform(-0.3, 0.3)
 NET = cp.Network(
     6, [cp.Layer("hidden", 2, "sigmoid", initializer=START), cp.Layer("output", 1, "sigmoid", initializer=START)]
 )
@@ -30,7 +30,7 @@ def learn(seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = NET.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return end.epoch % 10 == 9 and bool(np.abs(cp.predict(NET, end.params, X) - Y).max() < 0.2)
 
     history = cp.train(

@@ -21,7 +21,7 @@ from clearprop import views
 
 T = np.array([[1, 1, 1], [0, 1, 0], [0, 1, 0]])
 C = np.array([[1, 1], [1, 0], [1, 1]])
-START = cp.Uniform(-0.5, 0.5)
+START = cp.initializers.Uniform(-0.5, 0.5)
 MOST_SWEEPS = 1500
 
 
@@ -54,7 +54,7 @@ def learn(seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = NET.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return bool(np.abs(cp.predict(NET, end.params, X) - Y).max() < 0.2)
 
     history = cp.train(

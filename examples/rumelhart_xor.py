@@ -18,7 +18,7 @@ from clearprop import views
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])
-SPREAD = {"initializer": cp.Uniform(-1, 1), "bias_initializer": cp.Uniform(-1, 1)}
+SPREAD = {"initializer": cp.initializers.Uniform(-1, 1), "bias_initializer": cp.initializers.Uniform(-1, 1)}
 TWO_HIDDEN = cp.Network(2, [cp.Layer("hidden", 2, "sigmoid", **SPREAD), cp.Layer("output", 1, "sigmoid", **SPREAD)])
 DIRECT_LINKS = cp.Network(
     2,
@@ -31,7 +31,7 @@ def learn(net: cp.Network, seed: int) -> tuple[cp.Parameters, int | None]:
     """Parameters after training, and the sweeps it took; None where it did not get there."""
     params = net.initialize(seed)
 
-    def solved(end: cp.EpochEnd) -> bool:
+    def solved(end: cp.training.EpochEnd) -> bool:
         return bool(np.abs(cp.predict(net, end.params, X) - Y).max() < 0.2)
 
     history = cp.train(

@@ -6,6 +6,7 @@ rate suits an optimizer. tests/test_completeness.py fails when something public 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ Rng = np.random.Generator
 class ActivationCase:
     """`plain` is f of one row of z written with `math` only; `left`, `right` are (f, f') at z = -1e4 and 1e4."""
 
-    activation: cp.Activation
+    activation: cp.activations.Activation
     plain: Callable[[list[float]], list[float]]
     left: tuple[float, float] | None = None
     right: tuple[float, float] | None = None  # None where exp(1e4) is no number
@@ -69,44 +70,68 @@ def plain_selu(z: float) -> float:
 SELU_FLOOR = -1.0507009873554805 * 1.6732632423543772
 
 ACTIVATION_CASES = [
-    ActivationCase(cp.identity, single(lambda z: z), (-1e4, 1), (1e4, 1)),
+    ActivationCase(cp.activations.identity, single(lambda z: z), (-1e4, 1), (1e4, 1)),
     ActivationCase(cp.sigmoid, single(plain_sigmoid), (0, 0), (1, 0), positive=True, below_one=True),
     ActivationCase(cp.tanh, single(math.tanh), (-1, 0), (1, 0)),
     ActivationCase(cp.relu, single(lambda z: max(z, 0)), (0, 0), (1e4, 1), kinks=(0,)),
-    ActivationCase(cp.leaky_relu, single(lambda z: z if z > 0 else z / 100), (-100, 0.01), (1e4, 1), kinks=(0,)),
-    ActivationCase(cp.elu, single(lambda z: z if z > 0 else math.exp(z) - 1), (-1, 0), (1e4, 1), kinks=(0,)),
-    ActivationCase(cp.selu, single(plain_selu), (SELU_FLOOR, 0), (1.0507009873554805e4, 1.0507009873554805), (0,)),
-    ActivationCase(cp.gelu, single(lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2), (0, 0), (1e4, 1)),
-    ActivationCase(cp.silu, single(lambda z: z * plain_sigmoid(z)), (0, 0), (1e4, 1)),
-    ActivationCase(cp.softplus, single(lambda z: math.log(1 + math.exp(z))), (0, 0), (1e4, 1), positive=True),
     ActivationCase(
-        cp.softsign,
+        cp.activations.leaky_relu, single(lambda z: z if z > 0 else z / 100), (-100, 0.01), (1e4, 1), kinks=(0,)
+    ),
+    ActivationCase(
+        cp.activations.elu, single(lambda z: z if z > 0 else math.exp(z) - 1), (-1, 0), (1e4, 1), kinks=(0,)
+    ),
+    ActivationCase(
+        cp.activations.selu, single(plain_selu), (SELU_FLOOR, 0), (1.0507009873554805e4, 1.0507009873554805), (0,)
+    ),
+    ActivationCase(cp.activations.gelu, single(lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2), (0, 0), (1e4, 1)),
+    ActivationCase(cp.activations.silu, single(lambda z: z * plain_sigmoid(z)), (0, 0), (1e4, 1)),
+    ActivationCase(
+        cp.activations.softplus, single(lambda z: math.log(1 + math.exp(z))), (0, 0), (1e4, 1), positive=True
+    ),
+    ActivationCase(
+        cp.activations.softsign,
         single(lambda z: z / (1 + abs(z))),
         (-1e4 / 10001, 1 / 10001**2),
         (1e4 / 10001, 1 / 10001**2),
         kinks=(0,),
     ),
-    ActivationCase(cp.mish, single(lambda z: z * math.tanh(math.log(1 + math.exp(z)))), (0, 0), (1e4, 1)),
-    ActivationCase(cp.hard_sigmoid, single(lambda z: min(max(z / 6 + 0.5, 0), 1)), (0, 0), (1, 0), kinks=(-3, 3)),
-    ActivationCase(cp.gaussian, single(lambda z: math.exp(-(z**2))), (0, 0), (0, 0), positive=True, below_one=True),
-    ActivationCase(cp.sine, single(math.sin), (-math.sin(1e4), math.cos(1e4)), (math.sin(1e4), math.cos(1e4))),
-    ActivationCase(cp.log_sigmoid, single(lambda z: -math.log(1 + math.exp(-z))), (-1e4, 1), (0, 0)),
-    ActivationCase(cp.exponential, single(math.exp), (0, 0), None, positive=True),
+    ActivationCase(cp.activations.mish, single(lambda z: z * math.tanh(math.log(1 + math.exp(z)))), (0, 0), (1e4, 1)),
+    ActivationCase(
+        cp.activations.hard_sigmoid, single(lambda z: min(max(z / 6 + 0.5, 0), 1)), (0, 0), (1, 0), kinks=(-3, 3)
+    ),
+    ActivationCase(
+        cp.activations.gaussian, single(lambda z: math.exp(-(z**2))), (0, 0), (0, 0), positive=True, below_one=True
+    ),
+    ActivationCase(
+        cp.activations.sine, single(math.sin), (-math.sin(1e4), math.cos(1e4)), (math.sin(1e4), math.cos(1e4))
+    ),
+    ActivationCase(cp.activations.log_sigmoid, single(lambda z: -math.log(1 + math.exp(-z))), (-1e4, 1), (0, 0)),
+    ActivationCase(cp.activations.exponential, single(math.exp), (0, 0), None, positive=True),
     ActivationCase(cp.softmax, plain_softmax, positive=True, below_one=True, least_units=2),
-    ActivationCase(cp.layer_normalization, plain_layer_normalization, least_units=2),
+    ActivationCase(cp.activations.layer_normalization, plain_layer_normalization, least_units=2),
 ]
 
 #: Activations of other settings, and the user's own, that run through the same tests.
 MORE_ACTIVATION_CASES = [
     ActivationCase(
-        cp.LeakyReLU(slope=0.2), single(lambda z: z if z > 0 else 0.2 * z), (-2000, 0.2), (1e4, 1), kinks=(0,)
+        cp.activations.LeakyReLU(slope=0.2),
+        single(lambda z: z if z > 0 else 0.2 * z),
+        (-2000, 0.2),
+        (1e4, 1),
+        kinks=(0,),
     ),
     ActivationCase(
-        cp.ELU(alpha=0.5), single(lambda z: z if z > 0 else 0.5 * (math.exp(z) - 1)), (-0.5, 0), (1e4, 1), kinks=(0,)
+        cp.activations.ELU(alpha=0.5),
+        single(lambda z: z if z > 0 else 0.5 * (math.exp(z) - 1)),
+        (-0.5, 0),
+        (1e4, 1),
+        kinks=(0,),
     ),
-    ActivationCase(cp.LayerNormalization(epsilon=0.1), lambda row: plain_layer_normalization(row, 0.1), least_units=2),
     ActivationCase(
-        cp.Custom("hyperbola", lambda z: np.sqrt(z * z + 1), lambda z, a: z / a),
+        cp.activations.LayerNormalization(epsilon=0.1), lambda row: plain_layer_normalization(row, 0.1), least_units=2
+    ),
+    ActivationCase(
+        cp.activations.Custom("hyperbola", lambda z: np.sqrt(z * z + 1), lambda z, a: z / a),
         single(lambda z: math.sqrt(z * z + 1)),
         (math.sqrt(1e8 + 1), -1e4 / math.sqrt(1e8 + 1)),
         (math.sqrt(1e8 + 1), 1e4 / math.sqrt(1e8 + 1)),
@@ -128,7 +153,7 @@ class LossCase:
     """
 
     label: str
-    loss: cp.Loss
+    loss: cp.losses.Loss
     draw: Callable[[Rng, int, int], np.ndarray]
     plain: Callable[[list[float], Any], float]
     outputs: Callable[[ActivationCase], bool] = lambda case: True
@@ -241,9 +266,9 @@ LOSS_CASES = [
     LossCase("median", cp.Quantile(), real_targets, plain_sum(plain_quantile(0.5)), kinks=(0,)),
     LossCase("quantile 0.9", cp.Quantile(0.9), real_targets, plain_sum(plain_quantile(0.9)), kinks=(0,)),
     LossCase("poisson", cp.Poisson(), counts, plain_sum(plain_deviance), positive),
-    LossCase("gamma", cp.Gamma(), sizes, plain_sum(plain_gamma), positive),
-    LossCase("tweedie", cp.Tweedie(), amounts, plain_sum(plain_tweedie(1.5)), positive),
-    LossCase("tweedie 1.2", cp.Tweedie(1.2), amounts, plain_sum(plain_tweedie(1.2)), positive),
+    LossCase("gamma", cp.losses.Gamma(), sizes, plain_sum(plain_gamma), positive),
+    LossCase("tweedie", cp.losses.Tweedie(), amounts, plain_sum(plain_tweedie(1.5)), positive),
+    LossCase("tweedie 1.2", cp.losses.Tweedie(1.2), amounts, plain_sum(plain_tweedie(1.2)), positive),
     LossCase("binary", cp.BinaryCrossEntropy(), labels, plain_sum(plain_binary()), probability),
     LossCase(
         "binary, soft targets",
@@ -267,7 +292,7 @@ LOSS_CASES = [
     ),
     LossCase(
         "the user's own",
-        cp.CustomLoss("log_cosh", lambda yhat, y: (np.log(np.cosh(yhat - y)), np.tanh(yhat - y))),
+        cp.losses.CustomLoss("log_cosh", lambda yhat, y: (np.log(np.cosh(yhat - y)), np.tanh(yhat - y))),
         real_targets,
         plain_sum(lambda p, t: math.log(math.cosh(p - t))),
     ),
@@ -291,7 +316,7 @@ class OptimizerCase:
         return self.optimizer.name
 
     @property
-    def optimizer(self) -> cp.Optimizer | cp.LBFGS:
+    def optimizer(self) -> cp.optimizers.Optimizer | cp.LBFGS:
         return self.make(0.01)
 
 
@@ -303,7 +328,7 @@ OPTIMIZER_CASES = [
     OptimizerCase(cp.RMSprop, 0.01, 0.002, 0.01),
     OptimizerCase(cp.Adam, 0.05, 0.02, 1e-3),
     OptimizerCase(lambda rate: cp.AdamW(rate, weight_decay=1e-6), 0.05, 0.02, 1e-3),
-    OptimizerCase(cp.AdamEpsilonHat, 0.05, 0.02, 1e-3),
+    OptimizerCase(cp.optimizers.AdamEpsilonHat, 0.05, 0.02, 1e-3),
     OptimizerCase(cp.Nadam, 0.05, 0.02, 1e-3),
     OptimizerCase(cp.Rprop, 0.1, 0.01, 1e-6),
     OptimizerCase(lambda rate: cp.LBFGS(), 1.0, 1.0, 1e-12),
@@ -317,7 +342,7 @@ OPTIMIZER_CASES = [
 class ScheduleCase:
     """`make(rate)` with the rates it gives in a run of 4 epochs of 2 steps, for a rate of 1."""
 
-    make: Callable[[float], cp.Schedule]
+    make: Callable[[float], cp.schedules.Schedule]
     rates: tuple[float, ...]
     costs: tuple[float, ...] = (4.0, 3.0, 2.0, 1.0)  # after each epoch
 
@@ -331,15 +356,18 @@ def half_cosine(share: float) -> float:
 
 
 SCHEDULE_CASES = [
-    ScheduleCase(cp.Constant, (1,) * 8),
-    ScheduleCase(lambda rate: cp.InverseScaling(rate, power=1), tuple(1 / t for t in range(1, 9))),
-    ScheduleCase(lambda rate: cp.Step(rate, every=2, factor=0.1), (1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1)),
-    ScheduleCase(lambda rate: cp.ExponentialDecay(rate, factor=0.5), (1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125)),
+    ScheduleCase(cp.schedules.Constant, (1,) * 8),
+    ScheduleCase(lambda rate: cp.schedules.InverseScaling(rate, power=1), tuple(1 / t for t in range(1, 9))),
+    ScheduleCase(lambda rate: cp.schedules.Step(rate, every=2, factor=0.1), (1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1)),
     ScheduleCase(
-        lambda rate: cp.Cosine(rate, final=rate / 5), tuple(0.2 + 0.8 * half_cosine(step / 8) for step in range(8))
+        lambda rate: cp.schedules.ExponentialDecay(rate, factor=0.5), (1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125)
     ),
     ScheduleCase(
-        lambda rate: cp.OneCycle(rate, rise=0.25, start=10, end=100),
+        lambda rate: cp.schedules.Cosine(rate, final=rate / 5),
+        tuple(0.2 + 0.8 * half_cosine(step / 8) for step in range(8)),
+    ),
+    ScheduleCase(
+        lambda rate: cp.schedules.OneCycle(rate, rise=0.25, start=10, end=100),
         (
             0.1,
             0.1 + 0.9 * half_cosine(1 / 2),
@@ -348,12 +376,12 @@ SCHEDULE_CASES = [
         ),
     ),
     ScheduleCase(
-        lambda rate: cp.OnPlateau(rate, factor=0.5, patience=1),
+        lambda rate: cp.schedules.OnPlateau(rate, factor=0.5, patience=1),
         (1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25),
         costs=(2.0, 2.0, 2.0, 1.0),
     ),
     ScheduleCase(
-        lambda rate: cp.WarmUp(cp.Step(rate, every=3, factor=0.5), epochs=2),
+        lambda rate: cp.schedules.WarmUp(cp.schedules.Step(rate, every=3, factor=0.5), epochs=2),
         (0.25, 0.5, 0.75, 1, 1, 1, 0.5, 0.5),
     ),
 ]
@@ -367,7 +395,7 @@ class ConnectionCase:
     """A connection from "input" of `source` units into `units` units: how many weights, and their matrix."""
 
     label: str
-    make: Callable[[str], cp.Connection]
+    make: Callable[[str], cp.core.connections.Connection]
     source: int
     units: int
     weights: int
@@ -411,7 +439,7 @@ class InitializerCase:
     """Mean and variance of the weights of a layer with `fan_in` and `fan_out`, and a bound on their size."""
 
     name: str
-    initializer: cp.Initializer
+    initializer: cp.initializers.Initializer
     mean: float
     variance: Callable[[float, float], float]
     bound: Callable[[float, float], float] | None = None
@@ -434,19 +462,21 @@ def lecun(fan_in: float, fan_out: float) -> float:
 
 
 INITIALIZER_CASES = [
-    InitializerCase("glorot_uniform", cp.INITIALIZERS["glorot_uniform"], 0, glorot, uniform_bound(glorot)),
-    InitializerCase("glorot_normal", cp.INITIALIZERS["glorot_normal"], 0, glorot),
-    InitializerCase("he_uniform", cp.INITIALIZERS["he_uniform"], 0, he, uniform_bound(he)),
-    InitializerCase("he_normal", cp.INITIALIZERS["he_normal"], 0, he),
-    InitializerCase("lecun_uniform", cp.INITIALIZERS["lecun_uniform"], 0, lecun, uniform_bound(lecun)),
-    InitializerCase("lecun_normal", cp.INITIALIZERS["lecun_normal"], 0, lecun),
-    InitializerCase("orthogonal", cp.INITIALIZERS["orthogonal"], 0, lambda i, o: 1 / max(i, o)),
-    InitializerCase("uniform", cp.INITIALIZERS["uniform"], 0, lambda i, o: 1 / 12, lambda i, o: 0.5),
-    InitializerCase("normal", cp.INITIALIZERS["normal"], 0, lambda i, o: 0.01),
-    InitializerCase("zeros", cp.INITIALIZERS["zeros"], 0, lambda i, o: 0, lambda i, o: 0),
-    InitializerCase("uniform, off centre", cp.Uniform(1, 3), 2, lambda i, o: 1 / 3, lambda i, o: 3),
-    InitializerCase("normal, off centre", cp.Normal(0.5, mean=2), 2, lambda i, o: 0.25),
-    InitializerCase("variance scaling", cp.VarianceScaling(3.0, "average", "normal"), 0, lambda i, o: 6 / (i + o)),
+    InitializerCase("glorot_uniform", cp.initializers.INITIALIZERS["glorot_uniform"], 0, glorot, uniform_bound(glorot)),
+    InitializerCase("glorot_normal", cp.initializers.INITIALIZERS["glorot_normal"], 0, glorot),
+    InitializerCase("he_uniform", cp.initializers.INITIALIZERS["he_uniform"], 0, he, uniform_bound(he)),
+    InitializerCase("he_normal", cp.initializers.INITIALIZERS["he_normal"], 0, he),
+    InitializerCase("lecun_uniform", cp.initializers.INITIALIZERS["lecun_uniform"], 0, lecun, uniform_bound(lecun)),
+    InitializerCase("lecun_normal", cp.initializers.INITIALIZERS["lecun_normal"], 0, lecun),
+    InitializerCase("orthogonal", cp.initializers.INITIALIZERS["orthogonal"], 0, lambda i, o: 1 / max(i, o)),
+    InitializerCase("uniform", cp.initializers.INITIALIZERS["uniform"], 0, lambda i, o: 1 / 12, lambda i, o: 0.5),
+    InitializerCase("normal", cp.initializers.INITIALIZERS["normal"], 0, lambda i, o: 0.01),
+    InitializerCase("zeros", cp.initializers.INITIALIZERS["zeros"], 0, lambda i, o: 0, lambda i, o: 0),
+    InitializerCase("uniform, off centre", cp.initializers.Uniform(1, 3), 2, lambda i, o: 1 / 3, lambda i, o: 3),
+    InitializerCase("normal, off centre", cp.initializers.Normal(0.5, mean=2), 2, lambda i, o: 0.25),
+    InitializerCase(
+        "variance scaling", cp.initializers.VarianceScaling(3.0, "average", "normal"), 0, lambda i, o: 6 / (i + o)
+    ),
 ]
 
 
@@ -457,7 +487,7 @@ INITIALIZER_CASES = [
 class PenaltyCase:
     """A penalty, with its value and slope for one weight written with `math` only."""
 
-    penalty: cp.Penalty
+    penalty: cp.penalties.Penalty
     value: Callable[[float], float]
     slope: Callable[[float], float]
 
@@ -467,8 +497,8 @@ class PenaltyCase:
 
 
 PENALTY_CASES = [
-    PenaltyCase(cp.L1(0.3), lambda w: 0.3 * abs(w), lambda w: 0.3 * (w > 0) - 0.3 * (w < 0)),
-    PenaltyCase(cp.L2(0.3), lambda w: 0.15 * w**2, lambda w: 0.3 * w),
+    PenaltyCase(cp.penalties.L1(0.3), lambda w: 0.3 * abs(w), lambda w: 0.3 * (w > 0) - 0.3 * (w < 0)),
+    PenaltyCase(cp.penalties.L2(0.3), lambda w: 0.15 * w**2, lambda w: 0.3 * w),
 ]
 
 
@@ -532,6 +562,17 @@ TESTED_IN = {
     "MLPClassifier": "estimators/test_estimator_checks.py",
     "MLPRegressor": "estimators/test_estimator_checks.py",
 }
+
+
+def public_names() -> dict[str, Any]:
+    """Everything public by its name after `cp.`: the names at the top, those of the namespaces, and result types."""
+    top = {name: getattr(cp, name) for name in cp.__all__}
+    for module in cp._NAMESPACES:
+        short = module.__name__.removeprefix("clearprop.")
+        top |= {f"{short}.{name}": getattr(module, name) for name in module.__all__ if name not in cp.__all__}
+    for name, module in cp._ELSEWHERE.items():
+        top[f"{module}.{name}"] = getattr(importlib.import_module(f"clearprop.{module}"), name)
+    return top
 
 
 def ids(cases: list[Any]) -> list[str]:

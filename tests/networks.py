@@ -29,7 +29,7 @@ class Problem:
     reduction: str
 
     @property
-    def losses(self) -> dict[str, cp.Loss]:
+    def losses(self) -> dict[str, cp.losses.Loss]:
         return {name: case.loss for name, case in self.loss_cases.items()}
 
     @property
@@ -60,7 +60,7 @@ class Problem:
 
 
 @st.composite
-def connections(draw: st.DrawFn, source: str, source_units: int, units: int) -> list[cp.Connection]:
+def connections(draw: st.DrawFn, source: str, source_units: int, units: int) -> list[cp.core.connections.Connection]:
     """One connection from a source, or one with weights and an identity connection beside it."""
     trainable = draw(st.booleans())
     if source_units == units and draw(st.booleans()):

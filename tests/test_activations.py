@@ -48,7 +48,7 @@ def test_pullback_is_the_derivative(case):
 @every_activation
 def test_elementwise_derivative_is_the_pullback_of_one(case):
     f, z = case.activation, grid(case)
-    if isinstance(f, cp.Elementwise):
+    if isinstance(f, cp.activations.Elementwise):
         np.testing.assert_array_equal(f.derivative(z, f(z)) * np.ones_like(z), f.pullback(z, f(z), np.ones_like(z)))
     else:  # the units of a row depend on each other, so shifting all error signals changes nothing
         np.testing.assert_allclose(f.pullback(z, f(z), np.ones_like(z)), 0, atol=1e-12)
@@ -135,22 +135,24 @@ def test_softmax_of_two_units_is_sigmoid_of_the_difference():
 @both_precisions
 def test_layer_normalization_rows_have_mean_0_and_variance_1(dtype, scale):
     z = (scale * np.random.default_rng(0).normal(3, 2, size=(40, 7))).astype(dtype)
-    a = cp.layer_normalization(z)
+    a = cp.activations.layer_normalization(z)
     np.testing.assert_allclose(a.mean(axis=1), 0, atol=2e-6)
     np.testing.assert_allclose(a.var(axis=1), 1, atol=1e-4)
 
 
 def test_layer_normalization_of_equal_units_is_zero():
     z = np.full((2, 3), 5.0)
-    np.testing.assert_array_equal(cp.layer_normalization(z), 0)
-    np.testing.assert_allclose(cp.layer_normalization.pullback(z, 0 * z, np.eye(3)[:2]).sum(axis=1), 0, atol=1e-10)
+    np.testing.assert_array_equal(cp.activations.layer_normalization(z), 0)
+    np.testing.assert_allclose(
+        cp.activations.layer_normalization.pullback(z, 0 * z, np.eye(3)[:2]).sum(axis=1), 0, atol=1e-10
+    )
 
 
 def test_selu_keeps_mean_and_variance():
     """The two constants are those for which standard normal z give activations of mean 0 and variance 1."""
     z = np.linspace(-12, 12, 200_001)
     density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
-    a = cp.selu(z)
+    a = cp.activations.selu(z)
     assert (a * density).sum() == pytest.approx(0, abs=1e-8)
     assert (a * a * density).sum() == pytest.approx(1, abs=1e-8)
 
@@ -158,25 +160,25 @@ def test_selu_keeps_mean_and_variance():
 def test_slope_at_a_kink():
     zero = np.zeros((1, 1))
     assert cp.relu.pullback(zero, zero, zero + 1) == 0
-    assert cp.leaky_relu.pullback(zero, zero, zero + 1) == 0.01
-    assert cp.hard_sigmoid.pullback(zero + 3, zero + 1, zero + 1) == 0
+    assert cp.activations.leaky_relu.pullback(zero, zero, zero + 1) == 0.01
+    assert cp.activations.hard_sigmoid.pullback(zero + 3, zero + 1, zero + 1) == 0
 
 
 def test_a_name_stands_for_its_activation():
-    for name, activation in cp.ACTIVATIONS.items():
+    for name, activation in cp.activations.ACTIVATIONS.items():
         assert as_activation(name) is activation
         assert activation.name == name
-    own = cp.Custom("own", np.sin, lambda z, a: np.cos(z))
+    own = cp.activations.Custom("own", np.sin, lambda z, a: np.cos(z))
     assert as_activation(own) is own
 
 
 def test_activations_are_equal_by_their_settings():
-    assert cp.LeakyReLU(0.01) == cp.leaky_relu
-    assert cp.LeakyReLU(0.2) != cp.leaky_relu
-    assert hash(cp.ELU(1.0)) == hash(cp.elu)
+    assert cp.activations.LeakyReLU(0.01) == cp.activations.leaky_relu
+    assert cp.activations.LeakyReLU(0.2) != cp.activations.leaky_relu
+    assert hash(cp.activations.ELU(1.0)) == hash(cp.activations.elu)
     assert cp.sigmoid != cp.tanh
-    assert cp.LayerNormalization(1e-5) == cp.layer_normalization
-    assert isinstance(cp.tanh, cp.Activation)
+    assert cp.activations.LayerNormalization(1e-5) == cp.activations.layer_normalization
+    assert isinstance(cp.tanh, cp.activations.Activation)
 
 
 @pytest.mark.parametrize(
@@ -197,17 +199,19 @@ def test_activations_are_equal_by_their_settings():
 )
 def test_a_function_of_ones_own_with_a_bug_is_told_what_is_asked_of_it(f, slope, kind, telling):
     z = np.ones((4, 3))
-    own = cp.Custom("mine", f, slope)
+    own = cp.activations.Custom("mine", f, slope)
     with pytest.raises(kind) as error:
         own.pullback(z, own(z), z)
     said = "\n".join([str(error.value), *getattr(error.value, "__notes__", ())])
-    assert 'cp.Custom "mine": ' in said
+    assert 'cp.activations.Custom "mine": ' in said
     assert telling in said
 
 
 def test_a_slope_may_be_one_number():
     z = np.array([[1.0, -2.0]])
-    assert cp.Custom("half", lambda z: z / 2, lambda z, a: 0.5).pullback(z, z / 2, 4 * z).tolist() == [[2.0, -4.0]]
+    assert cp.activations.Custom("half", lambda z: z / 2, lambda z, a: 0.5).pullback(z, z / 2, 4 * z).tolist() == [
+        [2.0, -4.0]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -217,8 +221,12 @@ def test_a_slope_may_be_one_number():
         ("SoftMax", "did you mean 'softmax'?"),
         ("zzz", "Available: identity, sigmoid, tanh"),
         (None, "activation: unknown activation None."),
-        (np.tanh, "For a custom one use cp.Custom(name, f, derivative) or a subclass of cp.Elementwise."),
-        (cp.ELU, "write ELU()."),
+        (
+            np.tanh,
+            "For a custom one use cp.activations.Custom(name, f, derivative) or a subclass of "
+            "cp.activations.Elementwise.",
+        ),
+        (cp.activations.ELU, "write ELU()."),
     ],
 )
 def test_what_is_no_activation(given, telling):
@@ -230,10 +238,13 @@ def test_what_is_no_activation(given, telling):
 @pytest.mark.parametrize(
     ("make", "telling"),
     [
-        (lambda: cp.LeakyReLU(math.nan), "LeakyReLU slope: expected a finite number"),
-        (lambda: cp.LeakyReLU("big"), "LeakyReLU slope: expected a finite number"),
-        (lambda: cp.ELU(-1), "ELU alpha: expected a finite number above 0, got -1."),
-        (lambda: cp.LayerNormalization(0), "LayerNormalization epsilon: expected a finite number above 0, got 0."),
+        (lambda: cp.activations.LeakyReLU(math.nan), "LeakyReLU slope: expected a finite number"),
+        (lambda: cp.activations.LeakyReLU("big"), "LeakyReLU slope: expected a finite number"),
+        (lambda: cp.activations.ELU(-1), "ELU alpha: expected a finite number above 0, got -1."),
+        (
+            lambda: cp.activations.LayerNormalization(0),
+            "LayerNormalization epsilon: expected a finite number above 0, got 0.",
+        ),
     ],
 )
 def test_settings_out_of_range(make, telling):

@@ -18,6 +18,7 @@ from cases import (
     PENALTY_CASES,
     SCHEDULE_CASES,
     TESTED_IN,
+    public_names,
 )
 
 import clearprop as cp
@@ -25,14 +26,15 @@ from clearprop.core.connections import CONNECTIONS
 from clearprop.errors import ArgumentError
 
 TESTS = Path(__file__).parent
+PUBLIC = public_names()
 #: Each registry with the names its case table has rows for.
 REGISTRIES = {
-    "ACTIVATIONS": (cp.ACTIVATIONS, {case.name for case in ACTIVATION_CASES}),
-    "LOSSES": (cp.LOSSES, {case.loss.name for case in LOSS_CASES}),
-    "OPTIMIZERS": (cp.OPTIMIZERS, {case.name for case in OPTIMIZER_CASES}),
-    "SCHEDULES": (cp.SCHEDULES, {case.name for case in SCHEDULE_CASES}),
-    "INITIALIZERS": (cp.INITIALIZERS, {case.name for case in INITIALIZER_CASES}),
-    "PENALTIES": (cp.PENALTIES, {case.name for case in PENALTY_CASES}),
+    "ACTIVATIONS": (cp.activations.ACTIVATIONS, {case.name for case in ACTIVATION_CASES}),
+    "LOSSES": (cp.losses.LOSSES, {case.loss.name for case in LOSS_CASES}),
+    "OPTIMIZERS": (cp.optimizers.OPTIMIZERS, {case.name for case in OPTIMIZER_CASES}),
+    "SCHEDULES": (cp.schedules.SCHEDULES, {case.name for case in SCHEDULE_CASES}),
+    "INITIALIZERS": (cp.initializers.INITIALIZERS, {case.name for case in INITIALIZER_CASES}),
+    "PENALTIES": (cp.penalties.PENALTIES, {case.name for case in PENALTY_CASES}),
     "CONNECTIONS": (CONNECTIONS, {case.make("input").kind for case in CONNECTION_CASES}),
 }
 #: Modules whose tests are those of another: the vocabulary of the activations, the network part of a model file, ...
@@ -64,7 +66,7 @@ def test_every_entry_of_a_registry_has_a_row(registry, rows):
 @pytest.mark.parametrize(("registry", "rows"), REGISTRIES.values(), ids=REGISTRIES)
 def test_entries_go_by_their_own_name(registry, rows):
     names = [getattr(entry, "kind", None) or getattr(entry, "name", None) for entry in registry.values()]
-    if registry is cp.INITIALIZERS:  # several settings of one class
+    if registry is cp.initializers.INITIALIZERS:  # several settings of one class
         assert len(set(registry.values())) == len(registry)
     else:
         assert names == list(registry)
@@ -107,32 +109,35 @@ def test_engines_are_those_that_train_knows(engine):
     assert known == ", ".join(map(repr, ["auto", *ENGINES]))
 
 
-@pytest.mark.parametrize("name", cp.__all__)
-def test_every_public_name_is_tested(name):
-    public = getattr(cp, name)
+@pytest.mark.parametrize("path", PUBLIC)
+def test_every_public_name_is_tested(path):
+    public, name = PUBLIC[path], path.rpartition(".")[2]
     kind = public if isinstance(public, type) else type(public)
     if kind in TYPES_WITH_CASES or name in REGISTRIES:
         return
-    assert name in TESTED_IN, f"cp.{name} has no row in a table of tests/cases.py, nor in TESTED_IN there"
+    assert name in TESTED_IN, f"cp.{path} has no row in a table of tests/cases.py, nor in TESTED_IN there"
     text = (TESTS / TESTED_IN[name]).read_text(encoding="utf-8")
     made_by = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()  # an Evaluation or a PerSample comes out of a function
     assert name in text or made_by in text
 
 
-@pytest.mark.parametrize("name", cp.__all__)
-def test_every_public_name_has_a_docstring_with_an_example(name):
-    public = getattr(cp, name)
+@pytest.mark.parametrize("path", PUBLIC)
+def test_every_public_name_has_a_docstring_with_an_example(path):
+    public = PUBLIC[path]
     if isinstance(public, dict):
         return
     documented = public if isinstance(public, type) or inspect.isroutine(public) else type(public)
     text = inspect.getdoc(documented)
-    assert text, f"cp.{name} has no docstring"
+    assert text, f"cp.{path} has no docstring"
     assert text.splitlines()[0].rstrip().endswith((".", ":", ",")) or len(text.splitlines()[0]) > 20
-    assert ">>> " in text, f"the docstring of cp.{name} has no example"
+    assert ">>> " in text, f"the docstring of cp.{path} has no example"
 
 
 def test_public_names_are_listed_once_and_exist():
-    assert len(set(cp.__all__)) == len(cp.__all__) >= 87
+    assert len(set(cp.__all__)) == len(cp.__all__)
+    assert 45 <= len(cp.__all__) <= 51
+    names = [path.rpartition(".")[2] for path in PUBLIC]
+    assert len(set(names)) == len(names) >= 123
     assert all(hasattr(cp, name) for name in cp.__all__)  # which loads what is loaded when it is asked for
     public = {
         name
@@ -145,7 +150,7 @@ def test_public_names_are_listed_once_and_exist():
 
 
 def test_every_row_of_tested_in_is_public():
-    assert set(TESTED_IN) - set(cp.__all__) == set()
+    assert set(TESTED_IN) - {path.rpartition(".")[2] for path in PUBLIC} == set()
 
 
 def test_tests_mirror_the_source():

@@ -135,7 +135,7 @@ class Extreme:
     """A loss with the output it belongs to."""
 
     label: str
-    loss: cp.Loss
+    loss: cp.losses.Loss
     output: str
     truth: Callable[[list[mpf], Any], Truth]
     y: list[Any] = field(default_factory=lambda: REAL)
@@ -155,9 +155,9 @@ CASES = [
     Extreme("huber", cp.Huber(0.5), "identity", single(huber(0.5))),
     Extreme("quantile 0.75", cp.Quantile(0.75), "identity", single(quantile(0.75))),
     Extreme("poisson", cp.Poisson(), "exponential", single(poisson), COUNTS),
-    Extreme("gamma", cp.Gamma(), "exponential", single(gamma), SIZES),
-    Extreme("tweedie", cp.Tweedie(), "exponential", single(tweedie(1.5)), [[0.0], *SIZES]),
-    Extreme("tweedie 1.125", cp.Tweedie(1.125), "exponential", single(tweedie(1.125)), [[0.0], *SIZES]),
+    Extreme("gamma", cp.losses.Gamma(), "exponential", single(gamma), SIZES),
+    Extreme("tweedie", cp.losses.Tweedie(), "exponential", single(tweedie(1.5)), [[0.0], *SIZES]),
+    Extreme("tweedie 1.125", cp.losses.Tweedie(1.125), "exponential", single(tweedie(1.125)), [[0.0], *SIZES]),
     Extreme("binary", cp.BinaryCrossEntropy(), "sigmoid", single(binary(0)), SHARES),
     Extreme("binary, smoothed", cp.BinaryCrossEntropy(0.25), "sigmoid", single(binary(0.25)), SHARES),
     Extreme("classes", cp.CrossEntropy(), "softmax", classes(0), THREE[:2], three=True),
@@ -187,7 +187,7 @@ def largest_of(case: Extreme, z: list[float], y: Any) -> Truth:
 def test_every_loss_is_there():
     assert {case.loss.name for case in CASES} == {case.loss.name for case in LOSS_CASES} - {"log_cosh"}
     assert {case.loss.name: case.output for case in CASES if case.loss.partner} == {
-        name: loss.partner.name for name, loss in cp.LOSSES.items() if loss.partner
+        name: loss.partner.name for name, loss in cp.losses.LOSSES.items() if loss.partner
     }
     assert sum(len(list(case.rows(np.dtype("float64")))) for case in CASES) > 5300
 
@@ -195,7 +195,7 @@ def test_every_loss_is_there():
 @every_case
 @both_precisions
 def test_definitions(case, dtype):
-    dtype, f = np.dtype(dtype), cp.ACTIVATIONS[case.output]
+    dtype, f = np.dtype(dtype), cp.activations.ACTIVATIONS[case.output]
     wrong, finite = [], 0
     for z, y in case.rows(dtype):
         target = np.array([y]) if np.ndim(y) == 0 else np.array([y], dtype)
@@ -238,7 +238,7 @@ def test_steps_of_training(case, dtype, engine):
         if not (failed or agrees(result.cost, true, value_scale, dtype)):
             wrong.append(("value", z, target, result.cost, mpmath.nstr(true)))
         with np.errstate(over="ignore"):
-            overflows = not np.isfinite(cp.ACTIVATIONS[case.output](X[n : n + 1])).all()
+            overflows = not np.isfinite(cp.activations.ACTIVATIONS[case.output](X[n : n + 1])).all()
         if failed and not overflows and abs(true) < float(np.finfo(dtype).max) / 2:
             wrong.append(("failed", z, target, result.cost, mpmath.nstr(true)))
         for got, expected in zip(-params.flat if not failed else [], deltas, strict=not failed):

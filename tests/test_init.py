@@ -1,6 +1,7 @@
 """What importing the package loads, and what is loaded when it is asked for."""
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
@@ -51,8 +52,28 @@ def test_what_is_loaded_later_is_declared_to_type_checkers():
     blocks = [node for node in tree.body if isinstance(node, ast.If)]
     imports = [node for node in blocks[0].body if isinstance(node, ast.ImportFrom)]
     declared = {alias.name: node.module for node in imports for alias in node.names}
-    assert declared == {name: f"clearprop.{module}" for name, module in cp._LATER.items()}
-    assert len(declared) == 7
+    assert declared == {name: f"clearprop.{module}" for name, module in cp._LAZY.items()}
+    assert len(declared) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [("gelu", "activations.gelu"), ("LOSSES", "losses.LOSSES"), ("Cosine", "schedules.Cosine"), ("L2", "penalties.L2"),
+     ("EpochEnd", "training.EpochEnd"), ("jacobian", "analysis.jacobian"), ("Finding", "explain.diagnosis.Finding")],
+)  # fmt: skip
+def test_the_error_for_a_moved_name_says_where_it_is(name, now):
+    with pytest.raises(AttributeError) as error:
+        getattr(cp, name)
+    assert str(error.value) == f"cp.{name} is now cp.{now}"
+
+
+@pytest.mark.parametrize("name", ["activations", "losses", "optimizers", "schedules", "initializers", "penalties",
+                                  "analysis", "training"])  # fmt: skip
+def test_a_namespace_is_a_module_of_public_names(name):
+    module = importlib.import_module(f"clearprop.{name}")
+    assert getattr(cp, name) is module
+    assert all(hasattr(module, public) for public in module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__) >= 5
 
 
 def test_another_name_is_no_attribute():

@@ -36,7 +36,7 @@ def test_mean_variance_and_bound(case):
 
 @every_initializer
 def test_the_generator_decides(case):
-    assert isinstance(case.initializer, cp.Initializer)
+    assert isinstance(case.initializer, cp.initializers.Initializer)
     np.testing.assert_array_equal(draw(case.initializer, seed=1), draw(case.initializer, seed=1))
     if case.name != "zeros":
         assert (draw(case.initializer, seed=1) != draw(case.initializer, seed=2)).all()
@@ -44,14 +44,14 @@ def test_the_generator_decides(case):
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6), (7,)])
 def test_orthogonal_rows_or_columns(shape):
-    W = draw(cp.Orthogonal(gain=2.0), shape=shape)
+    W = draw(cp.initializers.Orthogonal(gain=2.0), shape=shape)
     assert W.shape == shape
     matrix = W.reshape(shape[0], -1)
     smaller = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
     np.testing.assert_allclose(smaller, 4 * np.eye(len(smaller)), atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "activation"), cp.ACTIVATIONS.items())
+@pytest.mark.parametrize(("name", "activation"), cp.activations.ACTIVATIONS.items())
 def test_the_usual_initializer_suits_the_activation(name, activation):
     """Kept spread needs variance 1 / fan for S-shapes, 2 / fan_in where half of z is cut off, 1 / fan_in for SELU."""
     rectifying = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "mish"}
@@ -67,8 +67,14 @@ def test_connection_before_layer_before_activation():
     net = cp.Network(
         50,
         [
-            cp.Layer("a", 50, "tanh", initializer=cp.Uniform(1, 2), bias_initializer=cp.Uniform(3, 4)),
-            cp.Layer("b", 50, "tanh", ["a", cp.Dense("input", initializer=cp.Uniform(5, 6))]),
+            cp.Layer(
+                "a",
+                50,
+                "tanh",
+                initializer=cp.initializers.Uniform(1, 2),
+                bias_initializer=cp.initializers.Uniform(3, 4),
+            ),
+            cp.Layer("b", 50, "tanh", ["a", cp.Dense("input", initializer=cp.initializers.Uniform(5, 6))]),
         ],
     )
     params = net.initialize(seed=0)
@@ -134,16 +140,25 @@ def test_bad_given_arrays(given, kind, telling):
 @pytest.mark.parametrize(
     ("make", "telling"),
     [
-        (lambda: cp.Uniform(1, 1), "Uniform: expected low below high, got low=1, high=1."),
-        (lambda: cp.Uniform(math.nan, 1), "Uniform low: expected a finite number, got nan."),
-        (lambda: cp.Normal(-1), "Normal deviation: expected a finite number at least 0, got -1."),
-        (lambda: cp.Orthogonal(0), "Orthogonal gain: expected a finite number above 0, got 0."),
-        (lambda: cp.VarianceScaling(fan="out"), "VarianceScaling fan: expected one of 'in', 'average', got 'out'."),
-        (lambda: cp.VarianceScaling(distribution="beta"), "VarianceScaling distribution: expected one of 'uniform'"),
-        (lambda: cp.VarianceScaling(-2), "VarianceScaling scale: expected a finite number above 0, got -2."),
+        (lambda: cp.initializers.Uniform(1, 1), "Uniform: expected low below high, got low=1, high=1."),
+        (lambda: cp.initializers.Uniform(math.nan, 1), "Uniform low: expected a finite number, got nan."),
+        (lambda: cp.initializers.Normal(-1), "Normal deviation: expected a finite number at least 0, got -1."),
+        (lambda: cp.initializers.Orthogonal(0), "Orthogonal gain: expected a finite number above 0, got 0."),
+        (
+            lambda: cp.initializers.VarianceScaling(fan="out"),
+            "VarianceScaling fan: expected one of 'in', 'average', got 'out'.",
+        ),
+        (
+            lambda: cp.initializers.VarianceScaling(distribution="beta"),
+            "VarianceScaling distribution: expected one of 'uniform'",
+        ),
+        (
+            lambda: cp.initializers.VarianceScaling(-2),
+            "VarianceScaling scale: expected a finite number above 0, got -2.",
+        ),
         (lambda: as_initializer("he"), "initializer: unknown initializer 'he'. Available: glorot_uniform"),
         (lambda: as_initializer("He_Normal"), "did you mean 'he_normal'?"),
-        (lambda: as_initializer(cp.Orthogonal), "write Orthogonal()."),
+        (lambda: as_initializer(cp.initializers.Orthogonal), "write Orthogonal()."),
         (
             lambda: cp.Layer("a", 1, initializer="zero"),
             "layer \"a\" initializer: unknown initializer 'zero'; did you mean 'zeros'?",

@@ -172,7 +172,7 @@ def test_cross_entropy_of_huge_logits(dtype, size, targets):
 @both_precisions
 def test_poisson_of_a_huge_negative_logarithm(dtype, size):
     z, y = np.array([[-size], [-size]], dtype), np.array([[0], [3]], dtype)
-    value, delta = cp.Poisson().value_and_delta(cp.exponential, z, cp.exponential(z), y)
+    value, delta = cp.Poisson().value_and_delta(cp.activations.exponential, z, cp.activations.exponential(z), y)
     np.testing.assert_allclose(value, [0, 3 * size], rtol=1e-3)
     np.testing.assert_array_equal(delta, [[0], [-3]])
 
@@ -181,7 +181,7 @@ def test_poisson_of_a_huge_negative_logarithm(dtype, size):
 @pytest.mark.parametrize("loss", [cp.AbsoluteError(), cp.Quantile(0.25)], ids=str)
 def test_linear_losses_of_huge_outputs(dtype, loss):
     z, y = np.array([[1e30], [-1e30]], dtype), np.zeros((2, 1), dtype)
-    value, delta = loss.value_and_delta(cp.identity, z, z, y)
+    value, delta = loss.value_and_delta(cp.activations.identity, z, z, y)
     assert np.isfinite(value).all()
     assert (np.abs(delta) <= 1).all()
 
@@ -190,7 +190,7 @@ def test_linear_losses_of_huge_outputs(dtype, loss):
 def test_huber_of_huge_outputs(dtype):
     """The square that is not taken overflows nothing."""
     z, y = np.array([[1e30], [-1e30]], dtype), np.zeros((2, 1), dtype)
-    value, delta = cp.Huber(2.0).value_and_delta(cp.identity, z, z, y)
+    value, delta = cp.Huber(2.0).value_and_delta(cp.activations.identity, z, z, y)
     np.testing.assert_allclose(value, 2e30, rtol=1e-6)
     np.testing.assert_array_equal(delta, [[2], [-2]])
 
@@ -236,9 +236,9 @@ def test_the_edge_of_the_domain(loss, yhat, y, error):
 
 
 def test_a_name_stands_for_its_loss():
-    for name, kind in cp.LOSSES.items():
+    for name, kind in cp.losses.LOSSES.items():
         assert as_loss(name) == kind()
-        assert isinstance(as_loss(name), cp.Loss)
+        assert isinstance(as_loss(name), cp.losses.Loss)
     assert as_loss(cp.Huber(2)) == cp.Huber(2.0)
 
 
@@ -247,8 +247,8 @@ def test_a_name_stands_for_its_loss():
     [
         (cp.softmax, cp.CrossEntropy()),
         (cp.sigmoid, cp.BinaryCrossEntropy()),
-        (cp.exponential, cp.Poisson()),
-        (cp.identity, cp.SquaredError()),
+        (cp.activations.exponential, cp.Poisson()),
+        (cp.activations.identity, cp.SquaredError()),
         (cp.tanh, cp.SquaredError()),
     ],
 )
@@ -257,13 +257,13 @@ def test_usual_loss(output, loss):
 
 
 def test_a_partner_needs_a_short_form():
-    class Half(cp.PointwiseLoss):
-        partner = cp.Custom
+    class Half(cp.losses.PointwiseLoss):
+        partner = cp.activations.Custom
 
         def value_and_slope(self, yhat, y):
             return yhat, yhat
 
-    cube = cp.Custom("cube", lambda z: z**3, lambda z, a: 3 * z**2)
+    cube = cp.activations.Custom("cube", lambda z: z**3, lambda z, a: 3 * z**2)
     with pytest.raises(NotImplementedError, match="Half names a partner but gives no short form"):
         Half().value_and_delta(cube, np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
 
@@ -355,7 +355,12 @@ def test_true_and_false_are_class_indices():
 def test_gamma_and_tweedie_are_half_of_scikit_learns_deviances():
     rng = np.random.default_rng(0)
     yhat, y = rng.gamma(2, size=(50, 1)), rng.gamma(2, size=(50, 1))
-    for loss, power in ((cp.Gamma(), 2), (cp.Tweedie(1.3), 1.3), (cp.Tweedie(1.9), 1.9), (cp.Poisson(), 1)):
+    for loss, power in (
+        (cp.losses.Gamma(), 2),
+        (cp.losses.Tweedie(1.3), 1.3),
+        (cp.losses.Tweedie(1.9), 1.9),
+        (cp.Poisson(), 1),
+    ):
         expected = mean_tweedie_deviance(y, yhat, power=power) / 2
         assert loss.value_and_error(yhat, y)[0].mean() == pytest.approx(expected, rel=1e-12)
 
@@ -363,15 +368,15 @@ def test_gamma_and_tweedie_are_half_of_scikit_learns_deviances():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: cp.Tweedie(1), "Tweedie power: expected a finite number above 1 and below 2, got 1."),
-        (lambda: cp.Tweedie(2.0), "Tweedie power: expected a finite number above 1 and below 2, got 2.0."),
+        (lambda: cp.losses.Tweedie(1), "Tweedie power: expected a finite number above 1 and below 2, got 1."),
+        (lambda: cp.losses.Tweedie(2.0), "Tweedie power: expected a finite number above 1 and below 2, got 2.0."),
         (
-            lambda: cp.Gamma().check_targets([[1.0], [0.0]], 2, 1, np.dtype(float)),
+            lambda: cp.losses.Gamma().check_targets([[1.0], [0.0]], 2, 1, np.dtype(float)),
             "y: expected values above 0 for gamma loss, got 0 at row 1, column 0. For amounts that can be 0 use "
-            "cp.Tweedie(), for counts cp.Poisson().",
+            "cp.losses.Tweedie(), for counts cp.Poisson().",
         ),
         (
-            lambda: cp.Tweedie().check_targets([[-1.0]], 1, 1, np.dtype(float)),
+            lambda: cp.losses.Tweedie().check_targets([[-1.0]], 1, 1, np.dtype(float)),
             "y: expected values of at least 0 for Tweedie loss, got -1 at row 0, column 0.",
         ),
     ],
@@ -391,8 +396,8 @@ DEFAULTS = [
     (cp.Huber, "huber", {"threshold": 1.0}),
     (cp.Quantile, "quantile", {"q": 0.5}),
     (cp.Poisson, "poisson", {}),
-    (cp.Gamma, "gamma", {}),
-    (cp.Tweedie, "tweedie", {"power": 1.5}),
+    (cp.losses.Gamma, "gamma", {}),
+    (cp.losses.Tweedie, "tweedie", {"power": 1.5}),
     (cp.BinaryCrossEntropy, "binary_cross_entropy", {"label_smoothing": 0.0}),
     (cp.CrossEntropy, "cross_entropy", {"label_smoothing": 0.0}),
 ]
@@ -400,9 +405,9 @@ DEFAULTS = [
 
 def test_names_and_defaults():
     assert [(kind, kind.name, vars(kind())) for kind, _, _ in DEFAULTS] == DEFAULTS
-    assert list(cp.LOSSES.items()) == [(name, kind) for kind, name, _ in DEFAULTS]
-    assert cp.Loss.name == ""
-    assert cp.CustomLoss("quartic", abs).name == "quartic"
+    assert list(cp.losses.LOSSES.items()) == [(name, kind) for kind, name, _ in DEFAULTS]
+    assert cp.losses.Loss.name == ""
+    assert cp.losses.CustomLoss("quartic", abs).name == "quartic"
 
 
 @pytest.mark.parametrize(
@@ -416,9 +421,9 @@ def test_names_and_defaults():
 )
 def test_a_loss_of_ones_own_with_a_bug_is_told_what_is_asked_of_it(function, kind, telling):
     with pytest.raises(kind) as error:
-        cp.CustomLoss("mine", function).value_and_error(np.ones((4, 2)), np.zeros((4, 2)))
+        cp.losses.CustomLoss("mine", function).value_and_error(np.ones((4, 2)), np.zeros((4, 2)))
     said = "\n".join([str(error.value), *getattr(error.value, "__notes__", ())])
-    assert 'cp.CustomLoss "mine": ' in said
+    assert 'cp.losses.CustomLoss "mine": ' in said
     assert telling in said
 
 
@@ -437,8 +442,8 @@ def test_settings_cannot_be_changed_afterwards(kind, field):
         (lambda: cp.Huber(0), "Huber threshold: expected a finite number above 0, got 0."),
         (lambda: cp.Quantile(0), "Quantile q: expected a finite number above 0 and below 1, got 0."),
         (lambda: cp.Quantile(1), "Quantile q: expected a finite number above 0 and below 1, got 1."),
-        (lambda: cp.Tweedie(1), "Tweedie power: expected a finite number above 1 and below 2, got 1."),
-        (lambda: cp.Tweedie(2), "Tweedie power: expected a finite number above 1 and below 2, got 2."),
+        (lambda: cp.losses.Tweedie(1), "Tweedie power: expected a finite number above 1 and below 2, got 1."),
+        (lambda: cp.losses.Tweedie(2), "Tweedie power: expected a finite number above 1 and below 2, got 2."),
         (
             lambda: cp.BinaryCrossEntropy(-0.1),
             "BinaryCrossEntropy label_smoothing: expected a finite number at least 0 and below 1, got -0.1.",
@@ -455,8 +460,8 @@ def test_settings_cannot_be_changed_afterwards(kind, field):
             lambda: cp.CrossEntropy(1),
             "CrossEntropy label_smoothing: expected a finite number at least 0 and below 1, got 1.",
         ),
-        (lambda: cp.CustomLoss("", abs), "CustomLoss label: expected a text that is not empty, got ''."),
-        (lambda: cp.CustomLoss("own", 3), "CustomLoss function: expected a function, got 3."),
+        (lambda: cp.losses.CustomLoss("", abs), "CustomLoss label: expected a text that is not empty, got ''."),
+        (lambda: cp.losses.CustomLoss("own", 3), "CustomLoss function: expected a function, got 3."),
         (
             lambda: as_loss("hubert"),
             "loss: unknown loss 'hubert'; did you mean 'huber'? Available: squared_error, absolute_error, huber, "
@@ -493,17 +498,17 @@ MESSAGES = [
     (cp.SquaredError(), [[1.0, 2.0]], 1, "y: expected shape (2, 1) (rows of X, output units), got (1, 2)."),
     (cp.Poisson(), [[1.0], [-2.0]], 1, "y: expected values of at least 0 for Poisson loss, got -2 at row 1, column 0."),
     (
-        cp.Tweedie(),
+        cp.losses.Tweedie(),
         [[0, 1], [2, -1]],
         2,
         "y: expected values of at least 0 for Tweedie loss, got -1 at row 1, column 1.",
     ),
     (
-        cp.Gamma(),
+        cp.losses.Gamma(),
         [[1, 0.5], [2, 0]],
         2,
         "y: expected values above 0 for gamma loss, got 0 at row 1, column 1. For amounts that can be 0 use "
-        "cp.Tweedie(), for counts cp.Poisson().",
+        "cp.losses.Tweedie(), for counts cp.Poisson().",
     ),
     (
         cp.BinaryCrossEntropy(),
@@ -593,8 +598,8 @@ def test_the_whole_message_of_bad_targets(loss, y, units, message):
     ("loss", "y"),
     [
         (cp.Poisson(), [[0.0], [3.0]]),
-        (cp.Tweedie(), [[0.0], [3.5]]),
-        (cp.Gamma(), [[1e-300], [3.5]]),
+        (cp.losses.Tweedie(), [[0.0], [3.5]]),
+        (cp.losses.Gamma(), [[1e-300], [3.5]]),
         (cp.BinaryCrossEntropy(), [[0.0], [1.0]]),
         (cp.CrossEntropy(), [[0.0, 1.0], [0.5, 0.5009]]),
         (cp.CrossEntropy(), [0, 1]),

@@ -15,7 +15,7 @@ from clearprop.errors import ArgumentError
 from clearprop.optimizers import as_optimizer
 
 every_optimizer = pytest.mark.parametrize("case", OPTIMIZER_CASES, ids=ids(OPTIMIZER_CASES))
-WITH_STEPS = [case for case in OPTIMIZER_CASES if isinstance(case.optimizer, cp.Optimizer)]
+WITH_STEPS = [case for case in OPTIMIZER_CASES if isinstance(case.optimizer, cp.optimizers.Optimizer)]
 every_stepper = pytest.mark.parametrize("case", WITH_STEPS, ids=ids(WITH_STEPS))
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -139,7 +139,7 @@ def test_steps_of_training_are_the_plain_formulas(case, engine):
     """A single weight w with l = g w has the gradient g in each step, whatever w is."""
     net = cp.Network(1, [cp.Layer("w", 1, bias=False)])
     params = net.initialize(given={"w": {"input": [[START]]}})
-    linear = cp.CustomLoss("linear", lambda yhat, y: (yhat * y, y))
+    linear = cp.losses.CustomLoss("linear", lambda yhat, y: (yhat * y, y))
     n = len(GRADIENTS)
     options = {"batch_size": 1, "shuffle": False, "engine": engine}
     cp.train(
@@ -233,7 +233,7 @@ def test_parabola(case, engine):
     assert history.cost[-1] < 1e-3
 
 
-SQUARE = cp.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
+SQUARE = cp.activations.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
 #: (1 - x)^2 + 100 (y - x^2)^2 as a network of two weights x and y that sees the input 1.
 ROSENBROCK = cp.Network(
     1,
@@ -276,7 +276,7 @@ def test_every_schedule_serves_every_optimizer(case, schedule):
     for step in range(8):
         rows = slice(0, 3) if step % 2 == 0 else slice(3, 6)
         trace = cp.backpropagate(net, by_hand, X[rows], y[rows], loss="squared_error")
-        rate = optimizer.schedule.at(cp.Progress(step, 2, 4, tuple(costs)))
+        rate = optimizer.schedule.at(cp.schedules.Progress(step, 2, 4, tuple(costs)))
         change, *slots = optimizer.update(rate, step + 1, w, trace.gradients.flat, *slots)
         by_hand.penalized[...] *= 1 - rate * optimizer.weight_decay
         w += change
@@ -293,7 +293,7 @@ def test_weight_decay_shrinks_weights_and_not_biases(engine):
     """With a gradient of 0 everywhere AdamW multiplies each weight by 1 - rate * weight_decay in each step."""
     net = cp.Network(1, [cp.Layer("a", 1, sources=cp.Dense("input", trainable=False)), cp.Layer("b", 1)])
     params = net.initialize(given={"a": {"input": [[2.0]], "b": [3.0]}, "b": {"a": [[4.0]], "b": [5.0]}})
-    flat = cp.CustomLoss("flat", lambda yhat, y: (0 * yhat, 0 * yhat))
+    flat = cp.losses.CustomLoss("flat", lambda yhat, y: (0 * yhat, 0 * yhat))
     optimizer = cp.AdamW(0.1, weight_decay=0.5)
     cp.train(
         net,
@@ -329,7 +329,7 @@ def test_rprop_steps_stay_between_smallest_and_largest():
 
 
 def test_a_name_stands_for_its_optimizer():
-    for name, kind in cp.OPTIMIZERS.items():
+    for name, kind in cp.optimizers.OPTIMIZERS.items():
         assert as_optimizer(name) == kind()
     assert as_optimizer(cp.Nadam(0.1)) == cp.Nadam(0.1)
     assert cp.Momentum(0.1, 0.8) == cp.Momentum(learning_rate=0.1, momentum=0.8)
@@ -381,7 +381,7 @@ def test_adam_epsilon_hat_equals_sklearns_adam(epsilon):
     w = np.full(2, START)
     theirs = list(sklearn_steps(AdamOptimizer([w], 0.03, 0.8, 0.99, epsilon), w, GRADIENTS))
     ours, slots = START, (0.0, 0.0)
-    rule = cp.AdamEpsilonHat(0.03, 0.8, 0.99, epsilon)
+    rule = cp.optimizers.AdamEpsilonHat(0.03, 0.8, 0.99, epsilon)
     for t, (g, expected) in enumerate(zip(GRADIENTS, theirs, strict=True), start=1):
         change, *slots = rule.update(0.03, t, ours, g, *slots)
         ours = ours + change
@@ -422,7 +422,7 @@ DEFAULTS = [
         {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
     ),
     (
-        cp.AdamEpsilonHat,
+        cp.optimizers.AdamEpsilonHat,
         "adam_epsilon_hat",
         ("mean", "square"),
         {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
@@ -445,8 +445,8 @@ DEFAULTS = [
 
 def test_names_slots_and_defaults():
     assert [(kind, kind.name, getattr(kind, "slots", ()), vars(kind())) for kind, *_ in DEFAULTS] == DEFAULTS
-    assert list(cp.OPTIMIZERS.items()) == [(name, kind) for kind, name, _, _ in DEFAULTS]
-    assert (cp.Optimizer.name, cp.Optimizer.slots) == ("", ())
+    assert list(cp.optimizers.OPTIMIZERS.items()) == [(name, kind) for kind, name, _, _ in DEFAULTS]
+    assert (cp.optimizers.Optimizer.name, cp.optimizers.Optimizer.slots) == ("", ())
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, _, _, fields in DEFAULTS for field in fields])

@@ -18,7 +18,7 @@ WEIGHTS = np.array([-2.0, -1e-3, 0.0, 0.5, 7.0])
 
 @every_penalty
 def test_value_and_slope_are_the_written_formulas(case):
-    assert isinstance(case.penalty, cp.Penalty)
+    assert isinstance(case.penalty, cp.penalties.Penalty)
     value, slope = case.penalty.value_and_slope(WEIGHTS)
     np.testing.assert_allclose(value, [case.value(w) for w in WEIGHTS], rtol=1e-14)
     np.testing.assert_allclose(slope, [case.slope(w) for w in WEIGHTS], rtol=1e-14)
@@ -40,11 +40,11 @@ def test_precision_is_kept(case):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_limits_clip_value_before_norm(dtype):
     g = np.array([30.0, -4.0, 0.0], dtype)
-    cp.Limits(clip_value=3.0).clip(g)
+    cp.penalties.Limits(clip_value=3.0).clip(g)
     np.testing.assert_array_equal(g, [3, -3, 0])
-    cp.Limits(clip_norm=1.0, clip_value=100.0).clip(g)
+    cp.penalties.Limits(clip_norm=1.0, clip_value=100.0).clip(g)
     np.testing.assert_allclose(g, [math.sqrt(0.5), -math.sqrt(0.5), 0], rtol=1e-6)
-    cp.Limits(clip_norm=1.1).clip(g)
+    cp.penalties.Limits(clip_norm=1.1).clip(g)
     np.testing.assert_allclose(np.linalg.norm(g), 1, rtol=1e-6)
     assert g.dtype == np.dtype(dtype)
 
@@ -52,39 +52,45 @@ def test_limits_clip_value_before_norm(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_limits_bound_the_weights_into_each_unit(dtype):
     W = np.array([[3.0, 0.3, 0.0], [4.0, 0.4, 0.0]], dtype)
-    cp.Limits(max_norm=1.0).bound(W)
+    cp.penalties.Limits(max_norm=1.0).bound(W)
     np.testing.assert_allclose(W, [[0.6, 0.3, 0], [0.8, 0.4, 0]], rtol=1e-6)
     shared = np.array([3.0, 4.0], dtype)
-    cp.Limits(max_norm=2.5).bound(shared)
+    cp.penalties.Limits(max_norm=2.5).bound(shared)
     np.testing.assert_allclose(shared, [1.5, 2], rtol=1e-6)
 
 
 def test_no_limits_change_nothing():
     g, W = np.array([1e9]), np.array([[1e9]])
-    cp.Limits().clip(g)
-    cp.Limits().bound(W)
+    cp.penalties.Limits().clip(g)
+    cp.penalties.Limits().bound(W)
     assert g[0] == W[0, 0] == 1e9
 
 
 def test_one_or_several():
     assert as_penalties(None) == ()
-    assert as_penalties(cp.L1(0.1)) == (cp.L1(0.1),)
-    assert as_penalties([cp.L1(0.1), cp.L2(0.2)]) == (cp.L1(0.1), cp.L2(0.2))
-    assert cp.PENALTIES == {"l1": cp.L1, "l2": cp.L2}
+    assert as_penalties(cp.penalties.L1(0.1)) == (cp.penalties.L1(0.1),)
+    assert as_penalties([cp.penalties.L1(0.1), cp.penalties.L2(0.2)]) == (cp.penalties.L1(0.1), cp.penalties.L2(0.2))
+    assert cp.penalties.PENALTIES == {"l1": cp.penalties.L1, "l2": cp.penalties.L2}
 
 
 @pytest.mark.parametrize(
     ("make", "telling"),
     [
-        (lambda: cp.L2(-1), "L2 strength: expected a finite number at least 0, got -1."),
-        (lambda: cp.L1(math.inf), "L1 strength: expected a finite number at least 0, got inf."),
-        (lambda: cp.Limits(clip_norm=0), "clip_norm: expected a finite number above 0, got 0."),
-        (lambda: cp.Limits(clip_value=-1), "clip_value: expected a finite number above 0, got -1."),
-        (lambda: cp.Limits(max_norm=math.nan), "max_norm: expected a finite number above 0, got nan."),
-        (lambda: as_penalties(0.1), "penalty: expected penalties such as cp.L2(1e-4), got 0.1."),
-        (lambda: as_penalties([cp.L2(), 0.1]), "penalty: expected penalties such as cp.L2(1e-4), got 0.1."),
-        (lambda: as_penalties("l2"), "penalty: expected penalties such as cp.L2(1e-4), got 'l2'."),
-        (lambda: as_penalties(cp.L2), "penalty: expected penalties such as cp.L2(1e-4), got <class"),
+        (lambda: cp.penalties.L2(-1), "L2 strength: expected a finite number at least 0, got -1."),
+        (lambda: cp.penalties.L1(math.inf), "L1 strength: expected a finite number at least 0, got inf."),
+        (lambda: cp.penalties.Limits(clip_norm=0), "clip_norm: expected a finite number above 0, got 0."),
+        (lambda: cp.penalties.Limits(clip_value=-1), "clip_value: expected a finite number above 0, got -1."),
+        (lambda: cp.penalties.Limits(max_norm=math.nan), "max_norm: expected a finite number above 0, got nan."),
+        (lambda: as_penalties(0.1), "penalty: expected penalties such as cp.penalties.L2(1e-4), got 0.1."),
+        (
+            lambda: as_penalties([cp.penalties.L2(), 0.1]),
+            "penalty: expected penalties such as cp.penalties.L2(1e-4), got 0.1.",
+        ),
+        (lambda: as_penalties("l2"), "penalty: expected penalties such as cp.penalties.L2(1e-4), got 'l2'."),
+        (
+            lambda: as_penalties(cp.penalties.L2),
+            "penalty: expected penalties such as cp.penalties.L2(1e-4), got <class",
+        ),
     ],
 )
 def test_settings_out_of_range(make, telling):

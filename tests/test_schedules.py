@@ -16,12 +16,15 @@ every_schedule = pytest.mark.parametrize("case", SCHEDULE_CASES, ids=ids(SCHEDUL
 
 
 def rates(schedule, costs, epochs=4, steps=2):
-    return [schedule.at(cp.Progress(step, steps, epochs, costs[: step // steps])) for step in range(epochs * steps)]
+    return [
+        schedule.at(cp.schedules.Progress(step, steps, epochs, costs[: step // steps]))
+        for step in range(epochs * steps)
+    ]
 
 
 @every_schedule
 def test_rates_of_a_run(case):
-    assert isinstance(case.make(1.0), cp.Schedule)
+    assert isinstance(case.make(1.0), cp.schedules.Schedule)
     assert rates(case.make(1.0), case.costs) == pytest.approx(case.rates, rel=1e-13)
 
 
@@ -35,23 +38,25 @@ def test_any_step_can_be_asked_for_by_itself(case):
     """A run that is taken up again goes on with the rate it would have had, and one that goes on too long has one."""
     schedule = case.make(1.0)
     for step in (7, 0, 3, 7):
-        assert schedule.at(cp.Progress(step, 2, 4, case.costs[: step // 2])) == pytest.approx(case.rates[step])
-    beyond = schedule.at(cp.Progress(1000, 2, 4, case.costs))
+        assert schedule.at(cp.schedules.Progress(step, 2, 4, case.costs[: step // 2])) == pytest.approx(
+            case.rates[step]
+        )
+    beyond = schedule.at(cp.schedules.Progress(1000, 2, 4, case.costs))
     assert 0 <= beyond <= 1
 
 
 def test_progress():
-    progress = cp.Progress(step=25, steps_per_epoch=10, epochs=5)
+    progress = cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5)
     assert progress.epoch == 2
     assert progress.done == 2.5
     assert progress.costs == ()
 
 
 def test_plateau_watches_for_a_fall_by_a_share_of_the_best():
-    plateau = cp.OnPlateau(1.0, factor=0.1, patience=2, min_delta=0.1, smallest=0.05)
+    plateau = cp.schedules.OnPlateau(1.0, factor=0.1, patience=2, min_delta=0.1, smallest=0.05)
 
     def rate(*costs):
-        return plateau.at(cp.Progress(len(costs), 1, 99, costs))
+        return plateau.at(cp.schedules.Progress(len(costs), 1, 99, costs))
 
     assert rate() == rate(5) == rate(5, 4.6) == 1
     assert rate(5, 4.6, 4.6) == 0.1  # neither is below 4.5
@@ -63,7 +68,7 @@ def test_plateau_watches_for_a_fall_by_a_share_of_the_best():
 
 
 def test_one_cycle_rises_and_falls_once():
-    found = rates(cp.OneCycle(1.0, rise=0.3), (), epochs=10, steps=10)
+    found = rates(cp.schedules.OneCycle(1.0, rise=0.3), (), epochs=10, steps=10)
     top = found.index(max(found))
     assert top == 30
     assert found[30] == 1
@@ -74,23 +79,25 @@ def test_one_cycle_rises_and_falls_once():
 
 
 def test_cosine_ends_at_the_final_rate():
-    assert cp.Cosine(1.0, final=0.1).at(cp.Progress(40, 10, 4)) == pytest.approx(0.1)
-    assert cp.Cosine(1.0).at(cp.Progress(20, 10, 4)) == pytest.approx(0.5)
+    assert cp.schedules.Cosine(1.0, final=0.1).at(cp.schedules.Progress(40, 10, 4)) == pytest.approx(0.1)
+    assert cp.schedules.Cosine(1.0).at(cp.schedules.Progress(20, 10, 4)) == pytest.approx(0.5)
 
 
 def test_warm_up_of_a_number():
-    assert rates(cp.WarmUp(0.8, epochs=1), ())[:3] == pytest.approx([0.4, 0.8, 0.8])
-    assert cp.WarmUp(cp.WarmUp(0.8, epochs=1), epochs=2).at(cp.Progress(0, 2, 4)) == pytest.approx(0.1)
+    assert rates(cp.schedules.WarmUp(0.8, epochs=1), ())[:3] == pytest.approx([0.4, 0.8, 0.8])
+    assert cp.schedules.WarmUp(cp.schedules.WarmUp(0.8, epochs=1), epochs=2).at(
+        cp.schedules.Progress(0, 2, 4)
+    ) == pytest.approx(0.1)
 
 
 def test_a_number_is_a_constant_schedule():
-    assert as_schedule(0.1) == cp.Constant(0.1)
-    assert as_schedule(cp.Cosine(0.1)) == cp.Cosine(0.1)
-    assert cp.Adam(0.1).schedule == cp.Constant(0.1)
-    assert cp.Adam(cp.Cosine(0.1)).schedule == cp.Cosine(0.1)
+    assert as_schedule(0.1) == cp.schedules.Constant(0.1)
+    assert as_schedule(cp.schedules.Cosine(0.1)) == cp.schedules.Cosine(0.1)
+    assert cp.Adam(0.1).schedule == cp.schedules.Constant(0.1)
+    assert cp.Adam(cp.schedules.Cosine(0.1)).schedule == cp.schedules.Cosine(0.1)
 
 
-@pytest.mark.parametrize("kind", cp.SCHEDULES.values(), ids=cp.SCHEDULES)
+@pytest.mark.parametrize("kind", cp.schedules.SCHEDULES.values(), ids=cp.schedules.SCHEDULES)
 @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, "fast", None])
 def test_rates_that_are_none(kind, rate):
     with pytest.raises(ArgumentError) as error:
@@ -101,26 +108,44 @@ def test_rates_that_are_none(kind, rate):
 @pytest.mark.parametrize(
     ("make", "telling"),
     [
-        (lambda: cp.InverseScaling(1, power=-1), "InverseScaling power: expected a finite number at least 0, got -1."),
-        (lambda: cp.Step(1, every=0), "Step every: expected a whole number of at least 1, got 0."),
-        (lambda: cp.Step(1, factor=0), "Step factor: expected a finite number above 0, got 0."),
         (
-            lambda: cp.ExponentialDecay(1, factor=1.5),
+            lambda: cp.schedules.InverseScaling(1, power=-1),
+            "InverseScaling power: expected a finite number at least 0, got -1.",
+        ),
+        (lambda: cp.schedules.Step(1, every=0), "Step every: expected a whole number of at least 1, got 0."),
+        (lambda: cp.schedules.Step(1, factor=0), "Step factor: expected a finite number above 0, got 0."),
+        (
+            lambda: cp.schedules.ExponentialDecay(1, factor=1.5),
             "ExponentialDecay factor: expected a finite number above 0 and at",
         ),
         (
-            lambda: cp.Cosine(0.1, final=0.2),
+            lambda: cp.schedules.Cosine(0.1, final=0.2),
             "Cosine final: expected a finite number at least 0 and at most 0.1, got 0.2",
         ),
-        (lambda: cp.OneCycle(1, rise=1), "OneCycle rise: expected a finite number above 0 and below 1, got 1."),
-        (lambda: cp.OneCycle(1, start=0.5), "OneCycle start: expected a finite number at least 1, got 0.5."),
-        (lambda: cp.OneCycle(1, end=0), "OneCycle end: expected a finite number at least 1, got 0."),
-        (lambda: cp.OnPlateau(1, factor=1), "OnPlateau factor: expected a finite number above 0 and below 1, got 1."),
-        (lambda: cp.OnPlateau(1, patience=0), "OnPlateau patience: expected a whole number of at least 1, got 0."),
-        (lambda: cp.OnPlateau(1, min_delta=-1), "OnPlateau min_delta: expected a finite number at least 0, got -1."),
-        (lambda: cp.OnPlateau(1, smallest=-1), "OnPlateau smallest: expected a finite number at least 0, got -1."),
-        (lambda: cp.WarmUp(1, epochs=0), "WarmUp epochs: expected a finite number above 0, got 0."),
-        (lambda: as_schedule(cp.Cosine), "learning_rate: write Cosine(learning_rate) with parentheses."),
+        (
+            lambda: cp.schedules.OneCycle(1, rise=1),
+            "OneCycle rise: expected a finite number above 0 and below 1, got 1.",
+        ),
+        (lambda: cp.schedules.OneCycle(1, start=0.5), "OneCycle start: expected a finite number at least 1, got 0.5."),
+        (lambda: cp.schedules.OneCycle(1, end=0), "OneCycle end: expected a finite number at least 1, got 0."),
+        (
+            lambda: cp.schedules.OnPlateau(1, factor=1),
+            "OnPlateau factor: expected a finite number above 0 and below 1, got 1.",
+        ),
+        (
+            lambda: cp.schedules.OnPlateau(1, patience=0),
+            "OnPlateau patience: expected a whole number of at least 1, got 0.",
+        ),
+        (
+            lambda: cp.schedules.OnPlateau(1, min_delta=-1),
+            "OnPlateau min_delta: expected a finite number at least 0, got -1.",
+        ),
+        (
+            lambda: cp.schedules.OnPlateau(1, smallest=-1),
+            "OnPlateau smallest: expected a finite number at least 0, got -1.",
+        ),
+        (lambda: cp.schedules.WarmUp(1, epochs=0), "WarmUp epochs: expected a finite number above 0, got 0."),
+        (lambda: as_schedule(cp.schedules.Cosine), "learning_rate: write Cosine(learning_rate) with parentheses."),
         (lambda: as_schedule("cosine"), "learning_rate: expected a finite number above 0, got 'cosine'."),
     ],
 )

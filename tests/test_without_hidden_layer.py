@@ -75,7 +75,7 @@ def test_ridge_regression(alpha, reduction):
     """sum (y - Xw)^2 + alpha w^2 has the minimum of 1/2 sum (y - Xw)^2 + alpha/2 w^2; "mean" divides by n."""
     net = cp.Network.sequential(10, 1)
     strength = alpha if reduction == "sum" else alpha / len(X)
-    params = fit(net, X, Y, loss="squared_error", reduction=reduction, penalty=cp.L2(strength))
+    params = fit(net, X, Y, loss="squared_error", reduction=reduction, penalty=cp.penalties.L2(strength))
     closed = np.linalg.solve(X.T @ X + alpha * np.eye(10), X.T @ (Y - Y.mean()))
     np.testing.assert_allclose(params["output"].W["input"], closed, atol=1e-6)
     theirs = Ridge(alpha=alpha).fit(X, Y[:, 0])
@@ -92,8 +92,8 @@ def test_lasso(engine):
         X,
         Y,
         loss="squared_error",
-        penalty=cp.L1(0.1),
-        optimizer=cp.GradientDescent(cp.Cosine(0.1)),
+        penalty=cp.penalties.L1(0.1),
+        optimizer=cp.GradientDescent(cp.schedules.Cosine(0.1)),
         batch_size=None,
         epochs=1500,
         engine=engine,
@@ -106,7 +106,7 @@ def test_lasso(engine):
 def test_poisson_regression():
     counts = rng.poisson(np.exp(0.3 * X[:, 2] + 0.5))[:, None]
     net = cp.Network.sequential(10, 1, output="exponential")
-    params = fit(net, X, counts, loss="poisson", penalty=cp.L2(0.1))
+    params = fit(net, X, counts, loss="poisson", penalty=cp.penalties.L2(0.1))
     theirs = PoissonRegressor(alpha=0.1, tol=1e-10, max_iter=10_000).fit(X, counts[:, 0])
     np.testing.assert_allclose(params["output"].W["input"][:, 0], theirs.coef_, atol=1e-5)
     np.testing.assert_allclose(params["output"].b, theirs.intercept_, atol=1e-5)
@@ -116,7 +116,7 @@ def test_poisson_regression():
 @pytest.mark.parametrize("q", [0.2, 0.5, 0.9])
 def test_quantile_regression(engine, q):
     net = cp.Network.sequential(10, 1)
-    options = {"optimizer": cp.Momentum(cp.Cosine(0.1)), "batch_size": None, "epochs": 1000, "engine": engine}
+    options = {"optimizer": cp.Momentum(cp.schedules.Cosine(0.1)), "batch_size": None, "epochs": 1000, "engine": engine}
     params = fit(net, X, Y, loss=cp.Quantile(q), **options)
     theirs = QuantileRegressor(quantile=q, alpha=0).fit(X, Y[:, 0])
     ours, best = (
@@ -134,7 +134,9 @@ def test_quantile_regression(engine, q):
 def test_logistic_regression_is_sklearns(C):
     labels = (KINDS == 1).astype(float)
     net = cp.Network.sequential(4, 1, output="sigmoid")
-    params = fit(net, IRIS, labels[:, None], loss="binary_cross_entropy", reduction="sum", penalty=cp.L2(1 / C))
+    params = fit(
+        net, IRIS, labels[:, None], loss="binary_cross_entropy", reduction="sum", penalty=cp.penalties.L2(1 / C)
+    )
     theirs = LogisticRegression(C=C, tol=1e-12, max_iter=10_000).fit(IRIS, labels)
     np.testing.assert_allclose(params["output"].W["input"][:, 0], theirs.coef_[0], atol=1e-5)
     np.testing.assert_allclose(params["output"].b, theirs.intercept_, atol=1e-5)
@@ -146,7 +148,7 @@ def test_logistic_regression_by_gradient_descent(engine):
     labels = (KINDS == 2).astype(float)
     net = cp.Network.sequential(4, 1, output="sigmoid")
     options = {"optimizer": cp.Nesterov(0.5, 0.9), "batch_size": None, "epochs": 1500, "engine": engine}
-    params = fit(net, IRIS, labels[:, None], loss="binary_cross_entropy", penalty=cp.L2(1 / 150), **options)
+    params = fit(net, IRIS, labels[:, None], loss="binary_cross_entropy", penalty=cp.penalties.L2(1 / 150), **options)
     theirs = LogisticRegression(C=1.0, tol=1e-12, max_iter=10_000).fit(IRIS, labels)
     np.testing.assert_allclose(params["output"].W["input"][:, 0], theirs.coef_[0], atol=1e-5)
 
@@ -155,7 +157,7 @@ def test_logistic_regression_by_gradient_descent(engine):
 def test_softmax_regression_is_sklearns(one_hot):
     net = cp.Network.sequential(4, 3, output="softmax")
     y = np.eye(3)[KINDS] if one_hot else KINDS
-    params = fit(net, IRIS, y, loss="cross_entropy", reduction="sum", penalty=cp.L2(1.0))
+    params = fit(net, IRIS, y, loss="cross_entropy", reduction="sum", penalty=cp.penalties.L2(1.0))
     theirs = LogisticRegression(C=1.0, tol=1e-12, max_iter=10_000).fit(IRIS, KINDS)
     np.testing.assert_allclose(params["output"].W["input"].T, theirs.coef_, atol=1e-5)
     np.testing.assert_allclose(cp.predict(net, params, IRIS), theirs.predict_proba(IRIS), atol=1e-6)
@@ -166,8 +168,8 @@ def test_softmax_regression_is_sklearns(one_hot):
 def test_two_softmax_units_are_one_sigmoid_unit():
     labels = (KINDS == 1).astype(int)
     two, one = cp.Network.sequential(4, 2, output="softmax"), cp.Network.sequential(4, 1, output="sigmoid")
-    by_two = fit(two, IRIS, labels, loss="cross_entropy", penalty=cp.L2(0.02))
-    by_one = fit(one, IRIS, labels[:, None].astype(float), loss="binary_cross_entropy", penalty=cp.L2(0.01))
+    by_two = fit(two, IRIS, labels, loss="cross_entropy", penalty=cp.penalties.L2(0.02))
+    by_one = fit(one, IRIS, labels[:, None].astype(float), loss="binary_cross_entropy", penalty=cp.penalties.L2(0.01))
     np.testing.assert_allclose(cp.predict(two, by_two, IRIS)[:, 1:], cp.predict(one, by_one, IRIS), atol=1e-5)
 
 
@@ -176,7 +178,7 @@ def test_two_softmax_units_are_one_sigmoid_unit():
 TABLE = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
 GATES = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}
 #: Rosenblatt's threshold unit: its error passes through as if f' were 1, which is the perceptron rule.
-THRESHOLD = cp.Custom("threshold", lambda z: np.where(z > 0, 1.0, 0.0), lambda z, a: np.ones_like(z))
+THRESHOLD = cp.activations.Custom("threshold", lambda z: np.where(z > 0, 1.0, 0.0), lambda z, a: np.ones_like(z))
 
 
 @every_engine

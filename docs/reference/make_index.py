@@ -5,6 +5,7 @@ Run it after a public name or the first line of a docstring has changed: python 
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,27 @@ TABLES = {
 
 HEAD = """# Reference
 
-Every public name, as `import clearprop as cp` gives it, with the first line of its documentation. `help(cp.train)`
-shows the rest: equations, shapes, what is raised and an example. What the letters stand for is in the
-[conventions](../conventions.md).
+Every public name after `import clearprop as cp`, with the first line of its documentation. `help(cp.train)` shows the
+rest: equations, shapes, exceptions and an example. The letters are explained in the [conventions](../conventions.md),
+and names of earlier versions in the [table of renamed names](renamed.md).
 """
 
 
-def entry(name: str) -> tuple[str, str]:
+def public_names() -> dict[str, Any]:
+    """Everything public by its name after `cp.`: names at the top, in the namespaces, and what functions return."""
+    names = {name: getattr(cp, name) for name in cp.__all__}
+    for module in cp._NAMESPACES:
+        short = module.__name__.removeprefix("clearprop.")
+        names |= {f"{short}.{name}": getattr(module, name) for name in module.__all__ if name not in cp.__all__}
+    for name, module in cp._ELSEWHERE.items():
+        names[f"{module}.{name}"] = getattr(importlib.import_module(f"clearprop.{module}"), name)
+    return names
+
+
+def entry(name: str, thing: Any) -> tuple[str, str]:
     """The module (below clearprop) a public name comes from, and what it is in one line."""
-    if name in TABLES:
-        return TABLES[name]
-    thing = getattr(cp, name)
+    if (bare := name.rpartition(".")[2]) in TABLES:
+        return TABLES[bare]
     documented = thing if callable(thing) and hasattr(thing, "__name__") else type(thing)
     return documented.__module__.removeprefix("clearprop."), first_line(documented)
 
@@ -67,7 +78,7 @@ def is_error(thing: Any) -> bool:
 
 def page() -> str:
     """The text of docs/reference/index.md."""
-    entries = {name: entry(name) for name in cp.__all__}
+    entries = {name: entry(name, thing) for name, thing in public_names().items()}
     parts, placed = [HEAD], set()
     for title, modules in SECTIONS.items():
         names = [name for name, (module, _) in entries.items() if module.startswith(modules)]
@@ -91,9 +102,10 @@ def section(title: str, lines: dict[str, str]) -> str:
     return "\n".join([f"## {title}", "", "| Name | What it is |", "|---|---|", *rows, ""])
 
 
-def order(name: str) -> tuple[bool, bool, str]:
-    """Functions and ready-made objects first, then classes, then tables of names."""
-    return name in TABLES, name[0].isupper(), name.lower()
+def order(name: str) -> tuple[bool, bool, bool, str]:
+    """Names at the top first; functions and ready-made objects, then classes, then tables of names."""
+    bare = name.rpartition(".")[2]
+    return "." in name, bare in TABLES, bare[0].isupper(), name.lower()
 
 
 if __name__ == "__main__":

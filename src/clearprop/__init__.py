@@ -1,202 +1,119 @@
-"""Feedforward networks trained by backpropagation: the error signals you can see, at the speed of the hardware."""
+"""Feedforward networks trained by backpropagation: see every error signal, train at the speed of the hardware.
+
+The names used most are here, as in `import clearprop as cp; cp.train(...)`. The others are in modules of this package:
+`cp.activations`, `cp.losses`, `cp.optimizers`, `cp.schedules`, `cp.initializers`, `cp.penalties`, `cp.training`,
+`cp.analysis`, `cp.views`.
+"""
 
 import importlib
 import typing
 
-from clearprop.activations import (
-    ACTIVATIONS,
-    ELU,
-    Activation,
-    Custom,
-    Elementwise,
-    LayerNormalization,
-    LeakyReLU,
-    elu,
-    exponential,
-    gaussian,
-    gelu,
-    hard_sigmoid,
-    identity,
-    layer_normalization,
-    leaky_relu,
-    log_sigmoid,
-    mish,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    sine,
-    softmax,
-    softplus,
-    softsign,
-    tanh,
-)
-from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
-from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian
-from clearprop.analysis.r_operator import hessian_vector
-from clearprop.core.connections import Connection, Dense, Direct, Wired
+from clearprop import activations, analysis, initializers, losses, optimizers, penalties, schedules, training
+from clearprop.activations import relu, sigmoid, softmax, tanh
+from clearprop.core.connections import Dense, Direct, Wired
 from clearprop.core.network import Layer, Network
 from clearprop.core.parameters import Parameters
-from clearprop.core.per_sample import PerSample
-from clearprop.core.trace import LayerTrace, Trace, backpropagate, cost, predict
+from clearprop.core.trace import Trace, backpropagate, cost, predict
 from clearprop.engine.cores import get_threads, set_threads
-from clearprop.engine.warmup import CompiledCode, warmup
+from clearprop.engine.warmup import warmup
 from clearprop.errors import ClearpropError, TrainingDiverged
-from clearprop.explain.derivation import Derivation
-from clearprop.explain.diagnosis import Diagnosis, Finding, diagnose
-from clearprop.explain.gradient_check import GradientCheck, check_gradients
-from clearprop.explain.worked import WorkedSolution, worked_solution
-from clearprop.initializers import (
-    INITIALIZERS,
-    Initializer,
-    Normal,
-    Orthogonal,
-    Uniform,
-    VarianceScaling,
-    Zeros,
-)
+from clearprop.explain.diagnosis import diagnose
+from clearprop.explain.gradient_check import check_gradients
+from clearprop.explain.worked import worked_solution
 from clearprop.losses import (
-    LOSSES,
     AbsoluteError,
     BinaryCrossEntropy,
     CrossEntropy,
-    CustomLoss,
-    Gamma,
     Huber,
-    Loss,
-    PointwiseLoss,
     Poisson,
     Quantile,
     SquaredError,
-    Tweedie,
 )
 from clearprop.optimizers import (
     LBFGS,
-    OPTIMIZERS,
     Adagrad,
     Adam,
-    AdamEpsilonHat,
     AdamW,
     GradientDescent,
     Momentum,
     Nadam,
     Nesterov,
-    Optimizer,
     RMSprop,
     Rprop,
 )
-from clearprop.penalties import L1, L2, PENALTIES, Limits, Penalty
-from clearprop.schedules import (
-    SCHEDULES,
-    Constant,
-    Cosine,
-    ExponentialDecay,
-    InverseScaling,
-    OneCycle,
-    OnPlateau,
-    Progress,
-    Schedule,
-    Step,
-    WarmUp,
-)
-from clearprop.training.callbacks import EpochEnd
-from clearprop.training.checkpoint import Checkpoint
-from clearprop.training.history import History
-from clearprop.training.loop import train
-from clearprop.training.metrics import METRICS
-from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
+from clearprop.training import Checkpoint, EarlyStopping, History, train
 
 if typing.TYPE_CHECKING:
     from clearprop.engine.compiled.predictor import Predictor
     from clearprop.estimators import MLPClassifier, MLPRegressor
-    from clearprop.model import Evaluation, Model, fit
-    from clearprop.tables import TableEncoding
+    from clearprop.model import Model, fit
 
 __version__ = "0.1.0"
 
-#: Names that are loaded when they are asked for, and the module of each: they need Numba, scikit-learn or Polars, which
-#: take longer to load than all the rest.
-_LATER = {
-    "Evaluation": "model",
+#: Names that are loaded on first access, with the module of each: they need Numba, scikit-learn or Polars, which take
+#: longer to load than everything else.
+_LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Model": "model",
     "Predictor": "engine.compiled.predictor",
-    "TableEncoding": "tables",
     "fit": "model",
 }
-#: Modules that are there as attributes in the same way.
-_MODULES = ("datasets", "estimators", "model", "tables", "views")
+#: Modules that are loaded on first access.
+_LAZY_MODULES = ("datasets", "estimators", "model", "tables", "views")
+#: Classes of what functions return, and base classes, with the module of each.
+_ELSEWHERE = {
+    "CompiledCode": "engine.warmup",
+    "Connection": "core.connections",
+    "Derivation": "explain.derivation",
+    "Diagnosis": "explain.diagnosis",
+    "Evaluation": "model",
+    "Finding": "explain.diagnosis",
+    "GradientCheck": "explain.gradient_check",
+    "LayerTrace": "core.trace",
+    "TableEncoding": "tables",
+    "WorkedSolution": "explain.worked",
+}
+#: Modules of public names.
+_NAMESPACES = (activations, losses, optimizers, schedules, initializers, penalties, training, analysis)
 
 
 def __getattr__(name: str) -> typing.Any:
-    """A name that is loaded when it is asked for."""
-    if name in _MODULES:
+    """Load a name on first access."""
+    if name in _LAZY_MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = found
-    return found
+    if name in _LAZY:
+        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    elsewhere = _ELSEWHERE | {n: m.__name__.removeprefix("clearprop.") for m in _NAMESPACES for n in m.__all__}
+    if name in elsewhere:
+        raise AttributeError(f"cp.{name} is now cp.{elsewhere[name]}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """All names, loaded or not."""
-    return sorted({*globals(), *_LATER, *_MODULES})
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})
 
 
 __all__ = [
-    "ACTIVATIONS",
-    "ELU",
-    "INITIALIZERS",
-    "L1",
-    "L2",
     "LBFGS",
-    "LOSSES",
-    "METRICS",
-    "OPTIMIZERS",
-    "PENALTIES",
-    "SCHEDULES",
     "AbsoluteError",
-    "Activation",
     "Adagrad",
     "Adam",
-    "AdamEpsilonHat",
     "AdamW",
     "BinaryCrossEntropy",
     "Checkpoint",
     "ClearpropError",
-    "CompiledCode",
-    "Connection",
-    "Constant",
-    "Convergence",
-    "Cosine",
     "CrossEntropy",
-    "Custom",
-    "CustomLoss",
     "Dense",
-    "Derivation",
-    "Diagnosis",
     "Direct",
     "EarlyStopping",
-    "Elementwise",
-    "EpochEnd",
-    "Evaluation",
-    "ExponentialDecay",
-    "Finding",
-    "Gamma",
-    "GradientCheck",
     "GradientDescent",
     "History",
     "Huber",
-    "Initializer",
-    "InverseScaling",
     "Layer",
-    "LayerNormalization",
-    "LayerTrace",
-    "LeakyReLU",
-    "Limits",
-    "Loss",
     "MLPClassifier",
     "MLPRegressor",
     "Model",
@@ -204,67 +121,27 @@ __all__ = [
     "Nadam",
     "Nesterov",
     "Network",
-    "Normal",
-    "OnPlateau",
-    "OneCycle",
-    "Optimizer",
-    "Orthogonal",
     "Parameters",
-    "Penalty",
-    "PerSample",
-    "PointwiseLoss",
     "Poisson",
     "Predictor",
-    "Progress",
     "Quantile",
     "RMSprop",
     "Rprop",
-    "Schedule",
     "SquaredError",
-    "Step",
-    "StoppingRule",
-    "TableEncoding",
     "Trace",
     "TrainingDiverged",
-    "Tweedie",
-    "Uniform",
-    "VarianceScaling",
-    "WarmUp",
     "Wired",
-    "WorkedSolution",
-    "Zeros",
     "backpropagate",
     "check_gradients",
     "cost",
     "diagnose",
-    "elu",
-    "exponential",
-    "fisher_diagonal",
     "fit",
-    "gauss_newton_diagonal",
-    "gaussian",
-    "gelu",
     "get_threads",
-    "hard_sigmoid",
-    "hessian_vector",
-    "identity",
-    "input_gradient",
-    "integrated_gradients",
-    "jacobian",
-    "layer_normalization",
-    "leaky_relu",
-    "log_sigmoid",
-    "mish",
     "predict",
     "relu",
-    "selu",
     "set_threads",
     "sigmoid",
-    "silu",
-    "sine",
     "softmax",
-    "softplus",
-    "softsign",
     "tanh",
     "train",
     "warmup",

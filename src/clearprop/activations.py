@@ -38,6 +38,35 @@ from clearprop.mathematics import (
 )
 from clearprop.mathematics import tanh as hyperbolic_tangent
 
+__all__ = [
+    "ACTIVATIONS",
+    "ELU",
+    "Activation",
+    "Custom",
+    "Elementwise",
+    "LayerNormalization",
+    "LeakyReLU",
+    "elu",
+    "exponential",
+    "gaussian",
+    "gelu",
+    "hard_sigmoid",
+    "identity",
+    "layer_normalization",
+    "leaky_relu",
+    "log_sigmoid",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "sine",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+]
+
 
 @dataclass(frozen=True)
 class Activation(ABC):
@@ -49,7 +78,9 @@ class Activation(ABC):
 
     >>> import numpy as np
     >>> import clearprop as cp
-    >>> class UnitLength(cp.Activation):  # mixes the units of a row; for one unit by itself see cp.Elementwise
+    >>> class UnitLength(
+    ...     cp.activations.Activation
+    ... ):  # mixes the units of a row; for one unit by itself see cp.activations.Elementwise
     ...     def function(self, z):
     ...         return z / np.linalg.norm(z, axis=1, keepdims=True)
     ...
@@ -90,7 +121,7 @@ class Elementwise(Activation):
 
     >>> import numpy as np
     >>> import clearprop as cp
-    >>> class Square(cp.Elementwise):
+    >>> class Square(cp.activations.Elementwise):
     ...     name = "square"
     ...
     ...     def function(self, z):
@@ -119,7 +150,7 @@ class Custom(Elementwise):
 
     >>> import numpy as np
     >>> import clearprop as cp
-    >>> cube = cp.Custom("cube", lambda z: z**3, lambda z, a: 3 * z**2)
+    >>> cube = cp.activations.Custom("cube", lambda z: z**3, lambda z, a: 3 * z**2)
     >>> cube(np.array([2.0]))
     array([8.])
     """
@@ -140,13 +171,15 @@ class Custom(Elementwise):
 
     def function(self, z: Array) -> Array:
         """f(z) as given."""
-        contract = f'cp.Custom "{self.label}": f(z) gets an array (n samples, units) and returns one of that shape'
+        contract = (
+            f'cp.activations.Custom "{self.label}": f(z) gets an array (n samples, units) and returns one of that shape'
+        )
         return like(call_own(self.f, contract, z), z, contract)
 
     def derivative(self, z: Array, a: Array) -> Array:
         """f'(z) as given; a single number is the same for every z."""
-        contract = f'cp.Custom "{self.label}": slope(z, a) gets z and a = f(z), arrays (n samples, units), and returns '
-        contract += "f'(z), an array of that shape"
+        contract = f'cp.activations.Custom "{self.label}": slope(z, a) gets z and a = f(z), arrays (n samples, units), '
+        contract += "and returns f'(z), an array of that shape"
         found = call_own(self.slope, contract, z, a)
         return found + 0 * z if isinstance(found, (int, float)) else like(found, z, contract)
 
@@ -155,7 +188,7 @@ class Identity(Elementwise):
     """a = z, f'(z) = 1: the output of linear regression.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.identity(np.array([-2.0, 2.0]))
+    >>> cp.activations.identity(np.array([-2.0, 2.0]))
     array([-2.,  2.])
     """
 
@@ -226,7 +259,7 @@ class LeakyReLU(Elementwise):
     """a = z where z > 0, else slope * z (Maas, Hannun and Ng 2013).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.LeakyReLU(slope=0.1)(np.array([-2.0, 2.0]))
+    >>> cp.activations.LeakyReLU(slope=0.1)(np.array([-2.0, 2.0]))
     array([-0.2,  2. ])
     """
 
@@ -249,7 +282,7 @@ class ELU(Elementwise):
     """a = z where z > 0, else alpha (exp(z) - 1) (Clevert, Unterthiner and Hochreiter 2016).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.elu(np.array([-1000.0, 2.0]))
+    >>> cp.activations.elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
 
@@ -272,7 +305,7 @@ class SELU(Elementwise):
     """a = 1.0507 z where z > 0, else 1.0507 * 1.6733 (exp(z) - 1) (Klambauer et al. 2017, self-normalizing).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.selu(np.array([-1000.0, 1.0])).round(4)
+    >>> cp.activations.selu(np.array([-1000.0, 1.0])).round(4)
     array([-1.7581,  1.0507])
     """
 
@@ -291,7 +324,7 @@ class GELU(Elementwise):
     """a = z P(Z <= z) for a standard normal Z, f'(z) = P(Z <= z) + z density(z) (Hendrycks and Gimpel 2016).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    >>> cp.activations.gelu(np.array([-1.0, 0.0, 1.0])).round(4)
     array([-0.1587,  0.    ,  0.8413])
     """
 
@@ -310,7 +343,7 @@ class SiLU(Elementwise):
     """a = z sigmoid(z), also called swish (Elfwing, Uchibe and Doya 2018).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.silu(np.array([0.0, 1.0])).round(4)
+    >>> cp.activations.silu(np.array([0.0, 1.0])).round(4)
     array([0.    , 0.7311])
     """
 
@@ -329,7 +362,7 @@ class Softplus(Elementwise):
     """a = log(1 + exp(z)), f'(z) = sigmoid(z): a smooth, positive output.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.softplus(np.array([-1000.0, 0.0])).round(4)
+    >>> cp.activations.softplus(np.array([-1000.0, 0.0])).round(4)
     array([0.    , 0.6931])
     """
 
@@ -347,7 +380,7 @@ class Softsign(Elementwise):
     """a = z / (1 + |z|), f'(z) = 1 / (1 + |z|)^2 (Bergstra et al. 2009).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.softsign(np.array([-1.0, 3.0]))
+    >>> cp.activations.softsign(np.array([-1.0, 3.0]))
     array([-0.5 ,  0.75])
     """
 
@@ -364,7 +397,7 @@ class Mish(Elementwise):
     """a = z tanh(softplus(z)) (Misra 2019).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.mish(np.array([0.0, 1.0])).round(4)
+    >>> cp.activations.mish(np.array([0.0, 1.0])).round(4)
     array([0.    , 0.8651])
     """
 
@@ -383,7 +416,7 @@ class HardSigmoid(Elementwise):
     """a = z / 6 + 1/2 between 0 and 1, f'(z) = 1/6 where |z| < 3, else 0 (Courbariaux et al. 2015, slope 1/6).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.hard_sigmoid(np.array([-4.0, 0.0, 4.0]))
+    >>> cp.activations.hard_sigmoid(np.array([-4.0, 0.0, 4.0]))
     array([0. , 0.5, 1. ])
     """
 
@@ -400,7 +433,7 @@ class Gaussian(Elementwise):
     """a = exp(-z^2), f'(z) = -2 z a: a radial basis, large only near z = 0.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.gaussian(np.array([0.0, 1.0])).round(4)
+    >>> cp.activations.gaussian(np.array([0.0, 1.0])).round(4)
     array([1.    , 0.3679])
     """
 
@@ -417,7 +450,7 @@ class Sine(Elementwise):
     """a = sin z, f'(z) = cos z: periodic (Sitzmann et al. 2020).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.sine(np.array([0.0, np.pi / 2]))
+    >>> cp.activations.sine(np.array([0.0, np.pi / 2]))
     array([0., 1.])
     """
 
@@ -434,7 +467,7 @@ class LogSigmoid(Elementwise):
     """a = log sigmoid(z) = -log(1 + exp(-z)) without a step where exp overflows, f'(z) = 1 - exp(a).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.log_sigmoid(np.array([-1000.0, 0.0])).tolist()
+    >>> cp.activations.log_sigmoid(np.array([-1000.0, 0.0])).tolist()
     [-1000.0, -0.6931471805599453]
     """
 
@@ -451,7 +484,7 @@ class Exponential(Elementwise):
     """a = exp z, f'(z) = a: the positive output that belongs to Poisson counts.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.exponential(np.array([0.0, 1.0])).round(4)
+    >>> cp.activations.exponential(np.array([0.0, 1.0])).round(4)
     array([1.    , 2.7183])
     """
 
@@ -492,7 +525,7 @@ class LayerNormalization(Activation):
     delta = (error - mean(error) - a mean(error a)) / s, with means over the row.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.layer_normalization(np.array([[1.0, 3.0]])).round(3)
+    >>> cp.activations.layer_normalization(np.array([[1.0, 3.0]])).round(3)
     array([[-1.,  1.]])
     """
 
@@ -557,5 +590,5 @@ def as_activation(given: str | Activation, where: str = "activation") -> Activat
         return ACTIVATIONS[given]
     raise ArgumentError(
         f"{where}: {unknown('activation', given, ACTIVATIONS, Activation)} "
-        "For a custom one use cp.Custom(name, f, derivative) or a subclass of cp.Elementwise."
+        "For a custom one use cp.activations.Custom(name, f, derivative) or a subclass of cp.activations.Elementwise."
     )

@@ -16,13 +16,23 @@ import numpy as np
 from clearprop.checks import check_choice, check_number
 from clearprop.errors import ArgumentError, unknown
 
+__all__ = [
+    "INITIALIZERS",
+    "Initializer",
+    "Normal",
+    "Orthogonal",
+    "Uniform",
+    "VarianceScaling",
+    "Zeros",
+]
+
 
 @dataclass(frozen=True)
 class Initializer(ABC):
     """Draws starting weights of a shape from a generator, given the fan_in and fan_out of the layer.
 
     >>> import clearprop as cp
-    >>> class Ones(cp.Initializer):
+    >>> class Ones(cp.initializers.Initializer):
     ...     def draw(self, shape, fan_in, fan_out, generator):
     ...         return np.ones(shape)
     >>> cp.Network.sequential(2, 1, initializer=Ones()).initialize()["output"].W["input"]
@@ -42,7 +52,7 @@ class VarianceScaling(Initializer):
     """Weights with mean 0 and variance scale / fan, fan being fan_in or the mean of fan_in and fan_out.
 
     >>> import numpy as np, clearprop as cp
-    >>> W = cp.VarianceScaling(scale=1.0, fan="in").draw((100, 50), 100, 50, np.random.default_rng(0))
+    >>> W = cp.initializers.VarianceScaling(scale=1.0, fan="in").draw((100, 50), 100, 50, np.random.default_rng(0))
     >>> bool(abs(W.var() - 1 / 100) < 1e-3)
     True
     """
@@ -71,7 +81,7 @@ class Uniform(Initializer):
     """Weights uniform between low and high.
 
     >>> import numpy as np, clearprop as cp
-    >>> W = cp.Uniform(-0.3, 0.3).draw((2, 3), 2, 3, np.random.default_rng(0))
+    >>> W = cp.initializers.Uniform(-0.3, 0.3).draw((2, 3), 2, 3, np.random.default_rng(0))
     >>> bool(np.abs(W).max() <= 0.3)
     True
     """
@@ -94,7 +104,7 @@ class Normal(Initializer):
     """Weights normal with the given mean and standard deviation.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.Normal(deviation=0.1).draw((2, 3), 2, 3, np.random.default_rng(0)).shape
+    >>> cp.initializers.Normal(deviation=0.1).draw((2, 3), 2, 3, np.random.default_rng(0)).shape
     (2, 3)
     """
 
@@ -115,7 +125,7 @@ class Zeros(Initializer):
     """All weights 0: fine without a hidden layer, a symmetry that never breaks with one.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.Zeros().draw((1, 2), 1, 2, np.random.default_rng(0))
+    >>> cp.initializers.Zeros().draw((1, 2), 1, 2, np.random.default_rng(0))
     array([[0., 0.]])
     """
 
@@ -131,7 +141,7 @@ class Orthogonal(Initializer):
     """Weights with orthonormal rows or columns, times gain (Saxe, McClelland and Ganguli 2014).
 
     >>> import numpy as np, clearprop as cp
-    >>> W = cp.Orthogonal().draw((3, 2), 3, 2, np.random.default_rng(0))
+    >>> W = cp.initializers.Orthogonal().draw((3, 2), 3, 2, np.random.default_rng(0))
     >>> np.allclose(W.T @ W, np.eye(2))
     True
     """

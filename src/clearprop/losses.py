@@ -44,6 +44,22 @@ from clearprop.mathematics import (
     xlogy,
 )
 
+__all__ = [
+    "LOSSES",
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "CustomLoss",
+    "Gamma",
+    "Huber",
+    "Loss",
+    "PointwiseLoss",
+    "Poisson",
+    "Quantile",
+    "SquaredError",
+    "Tweedie",
+]
+
 
 @dataclass(frozen=True)
 class Loss(ABC):
@@ -97,7 +113,7 @@ class PointwiseLoss(Loss):
 
     >>> import numpy as np
     >>> import clearprop as cp
-    >>> class LogCosh(cp.PointwiseLoss):
+    >>> class LogCosh(cp.losses.PointwiseLoss):
     ...     name = "log_cosh"
     ...
     ...     def value_and_slope(self, yhat, y):
@@ -230,7 +246,7 @@ class Gamma(PointwiseLoss):
     It weighs relative errors. With the exponential output, delta = 1 - y exp(-z) and l = y exp(-z) - 1 - log y + z.
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.Gamma().value_and_error(np.array([[2.0]]), np.array([[2.0]]))
+    >>> cp.losses.Gamma().value_and_error(np.array([[2.0]]), np.array([[2.0]]))
     (array([0.]), array([[0.]]))
     """
 
@@ -252,7 +268,7 @@ class Gamma(PointwiseLoss):
             row, column = np.argwhere(array <= 0)[0]
             raise DataError(
                 f"{where}: expected values above 0 for gamma loss, got {array[row, column]:g} at row {row}, "
-                f"column {column}. For amounts that can be 0 use cp.Tweedie(), for counts cp.Poisson()."
+                f"column {column}. For amounts that can be 0 use cp.losses.Tweedie(), for counts cp.Poisson()."
             )
         return array
 
@@ -266,7 +282,7 @@ class Tweedie(PointwiseLoss):
     delta = exp((2-p) z) - y exp((1-p) z).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.Tweedie(1.5).value_and_error(np.array([[4.0]]), np.array([[0.0]]))
+    >>> cp.losses.Tweedie(1.5).value_and_error(np.array([[4.0]]), np.array([[0.0]]))
     (array([4.]), array([[0.5]]))
     """
 
@@ -450,7 +466,7 @@ class CustomLoss(PointwiseLoss):
     """A loss from one plain Python function that returns value and slope of single outputs together.
 
     >>> import numpy as np, clearprop as cp
-    >>> quartic = cp.CustomLoss("quartic", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))
+    >>> quartic = cp.losses.CustomLoss("quartic", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))
     >>> quartic.value_and_error(np.array([[2.0]]), np.array([[1.0]]))
     (array([1.]), array([[4.]]))
     """
@@ -468,10 +484,8 @@ class CustomLoss(PointwiseLoss):
         return self.label
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
-        contract = (
-            f'cp.CustomLoss "{self.label}": function(yhat, y) gets arrays (n samples, output units) and returns two '
-        )
-        contract += "of that shape, the loss of each output and its slope by yhat"
+        contract = f'cp.losses.CustomLoss "{self.label}": function(yhat, y) gets arrays (n samples, output units) and '
+        contract += "returns two of that shape, the loss of each output and its slope by yhat"
         found = call_own(self.function, contract, yhat, y)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ArgumentError(f"{contract}; got {type(found).__name__}.")

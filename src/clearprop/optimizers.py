@@ -17,13 +17,29 @@ from clearprop.errors import ArgumentError, unknown
 from clearprop.mathematics import Array, maximum, minimum, sign, sqrt, where
 from clearprop.schedules import Schedule, as_schedule
 
+__all__ = [
+    "LBFGS",
+    "OPTIMIZERS",
+    "Adagrad",
+    "Adam",
+    "AdamEpsilonHat",
+    "AdamW",
+    "GradientDescent",
+    "Momentum",
+    "Nadam",
+    "Nesterov",
+    "Optimizer",
+    "RMSprop",
+    "Rprop",
+]
+
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
     """A rule of gradient descent. The first argument is the learning rate, above 0, or a schedule.
 
     >>> import numpy as np, clearprop as cp
-    >>> class SignDescent(cp.Optimizer):  # its own, without slots: every weight moves by the learning rate
+    >>> class SignDescent(cp.optimizers.Optimizer):  # its own, without slots: every weight moves by the learning rate
     ...     def update(self, learning_rate, t, w, g):
     ...         return (-learning_rate * np.sign(g),)
     >>> SignDescent(0.1).update(0.1, 1, w=3.0, g=-2.0)
@@ -212,7 +228,7 @@ class AdamEpsilonHat(Adam):
     section 2).
 
     >>> import clearprop as cp
-    >>> round(float(cp.AdamEpsilonHat(0.1, epsilon=0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 6)
+    >>> round(float(cp.optimizers.AdamEpsilonHat(0.1, epsilon=0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 6)
     -0.038743
     """
 

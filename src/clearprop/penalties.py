@@ -16,13 +16,21 @@ from clearprop.checks import check_number, one_or_several
 from clearprop.errors import ArgumentError
 from clearprop.mathematics import Array, absolute, sign
 
+__all__ = [
+    "L1",
+    "L2",
+    "PENALTIES",
+    "Limits",
+    "Penalty",
+]
+
 
 @dataclass(frozen=True)
 class Penalty(ABC):
     """A cost of large weights, of the given strength (0 or more).
 
     >>> import numpy as np, clearprop as cp
-    >>> class Quartic(cp.Penalty):
+    >>> class Quartic(cp.penalties.Penalty):
     ...     def value_and_slope(self, w):
     ...         return self.strength * w**4, 4 * self.strength * w**3
     >>> Quartic(0.5).value_and_slope(np.array([2.0]))
@@ -44,7 +52,7 @@ class L2(Penalty):
     """strength / 2 * w^2 for each weight, slope strength * w (ridge; weight decay).
 
     >>> import clearprop as cp
-    >>> cp.L2(0.1).value_and_slope(2.0)
+    >>> cp.penalties.L2(0.1).value_and_slope(2.0)
     (0.2, 0.2)
     """
 
@@ -58,7 +66,7 @@ class L1(Penalty):
     """strength * |w| for each weight, slope strength * sign(w), 0 at w = 0 (lasso).
 
     >>> import numpy as np, clearprop as cp
-    >>> cp.L1(0.5).value_and_slope(np.array([-2.0, 0.0]))
+    >>> cp.penalties.L1(0.5).value_and_slope(np.array([-2.0, 0.0]))
     (array([1., 0.]), array([-0.5,  0. ]))
     """
 
@@ -82,7 +90,7 @@ class Limits:
 
     >>> import numpy as np, clearprop as cp
     >>> gradient = np.array([3.0, 4.0])
-    >>> cp.Limits(clip_norm=1.0).clip(gradient)
+    >>> cp.penalties.Limits(clip_norm=1.0).clip(gradient)
     >>> gradient
     array([0.6, 0.8])
     """
@@ -121,5 +129,5 @@ def as_penalties(given: Penalty | list[Penalty] | tuple[Penalty, ...] | None) ->
     listed = one_or_several(given)
     for penalty in listed:
         if not isinstance(penalty, Penalty):
-            raise ArgumentError(f"penalty: expected penalties such as cp.L2(1e-4), got {penalty!r}.")
+            raise ArgumentError(f"penalty: expected penalties such as cp.penalties.L2(1e-4), got {penalty!r}.")
     return listed

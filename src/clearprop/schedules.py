@@ -15,13 +15,27 @@ from typing import ClassVar
 from clearprop.checks import check_integer, check_number
 from clearprop.errors import ArgumentError
 
+__all__ = [
+    "SCHEDULES",
+    "Constant",
+    "Cosine",
+    "ExponentialDecay",
+    "InverseScaling",
+    "OnPlateau",
+    "OneCycle",
+    "Progress",
+    "Schedule",
+    "Step",
+    "WarmUp",
+]
+
 
 @dataclass(frozen=True)
 class Progress:
     """Where training stands before a step: all counted from 0; `costs` has one entry per finished epoch.
 
     >>> import clearprop as cp
-    >>> progress = cp.Progress(step=25, steps_per_epoch=10, epochs=5)
+    >>> progress = cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5)
     >>> progress.epoch, progress.done
     (2, 2.5)
     """
@@ -47,10 +61,10 @@ class Schedule(ABC):
     """The learning rate over time; `learning_rate` is its scale, above 0.
 
     >>> import clearprop as cp
-    >>> class Linear(cp.Schedule):
+    >>> class Linear(cp.schedules.Schedule):
     ...     def at(self, progress):
     ...         return self.learning_rate * (1 - progress.done / progress.epochs)
-    >>> cp.Adam(Linear(0.1)).schedule.at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    >>> cp.Adam(Linear(0.1)).schedule.at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
     0.05
     """
 
@@ -69,7 +83,7 @@ class Constant(Schedule):
     """The same rate in every step.
 
     >>> import clearprop as cp
-    >>> cp.Constant(0.1).at(cp.Progress(step=7, steps_per_epoch=10, epochs=5))
+    >>> cp.schedules.Constant(0.1).at(cp.schedules.Progress(step=7, steps_per_epoch=10, epochs=5))
     0.1
     """
 
@@ -84,7 +98,7 @@ class InverseScaling(Schedule):
     """learning_rate / t^power in step t = 1, 2, ... (Robbins and Monro 1951 for powers above 1/2).
 
     >>> import clearprop as cp
-    >>> cp.InverseScaling(0.1, power=0.5).at(cp.Progress(step=3, steps_per_epoch=10, epochs=5))
+    >>> cp.schedules.InverseScaling(0.1, power=0.5).at(cp.schedules.Progress(step=3, steps_per_epoch=10, epochs=5))
     0.05
     """
 
@@ -104,7 +118,7 @@ class Step(Schedule):
     """learning_rate * factor^k after every k times `every` epochs.
 
     >>> import clearprop as cp
-    >>> cp.Step(0.1, every=2, factor=0.5).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    >>> cp.schedules.Step(0.1, every=2, factor=0.5).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
     0.05
     """
 
@@ -126,7 +140,7 @@ class ExponentialDecay(Schedule):
     """learning_rate * factor^epoch.
 
     >>> import clearprop as cp
-    >>> cp.ExponentialDecay(0.1, factor=0.5).at(cp.Progress(step=10, steps_per_epoch=10, epochs=5))
+    >>> cp.schedules.ExponentialDecay(0.1, factor=0.5).at(cp.schedules.Progress(step=10, steps_per_epoch=10, epochs=5))
     0.05
     """
 
@@ -146,7 +160,7 @@ class Cosine(Schedule):
     """From learning_rate down to final along half a cosine over the whole run (Loshchilov and Hutter 2017).
 
     >>> import clearprop as cp
-    >>> cp.Cosine(0.1).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    >>> cp.schedules.Cosine(0.1).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
     0.05
     """
 
@@ -169,7 +183,7 @@ class OneCycle(Schedule):
     Both ways along half a cosine; `rise` is the share of the run that goes up.
 
     >>> import clearprop as cp
-    >>> cp.OneCycle(0.1, rise=0.5).at(cp.Progress(step=25, steps_per_epoch=10, epochs=5))
+    >>> cp.schedules.OneCycle(0.1, rise=0.5).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
     0.1
     """
 
@@ -201,8 +215,8 @@ class OnPlateau(Schedule):
     cost if there is validation data, else the training cost.
 
     >>> import clearprop as cp
-    >>> plateau = cp.OnPlateau(0.1, factor=0.5, patience=2)
-    >>> plateau.at(cp.Progress(step=4, steps_per_epoch=1, epochs=9, costs=[3.0, 2.0, 2.0, 2.0]))
+    >>> plateau = cp.schedules.OnPlateau(0.1, factor=0.5, patience=2)
+    >>> plateau.at(cp.schedules.Progress(step=4, steps_per_epoch=1, epochs=9, costs=[3.0, 2.0, 2.0, 2.0]))
     0.05
     """
 
@@ -236,7 +250,9 @@ class WarmUp(Schedule):
     """Rises in a straight line over the first epochs, then follows another schedule (or stays at the rate).
 
     >>> import clearprop as cp
-    >>> cp.WarmUp(cp.Cosine(0.1), epochs=2).at(cp.Progress(step=9, steps_per_epoch=10, epochs=1000)).__round__(4)
+    >>> cp.schedules.WarmUp(cp.schedules.Cosine(0.1), epochs=2).at(
+    ...     cp.schedules.Progress(step=9, steps_per_epoch=10, epochs=1000)
+    ... ).__round__(4)
     0.05
     """
 

@@ -155,15 +155,15 @@ def test_first_and_second_derivatives(problem: Problem):
     assert trace.cost == pytest.approx(cost(w, X).item(), rel=TOLERANCE, abs=1e-12)
     by_w, by_X = torch.func.grad(cost, argnums=(0, 1))(w, X)
     assert disagreement(trace.gradients.flat, by_w.numpy()) < TOLERANCE
-    assert disagreement(cp.input_gradient(trace), by_X.numpy()) < TOLERANCE
+    assert disagreement(cp.analysis.input_gradient(trace), by_X.numpy()) < TOLERANCE
     v = np.random.default_rng(0).normal(size=w.shape)
     along_v = lambda flat: torch.func.grad(cost)(flat, X) @ torch.from_numpy(v)  # noqa: E731
     Hv = torch.func.grad(along_v)(w)
-    assert disagreement(cp.hessian_vector(trace, v).flat, Hv.numpy()) < TOLERANCE
+    assert disagreement(cp.analysis.hessian_vector(trace, v).flat, Hv.numpy()) < TOLERANCE
     G = torch.func.vmap(torch.func.grad(partial(loss_of, problem)), in_dims=(None, 0, 0))(w, X, y).numpy()
     assert disagreement(trace.per_sample.gradients(), G) < TOLERANCE
     shares = weights.numpy() / weights.numpy().sum()
-    assert disagreement(cp.fisher_diagonal(trace).flat, shares @ G**2) < TOLERANCE
+    assert disagreement(cp.analysis.fisher_diagonal(trace).flat, shares @ G**2) < TOLERANCE
 
 
 @settings(max_examples=100)
@@ -171,7 +171,7 @@ def test_first_and_second_derivatives(problem: Problem):
 def test_jacobian_and_gauss_newton(problem: Problem):
     w, X, y, weights = tensors(problem)
     net, trace = problem.net, finite_trace(problem)
-    J = cp.jacobian(net, problem.params, problem.X)
+    J = cp.analysis.jacobian(net, problem.params, problem.X)
     diagonal = np.zeros(w.shape)
     for name, loss in problem.losses.items():
         short = loss.partner is not None and isinstance(net[name].f, loss.partner)
@@ -179,7 +179,7 @@ def test_jacobian_and_gauss_newton(problem: Problem):
         def output(flat: Any, x: Any, place: int, name: str = name) -> Any:
             return outputs(net, flat, x)[name][place]
 
-        def loss_of_output(u: Any, y: Any, name: str = name, short: bool = short, loss: cp.Loss = loss) -> Any:
+        def loss_of_output(u: Any, y: Any, name: str = name, short: bool = short, loss: cp.losses.Loss = loss) -> Any:
             yhat = ACTIVATIONS[net[name].f.name](u, net[name].f) if short else u
             return LOSSES[loss.name](u if short else None, yhat, y, loss).sum()
 
@@ -190,7 +190,7 @@ def test_jacobian_and_gauss_newton(problem: Problem):
         u = torch.func.vmap(output, in_dims=(None, 0, None))(w, X, place)
         H = torch.func.vmap(torch.func.jacrev(torch.func.jacrev(loss_of_output)))(u, y[name])
         diagonal += torch.einsum("n,nop,nok,npk->k", weights, H, by_w, by_w).numpy(force=True)
-    assert disagreement(cp.gauss_newton_diagonal(trace).flat, diagonal) < TOLERANCE
+    assert disagreement(cp.analysis.gauss_newton_diagonal(trace).flat, diagonal) < TOLERANCE
     assert math.isfinite(diagonal.sum())
 
 
@@ -200,7 +200,7 @@ def test_integrated_gradients():
     X = rng.normal(size=(4, 2))
     w = torch.from_numpy(params.flat)
     nodes = (np.arange(20_000) + 0.5) / 20_000
-    for x, share in zip(X, cp.integrated_gradients(net, params, X), strict=True):
+    for x, share in zip(X, cp.analysis.integrated_gradients(net, params, X), strict=True):
         path = torch.from_numpy(nodes[:, None] * x)
         slopes = torch.func.vmap(torch.func.jacrev(lambda x: outputs(net, w, x)["o"][1]))(path)
         assert disagreement(share, slopes.numpy().mean(axis=0) * x) < 1e-8  # the midpoint rule is that good

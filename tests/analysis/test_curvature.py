@@ -12,7 +12,7 @@ import clearprop as cp
 from clearprop.core.backprop import forward
 
 #: Losses whose curvature is bounded; the others have logarithms of yhat in them.
-LEVEL = (cp.SquaredError, cp.AbsoluteError, cp.Huber, cp.Quantile, cp.CustomLoss)
+LEVEL = (cp.SquaredError, cp.AbsoluteError, cp.Huber, cp.Quantile, cp.losses.CustomLoss)
 
 
 def dense_gauss_newton(problem: Problem) -> np.ndarray:
@@ -29,7 +29,7 @@ def dense_gauss_newton(problem: Problem) -> np.ndarray:
             seen = forward(net, at, X)
             return (seen.z if short else seen.f)[name]
 
-        def slope_of_loss(u: np.ndarray, name: str = name, loss: cp.Loss = loss, f=f, short: bool = short):
+        def slope_of_loss(u: np.ndarray, name: str = name, loss: cp.losses.Loss = loss, f=f, short: bool = short):
             return loss.short_form(u, f(u), y[name])[1] if short else loss.value_and_error(u, y[name])[1]
 
         J = np.stack([slope(lambda r, v=v: output(moved(params, v, r))) for v in np.eye(params.flat.size)], axis=2)
@@ -46,7 +46,7 @@ def dense_gauss_newton(problem: Problem) -> np.ndarray:
 def test_any_network_agrees_with_differences(problem: Problem):
     if problem.params.flat.size == 0:
         return
-    found = cp.gauss_newton_diagonal(finite_trace(problem)).flat
+    found = cp.analysis.gauss_newton_diagonal(finite_trace(problem)).flat
     assert disagreement(found, np.diag(dense_gauss_newton(problem))) < 1e-5
 
 
@@ -64,8 +64,8 @@ def test_is_the_hessian_of_a_model_without_hidden_layer(output: str, loss: str, 
     net = cp.Network.sequential(3, units, output=output)
     y = rng.integers(0, units, size=9) if loss == "cross_entropy" else rng.integers(0, 2, size=(9, units))
     trace = cp.backpropagate(net, net.initialize(seed=0), rng.normal(size=(9, 3)), y, loss, rng.uniform(size=9))
-    H = np.column_stack([cp.hessian_vector(trace, e).flat for e in np.eye(net.parameter_count)])
-    assert cp.gauss_newton_diagonal(trace).flat == pytest.approx(np.diag(H), rel=1e-12)
+    H = np.column_stack([cp.analysis.hessian_vector(trace, e).flat for e in np.eye(net.parameter_count)])
+    assert cp.analysis.gauss_newton_diagonal(trace).flat == pytest.approx(np.diag(H), rel=1e-12)
 
 
 def test_does_not_depend_on_how_many_rows_are_swept_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -76,9 +76,9 @@ def test_does_not_depend_on_how_many_rows_are_swept_at_once(monkeypatch: pytest.
         3, [cp.Layer("hidden", 2, "tanh", cp.Wired("input", [[1, 0], [2, 1], [0, 2]])), cp.Layer("out", 2)]
     )
     trace = cp.backpropagate(net, net.initialize(seed=0), rng.normal(size=(20, 3)), rng.normal(size=(20, 2)), "huber")
-    whole = cp.gauss_newton_diagonal(trace).flat
+    whole = cp.analysis.gauss_newton_diagonal(trace).flat
     monkeypatch.setattr(curvature, "NUMBERS_AT_ONCE", 40)
-    assert cp.gauss_newton_diagonal(trace).flat == pytest.approx(whole, rel=1e-12)
+    assert cp.analysis.gauss_newton_diagonal(trace).flat == pytest.approx(whole, rel=1e-12)
     assert (whole >= 0).all()
 
 
@@ -88,4 +88,4 @@ def test_fisher_is_the_second_moment_of_the_gradients():
     w = rng.uniform(size=11)
     trace = cp.backpropagate(net, net.initialize(0), rng.normal(size=(11, 3)), np.arange(11) % 2, "cross_entropy", w)
     alone = trace.per_sample.gradients()
-    assert cp.fisher_diagonal(trace).flat == pytest.approx(np.average(alone**2, axis=0, weights=w), rel=1e-12)
+    assert cp.analysis.fisher_diagonal(trace).flat == pytest.approx(np.average(alone**2, axis=0, weights=w), rel=1e-12)

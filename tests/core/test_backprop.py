@@ -46,7 +46,7 @@ def smooth_enough(problem: Problem) -> bool:
     return all(
         seen.z[layer.name].std(axis=1).min() > 0.1
         for layer in problem.net.layers
-        if isinstance(layer.f, cp.LayerNormalization)
+        if isinstance(layer.f, cp.activations.LayerNormalization)
     )
 
 

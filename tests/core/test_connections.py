@@ -29,7 +29,7 @@ def draw(case, dtype="float64"):
 @every_connection
 def test_weights_and_fan_in(case):
     net, connection, _, _, _ = draw(case)
-    assert isinstance(connection, cp.Connection)
+    assert isinstance(connection, cp.core.connections.Connection)
     assert net.parameter_count == case.weights + case.units
     assert net.trainable_count == case.units + (case.weights if connection.trainable else 0)
     assert net.fan_in(net["output"]) == case.fan_in

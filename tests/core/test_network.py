@@ -31,8 +31,8 @@ def test_names_and_objects_are_the_same():
         3,
         cp.tanh,
         sources=[cp.Dense("input")],
-        initializer=cp.INITIALIZERS["he_normal"],
-        bias_initializer=cp.Zeros(),
+        initializer=cp.initializers.INITIALIZERS["he_normal"],
+        bias_initializer=cp.initializers.Zeros(),
     )
     assert by_name == by_object
     assert hash(by_name) == hash(by_object)
@@ -40,7 +40,9 @@ def test_names_and_objects_are_the_same():
 
 def test_networks_are_equal_and_hash_by_content():
     one = cp.Network(2, [cp.Layer("a", 2, "relu"), cp.Layer("b", 1, sources=["a", "input"])])
-    two = cp.Network(2, (cp.Layer("a", 2, cp.relu, ["input"]), cp.Layer("b", 1, cp.identity, ("a", "input"))), "b")
+    two = cp.Network(
+        2, (cp.Layer("a", 2, cp.relu, ["input"]), cp.Layer("b", 1, cp.activations.identity, ("a", "input"))), "b"
+    )
     assert one == two
     assert hash(one) == hash(two)
     assert one != one.with_layer("a", units=3)
@@ -117,7 +119,7 @@ def test_a_layer_without_parameters_is_printed_with_a_count_of_0():
 def test_with_layer():
     net = cp.Network.sequential(2, 3, 1)
     changed = net.with_layer("hidden", activation="sine", units=5)
-    assert changed["hidden"].f is cp.sine
+    assert changed["hidden"].f is cp.activations.sine
     assert changed["hidden"].units == 5
     assert changed["output"] == net["output"]
     assert net["hidden"].units == 3
@@ -281,7 +283,11 @@ WRITTEN = [
     (
         cp.Network(
             3,
-            [cp.Layer("a", 3, cp.LeakyReLU(0.2), bias=False), cp.Layer("b", 2, dropout=0.5), cp.Layer("c", 1)],
+            [
+                cp.Layer("a", 3, cp.activations.LeakyReLU(0.2), bias=False),
+                cp.Layer("b", 2, dropout=0.5),
+                cp.Layer("c", 1),
+            ],
             ["a", "c"],
         ),
         "Network(3, [Layer('a', 3, LeakyReLU(slope=0.2), bias=False), Layer('b', 2, dropout=0.5), Layer('c', 1)], "
@@ -293,7 +299,7 @@ WRITTEN = [
         "Dense(source='input', trainable=False, initializer=None)])])",
     ),
     (
-        cp.Network(2, [cp.Layer("a", 2, initializer="zeros", bias_initializer=cp.Normal(0.1))]),
+        cp.Network(2, [cp.Layer("a", 2, initializer="zeros", bias_initializer=cp.initializers.Normal(0.1))]),
         "Network(2, [Layer('a', 2, initializer=Zeros(), bias_initializer=Normal(deviation=0.1, mean=0.0))])",
     ),
 ]

@@ -17,7 +17,7 @@ def test_a_trace_holds_what_both_sweeps_saw():
     params = NET.initialize(seed=0)
     trace = cp.backpropagate(NET, params, X, Y, loss="binary_cross_entropy")
     assert isinstance(trace, cp.Trace)
-    assert isinstance(trace["hidden"], cp.LayerTrace)
+    assert isinstance(trace["hidden"], cp.core.trace.LayerTrace)
     assert list(trace) == ["hidden", "output"]
     for name, units in (("hidden", 3), ("output", 1)):
         layer = trace[name]

@@ -113,7 +113,7 @@ def test_dropout_of_a_linear_layer_leaves_the_mean_output_alone(engine):
 def test_frozen_parameters_stay_bit_for_bit(engine):
     params = NET.initialize(seed=1)
     before = params.copy()
-    options = {"penalty": [cp.L1(0.1), cp.L2(0.1)], "max_norm": 0.1, "epochs": 3, "engine": engine}
+    options = {"penalty": [cp.penalties.L1(0.1), cp.penalties.L2(0.1)], "max_norm": 0.1, "epochs": 3, "engine": engine}
     cp.train(NET, params, X, Y, loss="huber", optimizer=cp.AdamW(0.1), **options)
     for now, then in ((params["b"].W["a"], before["b"].W["a"]), (params["b"].b, before["b"].b)):
         np.testing.assert_array_equal(now, then)
@@ -150,7 +150,12 @@ def test_penalties_are_part_of_the_gradient_and_the_cost(engine):
     params = NET.initialize(seed=1)
     w = params.penalized.copy()
     trace = cp.backpropagate(NET, params, X, Y, "squared_error")
-    options = {"penalty": [cp.L1(0.3), cp.L2(0.2)], "batch_size": None, "epochs": 1, "engine": engine}
+    options = {
+        "penalty": [cp.penalties.L1(0.3), cp.penalties.L2(0.2)],
+        "batch_size": None,
+        "epochs": 1,
+        "engine": engine,
+    }
     history = cp.train(NET, params, X, Y, loss="squared_error", optimizer=cp.GradientDescent(0.01), **options)
     assert history.cost[0] == pytest.approx(trace.cost + 0.3 * np.abs(w).sum() + 0.1 * (w**2).sum(), rel=1e-12)
     slope = trace.gradients.trainable.copy()
@@ -162,12 +167,12 @@ def test_penalties_are_part_of_the_gradient_and_the_cost(engine):
 @every_engine
 def test_penalties_do_not_depend_on_the_size_of_the_batch(engine):
     """With a loss that is 0, each step shrinks the weights by rate * strength, for any batch and reduction."""
-    nothing = cp.CustomLoss("nothing", lambda yhat, y: (0 * yhat, 0 * yhat))
+    nothing = cp.losses.CustomLoss("nothing", lambda yhat, y: (0 * yhat, 0 * yhat))
     for size, steps in ((None, 1), (4, 3), (1, 11)):
         for reduction in ("mean", "sum"):
             params = NET.initialize(seed=1)
             before = params.copy()
-            options = {"penalty": cp.L2(0.5), "batch_size": size, "epochs": 1, "engine": engine}
+            options = {"penalty": cp.penalties.L2(0.5), "batch_size": size, "epochs": 1, "engine": engine}
             history = cp.train(
                 NET, params, X, Y, loss=nothing, optimizer=cp.GradientDescent(0.1), reduction=reduction, **options
             )
@@ -235,7 +240,9 @@ def test_an_engine_can_be_taken_up_again():
     """Slots and steps carried over to a new engine give the same bits as going on with the old one."""
     params, other = NET.initialize(seed=1), NET.initialize(seed=1)
     for optimizer in (cp.Adam(0.01), cp.Momentum(0.01), cp.Rprop(0.01)):
-        training = Training(prepare(NET, params, X, Y, "squared_error"), optimizer, (cp.L2(0.1),), Limits(), 3)
+        training = Training(
+            prepare(NET, params, X, Y, "squared_error"), optimizer, (cp.penalties.L2(0.1),), Limits(), 3
+        )
         engine = TextbookEngine(training, params)
         batches = batches_of(0, 11, 4, True, 3)
         result = engine.run_epoch(0, batches, lambda step: 0.01)

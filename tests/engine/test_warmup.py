@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_warmup_says() -> None:
-    made = cp.CompiledCode(Path("cache"), 411, 5_230_000, 12.34)
+    made = cp.engine.warmup.CompiledCode(Path("cache"), 411, 5_230_000, 12.34)
     assert str(made) == "compiled code lies in cache (411 files, 5.2 MB); it took 12.3 seconds"
 
 

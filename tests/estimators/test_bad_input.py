@@ -138,7 +138,11 @@ def test_other_columns_than_in_fit():
         ({"class_weight": {7: 1}}, {}, "are not in class_weight"),
         ({"dropout": [0.1, 0.2]}, {}, "dropout: expected one number, or a list of 1, got a list of 2."),
         ({"activation": ["tanh"] * 3}, {}, "activation: expected one, or a list of 1, one per hidden layer"),
-        ({"solver": cp.Adam(), "learning_rate": cp.Cosine(0.1)}, {}, "the optimizer given as solver has a rate"),
+        (
+            {"solver": cp.Adam(), "learning_rate": cp.schedules.Cosine(0.1)},
+            {},
+            "the optimizer given as solver has a rate",
+        ),
         ({"solver": "lbfgs", "clip_norm": 1.0}, {}, "L-BFGS takes no clip_norm"),
         ({"network": cp.Network.sequential(2, 3)}, {}, "network: expected 3 inputs and outputs of [3] units"),
         ({"loss": "squared_error", "label_smoothing": 0.1}, {}, "label_smoothing: it belongs to loss='log_loss'"),

@@ -38,7 +38,7 @@ def test_label_smoothing_and_soft_targets_meet():
 
 def test_a_loss_of_its_own():
     from_library = classifier(loss="squared_error").fit(X, LABELS)
-    mine = cp.CustomLoss("mine", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
+    mine = cp.losses.CustomLoss("mine", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
     np.testing.assert_allclose(classifier(loss=mine).fit(X, LABELS).coefs_[0], from_library.coefs_[0], rtol=1e-10)
     assert not same(from_library, classifier().fit(X, LABELS))
 
@@ -47,13 +47,17 @@ def test_a_loss_of_its_own():
 
 
 def test_an_activation_for_each_layer():
-    model = regressor(hidden_layer_sizes=(5, 4), activation=["tanh", cp.LeakyReLU(0.2)]).fit(X, Y)
-    assert [layer.f for layer in model.network_.layers] == [cp.tanh, cp.LeakyReLU(0.2), cp.identity]
+    model = regressor(hidden_layer_sizes=(5, 4), activation=["tanh", cp.activations.LeakyReLU(0.2)]).fit(X, Y)
+    assert [layer.f for layer in model.network_.layers] == [
+        cp.tanh,
+        cp.activations.LeakyReLU(0.2),
+        cp.activations.identity,
+    ]
     with pytest.raises(
         ValueError, match="activation: expected one, or a list of 2, one per hidden layer, got a list of 1"
     ):
         regressor(hidden_layer_sizes=(5, 4), activation=["tanh"]).fit(X, Y)
-    own = cp.Custom("double tanh", lambda z: 2 * np.tanh(z), lambda z, a: 2 - a * a / 2)
+    own = cp.activations.Custom("double tanh", lambda z: 2 * np.tanh(z), lambda z, a: 2 - a * a / 2)
     assert regressor(activation=own).fit(X, Y).score(X, Y) > 0.5
 
 
@@ -102,14 +106,14 @@ def test_without_hidden_layers_it_is_the_linear_model():
 
 
 def test_an_optimizer_as_solver_and_a_schedule_with_any():
-    assert same(regressor(solver="adam").fit(X, Y), regressor(solver=cp.AdamEpsilonHat(0.02)).fit(X, Y))
+    assert same(regressor(solver="adam").fit(X, Y), regressor(solver=cp.optimizers.AdamEpsilonHat(0.02)).fit(X, Y))
     assert same(regressor(solver="sgd").fit(X, Y), regressor(solver=cp.Nesterov(0.02, 0.9)).fit(X, Y))
     assert same(regressor(solver="nadam").fit(X, Y), regressor(solver=cp.Nadam(0.02)).fit(X, Y))
-    cosine = regressor(learning_rate=cp.Cosine(0.02)).fit(X, Y)
-    assert same(cosine, regressor(solver=cp.AdamEpsilonHat(cp.Cosine(0.02))).fit(X, Y))
+    cosine = regressor(learning_rate=cp.schedules.Cosine(0.02)).fit(X, Y)
+    assert same(cosine, regressor(solver=cp.optimizers.AdamEpsilonHat(cp.schedules.Cosine(0.02))).fit(X, Y))
     assert not same(cosine, regressor().fit(X, Y))
     with pytest.raises(ValueError, match="learning_rate: the optimizer given as solver has a rate of its own"):
-        regressor(solver=cp.Adam(0.1), learning_rate=cp.Cosine(0.1)).fit(X, Y)
+        regressor(solver=cp.Adam(0.1), learning_rate=cp.schedules.Cosine(0.1)).fit(X, Y)
 
 
 def test_the_same_as_cp_train_where_nothing_is_random():
@@ -119,7 +123,7 @@ def test_the_same_as_cp_train_where_nothing_is_random():
     net, params = start.to_network()
     cp.train(
         net, params, X, Y[:, None], loss="squared_error", optimizer=cp.Momentum(0.01), batch_size=None, epochs=25,
-        penalty=cp.L2(0.1),
+        penalty=cp.penalties.L2(0.1),
     )  # fmt: skip
     np.testing.assert_allclose(model.coefs_[0], params["hidden"].W["input"], rtol=1e-10)
 
@@ -138,7 +142,7 @@ def test_penalties_and_bounds():
 
 @pytest.mark.parametrize(
     "loss",
-    ["absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie", cp.Huber(0.5), cp.Tweedie(1.2)],
+    ["absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie", cp.Huber(0.5), cp.losses.Tweedie(1.2)],
     ids=str,
 )
 def test_losses(loss):

@@ -29,7 +29,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"tol": 0.0, "n_iter_no_change": np.inf, "max_iter": 30},
     {"solver": "sgd", "learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 2},
     {"solver": "sgd", "learning_rate": "invscaling", "power_t": 0.3, "max_iter": 25},
-    {"solver": "adam", "learning_rate": cp.Cosine(0.05), "max_iter": 20},
+    {"solver": "adam", "learning_rate": cp.schedules.Cosine(0.05), "max_iter": 20},
     {"dropout": 0.3, "max_iter": 20},
     {"early_stopping": True, "max_iter": 40},
     {"scoring": "loss", "early_stopping": True, "validation_fraction": 0, "max_iter": 15},

@@ -18,8 +18,12 @@ CONFIGURATIONS = {
     "dropout": {"dropout": 0.2},
     "ensemble": {"n_networks": 2},
     "categories": {"categorical_features": "from_dtype"},
-    "skips, own activations": {"skip": True, "activation": ["silu", cp.LeakyReLU(0.2)], "hidden_layer_sizes": (6, 4)},
-    "an optimizer": {"solver": cp.AdamW(cp.Cosine(0.02), weight_decay=0.01), "max_iter": 30},
+    "skips, own activations": {
+        "skip": True,
+        "activation": ["silu", cp.activations.LeakyReLU(0.2)],
+        "hidden_layer_sizes": (6, 4),
+    },
+    "an optimizer": {"solver": cp.AdamW(cp.schedules.Cosine(0.02), weight_decay=0.01), "max_iter": 30},
     "penalties and bounds": {"l1": 1e-3, "l2": 1e-3, "max_norm": 3.0, "clip_norm": 1.0},
     "no hidden layer": {"hidden_layer_sizes": (), "solver": "lbfgs"},
 }

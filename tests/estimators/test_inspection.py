@@ -146,7 +146,7 @@ def test_searches_pipelines_copies(capfd, tmp_path):
     search = GridSearchCV(chain, {"mlpclassifier__dropout": [0.0, 0.2]}, cv=2, n_jobs=2).fit(X, LABELS)
     assert set(search.best_params_) == {"mlpclassifier__dropout"}
     assert cross_val_score(classifier(), X, LABELS, cv=3).shape == (3,)
-    model = classifier(solver=cp.AdamW(0.01), activation=[cp.gelu]).fit(X, LABELS)
+    model = classifier(solver=cp.AdamW(0.01), activation=[cp.activations.gelu]).fit(X, LABELS)
     assert repr(clone(model)) == repr(model)
     joblib.dump(model, tmp_path / "model")
     for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), joblib.load(tmp_path / "model")):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.engine.compiled import runner as passes
 from clearprop.engine.compiled import tuning as pace
+from clearprop.engine.compiled.runner import Runner
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError
 from clearprop.estimators import resuming
 from clearprop.serialization import sealed as storage
@@ -25,7 +25,7 @@ CASES = {
     "early stopping": (cp.MLPClassifier, {"early_stopping": True, "dropout": 0.2}),
     "adaptive": (cp.MLPRegressor, {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 0.01}),
     "invscaling": (cp.MLPRegressor, {"solver": "sgd", "learning_rate": "invscaling", "engine": "textbook"}),
-    "a schedule": (cp.MLPClassifier, {"learning_rate": cp.OnPlateau(0.01, patience=2), "shuffle": False}),
+    "a schedule": (cp.MLPClassifier, {"learning_rate": cp.schedules.OnPlateau(0.01, patience=2), "shuffle": False}),
     "the lowest loss": (cp.MLPRegressor, {"on_divergence": "keep", "dtype": "float32", "clip_norm": 1.0}),
 }
 
@@ -103,7 +103,7 @@ def test_never_the_random_start(engine, monkeypatch):
     """scikit-learn 1.9 gives back its random start when it is interrupted in the first epoch with early stopping."""
     monkeypatch.setattr(pace, "SLICE", 0.0)
     starts, count = [], [0]
-    kind = passes.Passes if engine == "compiled" else cp.engine.TextbookEngine
+    kind = Runner if engine == "compiled" else cp.engine.TextbookEngine
     name = "_run_slice" if engine == "compiled" else "_update"
     real = getattr(kind, name)
 

@@ -37,7 +37,7 @@ def test_a_fit_that_is_refused_leaves_the_networks_there_were(after):
     model = classifier(n_networks=4 - after, max_iter=3).fit(X, LABELS)
     before = model.predict_proba(X)
     with pytest.raises(ValueError, match="the optimizer given as solver has a rate of its own"):
-        model.set_params(n_networks=after, solver=cp.Adam(), learning_rate=cp.Cosine(0.1)).fit(X, LABELS)
+        model.set_params(n_networks=after, solver=cp.Adam(), learning_rate=cp.schedules.Cosine(0.1)).fit(X, LABELS)
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 

@@ -26,7 +26,7 @@ NETWORKS = {
     "wired": cp.Network(
         3,
         [
-            cp.Layer("a", 3, cp.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
+            cp.Layer("a", 3, cp.activations.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
             cp.Layer("b", 3, "layer_normalization", sources=["a", cp.Direct("a")]),
             cp.Layer("c", 2, "softmax", [cp.Wired("b", [[1, 0], [2, 1], [0, 2]]), cp.Dense("input", trainable=False)]),
         ],
@@ -99,8 +99,8 @@ def main() -> None:
         write(target, name, content)
     for name, net in NETWORKS.items():
         write("description", name, json.dumps(encode(net)).encode())
-    write("description", "loss", json.dumps(encode(cp.Tweedie(1.2))).encode())
-    schedule = cp.WarmUp(cp.Cosine(0.1), epochs=2)
+    write("description", "loss", json.dumps(encode(cp.losses.Tweedie(1.2))).encode())
+    schedule = cp.schedules.WarmUp(cp.schedules.Cosine(0.1), epochs=2)
     write("description", "optimizer", json.dumps(encode(cp.AdamW(schedule))).encode())
     model = cp.fit(TABLE, "rich", hidden=(2,), epochs=1, holdout=0, validation=0)
     write("description", "history", json.dumps(encode(model.history)).encode())

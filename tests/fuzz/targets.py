@@ -94,7 +94,8 @@ def read_parquet(content: bytes) -> None:
 
 #: What `read_description` tries to decode.
 KINDS = [
-    cp.Network, cp.Activation, cp.Loss, cp.Optimizer | cp.LBFGS, cp.Schedule, cp.Penalty, cp.Initializer, cp.History,
+    cp.Network, cp.activations.Activation, cp.losses.Loss, cp.optimizers.Optimizer | cp.LBFGS,
+    cp.schedules.Schedule, cp.penalties.Penalty, cp.initializers.Initializer, cp.History,
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from clearprop.errors import ModelFileError
 from clearprop.model import files
 from clearprop.serialization import sealed as storage
 
-SQUARE = cp.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
+SQUARE = cp.activations.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
 
 
 def every_kind_of_network():
@@ -22,15 +22,17 @@ def every_kind_of_network():
     return cp.Network(
         3,
         [
-            cp.Layer("a", 4, cp.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
+            cp.Layer("a", 4, cp.activations.LeakyReLU(0.2), initializer="orthogonal", dropout=0.25),
             cp.Layer("b", 4, "layer_normalization", sources=["a", cp.Direct("a")]),
-            cp.Layer("c", 2, cp.ELU(0.5), sources=[cp.Wired("input", [[1, 0], [2, 1], [0, 2]], trainable=False)]),
+            cp.Layer(
+                "c", 2, cp.activations.ELU(0.5), sources=[cp.Wired("input", [[1, 0], [2, 1], [0, 2]], trainable=False)]
+            ),
             cp.Layer(
                 "d",
                 3,
                 "softmax",
-                sources=[cp.Dense("b", trainable=False, initializer=cp.Uniform(-0.3, 0.3)), "c", "input"],
-                bias_initializer=cp.Normal(0.5),
+                sources=[cp.Dense("b", trainable=False, initializer=cp.initializers.Uniform(-0.3, 0.3)), "c", "input"],
+                bias_initializer=cp.initializers.Normal(0.5),
                 train_bias=False,
             ),
         ],

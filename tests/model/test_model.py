@@ -76,7 +76,7 @@ def test_the_rows_held_out_do_not_touch_the_encoding():
     table["age"] = table["age"].astype(float)
     table["age"][apart] = 1e6
     model = cp.fit(table, "pay", hidden=(), epochs=1)
-    plain = cp.TableEncoding.fit({name: np.asarray(values)[kept] for name, values in table.items()}, "pay")
+    plain = cp.tables.TableEncoding.fit({name: np.asarray(values)[kept] for name, values in table.items()}, "pay")
     assert model.encoding == plain
     assert len(model.held_out.X) == len(apart)
 
@@ -229,7 +229,9 @@ def test_mnist_reaches_its_accuracy():
     net = cp.Network.sequential(784, 256, 128, 10, output="softmax", dropout=0.2)
     params = net.initialize(seed=0, dtype="float32")
     y = data["y_train"].astype(int)
-    cp.train(net, params, X, y, loss="cross_entropy", optimizer=cp.Adam(cp.Cosine(0.001)), batch_size=128, epochs=6)
+    cp.train(
+        net, params, X, y, loss="cross_entropy", optimizer=cp.Adam(cp.schedules.Cosine(0.001)), batch_size=128, epochs=6
+    )
     assert (cp.predict(net, params, X_test).argmax(axis=1) == data["y_test"]).mean() >= 0.975
 
 

@@ -67,7 +67,9 @@ def test_output_with_the_short_form_is_not_slowed_by_saturation():
 
 
 @pytest.mark.parametrize(
-    "f", [f for f in cp.ACTIVATIONS.values() if isinstance(f, cp.Elementwise)], ids=lambda f: f.name
+    "f",
+    [f for f in cp.activations.ACTIVATIONS.values() if isinstance(f, cp.activations.Elementwise)],
+    ids=lambda f: f.name,
 )
 def test_largest_slope_is_positive_and_seen_on_a_finer_grid(f):
     z = np.linspace(-3, 3, 10_001)
@@ -77,7 +79,7 @@ def test_largest_slope_is_positive_and_seen_on_a_finer_grid(f):
 
 
 def test_constant_slope_of_an_own_activation_is_taken_for_each_unit():
-    half = cp.Custom("half", lambda z: z / 2, lambda z, a: 0.5)
+    half = cp.activations.Custom("half", lambda z: z / 2, lambda z, a: 0.5)
     net = cp.Network(2, [cp.Layer("output", 2, half)])
     (layer,) = swept(net, net.initialize(), np.ones((3, 2)), np.zeros((3, 2))).layers
     assert (layer.saturated, layer.dead) == (0, 0)

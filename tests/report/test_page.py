@@ -236,7 +236,12 @@ EDGES = {
     "one epoch": (plain(), 30, lambda X: X[:, 0], {"epochs": 1, "metrics": "rmse"}),
     "L-BFGS": (plain(), 30, lambda X: X[:, 0], {"optimizer": cp.LBFGS(), "epochs": 4}),
     "metrics that are NaN": (plain(), 30, lambda X: 0 * X[:, 0], {"metrics": "r2"}),
-    "a schedule": (plain(), 30, lambda X: X[:, 0], {"optimizer": cp.Adam(cp.Cosine(0.01)), "metrics": ["rmse", "mae"]}),
+    "a schedule": (
+        plain(),
+        30,
+        lambda X: X[:, 0],
+        {"optimizer": cp.Adam(cp.schedules.Cosine(0.01)), "metrics": ["rmse", "mae"]},
+    ),
 }
 
 
@@ -270,8 +275,8 @@ def test_probabilities_of_exactly_zero_and_one(check_page, words):
 
 def test_own_activation_and_loss(check_page, words, trained, blobs):
     X, _ = blobs
-    cube = cp.Custom("cube <b>", lambda z: z**3, lambda z, a: 3 * z**2)
-    loss = cp.CustomLoss("quartic & more", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))
+    cube = cp.activations.Custom("cube <b>", lambda z: z**3, lambda z, a: 3 * z**2)
+    loss = cp.losses.CustomLoss("quartic & more", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))
     net = cp.Network.sequential(4, 20, 1, hidden=cube)
     said = words(
         check_page(render_report(trained(net, X, X[:, :1], loss, epochs=1, optimizer=cp.Adam(1e-3)), X, X[:, 0]))

@@ -24,7 +24,7 @@ TABLE = {
 def model(units: int, output: str, loss: str, target=None, drop=()) -> Model:
     encoding = None if target is None else TableEncoding.fit(TABLE, target, drop=drop)
     net = cp.Network.sequential(3 if encoding is None else encoding.inputs, units, output=output)
-    return Model(net, net.initialize(), cp.LOSSES[loss](), encoding)
+    return Model(net, net.initialize(), cp.losses.LOSSES[loss](), encoding)
 
 
 def answered(m: Model, y, yhat):

@@ -35,7 +35,7 @@ def test_every_activation_survives(name):
 
 @pytest.mark.parametrize("loss", [loss() for loss in LOSSES.values()] + [Huber(2.5), Quantile(0.9)])
 def test_every_loss_survives(loss):
-    assert again(cp.Loss, loss) == loss
+    assert again(cp.losses.Loss, loss) == loss
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
@@ -62,13 +62,13 @@ def test_every_penalty_survives(name):
 
 
 def test_own_definitions_are_named_and_passed_back():
-    square = cp.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
+    square = cp.activations.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
     assert encode(square) == {"name": "square"}
-    assert decode(cp.Activation, {"name": "square"}, own=[square]) is square
+    assert decode(cp.activations.Activation, {"name": "square"}, own=[square]) is square
     with pytest.raises(ModelFileError, match=r"name: unknown activation 'square'.*own=\[\.\.\.\]"):
-        decode(cp.Activation, {"name": "square"})
+        decode(cp.activations.Activation, {"name": "square"})
     with pytest.raises(ModelFileError, match="unknown loss 'square'"):
-        decode(cp.Loss, {"name": "square"}, own=[square])
+        decode(cp.losses.Loss, {"name": "square"}, own=[square])
 
 
 @dataclass
@@ -153,10 +153,10 @@ WRONG = [
     (Outer, {"members": [{"type": "inner", "size": 1.0, "x": 1}]}, "members[0]: unknown field 'x'; expected size"),
     (Outer, {"columns": {"cost": "high"}}, "columns.cost: expected a list, got 'high'"),
     (Outer, {"columns": {"names": ["cost"], "values": "x"}}, "columns: the file has no array 'x'"),
-    (cp.Loss, 7, "expected an object, got 7"),
-    (cp.Loss, {"name": "huber", "threshold": -1.0}, "Huber threshold: expected a finite number above 0"),
-    (cp.Loss, {"name": "adam"}, "name: unknown loss 'adam'"),
-    (cp.Loss, {"name": "huber"}, "missing field 'threshold'"),
+    (cp.losses.Loss, 7, "expected an object, got 7"),
+    (cp.losses.Loss, {"name": "huber", "threshold": -1.0}, "Huber threshold: expected a finite number above 0"),
+    (cp.losses.Loss, {"name": "adam"}, "name: unknown loss 'adam'"),
+    (cp.losses.Loss, {"name": "huber"}, "missing field 'threshold'"),
     (cp.Network, {"inputs": 10**300}, "inputs: expected an integer"),
     (cp.Network, {"layers": [LAYER] * (MAX_LAYERS + 1)}, "layers: expected at most 10,000 layers, got 10001"),
     (cp.Network, {"layers": [LAYER | {"activation": "tanh"}]}, "layers[0].activation: expected an object, got 'tanh'"),
@@ -185,7 +185,18 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-KINDS = [Outer, cp.Network, cp.Loss, Optimizer | LBFGS, Schedule, cp.History, int, float, list[str], dict[str, float]]
+KINDS = [
+    Outer,
+    cp.Network,
+    cp.losses.Loss,
+    Optimizer | LBFGS,
+    Schedule,
+    cp.History,
+    int,
+    float,
+    list[str],
+    dict[str, float],
+]
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)

@@ -23,7 +23,7 @@ class State:
     epoch: int
     best_cost: AnyFloat
     net: cp.Network
-    optimizer: cp.Optimizer | None
+    optimizer: cp.optimizers.Optimizer | None
     parameters: np.ndarray
     slots: dict[str, np.ndarray]
     best: np.ndarray | None
@@ -34,7 +34,7 @@ def state() -> State:
     net = cp.Network(2, [cp.Layer("output", 1, sources=[cp.Wired("input", [[1], [1]])])])
     vector = np.linspace(0, 1, 5, dtype=np.float32)
     columns = {"cost": [2.0, 1.0], "norm": [0.5, float("nan")]}
-    return State(3, float("inf"), net, cp.Adam(cp.Cosine(0.1)), vector, {"mean": vector**2}, None, columns)
+    return State(3, float("inf"), net, cp.Adam(cp.schedules.Cosine(0.1)), vector, {"mean": vector**2}, None, columns)
 
 
 def test_everything_comes_back_bit_for_bit():

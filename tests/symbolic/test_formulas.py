@@ -14,7 +14,7 @@ from clearprop.symbolic.formulas import activation_formula, error_formula, loss_
 rng = np.random.default_rng(3)
 
 
-def row_of(f: cp.Activation, units: int, seed: int):
+def row_of(f: cp.activations.Activation, units: int, seed: int):
     z = np.random.default_rng(seed).normal(size=(1, units)) * 1.5
     return z, f.function(z), [Symbol("z", (str(i),), float(v)) for i, v in enumerate(z[0])]
 
@@ -34,7 +34,7 @@ def test_slopes_and_values_of_every_activation(case):
                 assert found.value == pytest.approx(pulled[q, p], rel=1e-9, abs=1e-14)
 
 
-LIBRARY = [case for case in ALL_ACTIVATION_CASES if case.name in cp.ACTIVATIONS]
+LIBRARY = [case for case in ALL_ACTIVATION_CASES if case.name in cp.activations.ACTIVATIONS]
 
 
 @pytest.mark.parametrize("case", LIBRARY, ids=ids(LIBRARY))
@@ -51,11 +51,11 @@ def test_every_activation_of_the_library_has_a_formula(case):
     [
         (cp.sigmoid, 0.5, "a · (1 − a)"),
         (cp.tanh, 0.5, "1 − a²"),
-        (cp.identity, 0.5, "1"),
-        (cp.gaussian, 0.5, "−2 · z · a"),
-        (cp.exponential, 0.5, "a"),
-        (cp.softplus, 0.5, "1 / (1 + exp(−z))"),
-        (cp.sine, 0.5, "cos(z)"),
+        (cp.activations.identity, 0.5, "1"),
+        (cp.activations.gaussian, 0.5, "−2 · z · a"),
+        (cp.activations.exponential, 0.5, "a"),
+        (cp.activations.softplus, 0.5, "1 / (1 + exp(−z))"),
+        (cp.activations.sine, 0.5, "cos(z)"),
     ],
 )
 def test_formulas_read_as_in_a_book(f, z, written):
@@ -74,7 +74,7 @@ def test_relu_says_why():
 
 
 def test_a_definition_that_no_formula_can_follow_is_a_number_with_a_name():
-    class Table(cp.Elementwise):
+    class Table(cp.activations.Elementwise):
         name = "table"
 
         def function(self, z):
@@ -91,7 +91,7 @@ def test_a_definition_that_no_formula_can_follow_is_a_number_with_a_name():
 def test_a_formula_that_disagrees_with_the_number_is_not_shown():
     """A definition whose code for arrays does something else than its code on single numbers."""
 
-    class Odd(cp.Elementwise):
+    class Odd(cp.activations.Elementwise):
         name = "odd"
 
         def function(self, z):
@@ -138,7 +138,7 @@ def test_error_signals_and_values_of_every_loss(case):
         (cp.Poisson(), 0.7, 2.0, "1 − y / ŷ"),
         (cp.CrossEntropy(), 0.7, 1.0, "−y / ŷ"),
         (cp.CrossEntropy(), 0.7, 0.0, "0"),
-        (cp.CustomLoss("cosh", lambda p, t: (np.log(np.cosh(p - t)), np.tanh(p - t))), 0.7, 1.0, "tanh(ŷ − y)"),
+        (cp.losses.CustomLoss("cosh", lambda p, t: (np.log(np.cosh(p - t)), np.tanh(p - t))), 0.7, 1.0, "tanh(ŷ − y)"),
     ],
 )
 def test_error_signals_read_as_in_a_book(loss, yhat, y, written):

@@ -108,8 +108,8 @@ def test_what_has_no_rule_is_named():
         np.sort(x)
     with pytest.raises(ArgumentError, match=r"np\.add with reduce: has no rule"):
         np.add.reduce(x)
-    odd = cp.Custom("odd", lambda z: np.cbrt(z), lambda z, a: 1 / (3 * np.square(np.cbrt(z))))
+    odd = cp.activations.Custom("odd", lambda z: np.cbrt(z), lambda z, a: 1 / (3 * np.square(np.cbrt(z))))
     net = cp.Network.sequential(1, 1, output=odd)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[1.0]], [[1.0]], loss="squared_error")
     with pytest.raises(ArgumentError, match=r"np\.cbrt: has no rule"):
-        cp.hessian_vector(trace, [1.0, 0.0])
+        cp.analysis.hessian_vector(trace, [1.0, 0.0])

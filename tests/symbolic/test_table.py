@@ -104,7 +104,9 @@ def test_every_name_is_tried() -> None:
 @pytest.mark.parametrize("name", USES)
 def test_means_what_numpy_means(name: str, dtype: type) -> None:
     use = USES[name]
-    forward, _ = activation_kernels(cp.Custom(name, lambda z: use(z) + 0.0, lambda z, a: z), np.dtype(dtype))
+    forward, _ = activation_kernels(
+        cp.activations.Custom(name, lambda z: use(z) + 0.0, lambda z, a: z), np.dtype(dtype)
+    )
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)(forward)
     z, a = np.zeros((2, 16), dtype), np.zeros((2, 16), dtype)
     z[:, : len(X)] = X, Y
@@ -116,7 +118,7 @@ def test_means_what_numpy_means(name: str, dtype: type) -> None:
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 0.5, -1, -2, 64, 1.5, -0.25, np.float64(2), np.array(3)])
 def test_powers(n: Any) -> None:
     forward, _ = activation_kernels(
-        cp.Custom("power", lambda z: abs(z) ** n + 0 * z, lambda z, a: z), np.dtype(np.float64)
+        cp.activations.Custom("power", lambda z: abs(z) ** n + 0 * z, lambda z, a: z), np.dtype(np.float64)
     )
     z, a = abs(np.concatenate([X[X != 0], Y[:6]])), np.zeros(16)
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)(forward)

@@ -35,7 +35,7 @@ def test_a_callback_gets_the_epoch_the_network_the_parameters_and_the_history(op
         costs.append(list(end.history.cost))
 
     history = train(params, callbacks=watch, optimizer=optimizer, engine=engine)
-    assert all(isinstance(end, cp.EpochEnd) for end in ends)
+    assert all(isinstance(end, cp.training.EpochEnd) for end in ends)
     assert [end.epoch for end in ends] == [0, 1, 2, 3, 4, 5]
     assert {end.epochs for end in ends} == {6}
     assert all(end.net is NET and end.params is params and end.history is history for end in ends)

@@ -21,7 +21,7 @@ X = draw.normal(size=(30, 3))
 Y = np.sin(X[:, :1])
 LABELS = draw.integers(0, 3, size=30)
 WEIGHT = draw.uniform(0.5, 2.0, size=30)
-SQUARE = cp.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
+SQUARE = cp.activations.Custom("square", lambda z: z * z, lambda z, a: 2 * z)
 every_engine = pytest.mark.parametrize("engine", ["compiled", "textbook"])
 
 
@@ -52,16 +52,23 @@ CASES = {
     "momentum, whole set": Case(plain, options={"optimizer": cp.Momentum(0.05), "batch_size": None}),
     "adam, one by one": Case(plain, options={"optimizer": cp.Adam(0.01), "batch_size": 1, "sample_weight": WEIGHT}),
     "adamw, cosine": Case(
-        plain, options={"optimizer": cp.AdamW(cp.WarmUp(cp.Cosine(0.01), epochs=2))}, dtype="float32"
+        plain,
+        options={"optimizer": cp.AdamW(cp.schedules.WarmUp(cp.schedules.Cosine(0.01), epochs=2))},
+        dtype="float32",
     ),
-    "rprop": Case(plain, options={"optimizer": cp.Rprop(0.01), "batches": 3, "penalty": [cp.L2(0.1), cp.L1(0.01)]}),
-    "plateau": Case(plain, options={"optimizer": cp.Nesterov(cp.OnPlateau(0.05, patience=1)), "validation": 0.3}),
+    "rprop": Case(
+        plain,
+        options={"optimizer": cp.Rprop(0.01), "batches": 3, "penalty": [cp.penalties.L2(0.1), cp.penalties.L1(0.01)]},
+    ),
+    "plateau": Case(
+        plain, options={"optimizer": cp.Nesterov(cp.schedules.OnPlateau(0.05, patience=1)), "validation": 0.3}
+    ),
     "limits": Case(plain, options={"optimizer": "rmsprop", "clip_norm": 0.1, "max_norm": 1.0, "shuffle": False}),
     "early stopping": Case(
         plain,
         options={
             "optimizer": cp.Momentum(0.3),
-            "stopping": [cp.EarlyStopping(patience=3), cp.Convergence(1e-9)],
+            "stopping": [cp.EarlyStopping(patience=3), cp.training.Convergence(1e-9)],
             "validation": (X[:9], Y[:9], WEIGHT[:9]),
             "metrics": "rmse",
         },
@@ -190,7 +197,7 @@ def test_saved_by_time_within_an_epoch(tmp_path, monkeypatch):
 def saved(tmp_path):
     """A run of two epochs of five, and what it was begun with."""
     path, case = tmp_path / "run.ckpt", CASES["descent"]
-    run(case, case.net.initialize(seed=1), "textbook", epochs=2, checkpoint=path, penalty=cp.L2(0.1))
+    run(case, case.net.initialize(seed=1), "textbook", epochs=2, checkpoint=path, penalty=cp.penalties.L2(0.1))
     return path
 
 
@@ -199,7 +206,7 @@ def resumed(path, X=X, y=Y, net=plain, engine="textbook", dtype="float64", **opt
         "batch_size": 7,
         "epochs": EPOCHS,
         "seed": 3,
-        "penalty": cp.L2(0.1),
+        "penalty": cp.penalties.L2(0.1),
         "optimizer": cp.GradientDescent(0.05),
     }
     params = net.initialize(seed=1, dtype=dtype)
@@ -265,18 +272,27 @@ def test_another_run_is_refused_with_the_difference_named(saved, change, text):
 def test_parameters_stay_where_resuming_is_refused(saved, options):
     params, everything = plain.initialize(seed=1), {"engine": "textbook"} | options
     with pytest.raises(CheckpointError):
-        run(CASES["descent"], params, **everything, checkpoint=saved, resume=True, penalty=cp.L2(0.1))
+        run(CASES["descent"], params, **everything, checkpoint=saved, resume=True, penalty=cp.penalties.L2(0.1))
     assert params.flat.tobytes() == plain.initialize(seed=1).flat.tobytes()
 
 
-@pytest.mark.parametrize(("optimizer", "fits"), [(cp.Adam(0.1), True), (cp.Adam(cp.Cosine(0.1)), False)])
+@pytest.mark.parametrize(("optimizer", "fits"), [(cp.Adam(0.1), True), (cp.Adam(cp.schedules.Cosine(0.1)), False)])
 def test_more_epochs_only_where_the_rates_so_far_would_have_been_the_same(tmp_path, optimizer, fits):
     path, options = tmp_path / "run.ckpt", {"optimizer": optimizer}
     resumed(path, epochs=3, resume=False, **options)
     if fits:
         whole, part = plain.initialize(seed=1), plain.initialize(seed=1)
-        run(CASES["descent"], whole, "textbook", epochs=6, penalty=cp.L2(0.1), **options)
-        run(CASES["descent"], part, "textbook", epochs=6, penalty=cp.L2(0.1), checkpoint=path, resume=True, **options)
+        run(CASES["descent"], whole, "textbook", epochs=6, penalty=cp.penalties.L2(0.1), **options)
+        run(
+            CASES["descent"],
+            part,
+            "textbook",
+            epochs=6,
+            penalty=cp.penalties.L2(0.1),
+            checkpoint=path,
+            resume=True,
+            **options,
+        )
         assert whole.flat.tobytes() == part.flat.tobytes()
     else:
         with pytest.raises(
@@ -290,8 +306,8 @@ def test_a_finished_run_is_finished(tmp_path):
     options = {"stopping": cp.EarlyStopping(monitor="cost", patience=1, min_delta=9e9), "epochs": 50}
     first, params = resumed(path, resume=False, **options), plain.initialize(seed=7)
     again = cp.train(
-        plain, params, X, Y, loss="squared_error", batch_size=7, seed=3, penalty=cp.L2(0.1), engine="textbook",
-        optimizer=cp.GradientDescent(0.05), checkpoint=path, resume=True, **options,
+        plain, params, X, Y, loss="squared_error", batch_size=7, seed=3, penalty=cp.penalties.L2(0.1),
+        engine="textbook", optimizer=cp.GradientDescent(0.05), checkpoint=path, resume=True, **options,
     )  # fmt: skip
     assert again.stopped.startswith("stopped early")
     assert numbers(again) == numbers(first)
@@ -318,7 +334,7 @@ def test_a_sparse_matrix_has_a_fingerprint_too(tmp_path):
 
 def test_own_activations_and_losses_are_told_apart_by_their_names(tmp_path):
     net = cp.Network.sequential(3, 4, 1, hidden=SQUARE)
-    loss = cp.CustomLoss("half", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
+    loss = cp.losses.CustomLoss("half", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
     options = {"net": net, "loss": loss, "optimizer": cp.Adam(0.001)}
     whole = resumed(tmp_path / "whole.ckpt", resume=False, **options)
     resumed(tmp_path / "run.ckpt", resume=False, epochs=2, **options)

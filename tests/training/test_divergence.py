@@ -30,7 +30,7 @@ def diverged(net, params, *data, **options) -> TrainingDiverged:
     return found.value
 
 
-class Jump(cp.Schedule):
+class Jump(cp.schedules.Schedule):
     """A usual rate until an epoch, and a hopeless one from there on."""
 
     def at(self, progress):
@@ -75,7 +75,7 @@ def test_no_step_follows_the_failed_one(threads, clip_norm):
     for steps in (10, 2):
         params = NET.initialize(seed=1)
         objective = prepare(NET, params, X, far, "squared_error")
-        training = Training(objective, cp.Momentum(0.01, 0.9), limits=cp.Limits(clip_norm))
+        training = Training(objective, cp.Momentum(0.01, 0.9), limits=cp.penalties.Limits(clip_norm))
         engine = TextbookEngine(training, params) if threads is None else CompiledEngine(training, params, 2, threads)
         batches = [np.arange(n, n + 2) for n in range(0, 2 * steps, 2)]
         with np.errstate(over="ignore"):

@@ -54,4 +54,4 @@ def test_definitions_in_words_have_no_addresses():
 
     assert " at 0x" in repr(Odd())
     assert " at 0x" not in in_words(Odd())
-    assert in_words(cp.L2(0.1)) == "L2(strength=0.1)"
+    assert in_words(cp.penalties.L2(0.1)) == "L2(strength=0.1)"

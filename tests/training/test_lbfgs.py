@@ -20,7 +20,7 @@ NET = cp.Network.sequential(3, 4, 1, hidden="tanh")
 def test_the_optimum_of_logistic_regression_is_sklearns():
     net = cp.Network.sequential(3, 1, output="sigmoid")
     params = net.initialize(seed=0)
-    options = {"reduction": "sum", "penalty": cp.L2(1 / 0.7), "epochs": 500}
+    options = {"reduction": "sum", "penalty": cp.penalties.L2(1 / 0.7), "epochs": 500}
     history = cp.train(net, params, X, LABELS, loss="binary_cross_entropy", optimizer="lbfgs", **options)
     theirs = LogisticRegression(C=0.7, tol=1e-12, max_iter=10_000).fit(X, LABELS[:, 0])
     np.testing.assert_allclose(params["output"].W["input"][:, 0], theirs.coef_[0], rtol=1e-6)
@@ -54,7 +54,7 @@ def test_the_history_holds_the_cost_after_each_iteration_with_penalties():
         trace = cp.backpropagate(NET, end.params, X, Y, "squared_error")
         costs.append(trace.cost + 0.05 * (end.params.penalized**2).sum())
 
-    options = {"penalty": cp.L2(0.1), "validation": (X, Y), "callbacks": watch, "epochs": 10}
+    options = {"penalty": cp.penalties.L2(0.1), "validation": (X, Y), "callbacks": watch, "epochs": 10}
     history = cp.train(NET, params, X, Y, loss="squared_error", optimizer="lbfgs", **options)
     assert history.cost == pytest.approx(costs, rel=1e-12)
     assert (np.diff(costs) < 0).all()
@@ -68,7 +68,7 @@ def test_frozen_parameters_stay_and_weights_count():
     net = cp.Network(3, [cp.Layer("a", 4, "tanh", cp.Dense("input", trainable=False)), cp.Layer("b", 1)])
     params, w = net.initialize(seed=0), rng.integers(0, 3, size=40)
     frozen = params["a"].W["input"].copy()
-    options = {"loss": "squared_error", "optimizer": "lbfgs", "epochs": 20, "penalty": cp.L2(0.01)}
+    options = {"loss": "squared_error", "optimizer": "lbfgs", "epochs": 20, "penalty": cp.penalties.L2(0.01)}
     cp.train(net, params, X, Y, sample_weight=w, **options)
     np.testing.assert_array_equal(params["a"].W["input"], frozen)
     repeated = net.initialize(seed=0)
@@ -120,7 +120,7 @@ def test_an_interruption_in_a_line_search_keeps_the_last_iteration():
             params,
             X,
             Y,
-            loss=cp.CustomLoss("interrupted", interrupted),
+            loss=cp.losses.CustomLoss("interrupted", interrupted),
             optimizer="lbfgs",
             engine="textbook",
             callbacks=lambda end: seen.append(end.params.flat.copy()),

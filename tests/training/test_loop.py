@@ -195,7 +195,7 @@ def test_early_stopping_restores_the_best_parameters(engine):
 @every_engine
 def test_the_best_is_restored_when_the_epochs_run_out(engine):
     seen = []
-    rate = cp.Step(0.05, every=3, factor=400)  # the fourth epoch jumps away from the minimum
+    rate = cp.schedules.Step(0.05, every=3, factor=400)  # the fourth epoch jumps away from the minimum
     params, history = train(
         optimizer=cp.GradientDescent(rate),
         epochs=5,
@@ -213,8 +213,14 @@ def test_the_best_is_restored_when_the_epochs_run_out(engine):
 def test_training_until_convergence(engine):
     line = cp.Network.sequential(3, 1)
     for rule, words in (
-        (cp.Convergence(gradient_norm=1e-6, cost_change=None), "converged: the norm of the gradient is at most 1e-06"),
-        (cp.Convergence(cost_change=1e-9), "converged: the cost changed by less than 1e-09 of itself for 3 epochs"),
+        (
+            cp.training.Convergence(gradient_norm=1e-6, cost_change=None),
+            "converged: the norm of the gradient is at most 1e-06",
+        ),
+        (
+            cp.training.Convergence(cost_change=1e-9),
+            "converged: the cost changed by less than 1e-09 of itself for 3 epochs",
+        ),
     ):
         params = line.initialize(seed=0)
         options = {"optimizer": cp.GradientDescent(0.3), "batch_size": None, "epochs": 5000, "engine": engine}
@@ -227,7 +233,7 @@ def test_training_until_convergence(engine):
 
 @every_engine
 def test_the_first_rule_with_a_reason_stops(engine):
-    rules = [cp.Convergence(gradient_norm=1e-30), cp.EarlyStopping(monitor="cost", patience=1, min_delta=1e9)]
+    rules = [cp.training.Convergence(gradient_norm=1e-30), cp.EarlyStopping(monitor="cost", patience=1, min_delta=1e9)]
     _, history = train(stopping=rules, epochs=50, engine=engine)
     assert history.epochs == 2
     assert history.stopped.startswith("stopped early: cost has not improved for 1 epoch (best in epoch 1)")
@@ -275,7 +281,7 @@ def test_an_infinite_penalty_is_divergence_too(engine):
     with pytest.raises(
         TrainingDiverged, match="epoch 1, step 1 of 1: the cost or the parameters became NaN or infinite"
     ):
-        cp.train(line, params, 0 * X, Y, loss="huber", penalty=cp.L2(1e-50), optimizer=STEP, engine=engine)
+        cp.train(line, params, 0 * X, Y, loss="huber", penalty=cp.penalties.L2(1e-50), optimizer=STEP, engine=engine)
     assert (params["output"].W["input"] == 1e200).all()
 
 
@@ -308,7 +314,13 @@ def test_an_interruption_within_a_step_keeps_the_last_step():
 
     params, by_hand = NET.initialize(seed=1), NET.initialize(seed=1)
     with pytest.raises(KeyboardInterrupt):
-        train(params, loss=cp.CustomLoss("interrupted", interrupted), batch_size=5, shuffle=False, engine="textbook")
+        train(
+            params,
+            loss=cp.losses.CustomLoss("interrupted", interrupted),
+            batch_size=5,
+            shuffle=False,
+            engine="textbook",
+        )
     for step in range(7):
         rows = slice(step % 4 * 5, step % 4 * 5 + 5)
         by_hand.flat[...] -= 0.05 * cp.backpropagate(NET, by_hand, X[rows], Y[rows], "squared_error").gradients.flat
@@ -379,7 +391,7 @@ def in_order(yhat, y):
 
 
 def test_auto_says_what_cannot_be_compiled():
-    loss = cp.CustomLoss("sorted", in_order)
+    loss = cp.losses.CustomLoss("sorted", in_order)
     with pytest.warns(RuntimeWarning) as caught:
         params, history = train(loss=loss, optimizer=STEP)
     assert [str(warning.message) for warning in caught] == [
@@ -428,7 +440,11 @@ BAD_CALLS = {
         "clip_value: expected a finite number above 0, got nan",
     ),
     "max_norm text": ({"max_norm": "1"}, ArgumentError, "max_norm: expected a finite number above 0, got '1'."),
-    "penalty number": ({"penalty": 0.1}, ArgumentError, "penalty: expected penalties such as cp.L2(1e-4), got 0.1."),
+    "penalty number": (
+        {"penalty": 0.1},
+        ArgumentError,
+        "penalty: expected penalties such as cp.penalties.L2(1e-4), got 0.1.",
+    ),
     "metric unknown": ({"metrics": "acuracy"}, ArgumentError, "unknown metric 'acuracy'; did you mean 'accuracy'?"),
     "metric number": (
         {"metrics": [3]},
@@ -441,7 +457,11 @@ BAD_CALLS = {
         ArgumentError,
         "stopping: only one EarlyStopping can restore its best parameters; set restore_best=False on others.",
     ),
-    "callback": ({"callbacks": "print"}, ArgumentError, "callbacks: expected functions of a cp.EpochEnd, got 'print'."),
+    "callback": (
+        {"callbacks": "print"},
+        ArgumentError,
+        "callbacks: expected functions of a cp.training.EpochEnd, got 'print'.",
+    ),
     "share 0": ({"validation": 0}, ArgumentError, "validation: expected a finite number above 0 and below 1, got 0."),
     "share 1": (
         {"validation": 1.0},

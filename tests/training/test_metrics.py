@@ -71,8 +71,8 @@ def test_names_and_functions():
     assert list(as_metrics(bias)) == ["bias"]
     assert as_metrics(["accuracy", bias, mae]) == {"accuracy": accuracy, "bias": bias, "mae": mae}
     assert as_metrics(()) == {}
-    assert set(cp.METRICS) == {"accuracy", "rmse", "mae", "r2"}
-    assert {name: more_is_better for name, (_, more_is_better) in cp.METRICS.items()} == {
+    assert set(cp.training.METRICS) == {"accuracy", "rmse", "mae", "r2"}
+    assert {name: more_is_better for name, (_, more_is_better) in cp.training.METRICS.items()} == {
         "accuracy": True,
         "rmse": False,
         "mae": False,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.engine.compiled import records as at
-from clearprop.engine.compiled import runner as passes
-from clearprop.engine.compiled import tuning as pace
+from clearprop.engine.compiled import tuning
+from clearprop.engine.compiled.records import TRAIN
+from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.compiled.transfer import copy_out
 from clearprop.engine.textbook import TextbookEngine
 from clearprop.training.signals import Interrupts
@@ -31,7 +31,7 @@ def train(params, path=None, resume=False, stopping=None, **options):
         X,
         Y,
         loss="squared_error",
-        optimizer=cp.Momentum(cp.WarmUp(0.05, epochs=2)),
+        optimizer=cp.Momentum(cp.schedules.WarmUp(0.05, epochs=2)),
         batch_size=4,
         epochs=EPOCHS,
         max_norm=3.0,
@@ -45,12 +45,12 @@ def train(params, path=None, resume=False, stopping=None, **options):
 
 @pytest.fixture
 def one_step_slices(monkeypatch):
-    monkeypatch.setattr(pace, "SLICE", 0.0)
+    monkeypatch.setattr(tuning, "SLICE", 0.0)
 
 
 def boundaries(engine, one_step_slices):
     """The parameters before the first step and after each, and the history of the whole run."""
-    kind = TextbookEngine if engine == "textbook" else passes.Passes
+    kind = TextbookEngine if engine == "textbook" else Runner
     part = "_update" if engine == "textbook" else "_run_slice"
     params, states, real = NET.initialize(seed=1), [], getattr(kind, part)
     states.append(params.flat.tobytes())
@@ -59,9 +59,9 @@ def boundaries(engine, one_step_slices):
         real(self, *arguments)
         flat = self.params.flat.copy()
         if engine == "compiled":
-            if self.memory.numbers[at.PURPOSE] != at.DESCEND:
+            if self.memory.options.purpose != TRAIN:
                 return
-            copy_out(flat, self.memory.weights, self.copies, self.plan.lanes.panel)
+            copy_out(flat, self.memory.weights, self.blocks, self.plan.lanes.panel)
         states.append(flat.tobytes())
 
     with pytest.MonkeyPatch.context() as patch:
@@ -84,7 +84,7 @@ def costs_of(history):
 
 
 #: What of the library is interrupted line by line (tests/serialization/test_sealed.py does so with a save).
-TRACED = ("training/loop.py", "checkpoint.py", "history.py", "textbook.py", "compiled/engine.py", "compiled/passes.py")
+TRACED = ("training/loop.py", "checkpoint.py", "history.py", "textbook.py", "compiled/engine.py", "compiled/runner.py")
 
 
 def interfere_at(chosen, action):
@@ -201,7 +201,7 @@ def test_sigterm_is_an_exit_that_saves(engine, tmp_path):
 def test_a_long_compiled_epoch_is_left_within_it(monkeypatch):
     """The signal comes while compiled code runs, in the first of many slices."""
     rows, params = 1_000_000, NET.initialize(seed=1)
-    wakers, real = [], passes.Passes._run_slice
+    wakers, real = [], Runner._run_slice
 
     def with_a_signal(self, *arguments):
         if not wakers:
@@ -209,7 +209,7 @@ def test_a_long_compiled_epoch_is_left_within_it(monkeypatch):
             wakers[0].start()
         return real(self, *arguments)
 
-    monkeypatch.setattr(passes.Passes, "_run_slice", with_a_signal)
+    monkeypatch.setattr(Runner, "_run_slice", with_a_signal)
     big = np.broadcast_to(np.float64([1.0, -1.0, 0.5]), (rows, 3))
     with pytest.raises(KeyboardInterrupt) as raised:
         cp.train(

@@ -21,14 +21,14 @@ def stops(rule, **columns):
 
 
 def test_convergence_of_the_gradient():
-    rule = cp.Convergence(gradient_norm=0.1, cost_change=None)
-    assert isinstance(rule, cp.StoppingRule)
+    rule = cp.training.Convergence(gradient_norm=0.1, cost_change=None)
+    assert isinstance(rule, cp.training.StoppingRule)
     assert stops(rule, cost=[1, 1, 1, 1], gradient_norm=[1, 0.5, 0.1, 0]) == 3
     assert stops(rule, cost=[1, 1, 1, 1], gradient_norm=[1, 0.5, 0.2, 0.11]) is None
 
 
 def test_convergence_of_the_cost():
-    rule = cp.Convergence(cost_change=0.01, patience=2)
+    rule = cp.training.Convergence(cost_change=0.01, patience=2)
     assert stops(rule, cost=[2, 1, 1, 1, 1], gradient_norm=[9] * 5) == 4
     assert stops(rule, cost=[2, 1, 1, 0.5, 0.5, 0.5], gradient_norm=[9] * 6) == 6
     assert stops(rule, cost=[1000, 991, 982.5], gradient_norm=[9] * 3) == 3
@@ -38,7 +38,7 @@ def test_convergence_of_the_cost():
 
 
 def test_either_will_do():
-    rule = cp.Convergence(gradient_norm=0.1, cost_change=0.01, patience=1)
+    rule = cp.training.Convergence(gradient_norm=0.1, cost_change=0.01, patience=1)
     assert stops(rule, cost=[9, 5, 3], gradient_norm=[1, 0.1, 9]) == 2
     assert stops(rule, cost=[9, 9, 3], gradient_norm=[1, 1, 9]) == 2
 
@@ -87,7 +87,7 @@ def test_infinite_costs_at_the_start_are_no_best():
     assert stops(cp.EarlyStopping(patience=3), cost=[math.inf, math.inf, 5, 4, 3]) is None
 
 
-class Lucky(cp.StoppingRule):
+class Lucky(cp.training.StoppingRule):
     """A user's own."""
 
     def reason(self, history):
@@ -101,8 +101,8 @@ def test_a_rule_of_ones_own():
 
 def test_one_or_several():
     assert as_rules(None) == ()
-    assert as_rules(cp.Convergence()) == (cp.Convergence(),)
-    assert as_rules([cp.Convergence(), cp.EarlyStopping()]) == (cp.Convergence(), cp.EarlyStopping())
+    assert as_rules(cp.training.Convergence()) == (cp.training.Convergence(),)
+    assert as_rules([cp.training.Convergence(), cp.EarlyStopping()]) == (cp.training.Convergence(), cp.EarlyStopping())
     two = [cp.EarlyStopping(), cp.EarlyStopping("cost", restore_best=False)]
     assert as_rules(two) == tuple(two)
 
@@ -111,12 +111,21 @@ def test_one_or_several():
     ("make", "telling"),
     [
         (
-            lambda: cp.Convergence(gradient_norm=0),
+            lambda: cp.training.Convergence(gradient_norm=0),
             "Convergence gradient_norm: expected a finite number above 0, got 0.",
         ),
-        (lambda: cp.Convergence(cost_change=-1), "Convergence cost_change: expected a finite number above 0, got -1."),
-        (lambda: cp.Convergence(cost_change=None), "Convergence: expected a gradient_norm, a cost_change or both, got"),
-        (lambda: cp.Convergence(patience=0), "Convergence patience: expected a whole number of at least 1, got 0."),
+        (
+            lambda: cp.training.Convergence(cost_change=-1),
+            "Convergence cost_change: expected a finite number above 0, got -1.",
+        ),
+        (
+            lambda: cp.training.Convergence(cost_change=None),
+            "Convergence: expected a gradient_norm, a cost_change or both, got",
+        ),
+        (
+            lambda: cp.training.Convergence(patience=0),
+            "Convergence patience: expected a whole number of at least 1, got 0.",
+        ),
         (lambda: cp.EarlyStopping(patience=0), "EarlyStopping patience: expected a whole number of at least 1, got 0."),
         (
             lambda: cp.EarlyStopping(min_delta=-1),

@@ -49,7 +49,7 @@ def train(path: Path | None, engine: str, seed: int) -> tuple[bytes, dict[str, l
         X,
         Y,
         loss="squared_error",
-        optimizer=cp.AdamW(cp.WarmUp(cp.OnPlateau(0.003, patience=3), epochs=2), weight_decay=0.01),
+        optimizer=cp.AdamW(cp.schedules.WarmUp(cp.schedules.OnPlateau(0.003, patience=3), epochs=2), weight_decay=0.01),
         batch_size=16,
         epochs=EPOCHS[engine],
         seed=seed,

@@ -27,7 +27,7 @@ def fisher_diagonal(trace: Trace) -> Parameters:
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
     >>> trace = cp.backpropagate(net, net.initialize(seed=0), [[0.0], [0.0]], [[1.0], [3.0]], loss="squared_error")
-    >>> cp.fisher_diagonal(trace)["output"].b  # (1 + 9) / 2
+    >>> cp.analysis.fisher_diagonal(trace)["output"].b  # (1 + 9) / 2
     array([5.])
     """
     return check_trace(trace).per_sample.second_moment
@@ -44,7 +44,7 @@ def gauss_newton_diagonal(trace: Trace) -> Parameters:
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
     >>> trace = cp.backpropagate(net, net.initialize(seed=0), [[1.0], [3.0]], [[1.0], [3.0]], loss="squared_error")
-    >>> cp.gauss_newton_diagonal(trace)["output"].W["input"]  # (1 + 9) / 2
+    >>> cp.analysis.gauss_newton_diagonal(trace)["output"].W["input"]  # (1 + 9) / 2
     array([[5.]])
     """
     check_trace(trace)

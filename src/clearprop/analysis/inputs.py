@@ -25,7 +25,7 @@ def input_gradient(trace: Trace) -> np.ndarray:
     >>> net = cp.Network.sequential(2, 1)
     >>> params = net.initialize(given={"output": {"input": [[3.0], [-1.0]]}})
     >>> trace = cp.backpropagate(net, params, np.array([[1.0, 1.0]]), np.array([[1.0]]), loss="squared_error")
-    >>> cp.input_gradient(trace)
+    >>> cp.analysis.input_gradient(trace)
     array([[ 3., -1.]])
     """
     delta = {name: trace[name].delta for name in check_trace(trace)}
@@ -42,7 +42,7 @@ def jacobian(net: Network, params: Parameters, X: Any, of: str = "a") -> Any:
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 1, output="sigmoid")
     >>> params = net.initialize(given={"output": {"input": [[4.0], [-8.0]]}})
-    >>> cp.jacobian(net, params, np.zeros((1, 2)))
+    >>> cp.analysis.jacobian(net, params, np.zeros((1, 2)))
     array([[[ 1., -2.]]])
     """
     check_params(net, params)
@@ -70,7 +70,7 @@ def integrated_gradients(net: Network, params: Parameters, X: Any, baseline: Any
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 1, output="softplus")
     >>> params = net.initialize(given={"output": {"input": [[2.0], [-1.0]]}})
-    >>> share = cp.integrated_gradients(net, params, np.array([[1.0, 1.0]]))
+    >>> share = cp.analysis.integrated_gradients(net, params, np.array([[1.0, 1.0]]))
     >>> share.round(4), (cp.predict(net, params, [[1, 1]]) - cp.predict(net, params, [[0, 0]])).round(4)
     (array([[[ 1.2402, -0.6201]]]), array([[0.6201]]))
     """

@@ -33,7 +33,7 @@ def hessian_vector(trace: Trace, v: Parameters | Any) -> Parameters:
     >>> net = cp.Network.sequential(1, 1)
     >>> X, y = np.array([[1.0], [2.0]]), np.zeros((2, 1))
     >>> trace = cp.backpropagate(net, net.initialize(seed=0), X, y, loss="squared_error")
-    >>> cp.hessian_vector(trace, [1.0, 0.0]).flat  # mean of x^2, and mean of x
+    >>> cp.analysis.hessian_vector(trace, [1.0, 0.0]).flat  # mean of x^2, and mean of x
     array([2.5, 1.5])
     """
     check_trace(trace)

@@ -71,7 +71,7 @@ class Trace:
 
     @cached_property
     def per_sample(self) -> PerSample:
-        """The gradients of single samples, with their norms, leverage and variance; see cp.PerSample."""
+        """The gradients of single samples, with their norms, leverage and variance; see cp.analysis.PerSample."""
         return PerSample(self.objective, self.params, self.losses)
 
     def __getitem__(self, layer: str) -> LayerTrace:

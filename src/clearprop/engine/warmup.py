@@ -45,7 +45,7 @@ def is_warm() -> bool:
     """Whether the epoch loop has been compiled on this machine, so that training begins at once."""
     from clearprop.engine.compiled.cache import is_stored
 
-    return is_stored("run_epoch")
+    return is_stored("run_steps")
 
 
 def warmup() -> CompiledCode:

@@ -36,7 +36,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     What goes beyond scikit-learn changes nothing until it is set; see `MLPClassifier` for what both have. Here:
 
     - `loss`: any of the library's by name or object ("absolute_error", `cp.Huber(1.5)`, `cp.Quantile(0.9)`, "gamma",
-      `cp.Tweedie(1.2)`, your own), or a list of them for the same target: `[cp.Quantile(0.1), cp.Quantile(0.9)]`
+      `cp.losses.Tweedie(1.2)`, your own), or a list of them for the same target: `[cp.Quantile(0.1), cp.Quantile(0.9)]`
       predicts both quantiles, (n, 2). Poisson, gamma and Tweedie have the exponential as output.
     - `target_scaling=True` trains on standardized targets and predicts in the unit of y.
 

@@ -16,7 +16,7 @@ class Evaluation:
     `baseline` holds the same metrics for always answering the commonest class, or the mean of the target.
 
     >>> import clearprop as cp
-    >>> print(cp.Evaluation("regression", 120, {"rmse": 1.5}, {"rmse": 3.0}))
+    >>> print(cp.model.Evaluation("regression", 120, {"rmse": 1.5}, {"rmse": 3.0}))
     120 rows
       rmse  1.5    (3 for always the mean)
     """

@@ -63,7 +63,7 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = 
     """A value as JSON data. Arrays are added to `arrays`; without it, matrices and columns become lists.
 
     >>> import clearprop as cp
-    >>> encode(cp.LeakyReLU(0.1))
+    >>> encode(cp.activations.LeakyReLU(0.1))
     {'name': 'leaky_relu', 'slope': 0.1}
     """
     return _Encoder(arrays).encode(value, None, (path,) if path else ())
@@ -82,9 +82,9 @@ def decode(
     `path` names the data in messages. Raises ModelFileError for anything that is not exactly such data.
 
     >>> import clearprop as cp
-    >>> decode(cp.Loss, {"name": "huber", "threshold": 2.0})
+    >>> decode(cp.losses.Loss, {"name": "huber", "threshold": 2.0})
     Huber(threshold=2.0)
-    >>> decode(cp.Loss, {"name": "huber", "threshold": "2"}, path="loss")
+    >>> decode(cp.losses.Loss, {"name": "huber", "threshold": "2"}, path="loss")
     Traceback (most recent call last):
     clearprop.errors.ModelFileError: loss.threshold: expected a finite number, got '2'.
     """

@@ -47,7 +47,7 @@ def as_callbacks(given: Callback | Iterable[Callback] | None) -> tuple[Callback,
     listed = one_or_several(given)
     for callback in listed:
         if not callable(callback):
-            raise ArgumentError(f"callbacks: expected functions of a cp.EpochEnd, got {callback!r}.")
+            raise ArgumentError(f"callbacks: expected functions of a cp.training.EpochEnd, got {callback!r}.")
     return listed
 
 

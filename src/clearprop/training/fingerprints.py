@@ -31,7 +31,7 @@ def in_words(thing: Any) -> str:
     """A definition with all its fields, without addresses in memory.
 
     >>> import clearprop as cp
-    >>> in_words(cp.Momentum(cp.Cosine(0.1)))
+    >>> in_words(cp.Momentum(cp.schedules.Cosine(0.1)))
     'Momentum(learning_rate=Cosine(learning_rate=0.1, final=0.0), momentum=0.9)'
     """
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))

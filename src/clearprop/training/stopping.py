@@ -19,7 +19,7 @@ class StoppingRule(ABC):
     """Looks at the history after each epoch and says in words why to stop, or None to go on.
 
     >>> import clearprop as cp
-    >>> class Budget(cp.StoppingRule):
+    >>> class Budget(cp.training.StoppingRule):
     ...     def reason(self, history):
     ...         return "a minute is over" if sum(history["seconds"]) > 60 else None
     >>> Budget().reason(cp.History({"cost": [2.0, 1.0], "seconds": [40.0, 30.0]}))
@@ -40,7 +40,7 @@ class Convergence(StoppingRule):
 
     >>> import clearprop as cp
     >>> history = cp.History({"cost": [1.0, 0.5, 0.5], "gradient norm": [1.0, 0.5, 0.5]})
-    >>> cp.Convergence(cost_change=1e-6, patience=1).reason(history)
+    >>> cp.training.Convergence(cost_change=1e-6, patience=1).reason(history)
     'converged: the cost changed by less than 1e-06 of itself for 1 epoch'
     """
 

@@ -19,7 +19,7 @@ from clearprop.engine import Training
 from clearprop.engine.batches import Batches
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.plan import Plan
-from clearprop.engine.compiled.runner import Passes
+from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient
 from clearprop.training.loop import BatchPlan
 from tests.engine.compiled.test_compiled import Case, _rate, cases
@@ -48,8 +48,12 @@ def fence(array: np.ndarray) -> np.ndarray:
 
 
 def fenced(memory: Any) -> Any:
-    """The memory with a fence around every array."""
-    return memory._replace(**{n: fence(a) for n, a in memory._asdict().items() if isinstance(a, np.ndarray)})
+    """The memory with a fence around every array and record."""
+    fields = memory._asdict().items()
+    arrays = {name: fence(a) for name, a in fields if isinstance(a, np.ndarray)}
+    return memory._replace(
+        **arrays, **{n: fence(np.asarray(r).reshape(1))[0] for n, r in fields if isinstance(r, np.record)}
+    )
 
 
 def work(case: Case, dtype: str, threads: int) -> None:
@@ -76,7 +80,7 @@ def narrow() -> Case:
     X, y = np.random.default_rng(0).normal(size=(53, 67)), np.ones((53, 1))
     plan = BatchPlan(53, 20, None, True, 0)
     adam: Any = cp.Adam(0.01)
-    return Case(net, {"one": cp.SquaredError()}, X, {"one": y}, None, "mean", adam, (), cp.Limits(), plan, 0)
+    return Case(net, {"one": cp.SquaredError()}, X, {"one": y}, None, "mean", adam, (), cp.penalties.Limits(), plan, 0)
 
 
 def everything(case: Case) -> None:
@@ -97,13 +101,13 @@ def main() -> None:
     if sys.argv[2:] == ["before"]:
         at_the_end = False
         ctypes.string_at(fence(np.zeros(3)).ctypes.data - 8, 8)
-    memory, run = Plan.memory, Passes.run
+    memory, run = Plan.memory, Runner.run
 
-    def run_fenced(self: Passes, order: np.ndarray, edges: np.ndarray, rates: np.ndarray, *rest: Any) -> list[float]:
+    def run_fenced(self: Runner, order: np.ndarray, edges: np.ndarray, rates: np.ndarray, *rest: Any) -> None:
         return run(self, fence(order), fence(edges), fence(rates), *rest)
 
     Plan.memory = lambda self, *args, **given: fenced(memory(self, *args, **given))  # type: ignore[method-assign]
-    Passes.run = run_fenced  # type: ignore[method-assign,assignment]
+    Runner.run = run_fenced  # type: ignore[method-assign,assignment]
     everything(narrow())
     quiet = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     settings(quiet, max_examples=int(sys.argv[1]))(given(cases())(everything))()

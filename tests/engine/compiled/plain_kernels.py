@@ -33,10 +33,10 @@ def same(got: np.ndarray, expected: np.ndarray) -> None:
 
 def activation() -> None:
     (z, z_view), (a, a_view), (error, error_view) = table(), table(), table()
-    forward, pullback = activation_kernels(cp.gelu, DTYPE)
+    forward, pullback = activation_kernels(cp.activations.gelu, DTYPE)
     calls.call_forward(forward, z, 2, a, 2, ROWS, UNITS, STRIDE)
-    same(a_view, cp.gelu(z_view))
-    expected = cp.gelu.pullback(z_view, a_view, error_view)
+    same(a_view, cp.activations.gelu(z_view))
+    expected = cp.activations.gelu.pullback(z_view, a_view, error_view)
     calls.call_pullback(pullback, z, 2, a, 2, error, 2, ROWS, UNITS, STRIDE)
     same(error_view, expected)
 
@@ -60,7 +60,7 @@ def loss() -> None:
 def optimizer() -> None:
     w, g, slot0, slot1 = (rng.uniform(0.1, 1, 9) for _ in range(4))
     before = [array.copy() for array in (w, g, slot0, slot1)]
-    prepare, update = optimizer_kernels(cp.Adam(), DTYPE, (cp.L2(0.1),), 0.3, True)
+    prepare, update = optimizer_kernels(cp.Adam(), DTYPE, (cp.penalties.L2(0.1),), 0.3, True)
     scalars = np.zeros(20)
     calls.call_prepare(prepare, 0.05, 3, 0.01, 0.2, scalars, 4)
     calls.call_update(update, w, 1, g, 1, slot0, 1, slot1, 1, 7, scalars, 4)
@@ -77,7 +77,7 @@ def penalties() -> None:
     w, g, total = rng.normal(size=9), rng.normal(size=9), np.array([5.0, 1.0])
     expected = g.copy()
     expected[1:8] += 0.1 * w[1:8] + 0.2 * np.sign(w[1:8])
-    slope, value = penalty_kernels((cp.L2(0.1), cp.L1(0.2)), DTYPE)
+    slope, value = penalty_kernels((cp.penalties.L2(0.1), cp.penalties.L1(0.2)), DTYPE)
     calls.call_slope(slope, w, 1, g, 1, 7)
     same(g, expected)
     calls.call_value(value, w, 1, 7, total, 1)

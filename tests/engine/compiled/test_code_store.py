@@ -78,12 +78,12 @@ def test_a_user_without_a_home_directory(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", home)
     monkeypatch.setattr(cache, "folder", code_store.folder.__wrapped__)
-    monkeypatch.setattr(kept, "folder", code_store.folder.__wrapped__)
+    monkeypatch.setattr(code_store, "folder", code_store.folder.__wrapped__)
     cache._warn.cache_clear()
     with pytest.warns(RuntimeWarning) as caught:
         assert cache.place.__wrapped__() is None
     assert str(caught[0].message).startswith(
-        "clearprop: compiled code cannot be stored in the cache of a user without a home directory (Could not determine home"
+        "clearprop: compiled code cannot be stored in the cache of a user without a home directory (Could not determine"
     )
 
 

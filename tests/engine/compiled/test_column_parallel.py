@@ -1,4 +1,4 @@
-"""Threads that share out the columns of wide layers find the bits of a single one."""
+"""Threads that share out the columns of wide layers compute the bits of a single thread."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from scipy.sparse import csr_array
 import clearprop as cp
 from clearprop.core.objective import prepare
 from clearprop.engine import EpochResult, TextbookEngine, Training
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.threads import JOINED
 from clearprop.penalties import Limits
@@ -35,7 +34,7 @@ def wide_network() -> cp.Network:
 
 
 def engine_of(
-    threads: int | None, dtype: str, optimizer: cp.Optimizer, limits: Limits, sparse: bool = False
+    threads: int | None, dtype: str, optimizer: cp.optimizers.Optimizer, limits: Limits, sparse: bool = False
 ) -> TextbookEngine | CompiledEngine:
     """An engine at its start; the textbook engine where `threads` is None."""
     net, random = wide_network(), np.random.default_rng(3)
@@ -45,7 +44,7 @@ def engine_of(
     params = net.initialize(seed=1, dtype=dtype)
     losses = {"values": "squared_error", "classes": "cross_entropy"}
     weight = random.uniform(0.5, 2, ROWS)
-    training = Training(prepare(net, params, X, y, losses, weight), optimizer, (cp.L2(0.01),), limits, seed=5)
+    training = Training(prepare(net, params, X, y, losses, weight), optimizer, (cp.penalties.L2(0.01),), limits, seed=5)
     return TextbookEngine(training, params) if threads is None else CompiledEngine(training, params, BATCH, threads)
 
 
@@ -66,17 +65,17 @@ CASES = [
 @pytest.mark.parametrize(("optimizer", "limits"), CASES, ids=["momentum", "adam", "clip_norm", "max_norm"])
 @pytest.mark.parametrize(("threads", "sparse"), [(2, False), (3, False), (2, True)])
 def test_columns_shared_out_give_the_same_bits(
-    threads: int, sparse: bool, optimizer: cp.Optimizer, limits: Limits, dtype: str
+    threads: int, sparse: bool, optimizer: cp.optimizers.Optimizer, limits: Limits, dtype: str
 ) -> None:
     alone, together = (engine_of(n, dtype, optimizer, limits, sparse) for n in (1, threads))
-    assert alone.memory.numbers[at.MEETINGS] == 0
-    assert together.memory.numbers[at.MEETINGS] == 13
-    assert together.passes.plan.layers[1:, at.SPLIT].tolist() == [1, 0, 1, 0, 1, 0]
+    assert alone.memory.layout.column_meetings == 0
+    assert together.memory.layout.column_meetings == 13
+    assert together.runner.plan.layers["by_columns"][1:].tolist() == [True, False, True, False, True, False]
     joined = 0
     for epoch in range(200):  # the other threads join when the machine lets them
         assert run_epoch(together, epoch) == run_epoch(alone, epoch)
         assert together.params.flat.tobytes() == alone.params.flat.tobytes()
-        joined += together.passes._sync[JOINED] == threads - 1
+        joined += together.runner._sync[JOINED] == threads - 1
         if joined == 2:
             return
     pytest.fail("the other threads never joined")

@@ -58,7 +58,7 @@ OUTPUTS = (
     ("identity", cp.AbsoluteError()),
     ("identity", cp.Quantile(0.3)),
     ("softmax", cp.SquaredError()),
-    ("identity", cp.CustomLoss("quartic", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))),
+    ("identity", cp.losses.CustomLoss("quartic", lambda yhat, y: ((yhat - y) ** 4, 4 * (yhat - y) ** 3))),
 )
 
 OPTIMIZERS = (
@@ -70,7 +70,7 @@ OPTIMIZERS = (
     cp.Adam(0.01),
     cp.AdamW(0.01, weight_decay=0.1),
     cp.Nadam(0.01),
-    cp.Momentum(cp.ExponentialDecay(0.05, 0.5)),
+    cp.Momentum(cp.schedules.ExponentialDecay(0.05, 0.5)),
 )
 
 
@@ -79,14 +79,14 @@ class Case:
     """A network with data and a way of training it."""
 
     net: cp.Network
-    losses: dict[str, cp.Loss]
+    losses: dict[str, cp.losses.Loss]
     X: np.ndarray
     y: dict[str, np.ndarray]
     weight: np.ndarray | None
     reduction: str
-    optimizer: cp.Optimizer
-    penalties: tuple[cp.Penalty, ...]
-    limits: cp.Limits
+    optimizer: cp.optimizers.Optimizer
+    penalties: tuple[cp.penalties.Penalty, ...]
+    limits: cp.penalties.Limits
     plan: BatchPlan
     seed: int
     alpha: float = 0.0
@@ -94,7 +94,7 @@ class Case:
 
 
 @st.composite
-def networks(draw: st.DrawFn, largest: int = 24) -> tuple[cp.Network, dict[str, cp.Loss]]:
+def networks(draw: st.DrawFn, largest: int = 24) -> tuple[cp.Network, dict[str, cp.losses.Loss]]:
     size = st.integers(1, largest)
     inputs = draw(size)
     units = {"input": inputs}
@@ -111,7 +111,11 @@ def networks(draw: st.DrawFn, largest: int = 24) -> tuple[cp.Network, dict[str, 
             connections += [cp.Direct(s) for s in sorted(units) if units[s] == wide and s not in sources][:1]
         dropout = draw(st.sampled_from([0.0, 0.0, 0.3])) if not last else 0.0
         bias, train_bias = draw(st.booleans()), draw(st.sampled_from([True, True, False]))
-        layers.append(cp.Layer(name, wide, f, connections, bias, train_bias, dropout, bias_initializer=cp.Normal(0.3)))
+        layers.append(
+            cp.Layer(
+                name, wide, f, connections, bias, train_bias, dropout, bias_initializer=cp.initializers.Normal(0.3)
+            )
+        )
         units[name] = wide
     taken = {c.source for layer in layers for c in layer.connections}
     outputs = [layer.name for layer in layers if layer.name not in taken]
@@ -132,7 +136,7 @@ def networks(draw: st.DrawFn, largest: int = 24) -> tuple[cp.Network, dict[str, 
 
 
 @st.composite
-def _connection(draw: st.DrawFn, source: str, source_units: int, units: int) -> cp.Connection:
+def _connection(draw: st.DrawFn, source: str, source_units: int, units: int) -> cp.core.connections.Connection:
     kind = draw(st.sampled_from(["dense", "dense", "dense", "frozen", "wired", "identity"]))
     if kind == "identity" and source_units == units:
         return cp.Direct(source)
@@ -168,16 +172,16 @@ def cases(draw: st.DrawFn) -> Case:
             ]
         )
     )
-    penalties = draw(st.sampled_from([(), (), (cp.L2(0.1),), (cp.L1(0.05), cp.L2(0.01))]))
+    penalties = draw(st.sampled_from([(), (), (cp.penalties.L2(0.1),), (cp.penalties.L1(0.05), cp.penalties.L2(0.01))]))
     plan = BatchPlan(samples, draw(sizes), None, draw(st.booleans()), seed)
     return Case(
         net, losses, X, y, weight, draw(st.sampled_from(["mean", "sum"])), draw(st.sampled_from(OPTIMIZERS)),
-        penalties, cp.Limits(**limits), plan, seed, draw(st.sampled_from([0.0, 0.0, 0.5])),
+        penalties, cp.penalties.Limits(**limits), plan, seed, draw(st.sampled_from([0.0, 0.0, 0.5])),
         draw(st.sampled_from([None, random.integers(0, 2**63, samples, np.uint64)])),
     )  # fmt: skip
 
 
-def _targets(random: np.random.Generator, loss: cp.Loss, samples: int, units: int, indices: bool) -> np.ndarray:
+def _targets(random: np.random.Generator, loss: cp.losses.Loss, samples: int, units: int, indices: bool) -> np.ndarray:
     if isinstance(loss, cp.CrossEntropy):
         classes = random.integers(0, units, samples)
         return classes if indices else np.eye(units)[classes]
@@ -203,7 +207,7 @@ def _train(case: Case, dtype: str, engine: type, threads: int | None = None, epo
 
 
 def _rate(case: Case, step: int) -> float:
-    return case.optimizer.schedule.at(cp.Progress(step, len(case.plan.edges()) - 1, 3))
+    return case.optimizer.schedule.at(cp.schedules.Progress(step, len(case.plan.edges()) - 1, 3))
 
 
 def _close(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> None:
@@ -369,7 +373,7 @@ def test_outputs_that_are_not_finite_are_seen(weight: float, finite: bool, kind:
     net = cp.Network(1, [cp.Layer("h", 40, "identity", dropout=0.9), cp.Layer("out", 1, "exponential")])
     params = net.initialize(seed=0)
     X, y = np.full((5, 1), 1e10), np.ones((5, 1))
-    training = Training(prepare(net, params, X, y, cp.SquaredError()), cp.Adam(), (cp.L2(1e300),))
+    training = Training(prepare(net, params, X, y, cp.SquaredError()), cp.Adam(), (cp.penalties.L2(1e300),))
     engine = kind(training, params, 5) if kind is CompiledEngine else kind(training, params)
     params.flat[...] = 1e-12
     params["out"].W["h"][7, 0] = weight
@@ -385,7 +389,7 @@ def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:
         net = cp.Network.sequential(batch % 5 + units, units, 3, hidden="tanh", output="softmax")
         X, y = random.normal(size=(100, net.inputs)), random.integers(0, 3, 100)
         case = Case(net, {"output": cp.CrossEntropy()}, X, {"output": y}, None, "mean", cp.Momentum(0.01), (),
-                    cp.Limits(),
+                    cp.penalties.Limits(),
                     BatchPlan(100, batch, None, True, 0), 0)  # fmt: skip
         theirs, _, _ = _train(case, dtype, TextbookEngine, epochs=1)
         ours, _, _ = _train(case, dtype, CompiledEngine, 2, epochs=1)
@@ -408,7 +412,7 @@ found = []
 for engine in (CompiledEngine, TextbookEngine):
     params = net.initialize(seed=1)
     data = prepare(net, params, X, y, cp.CrossEntropy())
-    training = Training(data, cp.AdamW(0.01), (cp.L2(0.1),), seed=3, alpha=0.5, row_keys=keys)
+    training = Training(data, cp.AdamW(0.01), (cp.penalties.L2(0.1),), seed=3, alpha=0.5, row_keys=keys)
     runner = engine(training, params, 4) if engine is CompiledEngine else engine(training, params)
     result = runner.run_epoch(0, [np.arange(4), np.arange(4, 8)], lambda step: 0.01)
     found.append([*params.flat, result.cost, result.penalty, result.per_row])
@@ -417,7 +421,7 @@ found = []
 for engine in ("compiled", "textbook"):
     params = net.initialize(seed=1)
     cp.train(net, params, X, y, loss="cross_entropy", optimizer=cp.AdamW(0.01), batch_size=4, epochs=2, engine=engine,
-             penalty=cp.L2(0.1), clip_norm=0.5, max_norm=1.0)
+             penalty=cp.penalties.L2(0.1), clip_norm=0.5, max_norm=1.0)
     found.append(params.flat)
 np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
 print("agreed")

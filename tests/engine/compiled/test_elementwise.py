@@ -73,7 +73,7 @@ def drawn(rows: int, units: int, dtype: type, seed: int = 0) -> np.ndarray:
 
 
 def run_activation(
-    activation: cp.Activation, z: np.ndarray, error: np.ndarray, in_place: bool = False
+    activation: cp.activations.Activation, z: np.ndarray, error: np.ndarray, in_place: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """a and delta by the kernels."""
     (rows, units), dtype = z.shape, z.dtype.type
@@ -122,7 +122,7 @@ def test_result_does_not_depend_on_where_an_element_stands(case: ActivationCase)
         alone, pulled = run_activation(case.activation, z[row : row + 1], error[row : row + 1])
         assert alone.tobytes() == a[row].tobytes()
         assert pulled.tobytes() == delta[row].tobytes()
-    if isinstance(case.activation, cp.Elementwise):
+    if isinstance(case.activation, cp.activations.Elementwise):
         shifted, pulled = run_activation(case.activation, np.roll(z, 5, axis=1), np.roll(error, 5, axis=1))
         assert shifted.tobytes() == np.roll(a, 5, axis=1).tobytes()
         assert pulled.tobytes() == np.roll(delta, 5, axis=1).tobytes()
@@ -153,7 +153,12 @@ PAIRS = [(loss, output) for loss in LOSS_CASES for output in OUTPUTS if loss.out
 
 
 def run_loss(
-    loss: cp.Loss, activation: cp.Activation, z: np.ndarray, y: np.ndarray, weights: np.ndarray, **kind: bool
+    loss: cp.losses.Loss,
+    activation: cp.activations.Activation,
+    z: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    **kind: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted values, added to 1, and delta by the kernel."""
     (rows, units), dtype = z.shape, z.dtype.type
@@ -190,7 +195,7 @@ def test_loss_does_what_its_definition_says(case: LossCase, output: ActivationCa
 
 
 def test_every_loss_has_pairs() -> None:
-    assert {type(case.loss) for case, _ in PAIRS} == {*cp.LOSSES.values(), cp.CustomLoss}
+    assert {type(case.loss) for case, _ in PAIRS} == {*cp.losses.LOSSES.values(), cp.losses.CustomLoss}
     assert len(PAIRS) > 60
 
 
@@ -272,8 +277,12 @@ def textbook_update(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.name)
-def test_optimizer_does_what_its_definition_says(optimizer: cp.Optimizer, dtype: type) -> None:
-    for penalties, clip, ridge in (((), None, False), ((), None, True), ((cp.L2(0.1), cp.L1(0.01)), 0.5, True)):
+def test_optimizer_does_what_its_definition_says(optimizer: cp.optimizers.Optimizer, dtype: type) -> None:
+    for penalties, clip, ridge in (
+        ((), None, False),
+        ((), None, True),
+        ((cp.penalties.L2(0.1), cp.penalties.L1(0.01)), 0.5, True),
+    ):
         kernels = optimizer_kernels(optimizer, np.dtype(dtype), penalties, clip, ridge)
         for count in (0, 1, 5, 16, 37, 64):
             for t in (1, 2, 1000):
@@ -290,8 +299,8 @@ def test_optimizer_does_what_its_definition_says(optimizer: cp.Optimizer, dtype:
 
 
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.name)
-def test_update_does_not_depend_on_how_a_run_is_cut(optimizer: cp.Optimizer) -> None:
-    kernels = optimizer_kernels(optimizer, np.dtype(np.float32), (cp.L2(0.1),))
+def test_update_does_not_depend_on_how_a_run_is_cut(optimizer: cp.optimizers.Optimizer) -> None:
+    kernels = optimizer_kernels(optimizer, np.dtype(np.float32), (cp.penalties.L2(0.1),))
     whole, cut = Run(53, np.float32), Run(53, np.float32)
     whole.update(kernels, 3)
     for begin, end in ((0, 7), (7, 40), (40, 41), (41, 53)):
@@ -303,7 +312,7 @@ def test_update_does_not_depend_on_how_a_run_is_cut(optimizer: cp.Optimizer) -> 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", PENALTY_CASES, ids=ids(PENALTY_CASES))
 def test_penalty_does_what_its_definition_says(case: Any, dtype: type) -> None:
-    for penalties in ((case.penalty,), (case.penalty, cp.L2(0.2)), ()):
+    for penalties in ((case.penalty,), (case.penalty, cp.penalties.L2(0.2)), ()):
         slope, value = penalty_kernels(penalties, np.dtype(dtype))
         for count in (0, 1, 16, 37):
             run, total = Run(count, dtype), np.array([2.0])
@@ -319,7 +328,7 @@ def test_penalty_does_what_its_definition_says(case: Any, dtype: type) -> None:
 # --- the user's own --------------------------------------------------------------------------------------------------
 
 
-class Bent(cp.Elementwise):
+class Bent(cp.activations.Elementwise):
     """Fields that are no dataclass fields, a loop, and branches that do not depend on the data."""
 
     name = "bent"
@@ -338,7 +347,7 @@ class Bent(cp.Elementwise):
         return np.where(inside, sum(z ** (n - 1) / math.factorial(n - 1) for n in range(1, self.terms + 1)), 0.0)
 
 
-class Sharpened(cp.Activation):
+class Sharpened(cp.activations.Activation):
     """A softmax of the user's own, with NumPy's methods."""
 
     name = "sharpened"
@@ -352,10 +361,12 @@ class Sharpened(cp.Activation):
 
 
 OWN = [
-    cp.Custom("numpy", lambda z: np.sinh(z) / np.cosh(z), lambda z, a: 1 - np.square(a)),
-    cp.Custom("powers", lambda z: abs(z) ** 1.5 + 2.0**z, lambda z, a: 1.5 * np.sqrt(np.abs(z)) * np.sign(z)),
-    cp.Custom("condition as number", lambda z: (z > 0) * z, lambda z, a: (z > 0).astype(z.dtype)),
-    cp.Custom("constant slope", lambda z: z, lambda z, a: np.ones_like(z)),
+    cp.activations.Custom("numpy", lambda z: np.sinh(z) / np.cosh(z), lambda z, a: 1 - np.square(a)),
+    cp.activations.Custom(
+        "powers", lambda z: abs(z) ** 1.5 + 2.0**z, lambda z, a: 1.5 * np.sqrt(np.abs(z)) * np.sign(z)
+    ),
+    cp.activations.Custom("condition as number", lambda z: (z > 0) * z, lambda z, a: (z > 0).astype(z.dtype)),
+    cp.activations.Custom("constant slope", lambda z: z, lambda z, a: np.ones_like(z)),
     Bent(2, clipped=False),
     Bent(3, clipped=True),
     Sharpened(),
@@ -364,7 +375,7 @@ OWN = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", OWN, ids=lambda activation: activation.name)
-def test_activations_of_ones_own(activation: cp.Activation, dtype: type) -> None:
+def test_activations_of_ones_own(activation: cp.activations.Activation, dtype: type) -> None:
     z, error = drawn(5, 13, dtype), drawn(5, 13, dtype, 1)
     a, delta = run_activation(activation, z, error)
     expected = activation.function(z.astype(np.float64))
@@ -375,7 +386,7 @@ def test_activations_of_ones_own(activation: cp.Activation, dtype: type) -> None
 
 def test_a_definition_is_looked_at_anew_each_time() -> None:
     slope = [2.0]
-    steep = cp.Custom("steep", lambda z: slope[0] * z, lambda z, a: slope[0] + 0 * z)
+    steep = cp.activations.Custom("steep", lambda z: slope[0] * z, lambda z, a: slope[0] + 0 * z)
     z = drawn(2, 3, np.float64)
     first, _ = run_activation(steep, z, z)
     slope[0] = 3.0
@@ -385,7 +396,7 @@ def test_a_definition_is_looked_at_anew_each_time() -> None:
 
 
 @dataclass(frozen=True)
-class Margin(cp.Loss):
+class Margin(cp.losses.Loss):
     """The loss of a whole row: how far the best wrong class is above the right one, less a margin."""
 
     name = "margin"
@@ -410,7 +421,7 @@ def test_a_loss_of_ones_own_that_sees_whole_rows(dtype: type) -> None:
 
 
 @dataclass(frozen=True)
-class Warming(cp.Optimizer):
+class Warming(cp.optimizers.Optimizer):
     """Slots that come back swapped, one of them a number of the step; roots and powers of t."""
 
     name = "warming"
@@ -437,8 +448,8 @@ def test_an_optimizer_of_ones_own(dtype: type) -> None:
 # --- what cannot be compiled -----------------------------------------------------------------------------------------
 
 
-def custom(function: Callable[[Any], Any]) -> cp.Custom:
-    return cp.Custom("mine", function, lambda z, a: z)
+def custom(function: Callable[[Any], Any]) -> cp.activations.Custom:
+    return cp.activations.Custom("mine", function, lambda z, a: z)
 
 
 HOW = (
@@ -488,7 +499,7 @@ def test_says_what_cannot_be_compiled(function: Callable[[Any], Any], reason: st
 
 
 @dataclass(frozen=True)
-class Lost(cp.Optimizer):
+class Lost(cp.optimizers.Optimizer):
     """Does something wrong, by the number of its slots."""
 
     name = "lost"
@@ -573,7 +584,7 @@ def test_kernels_are_made_and_run_in_several_threads(tmp_path: Path, monkeypatch
 
     def work() -> None:
         for alpha in range(1, 6):
-            a, delta = run_activation(replace(cp.elu, alpha=alpha + 0.125), z, z)
+            a, delta = run_activation(replace(cp.activations.elu, alpha=alpha + 0.125), z, z)
             results.append(a.tobytes() + delta.tobytes())
 
     threads = [threading.Thread(target=work) for _ in range(4)]

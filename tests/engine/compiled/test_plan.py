@@ -1,4 +1,4 @@
-"""A plan is made once for each kind of run, and running changes nothing in it."""
+"""A plan is made once for each kind of run, and a run does not change it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 import clearprop as cp
 from clearprop.core.objective import prepare
-from clearprop.engine.compiled import records as at
-from clearprop.engine.compiled.runner import Passes
+from clearprop.engine.compiled.records import EVALUATE, TRAIN
+from clearprop.engine.compiled.runner import Runner
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.sin(X[:, :2])
 
 
-class Own(cp.Elementwise):
+class Own(cp.activations.Elementwise):
     """An activation of a user's own, who may change it."""
 
     name = "own"
@@ -35,10 +35,10 @@ def network(f: Any = "tanh", units: int = 4) -> cp.Network:
     return cp.Network(3, layers)
 
 
-def plan(net: cp.Network, *, batch: int = 6, rows: int = 12, purpose: int = at.DESCEND, dtype: str = "float64") -> Any:
+def plan(net: cp.Network, *, batch: int = 6, rows: int = 12, purpose: int = TRAIN, dtype: str = "float64") -> Any:
     params = net.initialize(seed=0, dtype=dtype)
     objective = prepare(net, params, X[:rows], Y[:rows], "squared_error")
-    return Passes(objective, params, batch, purpose, threads=1).plan
+    return Runner(objective, params, batch, purpose, threads=1).plan
 
 
 def test_equal_runs_share_a_plan_and_others_do_not():
@@ -49,7 +49,7 @@ def test_equal_runs_share_a_plan_and_others_do_not():
         plan(network(units=5)),
         plan(network(), batch=4),
         plan(network(), rows=11),
-        plan(network(), purpose=at.EVALUATE),
+        plan(network(), purpose=EVALUATE),
         plan(network(), dtype="float32"),
     ]
     assert len({id(p) for p in [first, *others]}) == 7
@@ -68,7 +68,7 @@ def test_a_shared_plan_cannot_be_written_to(name):
 
 def test_running_leaves_the_plan_as_it_is():
     def content(p: Any) -> list[bytes]:
-        return [a.tobytes() for a in (p.layers, p.connections, p._numbers, p._offsets, p._patterns)]
+        return [a.tobytes() for a in (p.layers, p.connections, p._layout, p._code, p._offsets, p._patterns)]
 
     net = network()
     p = plan(net)

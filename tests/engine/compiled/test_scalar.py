@@ -24,7 +24,7 @@ POINTS = 500
 
 def compiled(function: Callable, dtype: type) -> Callable[[np.ndarray], np.ndarray]:
     """The kernel of an elementwise function, on one row."""
-    forward, _ = activation_kernels(cp.Custom("tested", function, lambda z, a: z), np.dtype(dtype))
+    forward, _ = activation_kernels(cp.activations.Custom("tested", function, lambda z, a: z), np.dtype(dtype))
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)(forward)
 
     def run(x: np.ndarray) -> np.ndarray:
@@ -174,7 +174,7 @@ def test_functions_become_vector_instructions(texts: list[str]) -> None:
     for name in ("exp", "log", "tanh", "erfc", "logistic", "log_one_plus_exp"):
         for dtype in (np.float32, np.float64):
             texts.clear()
-            activation_kernels(cp.Custom("tested", FUNCTIONS[name][0], lambda z, a: z), np.dtype(dtype))
+            activation_kernels(cp.activations.Custom("tested", FUNCTIONS[name][0], lambda z, a: z), np.dtype(dtype))
             instructions = assembly(texts[0])
             assert "\tcall" not in instructions
             assert "\tbl\t" not in instructions

@@ -156,11 +156,11 @@ def test_bad_matrices_are_refused_before_anything_runs(name: str) -> None:
 
 ANALYSES = {
     "per sample": lambda net, params, trace, y: trace.per_sample.gradients().flat,
-    "Fisher": lambda net, params, trace, y: cp.fisher_diagonal(trace).flat,
-    "Gauss-Newton": lambda net, params, trace, y: cp.gauss_newton_diagonal(trace).flat,
-    "Hessian": lambda net, params, trace, y: cp.hessian_vector(trace, params).flat,
-    "inputs": lambda net, params, trace, y: cp.input_gradient(trace),
-    "jacobian": lambda net, params, trace, y: cp.jacobian(net, params, trace.X),
+    "Fisher": lambda net, params, trace, y: cp.analysis.fisher_diagonal(trace).flat,
+    "Gauss-Newton": lambda net, params, trace, y: cp.analysis.gauss_newton_diagonal(trace).flat,
+    "Hessian": lambda net, params, trace, y: cp.analysis.hessian_vector(trace, params).flat,
+    "inputs": lambda net, params, trace, y: cp.analysis.input_gradient(trace),
+    "jacobian": lambda net, params, trace, y: cp.analysis.jacobian(net, params, trace.X),
     "check": lambda net, params, trace, y: cp.check_gradients(net, params, trace.X, y, loss="cross_entropy").ok,
     "diagnosis": lambda net, params, trace, y: cp.diagnose(net, params, trace.X, y, loss="cross_entropy").names,
     "cost": lambda net, params, trace, y: cp.cost(net, params, trace.X, y, "cross_entropy"),

@@ -84,16 +84,16 @@ def test_the_number_of_threads_changes_no_bit(dtype: str, monkeypatch: pytest.Mo
     objective, ours = prepare(net, params, X, y, "squared_error"), params.copy()
     digests = set()
     for threads in (1, 2, 3, 4, 7):
-        monkeypatch.setattr(whole_set, "Passes", lambda *args, t=threads, **more: PASSES(*args, threads=t, **more))
+        monkeypatch.setattr(whole_set, "Runner", lambda *args, t=threads, **more: RUNNER(*args, threads=t, **more))
         evaluation, gradient = CompiledEvaluation(objective, params), CompiledGradient(objective, params, norms=True)
-        assert evaluation._chunks.passes.threads == threads
+        assert evaluation._chunks.runner.threads == threads
         cost, outputs = evaluation.cost_and_outputs()
         again = gradient.cost(ours)
         digests.add((cost, again, *gradient.delta_norms().values(), outputs.tobytes(), ours.flat.tobytes()))
     assert len(digests) == 1
 
 
-PASSES = whole_set.Passes
+RUNNER = whole_set.Runner
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -106,8 +106,9 @@ def test_lbfgs_goes_the_same_way_on_both_engines(dtype: str, reduction: str) -> 
     for engine in ("compiled", "textbook"):
         params = net.initialize(0, dtype)
         history = cp.train(
-            net, params, X, y, loss="squared_error", optimizer="lbfgs", epochs=6, engine=engine, penalty=cp.L2(1e-3),
-            reduction=reduction, validation=0.2, metrics="rmse", sample_weight=np.linspace(1, 2, 900),
+            net, params, X, y, loss="squared_error", optimizer="lbfgs", epochs=6, engine=engine,
+            penalty=cp.penalties.L2(1e-3), reduction=reduction, validation=0.2, metrics="rmse",
+            sample_weight=np.linspace(1, 2, 900),
         )  # fmt: skip
         found.append((params.flat, history))
     (ours, mine), (theirs, expected) = found

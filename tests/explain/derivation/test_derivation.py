@@ -58,7 +58,7 @@ def test_every_kind_of_quantity_in_every_notation(subject, rows):
     assert max(map(len, derivation.text().splitlines())) <= 110
 
 
-def plain(derivation: cp.Derivation) -> str:
+def plain(derivation: cp.explain.derivation.Derivation) -> str:
     """The text with all lines joined."""
     return " ".join(derivation.text().split())
 

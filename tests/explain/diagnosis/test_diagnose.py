@@ -118,7 +118,7 @@ def test_vanishing_deltas_of_many_sigmoid_layers():
 
 
 def test_exploding_deltas_of_large_weights():
-    net = cp.Network.sequential(2, *[20] * 5, 1, hidden="identity", initializer=cp.Normal(1.0))
+    net = cp.Network.sequential(2, *[20] * 5, 1, hidden="identity", initializer=cp.initializers.Normal(1.0))
     params = net.initialize(seed=0)
     found = cp.diagnose(net, params, X, Y, "squared_error")["exploding deltas"]
     assert found.where[0] == "hidden1"
@@ -158,7 +158,7 @@ def test_dead_relu_units_of_a_rate_too_high():
     assert "leaky_relu" in found.advice
 
 
-@pytest.mark.parametrize("start", [cp.Zeros(), None])
+@pytest.mark.parametrize("start", [cp.initializers.Zeros(), None])
 def test_units_that_start_alike_stay_alike(start):
     net = cp.Network.sequential(2, 6, 1, hidden="tanh", initializer=start)
     params = net.initialize(seed=0)

@@ -37,7 +37,7 @@ def test_right_gradients_pass(problem):
 
 
 def wrong_square(factor):
-    return cp.Custom("wrong square", lambda z: z * z, lambda z, a: factor * z)
+    return cp.activations.Custom("wrong square", lambda z: z * z, lambda z, a: factor * z)
 
 
 def test_a_wrong_derivative_is_found_where_it_acts():
@@ -45,7 +45,7 @@ def test_a_wrong_derivative_is_found_where_it_acts():
     for factor, ok in ((2.0, True), (2.02, False)):
         net = cp.Network.sequential(2, 3, 1, hidden=wrong_square(factor))
         found = cp.check_gradients(net, net.initialize(seed=0), X, Y, loss="squared_error")
-        assert isinstance(found, cp.GradientCheck)
+        assert isinstance(found, cp.explain.gradient_check.GradientCheck)
         assert found.ok is ok
         assert {block.label: block.error <= found.tolerance for block in found.blocks} == {
             "hidden.W['input']": ok,
@@ -59,7 +59,7 @@ def test_a_wrong_derivative_is_found_where_it_acts():
 
 
 def test_a_wrong_slope_of_a_loss_is_found():
-    loss = cp.CustomLoss("wrong", lambda yhat, y: ((yhat - y) ** 2, yhat - y))
+    loss = cp.losses.CustomLoss("wrong", lambda yhat, y: ((yhat - y) ** 2, yhat - y))
     net = cp.Network.sequential(2, 1)
     found = cp.check_gradients(net, net.initialize(seed=0), X, Y, loss=loss)
     assert not found.ok
@@ -222,7 +222,7 @@ NOT_ANALYTIC = [
 
 @pytest.mark.parametrize(("f", "reason"), NOT_ANALYTIC, ids=[str(i) for i in range(len(NOT_ANALYTIC))])
 def test_what_is_not_analytic_is_detected_and_differences_serve(f, reason):
-    net = cp.Network.sequential(2, 3, 1, hidden=cp.Custom("mine", f, lambda z, a: 1 - a * a))
+    net = cp.Network.sequential(2, 3, 1, hidden=cp.activations.Custom("mine", f, lambda z, a: 1 - a * a))
     params = net.initialize(seed=0)
     tolerance = 1e-2 if f is erf_by_table else 1e-6  # its slope is that of the table's chords
     found = cp.check_gradients(net, params, X, Y, loss="squared_error", tolerance=tolerance)

@@ -334,7 +334,7 @@ def test_all_kinds_of_random_errors_occurred():
 
 
 def own(slope):
-    return cp.Custom("arctan", np.arctan, slope)
+    return cp.activations.Custom("arctan", np.arctan, slope)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_wrong_derivative_of_ones_own_activation_is_named(slope, name, words):
     assert found.mistakes[0].where == ("layer1",)
 
 
-class DiagonalSoftmax(cp.Activation):
+class DiagonalSoftmax(cp.activations.Activation):
     name = "my softmax"
 
     def function(self, z):
@@ -377,7 +377,7 @@ def test_a_forgotten_jacobian_in_ones_own_activation_is_named():
     [(lambda r: r, "factor"), (lambda r: -2 * r, "sign"), (lambda r: 2 * r + 0.1, "wrong derivative")],
 )
 def test_a_wrong_slope_of_ones_own_loss_is_named(slope, name):
-    loss = cp.CustomLoss("square", lambda yhat, y: ((yhat - y) ** 2, slope(yhat - y)))
+    loss = cp.losses.CustomLoss("square", lambda yhat, y: ((yhat - y) ** 2, slope(yhat - y)))
     net, params, X, y, _ = SHALLOW.arguments
     found = cp.check_gradients(net, params, X, y, loss)
     assert [mistake.name for mistake in found.mistakes] == [name]

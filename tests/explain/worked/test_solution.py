@@ -67,7 +67,7 @@ PUBLISHED = [
 
 
 @pytest.fixture(scope="module")
-def mazur() -> cp.WorkedSolution:
+def mazur() -> cp.explain.worked.WorkedSolution:
     params = EXAMPLE["NET"].initialize(given=EXAMPLE["START"])
     trace = cp.backpropagate(EXAMPLE["NET"], params, EXAMPLE["X"], EXAMPLE["TARGET"], loss=cp.SquaredError())
     return cp.worked_solution(trace, learning_rate=0.5)

@@ -22,7 +22,7 @@ _DIGEST = 32
 
 @cache
 def folder() -> Path:
-    """Where compiled code is stored: in NUMBA_CACHE_DIR if it is set, else in the user's cache; OSError if there is none.
+    """Where compiled code is stored: NUMBA_CACHE_DIR if it is set, else the user's cache; OSError if there is none.
 
     It stays the same when the process changes its working directory.
     """

@@ -1,37 +1,37 @@
-"""Dropout masks in compiled code: the bits of clearprop.core.randomness, number by number."""
+"""Dropout masks in compiled code: the bits of clearprop.core.randomness, one number at a time."""
 
 from __future__ import annotations
 
 import numpy as np
-from numba.core import config
 
 from clearprop.core.randomness import GOLDEN, mask_of, mix
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.numba_internals import PLAIN
+from clearprop.engine.compiled.records import Memory
 
-if config.DISABLE_JIT:
+if PLAIN:
 
-    def fill_mask(m, place, stride, begin, rows, column, units, key, dropout):
+    def fill_mask(m: Memory, mask, stride, begin, rows, column, units, key, dropout):
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
         numbers = m.order[begin : begin + rows]
-        numbers = m.row_keys[numbers] if m.numbers[at.KEYED] else numbers
-        mask = mask_of(np.array([key]), numbers, column + units, dropout, m.work.dtype)[:, column:]
+        numbers = m.row_keys[numbers] if m.options.has_row_keys else numbers
+        values = mask_of(np.array([key]), numbers, column + units, dropout, m.work.dtype)[:, column:]
         for r in range(rows):
-            m.work[place + r * stride :][:units] = mask[r]
+            m.work[mask + r * stride :][:units] = values[r]
 
 else:
     _mix = inner(mix)
 
     @inner
-    def fill_mask(m, place, stride, begin, rows, column, units, key, dropout):
+    def fill_mask(m: Memory, mask, stride, begin, rows, column, units, key, dropout):
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
-        kept, keyed = 1.0 / (1.0 - dropout), m.numbers[at.KEYED]
+        scale, has_keys = 1.0 / (1.0 - dropout), m.options.has_row_keys
         for r in range(rows):
             row = m.order[begin + r]
-            number = m.row_keys[row] if keyed else np.uint64(row)
+            number = m.row_keys[row] if has_keys else np.uint64(row)
             row_key = _mix(key + GOLDEN * (number + np.uint64(1)))
-            line = place + r * stride
+            line = mask + r * stride
             for j in range(units):
                 bits = _mix(row_key + GOLDEN * (np.uint64(column + j) + np.uint64(1)))
                 uniform = np.float64(bits >> np.uint64(11)) * 2.0**-53
-                m.work[line + j] = 0.0 if uniform < dropout else kept
+                m.work[line + j] = 0.0 if uniform < dropout else scale

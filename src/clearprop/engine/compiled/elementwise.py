@@ -18,7 +18,6 @@ from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
-from numba.core import config
 
 from clearprop.activations import Activation
 from clearprop.engine.compiled import scalar
@@ -26,6 +25,7 @@ from clearprop.engine.compiled.ffi import register
 from clearprop.engine.compiled.lowering import Output, RunKernel, StepKernel, ordered
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import NarrowKernel
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.row_kernels import RowKernel
 from clearprop.errors import CompilationError
 from clearprop.losses import Loss
@@ -35,8 +35,6 @@ from clearprop.symbolic.graph import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
 from clearprop.symbolic.operations import as_symbol, convert, reduce_row
 from clearprop.symbolic.table import MEANINGS
 
-#: Whether Numba's compiler is switched off.
-PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 #: Most slots per parameter that an optimizer may have here.
 SLOTS = 2
 #: Most numbers that an optimizer may compute from rate and t.

@@ -12,9 +12,9 @@ from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.core.randomness import dropout_key
 from clearprop.engine.batches import Batches, Rate
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
-from clearprop.engine.compiled.runner import Passes
+from clearprop.engine.compiled.records import NONE, TRAIN
+from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.compiled.shuffling import shuffled_at_once
 from clearprop.engine.compiled.transfer import copy_in, copy_out
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, norms_by_layer
@@ -37,14 +37,14 @@ class CompiledEngine:
         if training.row_keys is not None:
             given["row_keys"] = np.ascontiguousarray(training.row_keys, np.uint64)
         slots, stored = len(training.optimizer.slots), training.limits.clip_norm is not None
-        self.passes = Passes(training.objective, params, batch, at.DESCEND, threads, slots, stored, **given)
-        self.memory = self.passes.memory
+        self.runner = Runner(training.objective, params, batch, TRAIN, threads, slots, stored, **given)
+        self.memory = self.runner.memory
         self._fill_in_numbers()
-        self.trained_copies = self.passes.plan.copy_table(lambda copy: copy.block.trainable)
+        self.trained_copies = self.runner.plan.copy_table(lambda block: block.trainable)
         first = {name: training.optimizer.first(name) for name in training.optimizer.slots}
         if any(first.values()):  # they are zeros until set
             self.slots = {name: np.full_like(params.trainable, value) for name, value in first.items()}
-        self._done, self._running = Done(sums=np.zeros_like(self.memory.results)), False
+        self._done, self._running = Done(), False
         self._several: _Several | None = None
         self._masked = [place for place, layer in enumerate(params.net.layers) if layer.dropout]
 
@@ -55,12 +55,12 @@ class CompiledEngine:
     @property
     def done(self) -> Done:
         """How far the present epoch has come; assign to go on from there."""
-        return self._done
+        return Done(self._done.epoch, self._done.steps, self.runner.sums)
 
     @done.setter
     def done(self, given: Done) -> None:
-        self.memory.results[:] = given.sums
-        self._done = Done(given.epoch, given.steps, self.memory.results)
+        self.runner.sums = given.sums
+        self._done = Done(given.epoch, given.steps)
 
     @property
     def made(self) -> int:
@@ -69,27 +69,25 @@ class CompiledEngine:
 
     def write_back(self) -> None:
         """Bring `params` up to date while an epoch runs, in a pause; at other times they lead."""
-        if self._running and self.passes.loaded:
-            copy_out(self.params.flat, self.memory.weights, self.passes.copies, self.passes.plan.lanes.panel)
+        if self._running and self.runner.loaded:
+            copy_out(self.params.flat, self.memory.weights, self.runner.blocks, self.runner.plan.lanes.panel)
 
     def _fill_in_numbers(self) -> None:
         """Kernels, bounds and rates of the run."""
-        training, dtype = self.training, self.params.dtype
-        numbers, reals, limits = self.memory.numbers, self.memory.reals, training.limits
-        numbers[at.NORMS] = training.norms
-        fused = optimizer_kernels(training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0)
-        numbers[at.PREPARE], numbers[at.UPDATE] = fused
-        numbers[at.PREPARE_PLAIN], numbers[at.UPDATE_PLAIN] = optimizer_kernels(training.optimizer, dtype)
-        numbers[at.SLOPE], numbers[at.VALUE] = (
-            penalty_kernels(training.penalties, dtype) if training.penalties else (-1, -1)
+        training, dtype, limits = self.training, self.params.dtype, self.training.limits
+        code, options = self.memory.code, self.memory.options
+        code.prepare, code.update = optimizer_kernels(
+            training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0
         )
-        numbers[at.HALF_SQUARE] = penalty_kernels((L2(1.0),), dtype)[1] if training.alpha else -1
-        numbers[at.KEYED], numbers[at.BOUNDED] = training.row_keys is not None, limits.max_norm is not None
-        reals[at.CLIP_NORM], reals[at.CLIP_VALUE] = limits.clip_norm or 0.0, limits.clip_value or 0.0
-        reals[at.MAX_NORM], reals[at.DECAY] = limits.max_norm or 0.0, training.optimizer.weight_decay
-        reals[at.ALPHA] = training.alpha
-        for place, layer in enumerate(self.params.net.layers):
-            reals[at.DROPOUT + place + 1] = layer.dropout
+        code.prepare_plain, code.update_plain = optimizer_kernels(training.optimizer, dtype)
+        if training.penalties:
+            code.slope, code.value = penalty_kernels(training.penalties, dtype)
+        if training.alpha:
+            code.half_square = penalty_kernels((L2(1.0),), dtype)[1]
+        options.with_norms, options.has_row_keys = training.norms, training.row_keys is not None
+        options.clip_norm, options.clip_value = limits.clip_norm or 0.0, limits.clip_value or 0.0
+        options.max_norm, options.decay = limits.max_norm or 0.0, training.optimizer.weight_decay
+        options.alpha = training.alpha
 
     @property
     def slots(self) -> dict[str, np.ndarray]:
@@ -97,14 +95,14 @@ class CompiledEngine:
         found = {}
         for name, panels in zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False):
             found[name] = np.empty_like(self.params.trainable)
-            copy_out(found[name], panels, self.trained_copies, self.passes.plan.lanes.panel)
+            copy_out(found[name], panels, self.trained_copies, self.runner.plan.lanes.panel)
         return found
 
     @slots.setter
     def slots(self, given: dict[str, np.ndarray]) -> None:
         for name, panels in zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False):
             slot = np.ascontiguousarray(given[name], self.params.dtype)
-            copy_in(slot, panels, self.trained_copies, self.passes.plan.lanes.panel)
+            copy_in(slot, panels, self.trained_copies, self.runner.plan.lanes.panel)
 
     def run_epoch(
         self,
@@ -139,7 +137,8 @@ class CompiledEngine:
         pause: Callable[[], None] | None = None,
     ) -> EpochResult:
         """One step per batch order[edges[s] : edges[s + 1]], with the rate rates[s]."""
-        return self._result(self._run(epoch, 1, order, edges, rates, pause), np.diff(edges))
+        self._run(epoch, 1, order, edges, rates, pause)
+        return self._result(np.diff(edges))
 
     def _begun(self, epoch: int, steps: int) -> int:
         """Steps of this epoch that are made already, where it was left before its end."""
@@ -161,17 +160,17 @@ class CompiledEngine:
         """
         if self._several is None or not self._several.are_of(orders, edges):
             self._several = _Several(orders, edges)
-        several, epochs, numbers = self._several, len(orders), self.memory.numbers
+        several, epochs, progress = self._several, len(orders), self.memory.progress
         if patience is not None:
-            numbers[at.PATIENCE], numbers[at.STUCK] = patience.most, patience.count
-            self.memory.reals[at.BEST], self.memory.reals[at.TOLERANCE] = patience.best, patience.tol
+            progress.patience, progress.epochs_without_improvement = patience.most, patience.count
+            progress.best, progress.tolerance = patience.best, patience.tol
         try:
             self._run(first, epochs, orders.ravel(), several.edges, rates, pause)
         finally:
-            numbers[at.PATIENCE] = -1
-        if numbers[at.STOPPED]:
-            epochs = self.passes.finished // len(several.shares)
-        return (self.passes.costs.reshape(len(orders), -1)[:epochs] * several.shares).sum(axis=1)
+            progress.patience = NONE
+        if progress.stopped:
+            epochs = self.runner.finished // len(several.shares)
+        return (self.runner.costs.reshape(len(orders), -1)[:epochs] * several.shares).sum(axis=1)
 
     def shuffled(self, rows: np.ndarray, generator: np.random.RandomState, times: int) -> np.ndarray:
         """The row numbers (n,) as they stand after each of so many shuffles by the generator, (times, n)."""
@@ -179,7 +178,7 @@ class CompiledEngine:
 
     def is_finite_on(self, rows: np.ndarray) -> bool:
         """Whether the parameters as they are give a finite cost and finite outputs on a batch, without dropout."""
-        return bool(np.isfinite(self.passes.cost_of(rows)))
+        return bool(np.isfinite(self.runner.cost_of(rows)))
 
     def save(self) -> Any:
         """What `restore` takes to go back to the present parameters, slots and number of steps."""
@@ -188,7 +187,7 @@ class CompiledEngine:
     def restore(self, saved: Any) -> None:
         """Go back to what was saved."""
         self.params.flat[...], self.memory.slot0[...], self.memory.slot1[...], self.steps = saved
-        self._done = Done(sums=self.memory.results)
+        self._done = Done()
 
     def _run(
         self,
@@ -198,17 +197,17 @@ class CompiledEngine:
         edges: np.ndarray,
         rates: np.ndarray,
         pause: Callable[[], None] | None = None,
-    ) -> list[float]:
+    ) -> None:
         first = self._begun(epoch, len(rates)) if epochs == 1 else 0
         before = self.steps - first
-        numbers = self.memory.numbers
-        numbers[at.STEPS_DONE], numbers[at.STEPS_PER_EPOCH] = before, max(1, len(rates) // epochs)
-        self._done, self._running = Done(epoch if epochs == 1 else -1, first, self.memory.results), True
+        progress = self.memory.progress
+        progress.steps_before, progress.steps_per_epoch = before, max(1, len(rates) // epochs)
+        self._done, self._running = Done(epoch if epochs == 1 else -1, first), True
 
-        self.passes.finished, self.passes.loaded = first, False
+        self.runner.finished, self.runner.loaded = first, False
 
         def count() -> None:
-            self.steps, self._done.steps = before + self.passes.finished, self.passes.finished
+            self.steps, self._done.steps = before + self.runner.finished, self.runner.finished
 
         def pause_here() -> None:
             count()
@@ -216,14 +215,13 @@ class CompiledEngine:
                 pause()
 
         try:
-            results = self.passes.run(order, edges, rates, self._keys(epoch, epochs), first, pause_here)
+            self.runner.run(order, edges, rates, self._keys(epoch, epochs), first, pause_here)
         finally:
             count()
             self.write_back()
             self._running = False
-        if results[at.FAILED]:
-            self._done = Done(sums=self.memory.results)
-        return results
+        if self.memory.results.failed:
+            self._done = Done()
 
     def _keys(self, epoch: int, epochs: int) -> np.ndarray | None:
         """The dropout key of each layer in each epoch; None where there is no dropout."""
@@ -235,18 +233,18 @@ class CompiledEngine:
                 keys[row, place + 1] = dropout_key(self.training.seed, epoch + row, place)[0]
         return keys.ravel()
 
-    def _result(self, r: list[float], rows: np.ndarray) -> EpochResult:
-        mean = self.training.objective.reduction == "mean"
-        cost = r[at.COST] / r[at.SHARE] if mean and r[at.SHARE] else r[at.COST]
-        penalty, by_rows = r[at.PENALTY] / len(rows), float((self.passes.costs * _shares(rows)).sum())
-        failed = int(r[at.FAILED]) - 1 if r[at.FAILED] else None
+    def _result(self, rows: np.ndarray) -> EpochResult:
+        results, mean = self.memory.results, self.training.objective.reduction == "mean"
+        cost = float(results.cost / results.share if mean and results.share else results.cost)
+        penalty, by_rows = float(results.penalty) / len(rows), float((self.runner.costs * _shares(rows)).sum())
+        failed = int(results.failed) - 1 if results.failed else None
         if not self.training.norms:
             return EpochResult(cost, penalty, nan, {}, {}, by_rows, failed)
         if failed is not None:
             unknown = dict.fromkeys((layer.name for layer in self.params.net.layers), nan)
             return EpochResult(cost, penalty, nan, unknown, dict(unknown), by_rows, failed)
-        delta, gradient = norms_by_layer(self.params.net, r)
-        return EpochResult(cost, penalty, sqrt(r[at.GRADIENT]), delta, gradient, by_rows)
+        delta, gradient = norms_by_layer(self.params.net, self.memory)
+        return EpochResult(cost, penalty, sqrt(results.squared_norm), delta, gradient, by_rows)
 
 
 def _shares(rows: np.ndarray) -> np.ndarray:

@@ -126,13 +126,13 @@ _call_part = _caller("part")
 
 if PLAIN:
 
-    def call_part(m: Any, part: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> None:
-        """Call a part of the step by its column in `numbers`."""
-        _functions[m.numbers[part]](m, m.work, a, b, c, d, e)
+    def call_part(m: Any, address: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> None:
+        """Call a part of the step by its address."""
+        _functions[address](m, m.work, a, b, c, d, e)
 
 else:
 
     @inner
-    def call_part(m, part, a=0, b=0, c=0, d=0, e=0):
-        """Call a part of the step by its column in `numbers`."""
-        _call_part(m.numbers[part], m.table, 0, m.work, 0, a, b, c, d, e)
+    def call_part(m, address, a=0, b=0, c=0, d=0, e=0):
+        """Call a part of the step by its address."""
+        _call_part(address, m.table, 0, m.work, 0, a, b, c, d, e)

@@ -1,180 +1,183 @@
-"""The second half of a training step: the gradient of some rows of each W, consumed by the update as it is made.
+"""The second half of a training step: gradients, each block of which the update consumes at once.
 
-Every row of a W belongs to one thread, which makes its gradient, adds the slope of the penalties, updates it and
-refreshes its column of the transposed copy. A bias, or the shared weights of a wired connection, belong to one
-thread as a whole.
+Every row of a W belongs to one thread, which computes its gradient, adds the slope of the penalties, updates it and
+refreshes its column of the transposed copy. A bias, or the shared weights of a wired connection, belong to one thread.
 """
 
 from __future__ import annotations
 
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.column_parallel import own_columns
 from clearprop.engine.compiled.ffi import call_multiply_transposed, call_part, call_transposed_sparse
 from clearprop.engine.compiled.products import column_sums, transpose_block
-from clearprop.engine.compiled.records import memory_at, of_connection, of_layer
+from clearprop.engine.compiled.records import (
+    DENSE,
+    FROZEN_BIAS,
+    FUSED_WEIGHTS,
+    INPUT_LAYER,
+    NO_BIAS,
+    NONE,
+    PLAIN_BIASES,
+    PLAIN_WEIGHTS,
+    TRAINED_BIAS,
+    WIRED,
+    Layer,
+    Memory,
+    memory_at,
+)
 from clearprop.engine.compiled.update import add_squares, clip_values, finish_weights, first_row, store, update
 
-#: How a dense gradient is made: as it is consumed at once, by rows of W or by its columns; or with its norms.
+#: How a dense gradient is computed: where it is consumed at once, by rows or by columns of W; or with its norms.
 BY_ROWS, BY_COLUMNS, DETAILED = 0, 1, 2
-#: A gradient is made transposed where that takes at most this share of the operations, with the padding of vectors.
+#: A gradient is computed transposed if that takes at most this share of the operations, padding of vectors included.
 WORTH_TURNING = 0.75
 
 
 @inner
-def weight_gradient(m, source, layer, samples, row, rows, j, width, g, thread):
+def weight_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, j, width, g, thread):
     """A^T delta, the gradient of `rows` rows of one panel of W from column j on, into `work` from g on."""
-    numbers = m.numbers
-    lanes, units = numbers[at.LANES], min(width, of_layer(m, layer, at.UNITS) - j)
-    delta, delta_row = of_layer(m, layer, at.DELTA) + j, of_layer(m, layer, at.STRIDE)
-    rows_of_a = of_layer(m, source, at.A_ROWS)
-    if source == 0 and numbers[at.SPARSE]:
+    layout, lanes = m.layout, m.layout.lanes
+    units = min(width, layer.units - j)
+    is_input = source.index == INPUT_LAYER
+    delta = layer.delta + j
+    if is_input and layout.is_sparse:
         call_transposed_sparse(
-            numbers[at.TRANSPOSED_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
-            samples, row, rows, m.work, delta, delta_row, width, m.work, g,
+            m.code.multiply_transposed_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, source.a_rows,
+            samples, row, rows, m.work, delta, layer.stride, width, m.work, g,
         )  # fmt: skip
-    elif source != 0 and units * (-(-rows // lanes) * lanes) < WORTH_TURNING * rows * width:
-        turned_gradient(m, source, layer, samples, row, rows, j, width, g, thread)
+    elif not is_input and units * (-(-rows // lanes) * lanes) < WORTH_TURNING * rows * width:
+        transposed_gradient(m, source, layer, samples, row, rows, j, width, g, thread)
     else:
         call_multiply_transposed(
-            numbers[at.MULTIPLY_TRANSPOSED], m.X if source == 0 else m.work, 0, m.offsets, rows_of_a,
-            samples, row, rows, m.work, delta, delta_row, width // lanes, lanes,
-            m.weights, numbers[at.ZEROS], m.work, g,
+            m.code.multiply_transposed, m.X if is_input else m.work, 0, m.offsets, source.a_rows,
+            samples, row, rows, m.work, delta, layer.stride, width // lanes, lanes,
+            m.weights, layout.zeros, m.work, g,
         )  # fmt: skip
 
 
 @inner
-def turned_gradient(m, source, layer, samples, row, rows, j, width, g, thread):
+def transposed_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, j, width, g, thread):
     """The same as (delta^T A)^T, so that vectors lie along the rows of W where the panel has few real columns."""
-    numbers = m.numbers
-    lanes, panel, units = numbers[at.LANES], numbers[at.PANEL], min(width, of_layer(m, layer, at.UNITS) - j)
-    spare = numbers[at.SCRATCH] + (thread + 1) * numbers[at.SCRATCH_SIZE] - panel * panel
+    layout, lanes, panel = m.layout, m.layout.lanes, m.layout.panel
+    units = min(width, layer.units - j)
+    block = layout.scratch + (thread + 1) * layout.scratch_size - panel * panel
     for i in range(rows * width if units < width else 0):
         m.work[g + i] = 0.0
     for i in range(0, rows, panel):
-        piece = min(panel, rows - i)
-        vectors = -(-piece // lanes)
+        count = min(panel, rows - i)
+        vectors = -(-count // lanes)
         call_multiply_transposed(
-            numbers[at.MULTIPLY_TRANSPOSED], m.work, 0, m.offsets, of_layer(m, layer, at.DELTA_ROWS), samples, j, units,
-            m.work, of_layer(m, source, at.A) + row + i, of_layer(m, source, at.STRIDE), vectors, lanes,
-            m.weights, numbers[at.ZEROS], m.work, spare,
+            m.code.multiply_transposed, m.work, 0, m.offsets, layer.delta_rows, samples, j, units,
+            m.work, source.a + row + i, source.stride, vectors, lanes,
+            m.weights, layout.zeros, m.work, block,
         )  # fmt: skip
-        transpose_block(m.work, spare, units, vectors * lanes, piece, g + i * width, width)
+        transpose_block(m.work, block, units, vectors * lanes, count, g + i * width, width)
 
 
 def dense_gradient(table, work, c, samples, thread, threads, how):
     """Gradient and update of a thread's part of one dense W, a block of one panel at a time.
 
-    The part is rows of W, or, where it is shared out BY_COLUMNS, the panels that the thread owns.
+    The part is rows of W or, if it is shared out BY_COLUMNS, the panels that the thread owns.
     """
-    m = memory_at(table, work)
-    numbers = m.numbers
-    source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
-    inputs, units, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.UNITS), of_layer(m, layer, at.PADDED)
-    lanes, panel, block = numbers[at.LANES], numbers[at.PANEL], numbers[at.BLOCK]
-    g = numbers[at.SCRATCH] + thread * numbers[at.SCRATCH_SIZE]
-    trained, norms = of_connection(m, c, at.TRAINABLE), of_connection(m, c, at.ROW_NORMS)
-    detailed = how == DETAILED
-    begin, end, left, right = first_row(inputs, lanes, thread, threads), 0, 0, columns
-    end = first_row(inputs, lanes, thread + 1, threads)
-    if source == 0 and numbers[at.SPARSE]:
-        block = numbers[at.SPARSE_BLOCK]
+    m: Memory = memory_at(table, work)
+    layout, connection = m.layout, m.connections[c]
+    source, layer = m.layers[connection.source], m.layers[connection.layer]
+    inputs, columns, lanes = source.units, layer.padded, layout.lanes
+    g = layout.scratch + thread * layout.scratch_size
+    block = layout.sparse_block if source.index == INPUT_LAYER and layout.is_sparse else layout.block
+    begin, end = first_row(inputs, lanes, thread, threads), first_row(inputs, lanes, thread + 1, threads)
+    left, right = 0, columns
     if how == BY_COLUMNS:
+        begin, end = 0, inputs
         left, width = own_columns(m, layer, thread, threads)
-        begin, end, right = 0, inputs, left + width
+        right = left + width
+    detailed, trainable = how == DETAILED, connection.trainable
     for row in range(begin, end, block):
         rows = min(block, end - row)
         if detailed:
             for r in range(rows):
-                m.norms[norms + row + r] = 0.0
-        for j in range(left, right, panel):
-            width = min(panel, columns - j)
+                m.norms[connection.row_norms + row + r] = 0.0
+        for j in range(left, right, layout.panel):
+            width = min(layout.panel, columns - j)
             weight_gradient(m, source, layer, samples, row, rows, j, width, g, thread)
-            parameters = of_connection(m, c, at.W) + j * inputs + row * width
+            parameters = connection.W + j * inputs + row * width
             if detailed:
-                if trained:
+                if trainable:
                     finish_weights(m, thread, parameters, g, rows * width)
-                add_squares(m.work, g, rows, width, min(width, units - j), m.norms, norms + row)
-            if trained and numbers[at.STORED]:
+                units = min(width, layer.units - j)
+                add_squares(m.work, g, rows, width, units, m.norms, connection.row_norms + row)
+            if trainable and m.options.stores_gradient:
                 store(m, parameters, g, rows * width)
-            elif trained:
-                kind = at.PLAIN_WEIGHTS if detailed else at.FUSED_WEIGHTS
+            elif trainable:
+                kind = PLAIN_WEIGHTS if detailed else FUSED_WEIGHTS
                 update(m, thread, kind, parameters, m.work, g, rows * width)
-                if of_connection(m, c, at.W_T) != -1 and not numbers[at.BOUNDED]:
-                    call_part(m, at.REFRESH, c, row, rows, j, width)
+                if connection.W_T != NONE and m.options.max_norm == 0:
+                    call_part(m, m.code.refresh_transposed, c, row, rows, j, width)
 
 
 def wired_gradient(table, work, c, samples, thread, detailed, unused):
     """Gradient and update of the shared weights of one wired connection, by one thread."""
-    m = memory_at(table, work)
-    numbers = m.numbers
-    source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
-    inputs, columns = of_layer(m, source, at.UNITS), of_layer(m, layer, at.PADDED)
-    panel = numbers[at.PANEL]
-    full = of_connection(m, c, at.FULL)
+    m: Memory = memory_at(table, work)
+    connection, panel = m.connections[c], m.layout.panel
+    source, layer = m.layers[connection.source], m.layers[connection.layer]
+    inputs, columns, count = source.units, layer.padded, connection.count
     for j in range(0, columns, panel):
         width = min(panel, columns - j)
-        weight_gradient(m, source, layer, samples, 0, inputs, j, width, full + j * inputs, thread)
-    g, count = full + inputs * columns, of_connection(m, c, at.COUNT)
+        weight_gradient(m, source, layer, samples, 0, inputs, j, width, connection.gradient + j * inputs, thread)
+    g = connection.gradient + inputs * columns
     for i in range(count):
         m.work[g + i] = 0.0
     for i in range(inputs * columns):
-        number = m.patterns[of_connection(m, c, at.PATTERN) + i]
+        number = m.patterns[connection.pattern + i]
         if number > 0:
-            m.work[g + number - 1] += m.work[full + i]
-    trained, parameters, norms = (
-        of_connection(m, c, at.TRAINABLE),
-        of_connection(m, c, at.PARAMETERS),
-        of_connection(m, c, at.ROW_NORMS),
-    )
-    if trained:
-        finish_weights(m, thread, parameters, g, count)
+            m.work[g + number - 1] += m.work[connection.gradient + i]
+    if connection.trainable:
+        finish_weights(m, thread, connection.parameters, g, count)
     if detailed:
-        m.norms[norms] = 0.0
-        add_squares(m.work, g, 1, count, count, m.norms, norms)
-    if trained and numbers[at.STORED]:
-        store(m, parameters, g, count)
-    elif trained:
-        update(m, thread, at.PLAIN_WEIGHTS, parameters, m.work, g, count)
-        if not numbers[at.BOUNDED]:
-            call_part(m, at.EXPAND, c)
+        m.norms[connection.row_norms] = 0.0
+        add_squares(m.work, g, 1, count, count, m.norms, connection.row_norms)
+    if connection.trainable and m.options.stores_gradient:
+        store(m, connection.parameters, g, count)
+    elif connection.trainable:
+        update(m, thread, PLAIN_WEIGHTS, connection.parameters, m.work, g, count)
+        if m.options.max_norm == 0:
+            call_part(m, m.code.expand, c)
 
 
-def bias_gradient(table, work, layer, samples, thread, detailed, unused):
+def bias_gradient(table, work, index, samples, thread, detailed, unused):
     """Gradient and update of one bias, by one thread."""
-    m = memory_at(table, work)
-    numbers = m.numbers
-    kind = of_layer(m, layer, at.BIAS_KIND)
-    if kind == at.NO_BIAS or (kind == at.FROZEN_BIAS and not detailed):
+    m: Memory = memory_at(table, work)
+    layer = m.layers[index]
+    if layer.bias_kind == NO_BIAS or (layer.bias_kind == FROZEN_BIAS and not detailed):
         return
-    bias, columns, units = of_layer(m, layer, at.BIAS), of_layer(m, layer, at.PADDED), of_layer(m, layer, at.UNITS)
-    g = numbers[at.SCRATCH] + thread * numbers[at.SCRATCH_SIZE]
-    column_sums(m.work, of_layer(m, layer, at.DELTA), of_layer(m, layer, at.STRIDE), samples, columns, m.work, g)
-    if kind == at.TRAINED_BIAS:
+    columns, trainable = layer.padded, layer.bias_kind == TRAINED_BIAS
+    g = m.layout.scratch + thread * m.layout.scratch_size
+    column_sums(m.work, layer.delta, layer.stride, samples, columns, m.work, g)
+    if trainable:
         clip_values(m, g, columns)
     if detailed:
-        m.norms[of_layer(m, layer, at.NORM)] = 0.0
-        add_squares(m.work, g, 1, columns, units, m.norms, of_layer(m, layer, at.NORM))
-    if kind == at.TRAINED_BIAS:
-        if numbers[at.STORED]:
-            store(m, bias, g, columns)
-        else:
-            update(m, thread, at.PLAIN_BIASES, bias, m.work, g, columns)
+        m.norms[layer.bias_norm] = 0.0
+        add_squares(m.work, g, 1, columns, layer.units, m.norms, layer.bias_norm)
+    if trainable and m.options.stores_gradient:
+        store(m, layer.bias, g, columns)
+    elif trainable:
+        update(m, thread, PLAIN_BIASES, layer.bias, m.work, g, columns)
 
 
 @inner
-def gradients_and_updates(m, samples, thread, threads, detailed, by_layer):
-    """Gradient and, unless it has to be stored first, update of everything that belongs to a thread."""
-    for c in range(m.numbers[at.CONNECTION_COUNT]):
-        if of_connection(m, c, at.KIND) == at.DENSE:
-            if detailed or of_connection(m, c, at.TRAINABLE):
-                split = by_layer and of_layer(m, of_connection(m, c, at.LAYER), at.SPLIT) == 1
-                how = DETAILED if detailed else BY_COLUMNS if split else BY_ROWS
-                call_part(m, at.DENSE_GRADIENT, c, samples, thread, threads, how)
-        elif of_connection(m, c, at.KIND) == at.WIRED:
-            wanted = detailed or of_connection(m, c, at.TRAINABLE)
-            if wanted and c % threads == thread:
-                call_part(m, at.WIRED_GRADIENT, c, samples, thread, detailed)
-    for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread:
-            call_part(m, at.BIAS_GRADIENT, layer, samples, thread, detailed)
+def gradients_and_updates(m: Memory, samples, thread, threads, detailed, by_columns):
+    """Gradient and, unless it is stored first, update of all parameters that belong to a thread."""
+    layers = m.layout.layer_count
+    for c in range(m.layout.connection_count):
+        connection = m.connections[c]
+        if not (detailed or connection.trainable):
+            continue
+        if connection.kind == DENSE:
+            split = by_columns and m.layers[connection.layer].by_columns
+            how = DETAILED if detailed else BY_COLUMNS if split else BY_ROWS
+            call_part(m, m.code.dense_gradient, c, samples, thread, threads, how)
+        elif connection.kind == WIRED and c % threads == thread:
+            call_part(m, m.code.wired_gradient, c, samples, thread, detailed)
+    for index in range(1, layers):
+        if (layers - index) % threads == thread:
+            call_part(m, m.code.bias_gradient, index, samples, thread, detailed)

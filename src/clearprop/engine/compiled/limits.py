@@ -1,76 +1,84 @@
-"""What looks at all weights or the whole gradient: the value of the penalties, clipping by the norm, and max-norm."""
+"""What needs all weights or the whole gradient: the value of the penalties, clipping by norm, and max-norm."""
 
 from __future__ import annotations
 
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.ffi import call_part, call_value
-from clearprop.engine.compiled.records import memory_at, of_connection, of_layer
+from clearprop.engine.compiled.records import (
+    FROZEN_BIAS,
+    IDENTITY,
+    NONE,
+    PLAIN_BIASES,
+    PLAIN_WEIGHTS,
+    RIDGE,
+    TRAINED_BIAS,
+    WIRED,
+    Layer,
+    Memory,
+    memory_at,
+)
 from clearprop.engine.compiled.update import first_row, update
 
 
 @inner
-def sum_weights(m, value, total):
-    """A sum over all trained weights, padding left out, into results[total]."""
-    panel = m.numbers[at.PANEL]
-    m.results[total] = 0.0
-    for c in range(m.numbers[at.CONNECTION_COUNT]):
-        if not of_connection(m, c, at.TRAINABLE):
+def sum_weights(m: Memory, value):
+    """The sum that a `value` kernel computes over all trained weights, padding left out."""
+    panel = m.layout.panel
+    m.total[0] = 0.0
+    for c in range(m.layout.connection_count):
+        connection = m.connections[c]
+        if not connection.trainable:
             continue
-        place = of_connection(m, c, at.PARAMETERS)
-        if of_connection(m, c, at.KIND) == at.WIRED:
-            call_value(value, m.weights, place, of_connection(m, c, at.COUNT), m.results, total)
+        if connection.kind == WIRED:
+            call_value(value, m.weights, connection.parameters, connection.count, m.total, 0)
             continue
-        inputs, units = (
-            of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
-            of_layer(m, of_connection(m, c, at.LAYER), at.UNITS),
-        )
-        whole = units // panel * panel
-        call_value(value, m.weights, place, inputs * whole, m.results, total)
-        width = of_layer(m, of_connection(m, c, at.LAYER), at.PADDED) - whole
-        for r in range(inputs if whole < units else 0):
-            call_value(value, m.weights, place + inputs * whole + r * width, units - whole, m.results, total)
+        layer, inputs = m.layers[connection.layer], m.layers[connection.source].units
+        full = layer.units // panel * panel
+        call_value(value, m.weights, connection.W, inputs * full, m.total, 0)
+        last, width = connection.W + inputs * full, layer.padded - full
+        for r in range(inputs if full < layer.units else 0):
+            call_value(value, m.weights, last + r * width, layer.units - full, m.total, 0)
+    return m.total[0]
 
 
 def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
     """The penalties of the weights as they are before a step."""
-    m = memory_at(table, work)
-    value, half_square = m.numbers[at.VALUE], m.numbers[at.HALF_SQUARE]
-    m.results[at.STEP_PENALTY] = 0.0
-    if value != -1:
-        sum_weights(m, value, at.STEP_PENALTY)
-    if half_square != -1:
-        sum_weights(m, half_square, at.HALF_SQUARES)
-        m.results[at.STEP_PENALTY] += m.scalars[at.RIDGE] * m.results[at.HALF_SQUARES]
+    m: Memory = memory_at(table, work)
+    penalty = 0.0
+    if m.code.value != NONE:
+        penalty = sum_weights(m, m.code.value)
+    if m.code.half_square != NONE:
+        m.results.half_squares = sum_weights(m, m.code.half_square)
+        penalty += m.scalars[RIDGE] * m.results.half_squares
+    m.results.step_penalty = penalty
 
 
 @inner
-def squared_norm(m, layer, trained_only):
+def squared_norm(m: Memory, layer: Layer, trained_only):
     """Squared norm of the gradient of one layer: the rows of its W, then its b."""
     total = 0.0
-    for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):
-        if of_connection(m, c, at.KIND) != at.IDENTITY and (of_connection(m, c, at.TRAINABLE) or not trained_only):
-            place = of_connection(m, c, at.ROW_NORMS)
-            for r in range(of_connection(m, c, at.NORM_COUNT)):
-                total += m.norms[place + r]
-    kind = of_layer(m, layer, at.BIAS_KIND)
-    if kind == at.TRAINED_BIAS or (kind == at.FROZEN_BIAS and not trained_only):
-        total += m.norms[of_layer(m, layer, at.NORM)]
+    for c in range(layer.first_connection, layer.end_connection):
+        connection = m.connections[c]
+        if connection.kind != IDENTITY and (connection.trainable or not trained_only):
+            for r in range(connection.norm_count):
+                total += m.norms[connection.row_norms + r]
+    if layer.bias_kind == TRAINED_BIAS or (layer.bias_kind == FROZEN_BIAS and not trained_only):
+        total += m.norms[layer.bias_norm]
     return total
 
 
 @inner
-def clip_factor(m):
+def clip_factor(m: Memory):
     """What the stored gradient is multiplied by, so that its norm is at most clip_norm."""
     total = 0.0
-    for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        total += squared_norm(m, layer, True)
+    for index in range(1, m.layout.layer_count):
+        total += squared_norm(m, m.layers[index], True)
     norm = total**0.5
-    return m.reals[at.CLIP_NORM] / norm if norm > m.reals[at.CLIP_NORM] else 1.0
+    return m.options.clip_norm / norm if norm > m.options.clip_norm else 1.0
 
 
 @inner
-def apply_run(m, thread, kind, parameters, count, factor):
+def apply_run(m: Memory, thread, kind, parameters, count, factor):
     """Update a run from the stored gradient."""
     for i in range(parameters, parameters + count):
         m.gradients[i] *= factor
@@ -78,83 +86,71 @@ def apply_run(m, thread, kind, parameters, count, factor):
 
 
 def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
-    """Update everything that belongs to a thread from the stored gradient."""
-    m = memory_at(table, work)
-    numbers = m.numbers
+    """Update all parameters that belong to a thread from the stored gradient."""
+    m: Memory = memory_at(table, work)
+    lanes, panel, layers = m.layout.lanes, m.layout.panel, m.layout.layer_count
     factor = clip_factor(m)
     if thread == 0:
-        m.results[at.FACTOR] = factor
-    for c in range(m.numbers[at.CONNECTION_COUNT]):
-        if not of_connection(m, c, at.TRAINABLE):
+        m.results.clip_factor = factor
+    for c in range(m.layout.connection_count):
+        connection = m.connections[c]
+        if not connection.trainable:
             continue
-        if of_connection(m, c, at.KIND) == at.WIRED:
+        if connection.kind == WIRED:
             if c % threads == thread:
-                apply_run(
-                    m,
-                    thread,
-                    at.PLAIN_WEIGHTS,
-                    of_connection(m, c, at.PARAMETERS),
-                    of_connection(m, c, at.COUNT),
-                    factor,
-                )
-                call_part(m, at.EXPAND, c)
+                apply_run(m, thread, PLAIN_WEIGHTS, connection.parameters, connection.count, factor)
+                call_part(m, m.code.expand, c)
             continue
-        inputs, columns = (
-            of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
-            of_layer(m, of_connection(m, c, at.LAYER), at.PADDED),
-        )
-        row = first_row(inputs, numbers[at.LANES], thread, threads)
-        rows = first_row(inputs, numbers[at.LANES], thread + 1, threads) - row
-        for j in range(0, columns, numbers[at.PANEL]):
-            width = min(numbers[at.PANEL], columns - j)
-            parameters = of_connection(m, c, at.W) + j * inputs + row * width
-            apply_run(m, thread, at.PLAIN_WEIGHTS, parameters, rows * width, factor)
-            if of_connection(m, c, at.W_T) != -1:
-                call_part(m, at.REFRESH, c, row, rows, j, width)
-    for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        if (m.numbers[at.LAYER_COUNT] - layer) % threads == thread and of_layer(
-            m, layer, at.BIAS_KIND
-        ) == at.TRAINED_BIAS:
-            apply_run(m, thread, at.PLAIN_BIASES, of_layer(m, layer, at.BIAS), of_layer(m, layer, at.PADDED), factor)
+        inputs, columns = m.layers[connection.source].units, m.layers[connection.layer].padded
+        row = first_row(inputs, lanes, thread, threads)
+        rows = first_row(inputs, lanes, thread + 1, threads) - row
+        for j in range(0, columns, panel):
+            width = min(panel, columns - j)
+            parameters = connection.W + j * inputs + row * width
+            apply_run(m, thread, PLAIN_WEIGHTS, parameters, rows * width, factor)
+            if connection.W_T != NONE:
+                call_part(m, m.code.refresh_transposed, c, row, rows, j, width)
+    for index in range(1, layers):
+        layer = m.layers[index]
+        if (layers - index) % threads == thread and layer.bias_kind == TRAINED_BIAS:
+            apply_run(m, thread, PLAIN_BIASES, layer.bias, layer.padded, factor)
 
 
 @inner
-def bound_columns(m, place, rows, width, columns):
+def bound_columns(m: Memory, start, rows, width, columns):
     """Scale the columns of a contiguous block down to the norm max_norm."""
-    most = m.reals[at.MAX_NORM]
+    most = m.options.max_norm
     for j in range(columns):
         total = 0.0
         for r in range(rows):
-            w = float(m.weights[place + r * width + j])
+            w = float(m.weights[start + r * width + j])
             total += w * w
         norm = total**0.5
         if norm > most:
             for r in range(rows):
-                m.weights[place + r * width + j] *= most / norm
+                m.weights[start + r * width + j] *= most / norm
 
 
 def bound_weights(table, work, thread, threads, unused1, unused2, unused3):
-    """Keep the weights into each unit from one source within max_norm; the panels are shared out to the threads."""
-    m = memory_at(table, work)
-    panel = m.numbers[at.PANEL]
+    """Limit the norm of the weights from one source into each unit to max_norm; threads take panels in turn."""
+    m: Memory = memory_at(table, work)
+    panel = m.layout.panel
     turn = 0
-    for c in range(m.numbers[at.CONNECTION_COUNT]):
-        if not of_connection(m, c, at.TRAINABLE):
+    for c in range(m.layout.connection_count):
+        connection = m.connections[c]
+        if not connection.trainable:
             continue
-        if of_connection(m, c, at.KIND) == at.WIRED:
+        if connection.kind == WIRED:
             if turn % threads == thread:
-                bound_columns(m, of_connection(m, c, at.PARAMETERS), of_connection(m, c, at.COUNT), 1, 1)
-                call_part(m, at.EXPAND, c)
+                bound_columns(m, connection.parameters, connection.count, 1, 1)
+                call_part(m, m.code.expand, c)
             turn += 1
             continue
-        inputs, columns = (
-            of_layer(m, of_connection(m, c, at.SOURCE), at.UNITS),
-            of_layer(m, of_connection(m, c, at.LAYER), at.PADDED),
-        )
+        inputs, columns = m.layers[connection.source].units, m.layers[connection.layer].padded
         for j in range(0, columns, panel):
             width = min(panel, columns - j)
             if turn % threads == thread:
-                bound_columns(m, of_connection(m, c, at.W) + j * inputs, inputs, width, width)
-                if of_connection(m, c, at.W_T) != -1:
-                    call_part(m, at.REFRESH, c, 0, inputs, j, width)
+                bound_columns(m, connection.W + j * inputs, inputs, width, width)
+                if connection.W_T != NONE:
+                    call_part(m, m.code.refresh_transposed, c, 0, inputs, j, width)
             turn += 1

@@ -4,7 +4,7 @@ The versions in pyproject.toml have been tested. A test fails with a clear messa
 
 - `numba.core.compiler_lock.global_compiler_lock`: held while kernels are compiled, because LLVM is not thread-safe.
 - `llvmlite.binding.ffi.lib._lock`: llvmlite's own lock. Forks wait for both, so that a child finds them free.
-- `numba.core.codegen.get_host_cpu_features`: the processor's features as Numba uses them, some switched off by settings.
+- `numba.core.codegen.get_host_cpu_features`: the processor's features; settings of Numba switch some off.
 - `numba.core.ccallback.CFunc`: a C function with stored code. The public `numba.cfunc` uses Numba's own cache or none.
 - `numba.core.ccallback.CFunc.compile`: compiles it, or loads it from its `_cache`.
 - `numba.core.dispatcher.Dispatcher.compile`: replaced on each function that Python calls, to optimise less.

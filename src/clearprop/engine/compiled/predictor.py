@@ -12,12 +12,11 @@ from scipy.sparse import csr_array
 from clearprop.checks import check_dense_or_csr, check_inputs
 from clearprop.core.network import Network, check_params
 from clearprop.core.parameters import Parameters
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.plan import Plan
-from clearprop.engine.compiled.records import address_of, memory_at, of_layer, pointer, table_of
+from clearprop.engine.compiled.records import INPUT_LAYER, Memory, address_of, memory_at, pointer, table_of
 from clearprop.engine.compiled.sweep import forward
-from clearprop.engine.compiled.transfer import read_parameters
+from clearprop.engine.compiled.transfer import load_parameters
 from clearprop.engine.cores import get_threads
 from clearprop.fork_safety import free_at_forks
 
@@ -25,40 +24,40 @@ from clearprop.fork_safety import free_at_forks
 ROWS = 96
 #: Rows times parameters from which on several threads are worth their start.
 WORTH_THREADS = 50_000_000
-_X, _OUT = at.Memory._fields.index("X"), at.Memory._fields.index("y")
+_X, _OUT = Memory._fields.index("X"), Memory._fields.index("y")
 
 
 @compiled
 def infer(table, work, first, last, rows_at_once, total):
-    """Activations of the outputs for rows of X, into y, one output after the other; whether these rows are finite."""
-    m = memory_at(pointer(table), pointer(work))
-    inputs, nothing = of_layer(m, 0, at.UNITS), 0.0
+    """Outputs for rows of X, into y, one output after the other; returns whether these rows of X are finite."""
+    m: Memory = memory_at(pointer(table), pointer(work))
+    inputs, nothing = m.layers[INPUT_LAYER].units, 0.0
     for begin in range(first, last, rows_at_once):
         rows = min(rows_at_once, last - begin)
         for n in range(rows):
-            line = (begin + n) * m.numbers[at.X_STRIDE]
+            line = (begin + n) * m.layout.x_stride
             m.offsets[n] = line
-            for j in range(0 if m.numbers[at.SPARSE] else inputs):
+            for j in range(0 if m.layout.is_sparse else inputs):
                 nothing += m.X[line + j] * 0  # NaN for NaN and infinity
         forward(m, 0, 0, rows, 0)
         start = 0
-        for layer in range(1, m.numbers[at.LAYER_COUNT]):
-            if of_layer(m, layer, at.OUTPUT) == -1:
+        for index in range(1, m.layout.layer_count):
+            layer = m.layers[index]
+            if not layer.is_output:
                 continue
-            units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
             for n in range(rows):
-                line, to = of_layer(m, layer, at.F) + n * stride, start + (begin + n) * units
-                for j in range(units):
+                line, to = layer.f + n * layer.stride, start + (begin + n) * layer.units
+                for j in range(layer.units):
                     m.y[to + j] = m.work[line + j]
-            start += total * units
+            start += total * layer.units
     return nothing == 0
 
 
 class Predictor:
     """A network with parameters, ready to predict: a few microseconds per call with a single row.
 
-    It holds a copy of the parameters as they were; `read` takes them anew. Calls give what `cp.predict` gives,
-    (n, o units) or a dict by output layer, to rounding.
+    It holds a copy of the parameters; `read` copies them again. Calls give what `cp.predict` gives up to rounding:
+    (n, o units) or a dict by output layer.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -73,30 +72,28 @@ class Predictor:
         self._outputs = [(name, net[name].units) for name in net.outputs or ()]
         self._width = sum(units for _, units in self._outputs)
         self._plan = Plan(net, params.dtype, ROWS, 1)
-        for name, _ in self._outputs:
-            self._plan.layers[self._plan.index[name], at.OUTPUT] = 0
         self._size = params.flat.size
         self._memory = self._plan.memory(np.zeros((1, net.inputs), params.dtype))
         self._table = table_of(self._memory)
-        self._lock, self._copies = threading.Lock(), self._plan.copy_table()
+        self._lock, self._blocks = threading.Lock(), self._plan.copy_table()
         free_at_forks(self._lock)
         self.read(params)
 
     def read(self, params: Parameters) -> None:
-        """Take the parameters as they are now."""
+        """Copy the parameters as they are now."""
         with self._lock:
-            read_parameters(self._table, self._memory.work, params.flat, self._memory.weights, self._copies)
+            load_parameters(self._table, self._memory.work, params.flat, self._memory.weights, self._blocks)
 
     def __call__(self, X: Any) -> Any:
-        """Activations of the outputs for X (n samples, inputs); ShapeError or DataError for an X of no use."""
-        neat = (
+        """Outputs for X (n samples, inputs). Raises ShapeError or DataError for an X that does not fit."""
+        is_plain = (
             isinstance(X, np.ndarray)
             and X.dtype == self.dtype
             and X.ndim == 2
             and X.flags.c_contiguous
             and X.flags.aligned
         )
-        if not (neat and X.shape[0] > 0 and X.shape[1] == self.net.inputs):
+        if not (is_plain and X.shape[0] > 0 and X.shape[1] == self.net.inputs):
             X = check_dense_or_csr(X, self.net.inputs, self.dtype)
             X = X if isinstance(X, csr_array) else np.ascontiguousarray(X)
         rows = X.shape[0]
@@ -110,21 +107,21 @@ class Predictor:
             check_inputs(X, self.net.inputs, self.dtype)
         if len(self._outputs) == 1:
             return out.reshape(rows, -1)
-        found, start = {}, 0
+        outputs, start = {}, 0
         for name, units in self._outputs:
-            found[name] = out[start : start + rows * units].reshape(rows, units)
+            outputs[name] = out[start : start + rows * units].reshape(rows, units)
             start += rows * units
-        return found
+        return outputs
 
-    def _infer(self, memory: Any, table: Any, X: Any, out: np.ndarray, first: int, last: int) -> bool:
+    def _infer(self, memory: Memory, table: Any, X: Any, out: np.ndarray, first: int, last: int) -> bool:
         if isinstance(X, np.ndarray):
-            memory.numbers[at.X_STRIDE], memory.numbers[at.SPARSE] = self.net.inputs, False
+            memory.layout.x_stride, memory.layout.is_sparse = self.net.inputs, False
             if isinstance(table, np.ndarray):
                 table[_X], table[_OUT] = address_of(X), address_of(out)
             else:
                 table = memory._replace(X=X.ravel(), y=out)
             return infer(table, memory.work, first, last, ROWS, len(X))
-        memory = memory._replace(y=out, **self._plan.rows(X, memory.numbers))
+        memory = memory._replace(y=out, **self._plan.locate(X, memory.layout, memory.code))
         return infer(table_of(memory), memory.work, first, last, ROWS, X.shape[0])
 
     def _share_out(self, X: Any, out: np.ndarray) -> bool:

@@ -1,168 +1,338 @@
-"""The memory of the compiled engine: what the epoch loop reads and writes, as flat arrays and tables of whole numbers.
+"""The memory of the compiled engine: records with named fields, and the flat arrays that their offsets point into.
 
-Tables have a row per layer (row 0 is the network's input) and a row per connection; their columns are named here.
+A class of records lists its fields once: NumPy, Numba and the type checker read the same list. `m.layers[1].units` is
+the same expression in compiled code, where it is one load, and in plain Python (NUMBA_DISABLE_JIT=1).
+
+An "offset" is an index into one of the arrays of `Memory`: into `work`, unless another array is named. NONE stands for
+what a layer or connection does not have. "Address" is the address of a kernel, as an integer.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import config
-from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+from numba import from_dtype, types
+from numba.extending import (
+    infer_getattr,
+    intrinsic,
+    lower_builtin,
+    lower_getattr_generic,
+    models,
+    register_model,
+    type_callable,
+)
+from numpy.typing import NDArray
 
-from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.numba_internals import PLAIN, AttributeTemplate
 
-# Columns of the table of layers. Places are offsets into `work` unless said otherwise; -1 stands for "none".
-UNITS, PADDED, STRIDE = 0, 1, 2  # units, rounded up to whole vectors, distance of rows
-Z, F, A, MASK = 3, 4, 5, 6  # f(z) before dropout, a after it, and its mask
-DELTA, LOSS_DELTA = 7, 8  # delta by the targets (or the loss), and by the loss where there are both
-A_ROWS, DELTA_ROWS = 9, 10  # offsets of the rows of a and delta, as places in `offsets`
-FIRST, LAST = 11, 12  # its connections
-BIAS, BIAS_KIND = 13, 14  # place in `weights`, and what is done with it
-FORWARD, PULLBACK = 15, 16  # addresses of kernels
-OUTPUT, TARGETS = 17, 18  # number among the outputs; whether other layers take it
-LOSS, Y, Y_WIDTH, Y_START = 19, 20, 21, 22  # kernel, place of gathered targets, row width (0: indices), start in m.y
-NORM = 23  # place of its norms in `norms`
-ANSWER = 24  # place of an output in `answers`
-SPLIT = 25  # 1 where threads share out its columns, not its rows
-LAYER_COLUMNS = 26
+NONE = -1
+#: The network's input, as a layer.
+INPUT_LAYER = 0
 
-# Columns of the table of connections; W, W_T and PARAMETERS are places in `weights`.
-KIND, SOURCE, LAYER = 0, 1, 2
-W, W_T, PARAMETERS, COUNT = 3, 4, 5, 6  # panels of W, of its transpose, what is trained, how many numbers that is
-TRAINABLE, SEND, PATTERN = 7, 8, 9  # SEND: how it gives the error signal to its source; PATTERN: place in `patterns`
-ROW_NORMS, NORM_COUNT = 10, 11  # squared norms of the rows of dJ/dW in `norms` (one for shared weights)
-FULL = 12  # wired connections: place in `work` of dJ/dW in panels, then of the gradient of the shared weights
-PRODUCT = 13  # address of the product with W that comes first in its layer, for as many rows as a vector has lanes
-CONNECTION_COLUMNS = 14
-
+# Connection.kind
 DENSE, IDENTITY, WIRED = 0, 1, 2
+# Layer.bias_kind
 NO_BIAS, TRAINED_BIAS, FROZEN_BIAS = 0, 1, 2
-SEND_NOTHING, SEND_FIRST, SEND_MORE = 0, 1, 2
+# Connection.error: how the backward sweep gives the error signal to the connection's source
+NO_ERROR, WRITE_ERROR, ADD_ERROR = 0, 1, 2
+# Options.purpose: steps of gradient descent; the gradient of the whole set, summed; its cost; the outputs alone
+TRAIN, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
 
-# Whole numbers of the run.
-X_STRIDE, MEAN, WEIGHTED = 0, 1, 2
-PREPARE, UPDATE, PREPARE_PLAIN, UPDATE_PLAIN, SLOPE = 3, 4, 5, 6, 7
-STORED, BOUNDED = 8, 9  # whether the gradient is stored (for clipping by norm); whether max_norm is set
-LANES, PANEL, BLOCK = 10, 11, 12
-ZEROS = 13  # place in `weights` of zeros
-SCRATCH, SCRATCH_SIZE, WEIGHT_ROWS = 14, 15, 16  # places in `work`: a block per thread, sample weights of the batch
-STEPS_DONE = 17  # steps before this pass
-LAYER_COUNT, CONNECTION_COUNT = 18, 19  # rows of the tables
-MULTIPLY, MULTIPLY_TRANSPOSED = 20, 21  # addresses of the products
-SWEEP, DENSE_GRADIENT, WIRED_GRADIENT, BIAS_GRADIENT = 22, 23, 24, 25  # addresses of the parts of a step
-REFRESH, EXPAND, APPLY, BOUND, ADD_COST, WRITE_NORMS = 26, 27, 28, 29, 30, 31
-ADD_PENALTY, ADD_ROWS, VALUE, HALF_SQUARE = 32, 33, 34, 35  # HALF_SQUARE: 1/2 sum w^2, where alpha is set
-KEYED, NORMS = 36, 37  # whether rows have keys for dropout; whether norms are wanted
-STEPS_PER_EPOCH = 38
-PURPOSE, ANSWERED = 39, 40  # what the steps do; whether the outputs are wanted
-SPARSE, SPARSE_BLOCK = 41, 42  # whether X is sparse, and how many rows of its W have their gradient made at once
-MULTIPLY_SPARSE, TRANSPOSED_SPARSE, ADD_ROWS_SPARSE = 43, 44, 45  # addresses of the products with sparse rows
-FIRST_STEP, STEPS = 46, 47  # where in the pass a call begins, and how many steps the pass has
-LAYERED, MEETINGS = 48, 49  # the part that sweeps layer by layer; how often threads meet in it, 0 where it is not used
-BY_LAYER = 50  # threads that columns are shared out to, once all have joined; 0 where rows are
-PREPARE_STEP = 51  # address of a part
-PATIENCE, STUCK, STOPPED = 52, 53, 54  # epochs without improvement: most (-1: any number), so far; whether it was more
-PORTION = 55  # threads get multiples of so many columns, the last one what is left
-NUMBERS = 56
-#: Steps of gradient descent; the gradient of the whole set, added up; its cost alone; or no more than the outputs.
-DESCEND, DIFFERENTIATE, EVALUATE, PREDICT = 0, 1, 2, 3
-#: The parts of a step in the order of their addresses.
-PARTS = (*range(SWEEP, ADD_PENALTY + 1), LAYERED, PREPARE_STEP)
-
-# Real numbers of the run (BEST: the lowest loss of an epoch so far), then one dropout rate per layer.
-CLIP_NORM, CLIP_VALUE, MAX_NORM, DECAY, ALPHA, BEST, TOLERANCE, DROPOUT = range(8)
-
-# Results of a call: sums over its steps; what clipping multiplied by; of the last step its penalty, half the squares of
-# the weights, and the squared norm of the gradient; the step (from 1 on) that was not finite, 0 for none; then by layer
-# the squared norms of delta and of the gradient.
-COST, SHARE, PENALTY, FACTOR, STEP_PENALTY, HALF_SQUARES, FAILED, GRADIENT, LAYERS = range(9)
-
-#: Numbers that a `prepare` kernel may write; each thread has three of these: for the weights by the fused kernel, for
-#: weights whose gradient was finished before, and for biases.
+# Each thread has three sets of SCALARS numbers that `prepare` kernels write: for weights whose update is fused with
+# their gradient, for weights whose gradient was completed before, and for biases.
 SCALARS = 32
 FUSED_WEIGHTS, PLAIN_WEIGHTS, PLAIN_BIASES, SCALAR_SETS = 0, 1, 2, 3
-RIDGE = SCALAR_SETS * SCALARS - 1  # the last number of a thread: alpha over the weight of the batch
+#: Index of the last number of a thread: alpha over the weight of the batch.
+RIDGE = SCALAR_SETS * SCALARS - 1
+
+
+class Layer(np.record):
+    """A layer of the network; layer 0 is the network's input."""
+
+    index: int
+    units: int
+    padded: int  #: units rounded up to whole vectors
+    stride: int  #: distance of the rows of z, f, a, mask and delta
+    z: int  #: offset of the weighted sums
+    f: int  #: offset of f(z), before dropout
+    a: int  #: offset of the activations, after dropout
+    mask: int  #: offset of the dropout mask
+    delta: int  #: offset of delta, which is first the error signal that the layer's targets send
+    loss_delta: int  #: offset of the loss's delta, where the layer is an output and a source as well
+    a_rows: int  #: offset in `offsets` of where each row of a starts
+    delta_rows: int  #: offset in `offsets` of where each row of delta starts
+    first_connection: int  #: the layer's connections: from this one,
+    end_connection: int  #: up to this one, which is excluded
+    bias: int  #: offset in `weights`
+    bias_kind: int  #: NO_BIAS, TRAINED_BIAS or FROZEN_BIAS
+    bias_norm: int  #: offset in `norms` of the squared norm of dJ/db
+    forward: int  #: address of the activation
+    pullback: int  #: address of the activation's pullback
+    loss: int  #: address of the loss
+    is_output: bool
+    is_source: bool  #: whether other layers take its activations
+    y: int  #: offset of the batch's targets, or in `batch_indices` of its class indices
+    y_width: int  #: columns of the targets; 0 for class indices
+    y_start: int  #: offset of the targets in `y`, or in `indices`
+    answer: int  #: offset of the outputs in `answers`
+    by_columns: bool  #: whether threads may share out its columns (see `column_parallel`)
+    dropout: float
+
+
+class Connection(np.record):
+    """A connection from a source to a layer."""
+
+    kind: int  #: DENSE, IDENTITY or WIRED
+    source: int  #: index of the source
+    layer: int  #: index of the layer
+    W: int  #: offset in `weights` of the panels of W
+    W_T: int  #: offset in `weights` of the panels of the transpose of W
+    parameters: int  #: offset in `weights` of what is trained: W, or the shared weights of a wired connection
+    count: int  #: number of shared weights
+    trainable: bool
+    error: int  #: NO_ERROR, WRITE_ERROR or ADD_ERROR
+    pattern: int  #: wired connections: offset in `patterns`
+    gradient: int  #: wired connections: offset of dJ/dW in panels, followed by that of the shared weights
+    row_norms: int  #: offset in `norms` of the squared norms of the rows of dJ/dW (one for shared weights)
+    norm_count: int
+    product: int  #: address of the product with W where it is the first of its layer and has a vector of rows or more
+
+
+class Layout(np.record):
+    """How the arrays are laid out."""
+
+    layer_count: int
+    connection_count: int
+    lanes: int  #: numbers in a vector
+    panel: int  #: columns of a panel of weights
+    block: int  #: rows of W whose gradient is computed and consumed at once
+    portion: int  #: threads get multiples of so many columns; the last one gets the rest
+    x_stride: int  #: distance of the rows of X
+    is_sparse: bool  #: whether X is a CSR matrix
+    sparse_block: int  #: the same as `block`, for W of a sparse X
+    zeros: int  #: offset in `weights` of zeros
+    scratch: int  #: offset of the threads' scratch space
+    scratch_size: int  #: scratch space of a thread
+    sample_weights: int  #: offset of the weights of the batch's rows
+    column_meetings: int  #: how often threads meet in a step that shares out columns; 0 if no layer allows that
+
+
+class Code(np.record):
+    """Addresses: the kernels of the run, the matrix products, and the parts of a step."""
+
+    prepare: int
+    update: int
+    prepare_plain: int
+    update_plain: int
+    slope: int
+    value: int  #: value of the penalties
+    half_square: int  #: 1/2 sum of w^2, where alpha is set
+    multiply: int
+    multiply_transposed: int
+    add_rows: int
+    multiply_sparse: int
+    multiply_transposed_sparse: int
+    add_rows_sparse: int
+    sweep: int
+    sweep_by_columns: int
+    prepare_step: int
+    dense_gradient: int
+    wired_gradient: int
+    bias_gradient: int
+    refresh_transposed: int
+    expand: int
+    apply_stored: int
+    bound_weights: int
+    add_cost: int
+    add_penalty: int
+    write_norms: int
+
+
+class Options(np.record):
+    """What the steps do."""
+
+    purpose: int  #: TRAIN, DIFFERENTIATE, EVALUATE or PREDICT
+    is_mean: bool  #: whether the cost is the mean over the rows, or their sum
+    is_weighted: bool  #: whether there are sample weights
+    has_row_keys: bool  #: whether dropout knows rows by keys
+    with_answers: bool  #: whether outputs are copied to `answers`
+    with_norms: bool  #: whether norms of delta and of gradients are computed
+    stores_gradient: bool  #: whether the whole gradient is stored before the update, for clipping by norm
+    clip_norm: float
+    clip_value: float  #: 0 for no clipping
+    max_norm: float  #: 0 for no bound
+    decay: float  #: weight decay
+    alpha: float  #: L2 penalty of the estimators, divided by the weight of the batch
+
+
+class Progress(np.record):
+    """Where a pass over the data stands."""
+
+    column_threads: int  #: number of threads that share out columns; with fewer, or where it is 0, rows are shared out
+    first_step: int  #: the step that a call begins with
+    steps: int  #: steps of the pass
+    steps_per_epoch: int
+    steps_before: int  #: steps before this pass
+    patience: int  #: most epochs without improvement; NONE for any number
+    epochs_without_improvement: int
+    best: float  #: lowest loss of an epoch
+    tolerance: float  #: a loss above best - tolerance is no improvement
+    stopped: bool  #: whether patience ran out
+
+
+class Results(np.record):
+    """Results of a pass: sums over its steps, and values of its last step."""
+
+    cost: float
+    share: float  #: sum of the weights of the batches
+    penalty: float
+    clip_factor: float  #: what clipping by norm multiplied the last step's gradient by
+    step_penalty: float
+    half_squares: float  #: 1/2 sum of w^2
+    failed: float  #: the step (from 1) whose cost or penalty was not finite; 0 for none
+    squared_norm: float  #: of the gradient of the trained parameters
+
+
+Int64, Int32, UInt64, Float64 = NDArray[np.int64], NDArray[np.int32], NDArray[np.uint64], NDArray[np.float64]
+#: An array in the precision of the run.
+Numbers = NDArray[Any]
 
 
 class Memory(NamedTuple):
-    """Everything the epoch loop works on: arrays outside, plain pointers inside compiled code."""
+    """Everything that the compiled code works on: arrays in Python, pointers in compiled code."""
 
-    numbers: Any  #: int64, see above
-    reals: Any  #: float64
-    layers: Any  #: int64 (layers + 1, LAYER_COLUMNS), flattened
-    connections: Any  #: int64 (connections, CONNECTION_COLUMNS), flattened
-    X: Any  #: the caller's X, seen as one run; of a sparse one the values
-    X_columns: Any  #: int32, of a sparse X the column of each value, or unused
-    X_starts: Any  #: int64, of a sparse X where each row starts, and the end
-    y: Any  #: targets of the outputs with values, one after the other
-    indices: Any  #: int64, targets of the outputs with class indices
-    sample_weight: Any  #: (n,) or unused
-    offsets: Any  #: int64, where the rows of each layer's a and delta start
-    weights: Any  #: parameters in panels
-    slot0: Any  #: the optimizer's slots, laid out as the trained part of `weights`
-    slot1: Any
-    gradients: Any  #: stored gradients, or unused
-    work: Any  #: z, a, delta, ... of the batch
-    batch_indices: Any  #: int64, class indices of the batch
-    patterns: Any  #: int64, wired connections: number of the shared weight in panel order
-    values: Any  #: float64, weighted loss of each row of the batch
-    norms: Any  #: float64, squared norms
-    scalars: Any  #: float64, what `prepare` kernels computed, for each thread
-    keys: Any  #: uint64, dropout key of each layer in each epoch
-    row_keys: Any  #: uint64, what dropout knows a row by, or unused
-    answers: Any  #: outputs (n, units) of the whole set, one after the other, or unused
-    results: Any  #: float64
-    sync: Any  #: int64, how threads meet
-    order: Any  #: int64, the rows of the data in the order of the epoch
-    edges: Any  #: int64, where each batch starts in it, and the end
-    rates: Any  #: float64, the learning rate of each step
-    costs: Any  #: float64, cost and penalty of each step
-    table: Any = None  #: in compiled code, where all these addresses are
+    layout: Layout
+    code: Code
+    options: Options
+    progress: Progress
+    results: Results
+    layers: Sequence[Layer]
+    connections: Sequence[Connection]
+    X: Numbers  #: the caller's X, flat; the values of a sparse one
+    X_columns: Int32  #: the column of each value of a sparse X
+    X_starts: Int64  #: where each row of a sparse X starts, and the end
+    y: Numbers  #: targets of the outputs with values, one output after the other
+    indices: Int64  #: targets of the outputs with class indices
+    sample_weight: Numbers  #: (n,)
+    offsets: Int64  #: where the rows of X, and of each layer's a and delta, start
+    weights: Numbers  #: parameters in panels
+    slot0: Numbers  #: the optimizer's slots, laid out as the trained part of `weights`
+    slot1: Numbers
+    gradients: Numbers  #: the stored gradient, laid out in the same way
+    work: Numbers  #: z, a, delta and so on of the batch
+    batch_indices: Int64  #: class indices of the batch
+    patterns: Int64  #: wired connections: number of the shared weight (from 1) in panel order; 0 for no connection
+    values: Float64  #: weighted loss of each row of the batch
+    norms: Float64  #: squared norms of gradients
+    squares: Float64  #: by layer, squared norms of delta (summed over the steps of a gradient) and of the gradient
+    total: Float64  #: one number, for kernels that add to a total
+    scalars: Float64  #: what `prepare` kernels computed, for each thread
+    keys: UInt64  #: dropout key of each layer in each epoch
+    row_keys: UInt64  #: keys of the rows for dropout
+    answers: Numbers  #: outputs (n, units) of the whole set, one output after the other
+    sync: Int64  #: counters of the threads, see `threads`
+    order: Int64  #: rows of the data in the order of the pass
+    edges: Int64  #: where each batch starts in `order`, and the end
+    rates: Float64  #: learning rate of each step
+    costs: Float64  #: cost and penalty of each step
+    table: Any = None  #: in compiled code, the table of addresses itself
 
 
-def table_of(memory):
-    """What compiled code gets: the addresses of all arrays (plain Python gets the memory itself)."""
-    if config.DISABLE_JIT:
+R = TypeVar("R", bound=np.record)
+_TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
+
+
+def dtype_of(kind: type[np.record]) -> np.dtype:
+    """The structured dtype of a class of records."""
+    fields = [(name, _TYPES[hint]) for name, hint in kind.__annotations__.items()]
+    return np.dtype((kind, np.dtype(fields, align=True)))
+
+
+def new_table(kind: type[R], rows: int) -> NDArray[R]:
+    """Records whose integers are NONE."""
+    table = np.zeros(rows, dtype_of(kind))
+    for name, hint in kind.__annotations__.items():
+        if hint == "int":
+            table[name] = NONE
+    return table
+
+
+def new_record(kind: type[R]) -> R:
+    """A record of zeros."""
+    return np.zeros(1, dtype_of(kind))[0]
+
+
+def copy_record(record: R) -> R:
+    """A record with the same values."""
+    return np.asarray(record).reshape(1).copy()[0]
+
+
+def assign(record: np.record, values: Any) -> None:
+    """Set all fields of a record: to those of another record, to a tuple of values, or to one number."""
+    np.asarray(record)[...] = values
+
+
+def table_of(memory: Memory) -> Any:
+    """What compiled code takes: the addresses of all arrays (plain Python takes the memory itself)."""
+    if PLAIN:
         return memory
     return np.array([0 if array is None else address_of(array) for array in memory], np.int64)
 
 
-def address_of(array):
-    """Where an array starts, as a number."""
+def address_of(array: Any) -> int:
+    """Address of the first element of an array, or of a record."""
     return array.__array_interface__["data"][0]
 
 
-if config.DISABLE_JIT:
+if PLAIN:
 
     def memory_at(table, work):
         """The memory whose addresses are in `table`; `work` tells the precision."""
         return table
 
     def pointer(array):
-        """Where an array starts."""
+        """Pointer to the first element of an array."""
         return array
 
 else:
 
     @intrinsic
     def pointer(typing_context, array):
-        """Where an array starts."""
+        """Pointer to the first element of an array."""
 
         def codegen(context, builder, signature, args):
             return context.make_array(signature.args[0])(context, builder, args[0]).data
 
         return types.CPointer(array.dtype)(array), codegen
 
-    class MemoryType(types.Type):
-        """The memory in compiled code: a pointer to the table of addresses, whose fields are read where they are used.
+    class TableType(types.Type):
+        """A pointer to records in compiled code; an element is a record, which compiled code holds by its address."""
 
-        One pointer is handed from function to function instead of one for each array, which halves what has to be
-        compiled.
+        def __init__(self, record: types.Record) -> None:
+            self.record = record
+            super().__init__(name=f"clearprop.Table({record})")
+
+    @register_model(TableType)
+    class _TableModel(models.PrimitiveModel):
+        def __init__(self, manager: Any, kind: Any) -> None:
+            super().__init__(manager, kind, manager.lookup(kind.record).get_value_type())
+
+    @type_callable(operator.getitem)
+    def _type_of_record(context: Any) -> Any:
+        return lambda table, index: table.record if isinstance(table, TableType) else None
+
+    @lower_builtin(operator.getitem, TableType, types.Integer)
+    def _record_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    class MemoryType(types.Type):
+        """The memory in compiled code: a pointer to the table of addresses, which are loaded where they are used.
+
+        Functions hand on one pointer instead of one for each array, which halves the time of compilation.
         """
 
         def __init__(self, real: Any) -> None:
@@ -173,17 +343,17 @@ else:
             """The type of a field, or None."""
             if name == "table":
                 return types.CPointer(types.int64)
-            if name not in Memory._fields:
-                return None
-            return types.CPointer(next((kind for kind, names in _KINDS.items() if name in names.split()), self.real))
+            return _FIELDS[name] or types.CPointer(self.real) if name in _FIELDS else None
 
-    #: The fields whose numbers are not of the run's precision.
-    _KINDS = {
-        types.int64: "numbers layers connections X_starts indices offsets batch_indices patterns sync order edges",
-        types.float64: "reals values norms scalars results rates costs",
-        types.uint64: "keys row_keys",
-        types.int32: "X_columns",
-    }
+    def _type_of_field(hint: Any) -> Any:
+        """The type of a field in compiled code by its annotation; None for an array in the run's precision."""
+        if isinstance(hint, type) and issubclass(hint, np.record):
+            return from_dtype(dtype_of(hint))
+        if get_origin(hint) is Sequence:
+            return TableType(from_dtype(dtype_of(get_args(hint)[0])))
+        return None if hint == Numbers else types.CPointer(from_dtype(np.dtype(get_args(get_args(hint)[1])[0])))
+
+    _FIELDS = {name: _type_of_field(hint) for name, hint in get_type_hints(Memory).items() if name != "table"}
 
     @register_model(MemoryType)
     class _MemoryModel(models.PrimitiveModel):
@@ -198,13 +368,13 @@ else:
             return memory.field(name)
 
     @lower_getattr_generic(MemoryType)
-    def _read_field(context: Any, builder: Any, memory: Any, value: Any, name: str) -> Any:
+    def _load_field(context: Any, builder: Any, memory: Any, value: Any, name: str) -> Any:
         kind = context.get_value_type(memory.field(name))
         if name == "table":
             return builder.bitcast(value, kind)
-        place = ir.Constant(ir.IntType(64), Memory._fields.index(name))
-        address = builder.load(builder.gep(value, [place]))
-        address.set_metadata("invariant.load", builder.module.add_metadata([]))  # nothing that runs changes the table
+        index = ir.Constant(ir.IntType(64), Memory._fields.index(name))
+        address = builder.load(builder.gep(value, [index]))
+        address.set_metadata("invariant.load", builder.module.add_metadata([]))  # no code changes the table
         return builder.inttoptr(address, kind)
 
     @intrinsic
@@ -216,15 +386,3 @@ else:
             return builder.bitcast(args[0], context.get_value_type(memory))
 
         return memory(table, work), codegen
-
-
-@inner
-def of_layer(m, layer, column):
-    """A number of the table of layers."""
-    return m.layers[layer * LAYER_COLUMNS + column]
-
-
-@inner
-def of_connection(m, connection, column):
-    """A number of the table of connections."""
-    return m.connections[connection * CONNECTION_COLUMNS + column]

@@ -1,4 +1,4 @@
-"""Calls of the epoch loop on one set of data: what an epoch of descent, a gradient or a cost have in common."""
+"""Runs steps over batches in compiled code: what training, gradients and costs of a whole set have in common."""
 
 from __future__ import annotations
 
@@ -7,43 +7,29 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import config
 from scipy.sparse import issparse
 
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
-from clearprop.engine.compiled import records as at
+from clearprop.engine.compiled import records
 from clearprop.engine.compiled import threads as meeting
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.plan import plan_of
-from clearprop.engine.compiled.records import Memory, address_of, table_of
-from clearprop.engine.compiled.step import STEP, run_epoch
+from clearprop.engine.compiled.records import Memory, address_of, assign, copy_record, table_of
+from clearprop.engine.compiled.step import STEP, run_steps
 from clearprop.engine.compiled.thread_pool import call_helper
-from clearprop.engine.compiled.transfer import read_parameters
-from clearprop.engine.compiled.tuning import Pace
+from clearprop.engine.compiled.transfer import load_parameters
+from clearprop.engine.compiled.tuning import Tuner
 from clearprop.engine.cores import get_threads
 from clearprop.errors import ArgumentError
 
-#: What makes a step no more than a forward sweep, as columns of `numbers`.
-_FORWARD_ALONE = {
-    at.PURPOSE: at.EVALUATE,
-    at.FIRST_STEP: 0,
-    at.STEPS: 1,
-    at.STEPS_PER_EPOCH: 1,
-    at.BY_LAYER: 0,
-    at.VALUE: -1,
-    at.HALF_SQUARE: -1,
-    at.STORED: 0,
-    at.BOUNDED: 0,
-    at.NORMS: 0,
-    at.PATIENCE: -1,
-}
-#: What each pass brings along.
-_CHANGING = ("sync", "order", "edges", "rates", "costs", "keys")
-_PLACES = [Memory._fields.index(name) for name in _CHANGING]
+#: The arrays that each pass brings along.
+_OF_A_PASS = ("sync", "order", "edges", "rates", "costs", "keys")
+_INDICES = [Memory._fields.index(name) for name in _OF_A_PASS]
 
 
-class Passes:
-    """The steps over batches of an objective's rows, for one purpose, with the parameters as they are at each call."""
+class Runner:
+    """Runs steps over batches of an objective's rows, for one purpose, with the parameters as they are at each call."""
 
     def __init__(
         self,
@@ -54,13 +40,13 @@ class Passes:
         threads: int | None = None,
         slots: int = 0,
         stored: bool = False,
-        **given: np.ndarray,
+        **arrays: np.ndarray,
     ) -> None:
         batch = min(batch, objective.samples)
         self.params, self.samples = params, objective.samples
-        most = 1 if config.DISABLE_JIT else threads or get_threads()
-        self.pace = Pace(most, 6 * batch * params.flat.size, purpose, fixed=threads is not None)
-        self.threads = self.pace.most
+        most = 1 if PLAIN else threads or get_threads()
+        self.tuner = Tuner(most, 6 * batch * params.flat.size, purpose, fixed=threads is not None)
+        self.threads = self.tuner.most
         self.plan = plan_of(
             params.net,
             params.dtype,
@@ -73,27 +59,26 @@ class Passes:
         )
         outputs = [objective.targets[name] for name in params.net.outputs or ()]
         if any(y.ndim == 2 for y in outputs):
-            given["y"] = _joined([y for y in outputs if y.ndim == 2], params.dtype)
+            arrays["y"] = _joined([y for y in outputs if y.ndim == 2], params.dtype)
         if any(y.ndim == 1 for y in outputs):
-            given["indices"] = _joined([y for y in outputs if y.ndim == 1], np.dtype(np.int64))
-        if objective.sample_weight is not None and "sample_weight" not in given:
-            given["sample_weight"] = _joined([objective.sample_weight], params.dtype)
-        stored = stored or purpose == at.DIFFERENTIATE
-        self.memory = self.plan.memory(objective.X, slots, stored, **given)
-        self.memory.numbers[at.STORED] = stored
-        self.memory.numbers[at.MEAN] = objective.reduction == "mean"
-        self.memory.numbers[at.WEIGHTED] = "sample_weight" in given
-        if self.memory.numbers[at.MEETINGS]:
-            self.pace.allow_columns()
-        self.copies = self.plan.copy_table()
+            arrays["indices"] = _joined([y for y in outputs if y.ndim == 1], np.dtype(np.int64))
+        if objective.sample_weight is not None and "sample_weight" not in arrays:
+            arrays["sample_weight"] = _joined([objective.sample_weight], params.dtype)
+        stored = stored or purpose == records.DIFFERENTIATE
+        self.memory = self.plan.memory(objective.X, slots, stored, **arrays)
+        options = self.memory.options
+        options.stores_gradient, options.is_mean = stored, objective.reduction == "mean"
+        options.is_weighted = "sample_weight" in arrays
+        if self.memory.layout.column_meetings:
+            self.tuner.allow_columns()
+        self.blocks = self.plan.copy_table()
         self._table = table_of(self.memory)
         self._sync = np.zeros(meeting.SYNC, np.int64)
-        self._edges: np.ndarray | None = None
-        #: Results of the steps of a pass, kept for the next one; and the arrays whose addresses are in the table.
-        self.costs, self._placed = np.zeros(0), (None,) * len(_PLACES)
-        #: Steps of the present pass that are finished; whether it has taken the parameters over; and the seconds that a
-        #: step takes.
-        self.finished, self.loaded, self.seconds = 0, False, self.pace.guess()
+        self._checked_edges: np.ndarray | None = None
+        #: Cost and penalty of each step of a pass; and the arrays whose addresses are in the table.
+        self.costs, self._placed = np.zeros(0), (None,) * len(_INDICES)
+        #: Steps of this pass that are finished; whether the pass has loaded the parameters; seconds of a step.
+        self.finished, self.loaded, self.seconds = 0, False, self.tuner.guess()
 
     def run(
         self,
@@ -103,35 +88,62 @@ class Passes:
         keys: np.ndarray | None = None,
         first: int = 0,
         pause: Callable[[], None] | None = None,
-    ) -> list[float]:
-        """A step per batch order[edges[s] : edges[s + 1]] (int64), with the rate rates[s]; the results.
+    ) -> None:
+        """A pass: one step per batch order[edges[s] : edges[s + 1]] (int64), with the learning rate rates[s].
 
-        `costs` holds cost and penalty of each step then. `keys` are those of dropout, an epoch after the other. The
-        steps run in slices of about a tenth of a second, so that Python can look after signals in between, and calls
-        `pause` there; `finished` counts steps, whatever is raised. With `first`, that many steps were made before, and
-        their results are there.
+        Results are in `memory.results`, and cost plus penalty of each step in `costs`. `keys` are those of dropout, one
+        epoch after the other. The steps run in slices of about a tenth of a second, so that Python can handle signals
+        in between, and calls `pause` there; `finished` counts steps, whatever is raised. `first` is the number of steps
+        that were completed before, with their results.
         """
         self.finished, self.loaded = first, False
         self._check(order, edges)
         m, steps = self.memory, len(edges) - 1
         if first == 0:
-            m.results.fill(0)
+            assign(m.results, 0)
+            m.squares.fill(0)
         if len(self.costs) == steps:
             self.costs.fill(0)
         else:
             self.costs = np.zeros(steps)
-        m.numbers[at.STEPS], m.numbers[at.STOPPED] = steps, 0
-        given = (order, edges, rates, self.costs, m.keys if keys is None else keys)
-        table = self._table_of(given)
-        read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
+        m.progress.steps, m.progress.stopped = steps, False
+        arrays = (order, edges, rates, self.costs, m.keys if keys is None else keys)
+        table = self._table_of(arrays)
+        load_parameters(table, m.work, self.params.flat, m.weights, self.blocks)
         self.loaded = True
         while True:
-            self._run_slice(table, given, min(steps, self.finished + self.pace.steps(self.seconds)))
-            if self.finished == steps or m.results[at.FAILED] or m.numbers[at.STOPPED]:
-                return m.results.tolist()
+            self._run_slice(table, arrays, min(steps, self.finished + self.tuner.steps(self.seconds)))
+            if self.finished == steps or m.results.failed or m.progress.stopped:
+                return
             if pause:
                 pause()
-            table = self._table_of(given)
+            table = self._table_of(arrays)
+
+    def _run_slice(self, table: Any, arrays: tuple[np.ndarray, ...], end: int) -> None:
+        """The next steps up to `end`, with the threads of the present strategy."""
+        m, first, began = self.memory, self.finished, time.perf_counter()
+        threads, by_columns = self.tuner.strategy
+        m.progress.first_step, m.progress.column_threads = first, threads if by_columns else 0
+        try:
+            for _ in range(threads - 1):
+                call_helper(run_steps, table, end, 0, kept=(m, self._sync, arrays))
+            run_steps(table, end, threads)
+        finally:  # a signal that has arrived in the meantime is raised on the way out
+            self._sync[meeting.STARTED] = (end + 1) * STEP  # nobody waits for steps that have no leader
+            self.finished = max(first, int(self._sync[meeting.FINISHED]))
+        self.seconds = (time.perf_counter() - began) / (end - first)
+        self.tuner.record(self.seconds, end - first)
+
+    @property
+    def sums(self) -> np.ndarray:
+        """The results of a pass so far as one array; assign to continue from there."""
+        return np.array([*self.memory.results.tolist(), *self.memory.squares])
+
+    @sums.setter
+    def sums(self, values: np.ndarray) -> None:
+        count = len(self.memory.results.dtype)
+        assign(self.memory.results, tuple(values[:count]))
+        self.memory.squares[:] = values[count:]
 
     def cost_of(self, rows: np.ndarray) -> float:
         """The cost of a batch with the parameters as they are, without dropout and penalties; nothing else changes.
@@ -140,52 +152,40 @@ class Passes:
         """
         m, edges, nothing = self.memory, np.array([0, len(rows)]), np.zeros(1)
         self._check(rows, edges)
-        changed = (m.numbers, m.reals, m.results)
-        before = [array.copy() for array in changed]
-        m.numbers[list(_FORWARD_ALONE)] = list(_FORWARD_ALONE.values())
-        m.reals[at.DROPOUT :], m.results[:] = 0.0, 0.0
+        changed = (m.options, m.code, m.progress, m.results)
+        before = [copy_record(record) for record in changed]
+        m.options.purpose, m.options.with_norms, m.options.max_norm = records.EVALUATE, False, 0.0
+        m.code.value = m.code.half_square = records.NONE
+        m.progress.first_step, m.progress.steps, m.progress.steps_per_epoch = 0, 1, 1
+        m.progress.column_threads, m.progress.patience = 0, records.NONE
+        m.results.cost = 0.0
         table = self._table_of((rows, edges, nothing, nothing.copy(), m.keys))
         try:
-            read_parameters(table, m.work, self.params.flat, m.weights, self.copies)
-            run_epoch(table, 1, 1)
-            return float(m.results[at.COST])
+            load_parameters(table, m.work, self.params.flat, m.weights, self.blocks)
+            run_steps(table, 1, 1)
+            return float(m.results.cost)
         finally:
-            for array, kept in zip(changed, before, strict=True):
-                array[:] = kept
+            for record, values in zip(changed, before, strict=True):
+                assign(record, values)
 
-    def _run_slice(self, table: Any, given: tuple[np.ndarray, ...], end: int) -> None:
-        """The next steps up to `end`."""
-        m, first, began = self.memory, self.finished, time.perf_counter()
-        threads, by_layer = self.pace.way
-        m.numbers[at.FIRST_STEP], m.numbers[at.BY_LAYER] = first, threads if by_layer else 0
-        try:
-            for _ in range(threads - 1):
-                call_helper(run_epoch, table, end, 0, kept=(m, self._sync, given))
-            run_epoch(table, end, threads)
-        finally:  # a signal that has arrived in the meantime is raised on the way out
-            self._sync[meeting.STARTED] = (end + 1) * STEP  # nobody waits for steps that nobody leads
-            self.finished = max(first, int(self._sync[meeting.FINISHED]))
-        self.seconds = (time.perf_counter() - began) / (end - first)
-        self.pace.record(self.seconds, end - first)
-
-    def _table_of(self, given: tuple[np.ndarray, ...]) -> Any:
-        """The addresses of everything that a slice needs, with a new meeting place for its threads."""
-        if self.threads > 1:  # a thread that comes late still looks at that of an earlier slice
+    def _table_of(self, arrays: tuple[np.ndarray, ...]) -> Any:
+        """The addresses of everything that a slice needs, with new counters for its threads."""
+        if self.threads > 1:  # a thread that comes late still looks at those of an earlier slice
             self._sync = np.zeros(meeting.SYNC, np.int64)
         else:
             self._sync.fill(0)
-        arrays = (self._sync, *given)
-        if config.DISABLE_JIT:
-            return self.memory._replace(**dict(zip(_CHANGING, arrays, strict=True)))
-        for place, array, before in zip(_PLACES, arrays, self._placed, strict=True):
+        arrays = (self._sync, *arrays)
+        if PLAIN:
+            return self.memory._replace(**dict(zip(_OF_A_PASS, arrays, strict=True)))
+        for index, array, before in zip(_INDICES, arrays, self._placed, strict=True):
             if array is not before:
-                self._table[place] = address_of(array)
+                self._table[index] = address_of(array)
         self._placed = arrays
         return self._table.copy()
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
-        """Compiled code looks at no bounds, so everything that it takes places from is looked at before."""
-        if edges is not self._edges:
+        """Compiled code checks no bounds, so everything that it takes indices from is checked before."""
+        if edges is not self._checked_edges:
             sizes = np.diff(edges)
             if len(sizes) == 0 or edges[0] != 0:
                 raise ArgumentError(f"batches: expected edges from 0 on, at least two, got {edges}.")
@@ -194,7 +194,7 @@ class Passes:
                     f"batches: expected batches of 1 to {self.plan.batch} rows, "
                     f"got sizes from {sizes.min()} to {sizes.max()}."
                 )
-            self._edges = None if edges.flags.writeable else edges  # these stay as they are
+            self._checked_edges = None if edges.flags.writeable else edges  # these cannot change
         if edges[-1] > len(order):
             raise ArgumentError(f"batches: expected edges from 0 to at most {len(order)}, got {edges}.")
         if np.maximum.reduce(order.view(np.uint64)) >= self.samples:  # negative numbers are large ones there

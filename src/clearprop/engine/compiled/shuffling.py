@@ -10,11 +10,11 @@ import ctypes
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import config
 from numba.extending import intrinsic
 
 from clearprop.engine.batches import shuffled
 from clearprop.engine.compiled.cache import compiled
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.fork_safety import free_at_forks
 
 #: Of NumPy's C interface for such generators: what a capsule is called, and the fields that its struct begins with
@@ -25,7 +25,7 @@ _FIELDS = ctypes.c_size_t * 3
 _pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer_of.restype, _pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
 
-if config.DISABLE_JIT:
+if PLAIN:
 
     def draw(function, state):
         """The next 32 bits of a generator, by the addresses of what draws and of its state."""

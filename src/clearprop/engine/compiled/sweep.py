@@ -1,13 +1,12 @@
 """The first half of a training step: forward sweep, loss and backward sweep over some rows of the batch.
 
-Rows do not depend on each other, so each thread can sweep its own; `layered` shares out columns of layers as well.
-What is done for one layer takes a region of it: rows of the batch from `first` on, and `width` columns from `column` on
-(whole panels of W, the last one with its padding).
+Rows are independent of each other, so each thread can sweep its own; `column_parallel` shares out columns as well.
+What is computed for one layer takes a region of it: `rows` rows of the batch from `first` on, and `width` columns from
+`column` on (whole panels of W, the last one with its padding).
 """
 
 from __future__ import annotations
 
-from clearprop.engine.compiled import records as at
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.dropout import fill_mask
 from clearprop.engine.compiled.ffi import (
@@ -19,14 +18,26 @@ from clearprop.engine.compiled.ffi import (
     call_multiply_sparse,
     call_pullback,
 )
-from clearprop.engine.compiled.records import memory_at, of_connection, of_layer
+from clearprop.engine.compiled.records import (
+    EVALUATE,
+    IDENTITY,
+    INPUT_LAYER,
+    NO_ERROR,
+    NONE,
+    TRAIN,
+    WRITE_ERROR,
+    Connection,
+    Layer,
+    Memory,
+    memory_at,
+)
 
-#: Rows that go through the whole network at once, so that what they leave is still in the cache on the way back.
+#: Rows that go through the whole network at once, so that their activations are still in the cache on the way back.
 ROWS_AT_ONCE = 96
 
 
 @inner
-def scale_rows(work, to, source, factor, rows, units, stride):
+def multiply_rows(work, to, source, factor, rows, units, stride):
     """work[to] = work[source] * work[factor], elementwise."""
     for r in range(rows):
         line = r * stride
@@ -35,193 +46,188 @@ def scale_rows(work, to, source, factor, rows, units, stride):
 
 
 @inner
-def real_columns(m, layer, column, width):
-    """How many columns of a region are units, not padding."""
-    return min(width, of_layer(m, layer, at.UNITS) - column)
+def real_columns(layer: Layer, column, width):
+    """Number of columns of a region that are units, not padding."""
+    return min(width, layer.units - column)
 
 
 @inner
-def weighted_sum(m, layer, first, rows, column, width):
-    """z = b + sum over sources of a W, each connection onto what the ones before it left."""
-    numbers = m.numbers
-    stride = of_layer(m, layer, at.STRIDE)
-    z = of_layer(m, layer, at.Z) + first * stride + column
-    fresh = True
-    for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):
-        source = of_connection(m, c, at.SOURCE)
-        a = m.X if source == 0 else m.work
-        rows_of_a = of_layer(m, source, at.A_ROWS) + first
-        start, start_at = (m.weights, of_layer(m, layer, at.BIAS) + column) if fresh else (m.work, z)
-        start_row = 0 if fresh else stride
-        identity, inputs = of_connection(m, c, at.KIND) == at.IDENTITY, of_layer(m, source, at.UNITS)
-        if source == 0 and numbers[at.SPARSE] and identity:
+def weighted_sum(m: Memory, layer: Layer, first, rows, column, width):
+    """z = b + sum over sources of a W: the first connection starts with b, each other one adds to z."""
+    layout, code, stride = m.layout, m.code, layer.stride
+    z = layer.z + first * stride + column
+    for c in range(layer.first_connection, layer.end_connection):
+        connection = m.connections[c]
+        source = m.layers[connection.source]
+        is_first, is_input = c == layer.first_connection, connection.source == INPUT_LAYER
+        a = m.X if is_input else m.work
+        rows_of_a = source.a_rows + first
+        start, start_at, start_row = (m.weights, layer.bias + column, 0) if is_first else (m.work, z, stride)
+        if is_input and layout.is_sparse and connection.kind == IDENTITY:
             call_add_rows_sparse(
-                numbers[at.ADD_ROWS_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
-                rows, of_layer(m, layer, at.UNITS), start, start_at, start_row, m.work, z, stride,
+                code.add_rows_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
+                rows, layer.units, start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
-        elif source == 0 and numbers[at.SPARSE]:
+        elif is_input and layout.is_sparse:
             call_multiply_sparse(
-                numbers[at.MULTIPLY_SPARSE], m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
-                rows, inputs, m.weights, of_connection(m, c, at.W) + column * inputs,
-                width, numbers[at.PANEL], start, start_at, start_row, m.work, z, stride,
+                code.multiply_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
+                rows, source.units, m.weights, connection.W + column * source.units,
+                width, layout.panel, start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
-        elif identity:
+        elif connection.kind == IDENTITY:
             call_add_rows(
-                numbers[at.ADD_ROWS], a, column, m.offsets, rows_of_a, rows, real_columns(m, layer, column, width),
+                code.add_rows, a, column, m.offsets, rows_of_a, rows, real_columns(layer, column, width),
                 start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
         else:
-            narrow = fresh and rows >= numbers[at.LANES]
             call_multiply(
-                of_connection(m, c, at.PRODUCT) if narrow else numbers[at.MULTIPLY],
-                a, 0, m.offsets, rows_of_a, rows, inputs,
-                m.weights, of_connection(m, c, at.W) + column * inputs, width,
-                numbers[at.LANES], numbers[at.PANEL],
+                connection.product if is_first and rows >= layout.lanes else code.multiply,
+                a, 0, m.offsets, rows_of_a, rows, source.units,
+                m.weights, connection.W + column * source.units, width,
+                layout.lanes, layout.panel,
                 start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
-        fresh = False
 
 
 @inner
-def activate(m, layer, begin, first, rows, column, width, epoch):
-    """a = f(z), under the mask of dropout where there is one."""
-    units, stride = real_columns(m, layer, column, width), of_layer(m, layer, at.STRIDE)
-    here = first * stride + column
-    z, f, a = of_layer(m, layer, at.Z) + here, of_layer(m, layer, at.F) + here, of_layer(m, layer, at.A) + here
-    if of_layer(m, layer, at.FORWARD) != -1:
-        call_forward(of_layer(m, layer, at.FORWARD), m.work, z, m.work, f, rows, units, stride)
-    if of_layer(m, layer, at.MASK) != -1:
-        mask = of_layer(m, layer, at.MASK) + here
-        rate, key = m.reals[at.DROPOUT + layer], m.keys[epoch * m.numbers[at.LAYER_COUNT] + layer]
-        fill_mask(m, mask, stride, begin + first, rows, column, units, key, rate)
-        scale_rows(m.work, a, f, mask, rows, units, stride)
+def activate(m: Memory, layer: Layer, begin, first, rows, column, width, epoch):
+    """a = f(z), times the dropout mask where there is one."""
+    units, stride = real_columns(layer, column, width), layer.stride
+    start = first * stride + column
+    z, f, a = layer.z + start, layer.f + start, layer.a + start
+    if layer.forward != NONE:
+        call_forward(layer.forward, m.work, z, m.work, f, rows, units, stride)
+    if layer.mask != NONE:
+        mask = layer.mask + start
+        dropout = layer.dropout if m.options.purpose == TRAIN else 0.0
+        key = m.keys[epoch * m.layout.layer_count + layer.index]
+        fill_mask(m, mask, stride, begin + first, rows, column, units, key, dropout)
+        multiply_rows(m.work, a, f, mask, rows, units, stride)
 
 
 @inner
-def forward(m, begin, first, rows, epoch):
+def forward(m: Memory, begin, first, rows, epoch):
     """z and a of each layer, from the input to the outputs."""
-    for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        weighted_sum(m, layer, first, rows, 0, of_layer(m, layer, at.PADDED))
-        activate(m, layer, begin, first, rows, 0, of_layer(m, layer, at.PADDED), epoch)
+    for index in range(1, m.layout.layer_count):
+        layer = m.layers[index]
+        weighted_sum(m, layer, first, rows, 0, layer.padded)
+        activate(m, layer, begin, first, rows, 0, layer.padded, epoch)
 
 
 @inner
-def are_finite(numbers, start, count):
-    """Whether a run of numbers is finite; without a branch in the loop, so that it goes by vectors."""
+def are_finite(numbers, count):
+    """Whether the first `count` numbers are finite; without a branch in the loop, so that it vectorizes."""
     bad = False
-    for i in range(start, start + count):
+    for i in range(count):
         bad |= numbers[i] - numbers[i] != 0
     return not bad
 
 
 @inner
-def losses(m, begin, first, rows):
+def losses(m: Memory, begin, first, rows):
     """Weighted loss of each row, and delta of each output layer."""
     for n in range(rows):
         m.values[first + n] = 0.0
-    for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        if of_layer(m, layer, at.OUTPUT) == -1:
+    for index in range(1, m.layout.layer_count):
+        layer = m.layers[index]
+        if not layer.is_output:
             continue
-        units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
-        here = first * stride
-        width, start = of_layer(m, layer, at.Y_WIDTH), of_layer(m, layer, at.Y_START)
-        y, chosen = 0, 0
-        if width == 0:
-            chosen = of_layer(m, layer, at.Y) + first
+        stride = layer.stride
+        start = first * stride
+        y, y_index = 0, 0
+        if layer.y_width == 0:
+            y_index = layer.y + first
             for n in range(rows):
-                m.batch_indices[chosen + n] = m.indices[start + m.order[begin + first + n]]
+                m.batch_indices[y_index + n] = m.indices[layer.y_start + m.order[begin + first + n]]
         else:
-            y = of_layer(m, layer, at.Y) + here
+            y = layer.y + start
             for n in range(rows):
-                row = start + m.order[begin + first + n] * width
-                for j in range(width):
+                row = layer.y_start + m.order[begin + first + n] * layer.y_width
+                for j in range(layer.y_width):
                     m.work[y + n * stride + j] = m.y[row + j]
-        delta = of_layer(m, layer, at.LOSS_DELTA)
+        delta = layer.delta if layer.loss_delta == NONE else layer.loss_delta
         call_loss(
-            of_layer(m, layer, at.LOSS),
-            m.work, of_layer(m, layer, at.Z) + here, m.work, of_layer(m, layer, at.F) + here, m.work, y,
-            m.batch_indices, chosen, m.work, m.numbers[at.WEIGHT_ROWS] + first,
-            m.work, (of_layer(m, layer, at.DELTA) if delta == -1 else delta) + here,
-            m.values, first, rows, units, stride,
+            layer.loss,
+            m.work, layer.z + start, m.work, layer.f + start, m.work, y,
+            m.batch_indices, y_index, m.work, m.layout.sample_weights + first,
+            m.work, delta + start, m.values, first, rows, layer.units, stride,
         )  # fmt: skip
 
 
 @inner
-def write_answers(m, begin, first, rows):
-    """The outputs of these rows, where the caller wants them."""
-    for layer in range(1, m.numbers[at.LAYER_COUNT]):
-        if of_layer(m, layer, at.OUTPUT) == -1:
+def copy_outputs(m: Memory, begin, first, rows):
+    """Copy the outputs of these rows to `answers`."""
+    for index in range(1, m.layout.layer_count):
+        layer = m.layers[index]
+        if not layer.is_output:
             continue
-        units, stride = of_layer(m, layer, at.UNITS), of_layer(m, layer, at.STRIDE)
         for n in range(first, first + rows):
-            line = of_layer(m, layer, at.F) + n * stride
-            to = of_layer(m, layer, at.ANSWER) + m.order[begin + n] * units
-            for j in range(units):
+            line = layer.f + n * layer.stride
+            to = layer.answer + m.order[begin + n] * layer.units
+            for j in range(layer.units):
                 m.answers[to + j] = m.work[line + j]
 
 
 @inner
-def send_back(m, c, first, rows, column, width):
-    """The error signal of one connection's source, for a region of it: delta W^T, written or added."""
-    numbers = m.numbers
-    source, layer = of_connection(m, c, at.SOURCE), of_connection(m, c, at.LAYER)
-    fresh = of_connection(m, c, at.SEND) == at.SEND_FIRST
-    stride = of_layer(m, source, at.STRIDE)
-    error = of_layer(m, source, at.DELTA) + first * stride + column
-    rows_of_delta = of_layer(m, layer, at.DELTA_ROWS) + first
-    start, start_at, start_row = (m.weights, numbers[at.ZEROS], 0) if fresh else (m.work, error, stride)
-    if of_connection(m, c, at.KIND) == at.IDENTITY:
+def send_error(m: Memory, connection: Connection, first, rows, column, width):
+    """The error signal delta W^T of a connection's source, for a region of the source: written, or added."""
+    layout, source, layer = m.layout, m.layers[connection.source], m.layers[connection.layer]
+    stride = source.stride
+    error = source.delta + first * stride + column
+    rows_of_delta = layer.delta_rows + first
+    writes = connection.error == WRITE_ERROR
+    start, start_at, start_row = (m.weights, layout.zeros, 0) if writes else (m.work, error, stride)
+    if connection.kind == IDENTITY:
         call_add_rows(
-            numbers[at.ADD_ROWS], m.work, column, m.offsets,
-            rows_of_delta, rows, real_columns(m, source, column, width),
+            m.code.add_rows, m.work, column, m.offsets, rows_of_delta, rows, real_columns(source, column, width),
             start, start_at, start_row, m.work, error, stride,
         )  # fmt: skip
     else:
-        units = of_layer(m, layer, at.UNITS)
         call_multiply(
-            numbers[at.MULTIPLY], m.work, 0, m.offsets, rows_of_delta, rows, units,
-            m.weights, of_connection(m, c, at.W_T) + column * units, width,
-            numbers[at.LANES], numbers[at.PANEL],
+            m.code.multiply, m.work, 0, m.offsets, rows_of_delta, rows, layer.units,
+            m.weights, connection.W_T + column * layer.units, width,
+            layout.lanes, layout.panel,
             start, start_at, start_row, m.work, error, stride,
         )  # fmt: skip
 
 
 @inner
-def finish_delta(m, layer, first, rows, column, width):
-    """Delta of a layer from the error signal that its targets sent, and from its loss where it is an output as well."""
-    if not of_layer(m, layer, at.TARGETS):
+def finish_delta(m: Memory, layer: Layer, first, rows, column, width):
+    """Delta of a layer from the error signal that its targets sent, plus that of its loss where it is an output too."""
+    if not layer.is_source:
         return
-    units, stride = real_columns(m, layer, column, width), of_layer(m, layer, at.STRIDE)
-    here = first * stride + column
-    delta = of_layer(m, layer, at.DELTA) + here
-    if of_layer(m, layer, at.MASK) != -1:
-        scale_rows(m.work, delta, delta, of_layer(m, layer, at.MASK) + here, rows, units, stride)
-    if of_layer(m, layer, at.PULLBACK) != -1:
-        z, f = of_layer(m, layer, at.Z) + here, of_layer(m, layer, at.F) + here
-        call_pullback(of_layer(m, layer, at.PULLBACK), m.work, z, m.work, f, m.work, delta, rows, units, stride)
-    if of_layer(m, layer, at.LOSS_DELTA) != -1:
-        more = of_layer(m, layer, at.LOSS_DELTA) - of_layer(m, layer, at.DELTA) + column
+    units, stride = real_columns(layer, column, width), layer.stride
+    start = first * stride + column
+    delta = layer.delta + start
+    if layer.mask != NONE:
+        multiply_rows(m.work, delta, delta, layer.mask + start, rows, units, stride)
+    if layer.pullback != NONE:
+        z, f = layer.z + start, layer.f + start
+        call_pullback(layer.pullback, m.work, z, m.work, f, m.work, delta, rows, units, stride)
+    if layer.loss_delta != NONE:
+        of_loss = layer.loss_delta - layer.delta + column
         call_add_rows(
-            m.numbers[at.ADD_ROWS], m.work, more,
-            m.offsets, of_layer(m, layer, at.DELTA_ROWS) + first, rows, units,
+            m.code.add_rows, m.work, of_loss, m.offsets, layer.delta_rows + first, rows, units,
             m.work, delta, stride, m.work, delta, stride,
         )  # fmt: skip
 
 
 @inner
-def backward(m, first, rows):
-    """Delta of each layer, from the outputs to the input; each gives its sources their error signal."""
-    for layer in range(m.numbers[at.LAYER_COUNT] - 1, 0, -1):
-        finish_delta(m, layer, first, rows, 0, of_layer(m, layer, at.PADDED))
-        for c in range(of_layer(m, layer, at.FIRST), of_layer(m, layer, at.LAST)):
-            if of_connection(m, c, at.SEND) != at.SEND_NOTHING:
-                send_back(m, c, first, rows, 0, of_layer(m, of_connection(m, c, at.SOURCE), at.PADDED))
+def backward(m: Memory, first, rows):
+    """Delta of each layer, from the outputs to the input; each layer sends its sources their error signal."""
+    for index in range(m.layout.layer_count - 1, 0, -1):
+        layer = m.layers[index]
+        finish_delta(m, layer, first, rows, 0, layer.padded)
+        for c in range(layer.first_connection, layer.end_connection):
+            connection = m.connections[c]
+            if connection.error != NO_ERROR:
+                send_error(m, connection, first, rows, 0, m.layers[connection.source].padded)
 
 
 @inner
-def total_weight(m, begin, end):
+def total_weight(m: Memory, begin, end):
     """Sum of the sample weights of a batch."""
-    if m.numbers[at.WEIGHTED] == 0:
+    if not m.options.is_weighted:
         return float(end - begin)
     total = 0.0
     for n in range(begin, end):
@@ -230,30 +236,30 @@ def total_weight(m, begin, end):
 
 
 @inner
-def look_up_rows(m, begin, end, first, last):
-    """Where rows of the batch lie in X, and what their losses weigh."""
-    weight_rows = m.numbers[at.WEIGHT_ROWS]
-    total = total_weight(m, begin, end) if m.numbers[at.MEAN] else 0.0
+def locate_rows(m: Memory, begin, end, first, last):
+    """Where the rows `first` to `last` of the batch lie in X, and the weight of each one's loss."""
+    weights = m.layout.sample_weights
+    total = total_weight(m, begin, end) if m.options.is_mean else 0.0
     share = 1.0 / total if total != 0 else 1.0
     for n in range(first, last):
         row = m.order[begin + n]
-        m.offsets[n] = row * m.numbers[at.X_STRIDE]
-        if m.numbers[at.WEIGHTED]:
+        m.offsets[n] = row * m.layout.x_stride
+        if m.options.is_weighted:
             weight = m.sample_weight[row]
-            m.work[weight_rows + n] = weight / total if total != 0 else weight
+            m.work[weights + n] = weight / total if total != 0 else weight
         else:
-            m.work[weight_rows + n] = share
+            m.work[weights + n] = share
 
 
 def sweep(table, work, begin, end, first, last, epoch):
     """Both sweeps over the rows `first` to `last` of the batch order[begin:end]."""
-    m = memory_at(table, work)
-    look_up_rows(m, begin, end, first, last)
+    m: Memory = memory_at(table, work)
+    locate_rows(m, begin, end, first, last)
     for start in range(first, last, ROWS_AT_ONCE):
         rows = min(ROWS_AT_ONCE, last - start)
         forward(m, begin, start, rows, epoch)
         losses(m, begin, start, rows)
-        if m.numbers[at.PURPOSE] != at.EVALUATE:
+        if m.options.purpose != EVALUATE:
             backward(m, start, rows)
-        elif m.numbers[at.ANSWERED]:
-            write_answers(m, begin, start, rows)
+        elif m.options.with_answers:
+            copy_outputs(m, begin, start, rows)
