@@ -37,8 +37,7 @@ def multiplied(
         [padded[:, j : j + (panel or columns)].ravel() for j in range(0, columns, panel or columns)]
     )
     call(
-        kernel, table, np.ascontiguousarray(offsets), rows, steps, panels, columns, lanes.lanes, lanes.panel,
-        start, 0, c, c_row,
+        kernel, table, np.ascontiguousarray(offsets), rows, steps, panels, columns, start, 0, c, c_row,
     )  # fmt: skip
     assert (c[rows] == 7).all()  # no row too many
     return c[:rows]

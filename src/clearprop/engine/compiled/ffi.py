@@ -38,14 +38,14 @@ SIGNATURES: dict[str, list[tuple[str, str]]] = {
         "slope": "ptr w, ptr g, i64 units",
         "value": "ptr w, i64 units, ptr total",
         # C = S + A W, G = A^T D, C = S + A, of dense and of sparse rows
-        "multiply": f"{_DENSE}, i64 rows, i64 steps, ptr W, i64 columns, i64 lanes, i64 panel, ptr start, "
-        "i64 start_row, ptr c, i64 c_row",
-        "multiply_transposed": f"{_DENSE}, i64 samples, i64 row, i64 rows, ptr delta, i64 delta_row, i64 vectors, "
-        "i64 lanes, ptr zeros, ptr g",
+        "multiply": f"{_DENSE}, i64 rows, i64 steps, ptr W, i64 columns, ptr start, i64 start_row, ptr c, i64 c_row",
+        "multiply_transposed": f"{_DENSE}, i64 samples, i64 row, i64 rows, ptr delta, i64 delta_row, i64 width, "
+        "ptr zeros, ptr g",
         "add_rows": f"{_DENSE}, i64 rows, i64 units, ptr start, i64 start_row, ptr c, i64 c_row",
-        "multiply_sparse": f"{_SPARSE}, i64 rows, i64 steps, ptr W, i64 units, i64 panel, ptr start, i64 start_row, "
-        "ptr c, i64 c_row",
-        "transposed_sparse": f"{_SPARSE}, i64 samples, i64 row, i64 rows, ptr delta, i64 delta_row, i64 width, ptr g",
+        "multiply_sparse": f"{_SPARSE}, i64 rows, i64 steps, ptr W, i64 units, ptr start, i64 start_row, ptr c, "
+        "i64 c_row",
+        "multiply_transposed_sparse": f"{_SPARSE}, i64 samples, i64 row, i64 rows, ptr delta, i64 delta_row, "
+        "i64 width, ptr g",
         "add_rows_sparse": f"{_SPARSE}, i64 rows, i64 units, ptr start, i64 start_row, ptr c, i64 c_row",
         # a part of the training step
         "part": "ptr table, ptr work, i64 a, i64 b, i64 c, i64 d, i64 e",
@@ -120,7 +120,10 @@ call_forward, call_pullback, call_loss = _caller("forward"), _caller("pullback")
 call_prepare, call_update = _caller("prepare"), _caller("update")
 call_slope, call_value = _caller("slope"), _caller("value")
 call_multiply, call_multiply_transposed = _caller("multiply"), _caller("multiply_transposed")
-call_multiply_sparse, call_transposed_sparse = _caller("multiply_sparse"), _caller("transposed_sparse")
+call_multiply_sparse, call_multiply_transposed_sparse = (
+    _caller("multiply_sparse"),
+    _caller("multiply_transposed_sparse"),
+)
 call_add_rows, call_add_rows_sparse = _caller("add_rows"), _caller("add_rows_sparse")
 _call_part = _caller("part")
 

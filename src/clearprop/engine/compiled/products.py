@@ -26,7 +26,7 @@ import numpy as np
 from clearprop.engine.compiled.builder import KINDS, Builder, Index
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.machine import kernel
-from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
+from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, lanes_of
 
 #: Steps of the shared dimension swept at a time, so that their part of a panel stays in the first-level cache.
 SWEEP = 256
@@ -127,8 +127,9 @@ class MultiplyTransposed(Product):
 
     def text(self) -> str:
         """The LLVM text."""
-        rows, samples, vectors = (self.index(name) for name in ("rows", "samples", "vectors"))
-        delta_row, width, tall = self.index("delta_row"), vectors * self.lanes, self.tall(vectors)
+        rows, samples, width, delta_row = (self.index(name) for name in ("rows", "samples", "width", "delta_row"))
+        vectors = width // self.lanes
+        tall = self.tall(vectors)
         with self.loop(0, samples, SWEEP) as self.s:
             first, depth = self.s.compare("eq", 0), (samples - self.s).at_most(SWEEP)
             delta = self.matrix("%delta", self.s * delta_row, delta_row)
@@ -166,8 +167,9 @@ class AddRows(Builder):
         return self.defined("add_rows")
 
 
-def multiply(a, offsets, rows, steps, W, columns, lanes, panel, start, start_row, c, c_row):
+def multiply(a, offsets, rows, steps, W, columns, start, start_row, c, c_row):
     """C = S + A W."""
+    panel = lanes_of(W.dtype).panel
     for j in range(0, columns, panel):
         width = min(panel, columns - j)
         block = W[j * steps :][: steps * width].reshape(steps, width)
@@ -175,9 +177,8 @@ def multiply(a, offsets, rows, steps, W, columns, lanes, panel, start, start_row
             c[r * c_row + j :][:width] = start[r * start_row + j :][:width] + a[offsets[r] :][:steps] @ block
 
 
-def multiply_transposed(a, offsets, samples, row, rows, delta, delta_row, vectors, lanes, zeros, g):
+def multiply_transposed(a, offsets, samples, row, rows, delta, delta_row, width, zeros, g):
     """G = A^T D for some rows of A^T and one panel of D."""
-    width = vectors * lanes
     block = np.stack([a[offsets[s] + row :][:rows] for s in range(samples)])
     g[: rows * width] = (block.T @ np.stack([delta[s * delta_row :][:width] for s in range(samples)])).ravel()
 

@@ -126,7 +126,7 @@ class Runner:
         m.progress.first_step, m.progress.column_threads = first, threads if by_columns else 0
         try:
             for _ in range(threads - 1):
-                call_helper(run_steps, table, end, 0, kept=(m, self._sync, arrays))
+                call_helper(run_steps, table, end, 0, keep_alive=(m, self._sync, arrays))
             run_steps(table, end, threads)
         finally:  # a signal that has arrived in the meantime is raised on the way out
             self._sync[meeting.STARTED] = (end + 1) * STEP  # nobody waits for steps that have no leader

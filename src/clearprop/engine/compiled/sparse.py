@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop.engine.compiled.builder import KINDS, Builder, Index
 from clearprop.engine.compiled.machine import kernel
-from clearprop.engine.compiled.vectors import TILE_VECTORS, VECTOR_BYTES
+from clearprop.engine.compiled.vectors import TILE_VECTORS, VECTOR_BYTES, lanes_of
 
 #: Rows of W whose gradient is made and consumed at once.
 BLOCK = 2048
@@ -54,7 +54,8 @@ class SparseProduct(Builder):
 
     def multiply(self) -> str:
         """C = S + A W for the rows chosen[0], chosen[1], ... of A; W in panels, all else as in `products.Multiply`."""
-        rows, steps, units, panel = (self.index(name) for name in ("rows", "steps", "units", "panel"))
+        rows, steps, units = (self.index(name) for name in ("rows", "steps", "units"))
+        panel = self.lanes * TILE_VECTORS
         sums = [self.slot(self.vector) for _ in range(TILE_VECTORS)]
         with self.loop(0, units, panel) as j:
             width = (units - j).at_most(panel)
@@ -89,7 +90,7 @@ class SparseProduct(Builder):
                     x = self.spread(self.number("%values", k))
                     for y, address in zip(delta, self.vectors(self.at("%g", i * width), count), strict=True):
                         self.store(address, self.fma(x, y, self.load(address)))
-        return self.defined("transposed_sparse")
+        return self.defined("multiply_transposed_sparse")
 
     def add_rows(self) -> str:
         """C = S + A: the product with the unit matrix."""
@@ -107,8 +108,9 @@ class SparseProduct(Builder):
         return self.defined("add_rows_sparse")
 
 
-def multiply_sparse(values, columns, starts, chosen, rows, steps, W, units, panel, start, start_row, c, c_row):
+def multiply_sparse(values, columns, starts, chosen, rows, steps, W, units, start, start_row, c, c_row):
     """C = S + A W."""
+    panel = lanes_of(W.dtype).panel
     for j in range(0, units, panel):
         width = min(panel, units - j)
         block = W[j * steps :][: steps * width].reshape(steps, width)
