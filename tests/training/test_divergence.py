@@ -11,7 +11,7 @@ import pytest
 from cases import ENGINES
 
 import clearprop as cp
-from clearprop.core.nonfinite import birth
+from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import prepare
 from clearprop.engine import TextbookEngine, Training
 from clearprop.engine.compiled.engine import CompiledEngine
@@ -55,10 +55,11 @@ def test_the_failed_step_is_named_and_the_parameters_before_are_at_hand(engine, 
     batch = BatchPlan(20, 6, None, True, 0).epoch(error.epoch)[error.step]
     objective = prepare(net, params, 50 * X, Y, "squared_error")
     assert (
-        birth(objective, error.last_finite, BatchPlan(20, 6, None, True, 0).epoch(max(0, error.epoch - 1))[0]) is None
+        find_nonfinite(objective, error.last_finite, BatchPlan(20, 6, None, True, 0).epoch(max(0, error.epoch - 1))[0])
+        is None
     )
     if error.step == 0:
-        assert birth(objective, params, batch) is not None
+        assert find_nonfinite(objective, params, batch) is not None
         assert np.array_equal(error.last_finite.flat, seen[-2] if len(seen) > 1 else net.initialize(1, dtype).flat)
     else:
         assert np.array_equal(error.last_finite.flat, params.flat)

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read only if every byte is as it was written.
+"""The bytes of files, which are read only if every byte is as it was written.
 
 The layout is that of safetensors: the length of a JSON header (8 bytes), the header, then arrays as raw numbers. The
 header's metadata entry "clearprop" holds JSON text with the version of the layout, the kind of file, and all that is no
@@ -9,14 +9,9 @@ imported or executed, and no size that it claims is believed before it is compar
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import math
-import os
-import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +19,8 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from clearprop.errors import ArgumentError, FileWriteError, ModelFileError
+from clearprop.errors import ArgumentError, ModelFileError
+from clearprop.serialization.atomic import check_target, remove_leftovers, write_atomically  # noqa: F401
 
 #: The layout of the files; a reader refuses a higher one. `clearprop.serialization.older` reads those before. A new one
 #: gets its own golden files (tests/golden/make_golden.py).
@@ -33,140 +29,7 @@ VERSION = 3
 MAX_HEADER, MAX_VALUES, MAX_ARRAYS = 8 * 2**20, 1_000_000, 10_000
 
 _DIGESTS, _DIGEST_BYTES = "sha256", 32
-_WRITE_AT_ONCE = 2**26
-#: Seconds after which a temporary file must be that of a save that was killed.
-_LEFT_BEHIND = 3600
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4", "U8": "u1"}
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it.
-
-    Whatever happens on the way, and a power cut too, the name leads to the old file or to the new one, both whole. What
-    is no plain file, such as /dev/stdout, is written to directly. Raises ArgumentError for a path that cannot be meant,
-    and FileWriteError where the system refuses.
-
-    >>> import pathlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_atomically(f"{folder}/numbers.txt", b"1 2 3")
-    ...     pathlib.Path(folder, "numbers.txt").read_text()
-    '1 2 3'
-    """
-    check_target(path)
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            _write_directly(os.fspath(path), content)
-        else:
-            _replace(os.path.realpath(path), content)
-    except FileWriteError:
-        raise
-    except OSError as reason:
-        raise FileWriteError(
-            f"{path}: cannot be written: {reason.strerror or reason}. What was there before is untouched.", reason.errno
-        ) from reason
-
-
-def check_target(path: str | os.PathLike[str]) -> None:
-    """Raise an ArgumentError for a path that no file can have: a folder, or one in a folder that is not there."""
-    if os.path.isdir(path):
-        raise ArgumentError(f"{path}: is a folder, expected the name of a file to write.")
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise ArgumentError(f"{path}: the folder {folder} does not exist. Make it first.")
-
-
-def _replace(target: str, content: bytes) -> None:
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f"{_prefix(name)}{secrets.token_hex(4)}.part")
-    directory, file = _open_folder(folder), -1
-    try:
-        try:
-            mode = _mode(target)
-            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode or 0o666)
-            _write_all(file, content)
-            os.fsync(file)
-            if mode is not None and hasattr(os, "fchmod"):
-                os.fchmod(file, mode)
-            closing, file = file, -1
-            os.close(closing)
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                if file != -1:
-                    os.close(file)
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        _sync_folder(directory, target)
-    finally:
-        if directory is not None:
-            with contextlib.suppress(OSError):
-                os.close(directory)
-
-
-def _write_all(file: int, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[os.write(file, left[:_WRITE_AT_ONCE]) :]
-
-
-def _write_directly(path: str, content: bytes) -> None:
-    file = os.open(path, os.O_WRONLY)
-    try:
-        _write_all(file, content)
-    finally:
-        os.close(file)
-
-
-def _mode(target: str) -> int | None:
-    """The permissions of the file that is replaced, None where there is none."""
-    try:
-        return os.stat(target).st_mode & 0o7777
-    except FileNotFoundError:
-        return None
-
-
-def _open_folder(folder: str) -> int | None:
-    """The folder, so that the rename itself can be made durable, where the system lets a folder be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return None
-    try:
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:  # one may write into a folder that one may not list
-        return None
-
-
-def _sync_folder(directory: int | None, target: str) -> None:
-    if directory is None:
-        return
-    try:
-        os.fsync(directory)
-    except OSError as reason:
-        if reason.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
-            raise FileWriteError(
-                f"{target}: is written, whole and new, but may not outlive a power cut: {reason.strerror}.",
-                reason.errno,
-            ) from reason
-
-
-def _prefix(name: str) -> str:
-    return f".{name[:50]}."
-
-
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files of saves to this path that were killed, an hour or more ago."""
-    folder, name = os.path.split(os.path.realpath(path))
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            ours = entry.name.startswith(_prefix(name)) and entry.name.endswith(".part")
-            if ours and entry.stat().st_mtime < time.time() - _LEFT_BEHIND:
-                os.unlink(entry.path)
-
-
-# --- sections with digests -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clearprop.core.nonfinite import Birth, birth, largest
+from clearprop.core.nonfinite import FirstNonFinite, find_nonfinite, largest_weighted_sum
 from clearprop.core.parameters import Parameters
 from clearprop.engine import EpochResult, Training
 
@@ -22,7 +22,7 @@ class Divergence:
     epoch: int
     step: int | None
     steps: int
-    born: Birth | None
+    born: FirstNonFinite | None
     largest: str
     last_finite: Parameters
 
@@ -69,15 +69,15 @@ def find_divergence(
     step = None if result is None else result.failed_step
     batch = batches[-1 if step is None else step] if len(batches) else None
     masks = None if step is None or batch is None else training.dropout_masks(after, epoch, batch)
-    born = birth(training.objective, after, batch, masks)
+    born = find_nonfinite(training.objective, after, batch, masks)
     if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
         rows = np.concatenate(batches[: len(batches) if step is None else step + 1]) if len(batches) else None
-        born = birth(training.objective, params, rows) or born
+        born = find_nonfinite(training.objective, params, rows) or born
     return Divergence(
         epoch,
         step,
         len(batches),
         born,
-        largest(training.objective, params),
+        largest_weighted_sum(training.objective, params),
         Parameters(params.net, (earlier if step == 0 else before).copy()),
     )

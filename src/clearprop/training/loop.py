@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.checks import alone, check_choice, check_flag, check_integer, check_number, check_seed
+from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_seed, exclusive
 from clearprop.core.network import Network
-from clearprop.core.nonfinite import birth_in_parameters
+from clearprop.core.nonfinite import nonfinite_parameter
 from clearprop.core.objective import Objective, prepare
 from clearprop.core.parameters import Parameters
 from clearprop.core.randomness import epoch_order
@@ -104,7 +104,7 @@ def train(
     )
     check_choice(engine, "engine", ("auto", "compiled", "textbook"))
     rule = as_optimizer(optimizer)
-    broken = birth_in_parameters(params)
+    broken = nonfinite_parameter(params)
     if broken is not None:
         raise DataError(f"params: {broken}; expected finite numbers, such as net.initialize(seed=0) gives.")
     penalties, limits = as_penalties(penalty), Limits(clip_norm, clip_value, max_norm)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ def train(
         None if progress is None else check_flag(progress, "progress"),
     )
     saved = as_checkpoint(checkpoint, every, resume)
-    with alone(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
+    with exclusive(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
         if isinstance(rule, LBFGS):
             from clearprop.training.lbfgs import run_lbfgs
 

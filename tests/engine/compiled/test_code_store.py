@@ -40,12 +40,12 @@ def test_a_damaged_file_counts_as_absent(damage: str, tmp_path: Path) -> None:
 def test_a_missing_folder_is_created_and_old_unfinished_files_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "spaces and ünïcode" / "engine"
     code_store.write(folder / "code", CONTENT)
-    old, young = folder / "old.part", folder / "young.part"
+    old, young = folder / ".old.1.part", folder / ".young.2.part"
     for path, age in ((old, 2 * code_store.DAY), (young, 0.0)):
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
     code_store.write(folder / "other", CONTENT)
-    assert {path.name for path in folder.iterdir()} == {"code", "other", "young.part"}
+    assert {path.name for path in folder.iterdir()} == {"code", "other", ".young.2.part"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no permissions of files")

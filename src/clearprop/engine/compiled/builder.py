@@ -16,7 +16,8 @@ from contextlib import contextmanager
 
 from clearprop.engine.compiled.ffi import SIGNATURES
 from clearprop.engine.compiled.vectors import LINE
-from clearprop.symbolic.graph import ELEMENT, FLOATS, ROW, STEP, Graph, Symbol
+from clearprop.symbolic.graph import ELEMENT, ROW, STEP, Graph, Symbol
+from clearprop.symbolic.primitives import FLOATS
 
 #: LLVM's names of the two precisions, and of sizes and suffixes of types.
 KINDS = {"float32": "float", "float64": "double"}

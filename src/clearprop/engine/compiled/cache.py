@@ -27,7 +27,7 @@ from clearprop.engine.compiled.numba_internals import (
     compiler_lock,
     llvm_lock,
 )
-from clearprop.fork_safety import free_at_forks_at_last
+from clearprop.fork_safety import register_fork_locks
 
 #: Most versions of the engine whose code is kept on disk; of more, those that were used last.
 ENGINES = 8
@@ -140,4 +140,4 @@ def address(function: Callable[..., Any], signature: Any) -> int:
     return _alive[key].address
 
 
-free_at_forks_at_last(compiler_lock, llvm_lock)
+register_fork_locks(compiler_lock, llvm_lock, last=True)

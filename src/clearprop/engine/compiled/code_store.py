@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
@@ -14,7 +13,9 @@ from pathlib import Path
 
 from numba import config
 
-#: Seconds after which another use of a file is recorded, and after which an unfinished file will stay unfinished.
+from clearprop.serialization.atomic import remove_leftovers, replace_file
+
+#: Seconds after which another use of a file is recorded.
 DAY = 86_400.0
 
 _DIGEST = 32
@@ -56,27 +57,12 @@ def read(path: Path) -> bytes | None:
 def write(path: Path, content: bytes) -> None:
     """Write a file in one step, so that another process sees all of it or nothing; OSError if that fails.
 
-    A missing folder is created: processes remove folders that were not used for long.
+    A missing folder is created: processes remove folders that were not used for long. Nothing is flushed to disk,
+    because a file that a power cut damages counts as absent.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{uuid.uuid4().hex}.part")  # as readable as the user lets files be, unlike those of tempfile
-    try:
-        with open(part, "xb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    _remove_unfinished(path.parent)
-
-
-def _remove_unfinished(parent: Path) -> None:
-    """Remove the files of processes that were killed."""
-    for path in parent.glob("*.part"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > DAY:
-                path.unlink()
+    replace_file(str(path), hashlib.sha256(content).digest() + content, durable=False)
+    remove_leftovers(path.parent)
 
 
 def note_use(path: Path) -> None:

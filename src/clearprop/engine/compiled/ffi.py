@@ -55,6 +55,11 @@ _NUMBA = {"i64": types.intp, "double": types.float64}
 _functions: list[Callable[..., None]] = []
 
 
+def parameters(kind: str) -> list[str]:
+    """The names of the parameters of a kind of kernel."""
+    return [name for _, name in SIGNATURES[kind]]
+
+
 def register(function: Callable[..., None]) -> int:
     """The "address" of a plain Python kernel while the compiler is switched off."""
     _functions.append(function)

@@ -8,17 +8,50 @@ of a run of parameters and of a step's numbers; `row_kernels` has those of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from clearprop.engine.compiled.builder import Emitter, Index
-from clearprop.engine.compiled.ffi import SIGNATURES
-from clearprop.symbolic.graph import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
+from clearprop.engine.compiled.ffi import parameters
+from clearprop.symbolic.graph import ELEMENT, INTEGER, ROW, STEP, Graph, Symbol, ordered
+from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS
+from clearprop.symbolic.primitives import INTEGERS, constant, convert
 
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
 DEAR = 8
 #: Where the running sum, max or min of a row starts.
 NEUTRAL = {"sum": -0.0, "max": float("-inf"), "min": float("inf")}
+
+
+class Lowering:
+    """Instructions of an expression graph, in the order of its nodes, by the column `machine` of the table."""
+
+    def __init__(self, traced: Graph) -> None:
+        self.traced, self.graph = traced, Graph(traced.dtype, INSTRUCTIONS)
+        self._lowered: list[Any] = []  # by the index of the node; constants are plain numbers
+
+    def __call__(self, node: Symbol) -> Symbol:
+        """The value of a node in the precision of the kernel."""
+        for each in islice(self.traced.nodes.values(), len(self._lowered), None):
+            self._lowered.append(self._lower(each))
+        value, kind = self._lowered[node.index], self.graph.kind
+        return convert(value, kind) if isinstance(value, Symbol) else constant(self.graph, value, kind)
+
+    def _lower(self, node: Symbol) -> Any:
+        graph = self.graph
+        if node.op == "constant":
+            return node.extra
+        if node.op == "input" and node.kind == INTEGER:
+            return convert(graph.node("input", (), "i64", node.extra, node.level, node.flat), INTEGERS[graph.kind])
+        if node.op == "input":
+            kind = graph.kind if node.level else "double"
+            return graph.node("input", (), kind, node.extra, node.level, node.flat)
+        operation, args = OPERATIONS[node.op], [self._lowered[x.index] for x in node.args]
+        if operation.compute is None or operation.tangent is None:
+            return operation.machine(*args or [graph])
+        return operation.machine(*args, flat=node.flat)
 
 
 @dataclass(frozen=True)
@@ -28,18 +61,6 @@ class Output:
     pointer: str
     value: Symbol
     add: bool = False
-
-
-def ordered(targets: Iterable[Symbol], known: Container[int] = ()) -> list[Symbol]:
-    """The nodes that the targets need, operands first; what is known already (by id) is not looked into."""
-    found: dict[int, Symbol] = {}
-    waiting = list(targets)
-    while waiting:
-        node = waiting.pop()
-        if id(node) not in found and id(node) not in known:
-            found[id(node)] = node
-            waiting += node.args
-    return sorted(found.values(), key=lambda node: node.place)
 
 
 def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
@@ -102,7 +123,7 @@ class Columns(Emitter):
     # ------------------------------------------------------------------------------------------------------ emission
     def _step_level(self) -> None:
         """What depends on the step alone, once per call: read from `scalars`, or computed from the number of units."""
-        if ("ptr", "scalars") in SIGNATURES[self.signature]:
+        if "scalars" in parameters(self.signature):
             for place, node in enumerate(self.scalars):
                 value = self.number("%scalars", place, "double")
                 self.names[id(node)] = self.emit(f"fptrunc double {value} to float") if node.kind == "float" else value

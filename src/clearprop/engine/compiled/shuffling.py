@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from clearprop.engine.batches import shuffled
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.numba_internals import PLAIN
-from clearprop.fork_safety import free_at_forks
+from clearprop.fork_safety import register_fork_locks
 
 #: NumPy's C interface of a bit generator: the name of its capsule, and the fields that its struct begins with (the
 #: addresses of the state, and of the functions that draw 64 and 32 bits from it).
@@ -74,7 +74,7 @@ def shuffled_at_once(rows: np.ndarray, generator: np.random.RandomState, times: 
         return shuffled(rows, generator, times)  # a subclass may shuffle differently
     source, orders = generator._bit_generator, np.empty((times, len(rows)), np.int64)
     state, _, function = _FIELDS.from_address(_pointer_of(source.capsule, _CAPSULE))
-    free_at_forks(source.lock)
+    register_fork_locks(source.lock)
     with source.lock:
         shuffle_often(function, state, rows, orders)
     return orders
