@@ -45,7 +45,7 @@ TESTED_ELSEWHERE = {
     "serialization.older": "model/test_files.py",
     "core.layout": "core/test_parameters.py",
     "datasets": "tables/test_tables.py",
-    "model.summary": "cli/test_main.py",
+    "model.summary": "cli/test_app.py",
 }
 #: The types that the case tables run.
 TYPES_WITH_CASES = {

@@ -79,27 +79,27 @@ def head(**fields):
 SEAL = {"dtype": "U8", "shape": [1, 32], "data_offsets": [0, 32]}
 HOSTILE = [
     ({"__metadata__": head(), "sha256": SEAL | {"data_offsets": [0, 2**62]}}, "the size of sha256"),
-    ({"__metadata__": head(), "sha256": SEAL | {"shape": [2**40, 2**40]}}, "sha256 lies from byte 0 to 32 of 32"),
+    ({"__metadata__": head(), "sha256": SEAL | {"shape": [2**40, 2**40]}}, "sha256 is at bytes 0 to 32 of 32"),
     ({"__metadata__": head(), "sha256": SEAL | {"shape": [-1, -32]}}, "the size of sha256"),
     ({"__metadata__": head(), "sha256": SEAL | {"shape": [True, 32]}}, "the size of sha256"),
     ({"__metadata__": head(), "sha256": SEAL | {"shape": [1] * 50 + [32]}}, "the size of sha256"),
     ({"__metadata__": head(), "sha256": SEAL | {"dtype": "object"}}, "object"),
-    ({"__metadata__": head(), "sha256": [1]}, "cut off or damaged"),
+    ({"__metadata__": head(), "sha256": [1]}, "truncated or damaged"),
     ({"__metadata__": head(), "other": SEAL}, "its digests are missing"),
     ({"__metadata__": head()}, "32 bytes too many"),
-    ({"__metadata__": head(), "sha256": SEAL, "twice": SEAL}, "lies from byte 0 to 32"),
-    ({"__metadata__": {}}, "no description"),
-    ({"__metadata__": {"clearprop": "[]"}}, "no description"),
-    ({"__metadata__": {"clearprop": "[" * 50_000}}, "no description"),
-    ({"__metadata__": {"clearprop": '{"version": 2, "version": 2}'}}, "no description"),
+    ({"__metadata__": head(), "sha256": SEAL, "twice": SEAL}, "is at bytes 0 to 32"),
+    ({"__metadata__": {}}, "does not describe"),
+    ({"__metadata__": {"clearprop": "[]"}}, "does not describe"),
+    ({"__metadata__": {"clearprop": "[" * 50_000}}, "does not describe"),
+    ({"__metadata__": {"clearprop": '{"version": 2, "version": 2}'}}, "does not describe"),
     ({"__metadata__": {"clearprop": '{"version": "2"}'}}, "no version"),
     ({"__metadata__": {"clearprop": '{"version": 0}'}}, "no version"),
     ({"__metadata__": {"clearprop": '{"version": true}'}}, "no version"),
     ({"__metadata__": {"clearprop": '{"version": 4, "anything": []}'}}, "written by a newer clearprop .layout 4"),
-    ({"__metadata__": {"clearprop": '{"version": 2, "many": [' + "0," * 10**6 + "0]}"}}, "no description"),
+    ({"__metadata__": {"clearprop": '{"version": 2, "many": [' + "0," * 10**6 + "0]}"}}, "does not describe"),
     ({"__metadata__": {"clearprop": '{"version": 2, "kind": "model"}'}, "sha256": SEAL}, "this is a model file"),
-    (b'{"__metadata__": {}, "__metadata__": {}}', "no description"),
-    (b'{"__metadata__": \xff}', "no description"),
+    (b'{"__metadata__": {}, "__metadata__": {}}', "does not describe"),
+    (b'{"__metadata__": \xff}', "does not describe"),
 ]
 
 
@@ -116,5 +116,5 @@ def test_a_resealed_file_is_the_only_way_to_be_right():
 def test_what_could_not_be_read_again_is_not_written(monkeypatch):
     with pytest.raises(ArgumentError, match=r"more than the 8,388,608 and 1,000,000 that a file may have"):
         storage.pack_sections(NOTE, {"text": "x" * 2**23}, {})
-    with pytest.raises(ArgumentError, match="note file: what describes it takes"):
+    with pytest.raises(ArgumentError, match="note file: its JSON data has"):
         storage.pack_sections(NOTE, {"many": [0] * 1_000_001}, {})
