@@ -5,16 +5,16 @@ Each class holds what was learnt from the training rows as plain data, and encod
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
+from clearprop.checks import check_choice, check_number, check_that
 from clearprop.errors import TableError
 from clearprop.fork_safety import cached_property
-from clearprop.tables.stored import Stored
 from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, first_row, is_missing, kind_of
 
 KINDS = ("number", "boolean", "date", "duration")
@@ -46,6 +46,17 @@ class NumericColumn:
     means: tuple[float, ...]
 
     type: ClassVar[str] = "numeric"
+
+    def __post_init__(self) -> None:
+        check_choice(self.kind, "kind", KINDS)
+        check_number(self.high, "high", least=self.low)
+        check_number(self.log_unit, "log_unit", least=0)
+        check_number(self.scale, "scale", above=0)
+        check_that(
+            len(self.knots) != 1 and all(a < b for a, b in pairwise(self.knots)), "knots: expected 2 or more, rising"
+        )
+        check_that(len(self.means) == max(len(self.knots) - 1, 0), "means: expected one per step between knots")
+        check_that(self.varies or not self.knots, "varies: expected true, because there are knots")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -85,30 +96,6 @@ class NumericColumn:
         if self.flag:
             out[:, -1] = missing
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"type": self.type, **asdict(self), "knots": list(self.knots), "means": list(self.means)}
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> NumericColumn:
-        """The column that `to_dict` described; ModelFileError when the fields make no sense."""
-        knots, means = stored.numbers("knots"), stored.numbers("means")
-        column = cls(
-            name=stored.text("name"), kind=stored.choice("kind", KINDS), varies=stored.truth("varies"),
-            flag=stored.truth("flag"), fill=stored.number("fill"), low=stored.number("low"), high=stored.number("high"),
-            log_unit=stored.number("log_unit"), center=stored.number("center"), scale=stored.positive("scale"),
-            knots=knots, means=means,
-        )  # fmt: skip
-        if any(a >= b for a, b in pairwise(knots)) or len(knots) == 1:
-            raise stored.error("knots", "no knots, or at least two that rise")
-        if len(means) != max(len(knots) - 1, 0):
-            raise stored.error("means", f"{max(len(knots) - 1, 0)} numbers, one per step between knots")
-        if knots and not column.varies:
-            raise stored.error("varies", "true, because there are knots")
-        if column.low > column.high or column.log_unit < 0:
-            raise stored.error("low", 'at most "high", with a log_unit of at least 0')
-        return column
-
 
 @dataclass(frozen=True)
 class CategoricalColumn:
@@ -128,6 +115,12 @@ class CategoricalColumn:
     flag: bool
 
     type: ClassVar[str] = "categorical"
+
+    def __post_init__(self) -> None:
+        check_choice(self.kind, "kind", ("text", *KINDS))
+        check_that(len(set(self.categories)) == len(self.categories), "categories: expected different texts")
+        inputs = len(self.inputs)
+        check_that(len(self.shares) == inputs > 0, f"shares: expected {inputs} numbers, one per input, at least one")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -178,19 +171,3 @@ class CategoricalColumn:
                 f'keep a column of a CSV file as text, use read_table(path, text=["{self.name}"]).'
             )
         return len(self.categories) if index is None else index
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"type": self.type, **asdict(self), "categories": list(self.categories), "shares": list(self.shares)}
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> CategoricalColumn:
-        """The column that `to_dict` described; ModelFileError when the fields make no sense."""
-        column = cls(
-            name=stored.text("name"), kind=stored.choice("kind", ("text", "number", "boolean", "date", "duration")),
-            categories=stored.texts("categories"), shares=stored.numbers("shares"), other=stored.truth("other"),
-            flag=stored.truth("flag"),
-        )  # fmt: skip
-        if len(column.shares) != len(column.inputs) or not column.inputs:
-            raise stored.error("shares", f"{len(column.inputs)} numbers, one per input")
-        return column

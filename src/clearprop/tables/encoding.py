@@ -9,16 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from clearprop.checks import check_choice, check_texts
+from clearprop.checks import check_choice, check_texts, check_that
 from clearprop.errors import TableError, suggest
 from clearprop.fork_safety import cached_property
+from clearprop.serialization import codec
 from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Columns, Table, as_table
-from clearprop.tables.stored import Stored, refuse
-from clearprop.tables.targets import ClassTarget, Label, Target, infer_target, target_from_dict
-
-VERSION = 1
+from clearprop.tables.targets import ClassTarget, Label, Target, infer_target
 
 
 class ColumnNote(NamedTuple):
@@ -59,6 +57,11 @@ class TableEncoding:
     target: Target
     task_reason: str
     left_out: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [*(column.name for column in self.encoders), *self.target_names]
+        check_that(len(self.encoders) > 0, "encoders: expected at least one column")
+        check_that(len(set(names)) == len(names), "encoders: expected different names, and none of a target")
 
     @classmethod
     def fit(
@@ -183,36 +186,13 @@ class TableEncoding:
         return used + [ColumnNote(name, "left out", 0, why) for name, why in self.left_out]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON data; `from_dict` gives an equal encoding back."""
-        return {
-            "version": VERSION,
-            "columns": [column.to_dict() for column in self.encoders],
-            "target": self.target.to_dict(),
-            "task_reason": self.task_reason,
-            "left_out": [list(pair) for pair in self.left_out],
-        }
+        """As JSON data; `from_dict` returns an equal encoding."""
+        return codec.encode(self)
 
     @classmethod
     def from_dict(cls, fields: Any) -> TableEncoding:
-        """The encoding that `to_dict` described. Raises ModelFileError when a field is missing or makes no sense."""
-        stored = Stored(fields, "the whole")
-        if stored.number("version") != VERSION:
-            raise stored.error("version", f"{VERSION}, the one this clearprop reads")
-        encoders = tuple(_column(column, i) for i, column in enumerate(stored.items("columns"), start=1))
-        left_out = stored.items("left_out")
-        for pair in left_out:
-            if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
-                raise stored.error("left_out", "pairs of column and reason")
-        encoding = cls(
-            encoders,
-            target_from_dict(stored.fields.get("target")),
-            stored.text("task_reason"),
-            tuple((name, why) for name, why in left_out),
-        )
-        names = [column.name for column in encoders]
-        if not names or len({*names, *encoding.target_names}) != len(names) + len(encoding.target_names):
-            raise stored.error("columns", "at least one column, all of different names and none of them a target")
-        return encoding
+        """The encoding of `to_dict`. Raises ModelFileError where a field is missing or has an impossible value."""
+        return codec.decode(cls, fields, path="encoding")
 
 
 @dataclass(frozen=True)
@@ -261,12 +241,3 @@ class ColumnRoles:
 
 def _kind(column: Column) -> str:
     return column.kind if isinstance(column, NumericColumn) else "categorical"
-
-
-def _column(fields: Any, number: int) -> Column:
-    stored = Stored(fields, f"column {number}")
-    kind = stored.text("type")
-    for known in (NumericColumn, CategoricalColumn):
-        if kind == known.type:
-            return known.from_dict(stored)
-    raise refuse(f"column {number}, type", "numeric or categorical", kind)

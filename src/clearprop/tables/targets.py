@@ -9,13 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
+from clearprop.checks import check_choice, check_that
 from clearprop.errors import ShapeError, TableError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.tables.frame import Columns, Table
-from clearprop.tables.stored import Stored, is_finite, refuse
 from clearprop.tables.values import as_numbers, find_index, first_row, is_missing, kind_of, row_list, spell
 
 Label = str | int | float | bool
+_LABEL_TYPES = {"text": (str,), "number": (int, float), "boolean": (bool,)}
+
+
+def _are_different(labels: Sequence[Label]) -> bool:
+    return len({spell(label) for label in labels}) == len(labels)
 
 
 def _check_present(series: pl.Series) -> None:
@@ -45,6 +50,14 @@ class ClassTarget:
     classes: tuple[Label, ...]
 
     type: ClassVar[str] = "class"
+
+    def __post_init__(self) -> None:
+        check_choice(self.kind, "kind", tuple(_LABEL_TYPES))
+        right = all(type(label) in _LABEL_TYPES[self.kind] for label in self.classes)
+        check_that(
+            right and _are_different(self.classes), f"classes: expected different labels of the kind {self.kind}"
+        )
+        check_that(len(self.classes) >= 2, "classes: expected at least two labels")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,26 +114,6 @@ class ClassTarget:
         probabilities = {f"probability of {spell(label)}": yhat[:, i] for i, label in enumerate(self.classes)}
         return Columns({self.name: labels[yhat.argmax(axis=1)]} | probabilities)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"type": self.type, "name": self.name, "kind": self.kind, "classes": list(self.classes)}
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> ClassTarget:
-        """The target that `to_dict` described; ModelFileError when the fields make no sense."""
-        kind, classes = stored.choice("kind", ("text", "number", "boolean")), stored.items("classes")
-        right = {
-            "text": lambda v: isinstance(v, str),
-            "number": is_finite,
-            "boolean": lambda v: isinstance(v, bool),
-        }[kind]
-        # Types first: only then are the labels known to be hashable.
-        if not all(right(label) for label in classes) or len({spell(v) for v in classes}) != len(classes):
-            raise stored.error("classes", f"different labels, each of the kind {kind}")
-        if len(classes) < 2:
-            raise stored.error("classes", "at least two labels")
-        return cls(stored.text("name"), kind, tuple(classes))
-
 
 @dataclass(frozen=True)
 class NumberTarget:
@@ -133,6 +126,14 @@ class NumberTarget:
     type: ClassVar[str] = "number"
     task: ClassVar[str] = "regression"
     classes: ClassVar[tuple[Label, ...]] = ()
+
+    def __post_init__(self) -> None:
+        check_that(
+            len(self.names) > 0 and _are_different(self.names), "names: expected different columns, at least one"
+        )
+        check_that(len(self.means) == len(self.names), f"means: expected {len(self.names)} numbers, one per column")
+        scales = len(self.scales) == len(self.names) and min(self.scales) > 0
+        check_that(scales, f"scales: expected {len(self.names)} numbers above 0, one per column")
 
     @property
     def outputs(self) -> int:
@@ -156,24 +157,6 @@ class NumberTarget:
         values = _check_outputs(yhat, self.outputs).astype(np.float64) * self.scales + self.means
         return Columns({name: values[:, i] for i, name in enumerate(self.names)})
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {
-            "type": self.type, "names": list(self.names), "means": list(self.means), "scales": list(self.scales),
-        }  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> NumberTarget:
-        """The target that `to_dict` described; ModelFileError when the fields make no sense."""
-        target = cls(stored.texts("names"), stored.numbers("means"), stored.numbers("scales"))
-        if not target.names:
-            raise stored.error("names", "at least one column")
-        if len(target.means) != len(target.names):
-            raise stored.error("means", f"{len(target.names)} numbers, one per column")
-        if len(target.scales) != len(target.names) or min(target.scales) <= 0:
-            raise stored.error("scales", f"{len(target.names)} numbers above 0, one per column")
-        return target
-
 
 @dataclass(frozen=True)
 class FlagTarget:
@@ -185,6 +168,13 @@ class FlagTarget:
     type: ClassVar[str] = "flags"
     task: ClassVar[str] = "multilabel"
     classes: ClassVar[tuple[Label, ...]] = ()
+
+    def __post_init__(self) -> None:
+        check_that(
+            len(self.names) > 0 and _are_different(self.names), "names: expected different columns, at least one"
+        )
+        kinds = len(self.kinds) == len(self.names) and {*self.kinds} <= {"boolean", "number"}
+        check_that(kinds, f'kinds: expected {len(self.names)} of "boolean" and "number", one per column')
 
     @property
     def outputs(self) -> int:
@@ -211,32 +201,8 @@ class FlagTarget:
             columns[f"probability of {name}"] = yhat[:, i]
         return columns
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"type": self.type, "names": list(self.names), "kinds": list(self.kinds)}
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> FlagTarget:
-        """The target that `to_dict` described; ModelFileError when the fields make no sense."""
-        names, kinds = stored.texts("names"), stored.items("kinds")
-        if not names:
-            raise stored.error("names", "at least one column")
-        if len(kinds) != len(names) or any(kind not in ("boolean", "number") for kind in kinds):
-            raise stored.error("kinds", f'{len(names)} of "boolean" and "number", one per column')
-        return cls(names, tuple(kinds))
-
 
 Target = ClassTarget | NumberTarget | FlagTarget
-
-
-def target_from_dict(fields: Any) -> Target:
-    """The target that `to_dict` described; ModelFileError when the fields make no sense."""
-    stored = Stored(fields, "target")
-    kind = stored.text("type")
-    for known in (ClassTarget, NumberTarget, FlagTarget):
-        if kind == known.type:
-            return known.from_dict(stored)
-    raise refuse("target, type", "one of class, number, flags", kind)
 
 
 def infer_target(table: Table, names: Sequence[str], task: str) -> tuple[Target, str]:
@@ -298,7 +264,7 @@ def fit_class(series: pl.Series) -> ClassTarget:
         )
     if kind == "number":
         as_numbers(series, kind)  # raises for infinity
-        labels = [int(v) if float(v).is_integer() else float(v) for v in labels]
+        labels = [int(v) if float(v).is_integer() and abs(v) < 2**63 else float(v) for v in labels]
     return ClassTarget(series.name, kind, tuple(sorted(labels)))
 
 
