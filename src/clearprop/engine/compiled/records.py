@@ -17,8 +17,6 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
-from numba.core import config
-from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     infer_getattr,
     intrinsic,
@@ -29,6 +27,8 @@ from numba.extending import (
     type_callable,
 )
 from numpy.typing import NDArray
+
+from clearprop.engine.compiled.numba_internals import PLAIN, AttributeTemplate
 
 NONE = -1
 #: The network's input, as a layer.
@@ -303,7 +303,7 @@ def assign(record: Record, values: Any) -> None:
 
 def table_of(memory: Memory) -> Any:
     """What compiled code takes: the addresses of all arrays (plain Python takes the memory itself)."""
-    if config.DISABLE_JIT:
+    if PLAIN:
         return memory
     return np.array([0 if array is None else address_of(array) for array in memory], np.int64)
 
@@ -313,7 +313,7 @@ def address_of(array: Any) -> int:
     return array.__array_interface__["data"][0]
 
 
-if config.DISABLE_JIT:
+if PLAIN:
 
     def memory_at(table, work):
         """The memory whose addresses are in `table`; `work` tells the precision."""

@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 from numba import from_dtype, types
-from numba.core import config
 
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.cache import address, compiled, inner
@@ -14,6 +13,7 @@ from clearprop.engine.compiled.column_parallel import sweep_by_columns
 from clearprop.engine.compiled.ffi import call_part, register
 from clearprop.engine.compiled.gradients import bias_gradient, dense_gradient, gradients_and_updates, wired_gradient
 from clearprop.engine.compiled.limits import add_penalty, apply_stored, bound_weights, squared_norm
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.records import (
     DIFFERENTIATE,
@@ -109,7 +109,7 @@ def kernels(dtype: np.dtype) -> dict[str, int]:
     n, table, work = types.intp, types.CPointer(types.int64), types.CPointer(from_dtype(dtype))
     signature = types.void(table, work, n, n, n, n, n)
     for name, part in _PARTS.items():
-        addresses[name] = register(part) if config.DISABLE_JIT else address(part, signature)
+        addresses[name] = register(part) if PLAIN else address(part, signature)
     return addresses
 
 

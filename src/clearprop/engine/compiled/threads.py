@@ -9,10 +9,10 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import config
 from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.numba_internals import PLAIN
 
 # Places in `sync`, a cache line (8 numbers) apart.
 JOINED, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32
@@ -34,7 +34,7 @@ def _system() -> tuple[Any, Any]:
 _YIELD, _SLEEP = _system()
 _NAP = 1 if sys.platform == "win32" else 50
 
-if config.DISABLE_JIT:
+if PLAIN:
     # Without the compiler the steps run in one thread, and nothing has to be atomic.
 
     def atomic_add(numbers, place, value):
