@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from clearprop.core.randomness import GOLDEN, mask_of, mix
@@ -9,7 +11,7 @@ from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.records import Memory
 
-if PLAIN:
+if TYPE_CHECKING or PLAIN:
 
     def fill_mask(m: Memory, mask, stride, begin, rows, column, units, key, dropout):
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""

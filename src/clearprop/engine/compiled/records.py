@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from llvmlite import ir
@@ -313,7 +313,7 @@ def address_of(array: Any) -> int:
     return array.__array_interface__["data"][0]
 
 
-if PLAIN:
+if TYPE_CHECKING or PLAIN:
 
     def memory_at(table, work):
         """The memory whose addresses are in `table`; `work` tells the precision."""

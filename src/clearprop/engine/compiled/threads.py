@@ -1,10 +1,10 @@
-"""How threads meet inside compiled code: atomic numbers in an array, and waiting that soon yields the core."""
+"""How threads meet inside compiled code: atomic counters in an array, and waiting that soon yields the core."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -14,11 +14,11 @@ from numba.extending import intrinsic
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.numba_internals import PLAIN
 
-# Places in `sync`, a cache line (8 numbers) apart.
+# Indices of the counters in `sync`, a cache line (8 numbers) apart.
 JOINED, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32
 SYNC = 48
 
-#: How often a waiting thread looks before it yields its core, and how often it yields before it sleeps.
+#: How often a waiting thread checks before it yields its core, and how often it yields before it sleeps.
 SPINS, YIELDS = 300, 2000
 
 
@@ -32,32 +32,32 @@ def _system() -> tuple[Any, Any]:
 
 
 _YIELD, _SLEEP = _system()
-_NAP = 1 if sys.platform == "win32" else 50
+_PAUSE = 1 if sys.platform == "win32" else 50
 
-if PLAIN:
-    # Without the compiler the steps run in one thread, and nothing has to be atomic.
+if TYPE_CHECKING or PLAIN:
+    # Without the compiler the steps run in one thread, so nothing has to be atomic.
 
-    def atomic_add(numbers, place, value):
-        """Add to a number and return what it was."""
-        before = numbers[place]
-        numbers[place] += value
+    def atomic_add(counters, index, value):
+        """Add to a counter and return its previous value."""
+        before = counters[index]
+        counters[index] += value
         return before
 
-    def atomic_load(numbers, place):
-        """The number, with everything its writer wrote before it."""
-        return numbers[place]
+    def atomic_load(counters, index):
+        """The counter, with everything that its writer wrote before."""
+        return counters[index]
 
-    def atomic_store(numbers, place, value):
-        """Set the number, after everything written before."""
-        numbers[place] = value
+    def atomic_store(counters, index, value):
+        """Set the counter, after everything written before."""
+        counters[index] = value
 
     def pause():
         """Tell the core that this is a waiting loop."""
 
-    def give_way():
-        """Let another thread have the core."""
+    def yield_core():
+        """Let another thread use the core."""
 
-    def nap():
+    def sleep():
         """Sleep for a moment."""
 
 else:
@@ -66,36 +66,36 @@ else:
     _external_yield = types.ExternalFunction("clearprop_yield", types.int32())
     _external_sleep = types.ExternalFunction("clearprop_sleep", types.int32(types.int32))
 
-    def _place(builder: Any, args: Any) -> Any:
+    def _counter(builder: Any, args: Any) -> Any:
         return builder.gep(args[0], [args[1]])
 
     @intrinsic
-    def atomic_add(typing_context, numbers, place, value):
-        """Add to a number and return what it was."""
+    def atomic_add(typing_context, counters, index, value):
+        """Add to a counter and return its previous value."""
 
         def codegen(context, builder, signature, args):
-            return builder.atomic_rmw("add", _place(builder, args), args[2], "seq_cst")
+            return builder.atomic_rmw("add", _counter(builder, args), args[2], "seq_cst")
 
-        return types.int64(numbers, types.intp, types.int64), codegen
+        return types.int64(counters, types.intp, types.int64), codegen
 
     @intrinsic
-    def atomic_load(typing_context, numbers, place):
-        """The number, with everything its writer wrote before it."""
+    def atomic_load(typing_context, counters, index):
+        """The counter, with everything that its writer wrote before."""
 
         def codegen(context, builder, signature, args):
-            return builder.load_atomic(_place(builder, args), "acquire", 8)
+            return builder.load_atomic(_counter(builder, args), "acquire", 8)
 
-        return types.int64(numbers, types.intp), codegen
+        return types.int64(counters, types.intp), codegen
 
     @intrinsic
-    def atomic_store(typing_context, numbers, place, value):
-        """Set the number, after everything written before."""
+    def atomic_store(typing_context, counters, index, value):
+        """Set the counter, after everything written before."""
 
         def codegen(context, builder, signature, args):
-            builder.store_atomic(args[2], _place(builder, args), "release", 8)
+            builder.store_atomic(args[2], _counter(builder, args), "release", 8)
             return context.get_dummy_value()
 
-        return types.void(numbers, types.intp, types.int64), codegen
+        return types.void(counters, types.intp, types.int64), codegen
 
     @intrinsic
     def pause(typing_context):
@@ -112,32 +112,32 @@ else:
         return types.void(), codegen
 
     @inner
-    def give_way():
-        """Let another thread have the core."""
+    def yield_core():
+        """Let another thread use the core."""
         _external_yield()
 
     @inner
-    def nap():
+    def sleep():
         """Sleep for a moment."""
-        _external_sleep(_NAP)
+        _external_sleep(_PAUSE)
 
 
 @inner
-def wait_until(numbers, place, least):
-    """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep."""
+def wait_until(counters, index, least):
+    """Wait until a counter is at least `least`: check for a moment, then yield the core, then sleep."""
     tries = 0
-    while atomic_load(numbers, place) < least:
+    while atomic_load(counters, index) < least:
         tries += 1
         if tries < SPINS:
             pause()
         elif tries < SPINS + YIELDS:
-            give_way()
+            yield_core()
         else:
-            nap()
+            sleep()
 
 
 @inner
-def meet(numbers, target):
-    """Wait until `target` arrivals have been counted, one's own included."""
-    atomic_add(numbers, ARRIVED, 1)
-    wait_until(numbers, ARRIVED, target)
+def meet(counters, target):
+    """Wait until `target` arrivals have been counted, including this one."""
+    atomic_add(counters, ARRIVED, 1)
+    wait_until(counters, ARRIVED, target)
