@@ -315,11 +315,11 @@ def address_of(array: Any) -> int:
 
 if TYPE_CHECKING or PLAIN:
 
-    def memory_at(table, work):
+    def memory_at(table: Any, work: Any) -> Memory:
         """The memory whose addresses are in `table`; `work` tells the precision."""
         return table
 
-    def pointer(array):
+    def pointer(array: Any) -> Any:
         """Pointer to the first element of an array."""
         return array
 

@@ -37,27 +37,27 @@ _PAUSE = 1 if sys.platform == "win32" else 50
 if TYPE_CHECKING or PLAIN:
     # Without the compiler the steps run in one thread, so nothing has to be atomic.
 
-    def atomic_add(counters, index, value):
+    def atomic_add(counters: Any, index: int, value: int) -> int:
         """Add to a counter and return its previous value."""
         before = counters[index]
         counters[index] += value
         return before
 
-    def atomic_load(counters, index):
+    def atomic_load(counters: Any, index: int) -> int:
         """The counter, with everything that its writer wrote before."""
         return counters[index]
 
-    def atomic_store(counters, index, value):
+    def atomic_store(counters: Any, index: int, value: int) -> None:
         """Set the counter, after everything written before."""
         counters[index] = value
 
-    def pause():
+    def pause() -> None:
         """Tell the core that this is a waiting loop."""
 
-    def yield_core():
+    def yield_core() -> None:
         """Let another thread use the core."""
 
-    def sleep():
+    def sleep() -> None:
         """Sleep for a moment."""
 
 else:
@@ -112,18 +112,18 @@ else:
         return types.void(), codegen
 
     @inner
-    def yield_core():
+    def yield_core() -> None:
         """Let another thread use the core."""
         _external_yield()
 
     @inner
-    def sleep():
+    def sleep() -> None:
         """Sleep for a moment."""
         _external_sleep(_PAUSE)
 
 
 @inner
-def wait_until(counters, index, least):
+def wait_until(counters: Any, index: int, least: int) -> None:
     """Wait until a counter is at least `least`: check for a moment, then yield the core, then sleep."""
     tries = 0
     while atomic_load(counters, index) < least:
@@ -137,7 +137,7 @@ def wait_until(counters, index, least):
 
 
 @inner
-def meet(counters, target):
+def meet(counters: Any, target: int) -> None:
     """Wait until `target` arrivals have been counted, including this one."""
     atomic_add(counters, ARRIVED, 1)
     wait_until(counters, ARRIVED, target)
