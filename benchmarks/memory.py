@@ -20,7 +20,7 @@ import numpy as np
 
 import clearprop as cp
 from clearprop.core.objective import prepare
-from clearprop.engine import Training
+from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
 
 #: Rows, rows of a batch, units of the layers.

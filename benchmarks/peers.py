@@ -14,7 +14,7 @@ import numpy as np
 import clearprop as cp
 from clearprop.core.objective import prepare
 from clearprop.core.randomness import epoch_order
-from clearprop.engine import Training
+from clearprop.engine.api import Epochs, Training
 from clearprop.engine.compiled.engine import CompiledEngine
 
 #: Rows of a batch, units of the layers, rows of the data.
@@ -72,9 +72,10 @@ class Ours:
         self.p = p
         self.engine = CompiledEngine(Training(prepare(p.net, params, p.X, p.y, "cross_entropy"), rule), params, p.batch)
         self.edges, self.rates = np.arange(0, p.steps * p.batch + 1, p.batch), np.full(p.steps, p.rate)
+        self.edges.flags.writeable = False  # the engine then checks them once
 
     def __call__(self, epoch: int) -> float:
-        return self.engine.run_steps(epoch, self.p.order(epoch), self.edges, self.rates).cost
+        return self.engine.run(Epochs(epoch, self.p.order(epoch)[None], self.edges, self.rates)).cost
 
     @property
     def threads(self) -> int:

@@ -15,12 +15,14 @@ import mpmath
 import numpy as np
 import pytest
 from cases import LOSS_CASES
+from epochs import run_batches
 from mpmath import mp, mpf
 
 import clearprop as cp
 from clearprop.core.objective import prepare
-from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.textbook import TextbookEngine
 
 #: (value, delta, scale of the terms of the value, scale of those of delta) of one row, exactly.
 Truth = tuple[mpf, list[mpf], mpf, mpf]
@@ -232,7 +234,7 @@ def test_steps_of_training(case, dtype, engine):
     for n, (z, target) in enumerate(rows):
         params.flat[...] = 0
         with np.errstate(all="ignore"):
-            result = runner.run_epoch(0, [np.array([n])], lambda step: 1.0)
+            result = run_batches(runner, 0, [np.array([n])], 1.0)
         true, deltas, value_scale, delta_scale = largest_of(case, z, target if indices else y[n].tolist())
         failed = result.failed_step is not None
         if not (failed or agrees(result.cost, true, value_scale, dtype)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import ENGINES
+from epochs import run_batches
 
 import clearprop as cp
 from clearprop.core.backprop import forward
 from clearprop.core.objective import prepare
 from clearprop.core.randomness import dropout_mask, epoch_order
-from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.api import Training
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.penalties import Limits
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -245,15 +247,13 @@ def test_an_engine_can_be_taken_up_again():
         )
         engine = TextbookEngine(training, params)
         batches = batches_of(0, 11, 4, True, 3)
-        result = engine.run_epoch(0, batches, lambda step: 0.01)
-        assert engine.steps == 3
-        assert set(engine.slots) == set(optimizer.slots)
+        result = run_batches(engine, 0, batches)
+        assert engine.state.steps == 3
+        assert set(engine.state.slots) == set(optimizer.slots)
         other.flat[...] = params.flat
         resumed = TextbookEngine(training, other)
-        resumed.steps = engine.steps
-        for name, slot in engine.slots.items():
-            resumed.slots[name][...] = slot
-        results = [e.run_epoch(1, batches, lambda step: 0.01) for e in (engine, resumed)]
+        resumed.state = engine.state
+        results = [run_batches(e, 1, batches) for e in (engine, resumed)]
         assert results[0] == results[1]
         assert results[0].cost < result.cost
         np.testing.assert_array_equal(params.flat, other.flat)

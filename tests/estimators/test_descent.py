@@ -101,12 +101,12 @@ def test_a_last_step_that_loses_the_numbers_is_noticed(weight, kind, monkeypatch
     """Parameters can be finite and their outputs not; no later step would tell."""
 
     def lose(self, *given):
-        found = run_epochs(self, *given)
+        found = run(self, *given)
         self.params.flat[...] += weight
         return found
 
-    run_epochs = kind.run_epochs
-    monkeypatch.setattr(kind, "run_epochs", lose)
+    run = kind.run
+    monkeypatch.setattr(kind, "run", lose)
     model = cp.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1, random_state=0, engine=kind.name)
     seen = []
     monkeypatch.setattr(descent.Descent, "_search", lambda *_, **__: seen.append(True) or iter([[1.0]]))
@@ -122,14 +122,14 @@ def test_a_last_step_that_loses_the_numbers_is_noticed(weight, kind, monkeypatch
 def test_epochs_that_run_as_one_call_end_where_scikit_learn_ends(solver, tol, patience, rate, engine, monkeypatch):
     """Also the generator is left as it is left there, though more orders were drawn than used."""
     kind = TextbookEngine if engine == "textbook" else CompiledEngine
-    run_epochs, cut = kind.run_epochs, []
+    run, cut = kind.run, []
 
-    def note(self, first, orders, *given):
-        found = run_epochs(self, first, orders, *given)
-        cut.append(len(orders) - len(found))
+    def note(self, epochs, *given):
+        found = run(self, epochs, *given)
+        cut.append(len(epochs) - len(found.losses))
         return found
 
-    monkeypatch.setattr(kind, "run_epochs", note)
+    monkeypatch.setattr(kind, "run", note)
     settings = {"solver": solver, "tol": tol, "n_iter_no_change": patience, "learning_rate": rate, "max_iter": 300}
     ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
     model = cp.MLPClassifier((7,), **settings, batch_size=20, random_state=ours, engine=engine).fit(X, Y)
@@ -143,19 +143,19 @@ def test_epochs_that_run_as_one_call_end_where_scikit_learn_ends(solver, tol, pa
 
 def test_an_interruption_of_epochs_that_run_as_one_call(monkeypatch):
     """The call is finished, and all that the estimator notes belongs to its last epoch."""
-    run_epochs = CompiledEngine.run_epochs
+    run = CompiledEngine.run
 
-    def interrupt(self, first, orders, *given):
+    def interrupt(self, epochs, *given):
         signal.raise_signal(signal.SIGINT)
-        assert len(orders) == 30
-        return run_epochs(self, first, orders, *given)
+        assert len(epochs) == 30
+        return run(self, epochs, *given)
 
-    monkeypatch.setattr(CompiledEngine, "run_epochs", interrupt)
+    monkeypatch.setattr(CompiledEngine, "run", interrupt)
     settings = {**SHARED, "tol": 0.0, "n_iter_no_change": 29}
     model = cp.MLPClassifier(**settings, max_iter=100)
     with pytest.warns(UserWarning, match=r"fit was interrupted in epoch 30; the model is as far as it had come\."):
         model.fit(X, Y)
-    monkeypatch.setattr(CompiledEngine, "run_epochs", run_epochs)
+    monkeypatch.setattr(CompiledEngine, "run", run)
     whole = fitted(cp.MLPClassifier(**settings, max_iter=30))
     assert (model.n_iter_, model.t_, model.loss_) == (30, 30 * len(X), whole.loss_)
     assert (model.loss_curve_, model.best_loss_) == (whole.loss_curve_, whole.best_loss_)

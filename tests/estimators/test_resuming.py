@@ -10,6 +10,7 @@ import pytest
 import clearprop as cp
 from clearprop.engine.compiled import tuning as pace
 from clearprop.engine.compiled.runner import Runner
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError
 from clearprop.estimators import resuming
 from clearprop.serialization import sealed as storage
@@ -103,8 +104,8 @@ def test_never_the_random_start(engine, monkeypatch):
     """scikit-learn 1.9 gives back its random start when it is interrupted in the first epoch with early stopping."""
     monkeypatch.setattr(pace, "SLICE", 0.0)
     starts, count = [], [0]
-    kind = Runner if engine == "compiled" else cp.engine.TextbookEngine
-    name = "_run_slice" if engine == "compiled" else "_update"
+    kind = Runner if engine == "compiled" else TextbookEngine
+    name = "_run_slice" if engine == "compiled" else "_step"
     real = getattr(kind, name)
 
     def interrupt(self, *arguments):

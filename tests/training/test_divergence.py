@@ -9,13 +9,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from cases import ENGINES
+from epochs import planned_epochs, run_batches
 
 import clearprop as cp
 from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import prepare
-from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.errors import DataError, TrainingDiverged
+from clearprop.training import divergence
+from clearprop.training.divergence import is_finite_on
 from clearprop.training.loop import BatchPlan
 
 RNG = np.random.default_rng(0)
@@ -52,12 +56,11 @@ def test_the_failed_step_is_named_and_the_parameters_before_are_at_hand(engine, 
     assert error.step in range(4)
     assert error.layer in ("hidden", "output")
     assert np.isfinite(error.last_finite.flat).all()
-    batch = BatchPlan(20, 6, None, True, 0).epoch(error.epoch)[error.step]
+    plan = BatchPlan(20, 6, None, True, 0)
+    batch = planned_epochs(plan, error.epoch, 1, []).batch(error.step)
     objective = prepare(net, params, 50 * X, Y, "squared_error")
-    assert (
-        find_nonfinite(objective, error.last_finite, BatchPlan(20, 6, None, True, 0).epoch(max(0, error.epoch - 1))[0])
-        is None
-    )
+    before = planned_epochs(plan, max(0, error.epoch - 1), 1, []).batch(0)
+    assert find_nonfinite(objective, error.last_finite, before) is None
     if error.step == 0:
         assert find_nonfinite(objective, params, batch) is not None
         assert np.array_equal(error.last_finite.flat, seen[-2] if len(seen) > 1 else net.initialize(1, dtype).flat)
@@ -80,11 +83,11 @@ def test_no_step_follows_the_failed_one(threads, clip_norm):
         engine = TextbookEngine(training, params) if threads is None else CompiledEngine(training, params, 2, threads)
         batches = [np.arange(n, n + 2) for n in range(0, 2 * steps, 2)]
         with np.errstate(over="ignore"):
-            result = engine.run_epoch(0, batches, lambda step: 0.01)
-        assert engine.steps == 2
+            result = run_batches(engine, 0, batches)
+        assert engine.state.steps == 2
         assert result.failed_step == (2 if steps == 10 else None)
         assert np.isfinite(result.cost) == (steps == 2)
-        found.append((params.flat.tobytes(), engine.slots["velocity"].tobytes()))
+        found.append((params.flat.tobytes(), engine.state.slots["velocity"].tobytes()))
     assert found[0] == found[1]
 
 
@@ -202,3 +205,25 @@ def test_the_exception_survives_another_process():
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.epoch, again.step, again.layer) == (str(error), error.epoch, error.step, error.layer)
     np.testing.assert_array_equal(again.last_finite.flat, error.last_finite.flat)
+
+
+@pytest.mark.parametrize(("weight", "finite"), [(0.1, True), (1e300, False), (np.nan, False)])
+def test_outputs_that_are_not_finite_are_noticed(weight, finite):
+    """Dropout would hide them, and a loss computed from z alone as well."""
+    net = cp.Network(1, [cp.Layer("h", 40, "identity", dropout=0.9), cp.Layer("out", 1, "exponential")])
+    params = net.initialize(seed=0)
+    objective = prepare(net, params, np.full((5, 1), 1e10), np.ones((5, 1)), cp.SquaredError())
+    params.flat[...] = 1e-12
+    params["out"].W["h"][7, 0] = weight
+    assert is_finite_on(objective, params, np.array([4, 2])) == finite
+
+
+def test_rows_beyond_a_chunk_are_looked_at(monkeypatch):
+    monkeypatch.setattr(divergence, "CHUNK", 3)
+    rows = np.ones((10, 1))
+    rows[9] = 1e300
+    net = cp.Network.sequential(1, 1, output="exponential")
+    params = net.initialize(given={"output": {"input": [[1.0]]}})
+    objective = prepare(net, params, rows, np.ones((10, 1)), cp.SquaredError())
+    assert is_finite_on(objective, params, np.arange(9))
+    assert not is_finite_on(objective, params, np.arange(10))

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from cases import ENGINES
+from epochs import planned_epochs
 
 import clearprop as cp
 from clearprop.core.randomness import epoch_order
@@ -36,8 +37,8 @@ def train(params=None, X=X, Y=Y, **options):
 def test_a_plan_covers_every_row_once(samples, shuffle):
     for size, batches in ((None, None), (1, None), (7, None), (1000, None), (32, min(samples, 6))):
         plan = BatchPlan(samples, size, batches, shuffle, 3)
-        parts = plan.epoch(2)
-        assert len(parts) == len(plan.edges()) - 1
+        epoch = planned_epochs(plan, 2, 1, [])
+        parts = [epoch.batch(step) for step in range(epoch.steps)]
         in_order = not shuffle or len(parts) == 1  # the order within a single batch changes nothing
         order = np.arange(samples) if in_order else epoch_order(3, 2, samples)
         np.testing.assert_array_equal(np.concatenate(parts), order)
@@ -395,7 +396,7 @@ def test_auto_says_what_cannot_be_compiled():
     with pytest.warns(RuntimeWarning) as caught:
         params, history = train(loss=loss, optimizer=STEP)
     assert [str(warning.message) for warning in caught] == [
-        'The slower textbook engine trains this network. CustomLoss "sorted": value and delta cannot be compiled: it '
+        'falling back to the textbook engine (slower): CustomLoss "sorted": value and delta cannot be compiled: it '
         "uses argsort, which the compiled engine does not know. Write it with operators and the functions of "
         'clearprop.mathematics or NumPy on whole arrays, or train with engine="textbook".'
     ]

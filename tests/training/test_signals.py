@@ -51,13 +51,13 @@ def one_step_slices(monkeypatch):
 def boundaries(engine, one_step_slices):
     """The parameters before the first step and after each, and the history of the whole run."""
     kind = TextbookEngine if engine == "textbook" else Runner
-    part = "_update" if engine == "textbook" else "_run_slice"
+    part = "_step" if engine == "textbook" else "_run_slice"
     params, states, real = NET.initialize(seed=1), [], getattr(kind, part)
     states.append(params.flat.tobytes())
 
     def noting(self, *arguments):
         real(self, *arguments)
-        flat = self.params.flat.copy()
+        flat = self._now.params.flat if engine == "textbook" else self.params.flat.copy()
         if engine == "compiled":
             if self.memory.options.purpose != TRAIN:
                 return

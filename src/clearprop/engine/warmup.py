@@ -13,7 +13,7 @@ import numpy as np
 from clearprop.activations import ACTIVATIONS
 from clearprop.core.network import Layer, Network
 from clearprop.core.objective import prepare
-from clearprop.engine.textbook import Training
+from clearprop.engine.api import Epochs, Training
 from clearprop.errors import CompilationError
 from clearprop.losses import LOSSES, Loss
 from clearprop.optimizers import LBFGS, OPTIMIZERS, Adam
@@ -85,7 +85,6 @@ def _compile_loops(dtype: np.dtype) -> None:
     from clearprop.engine.compiled.engine import CompiledEngine
     from clearprop.engine.compiled.predictor import Predictor
     from clearprop.engine.compiled.sparse import sparse_kernels
-    from clearprop.engine.compiled.whole_set import CompiledGradient
 
     sparse_kernels(dtype)
     net = Network(2, [Layer("hidden", 2, "tanh"), Layer("output", 1)])
@@ -93,10 +92,10 @@ def _compile_loops(dtype: np.dtype) -> None:
     X, y = np.ones((2, 2), dtype), np.ones((2, 1), dtype)
     objective = prepare(net, params, X, y, "squared_error")
     engine = CompiledEngine(Training(objective, Adam(0.1)), params, 1)
-    engine.slots = dict(engine.slots)  # out of the panels and into them
-    engine.run_epoch(0, [np.array([0]), np.array([1])], lambda step: 0.1)
-    engine.evaluation(objective).cost_and_outputs()
-    CompiledGradient(objective, params, norms=True).cost(params.copy())
+    engine.state = engine.state  # out of the panels and into them
+    engine.run(Epochs(0, np.array([[0, 1]]), np.array([0, 1, 2]), np.full(2, 0.1)))
+    engine.evaluation(objective, params).cost_and_outputs()
+    engine.gradient(objective, params, norms=True).cost(params.copy())
     Predictor(net, params)(X)
 
 

@@ -12,16 +12,18 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from clearprop.core.parameters import Parameters
-from clearprop.engine import EpochResult, Training, make_engine
-from clearprop.engine.batches import Batches, Rate, shuffled
+from clearprop.engine import with_engine
+from clearprop.engine.api import EpochResult, Epochs, State, Training
+from clearprop.engine.shuffling import shuffled
 from clearprop.errors import TrainingDiverged
 from clearprop.estimators.parameters import follows_own_rate, rate_words
 from clearprop.estimators.resuming import FitSaver
 from clearprop.estimators.watch import Watch
 from clearprop.optimizers import LBFGS
 from clearprop.schedules import Constant
-from clearprop.training.divergence import Divergence, find_divergence, is_finite
+from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_on
 from clearprop.training.lbfgs import minimize_lbfgs
+from clearprop.training.rates import Rate
 from clearprop.training.signals import Interrupts
 
 #: Floating-point operations after which training looks up again at the latest: some hundredths of a second.
@@ -123,9 +125,8 @@ class Rows:
 class EpochRun:
     """Some epochs as one call: where the engine stood before, the rows of each epoch, the rate of each step."""
 
-    start: Any
-    orders: np.ndarray
-    rates: np.ndarray
+    start: tuple[np.ndarray, State]
+    epochs: Epochs
 
 
 class Descent:
@@ -135,13 +136,17 @@ class Descent:
         self, estimator: Any, training: Training, params: Parameters, state: OptimizerState, rows: Rows, watch: Watch
     ) -> None:
         self.estimator, self.params, self.state, self.rows, self.watch = estimator, params, state, rows, watch
-        self.engine: Any = make_engine(estimator.engine, training, params, rows.batch_size)
+        self.training = training
+        self.engine: Any = with_engine(estimator.engine, lambda kind: kind(training, params, rows.batch_size))
         sizes = dict.fromkeys(training.optimizer.slots, params.trainable.shape)
         if {name: slot.shape for name, slot in state.slots.items()} == sizes:  # the same rule of descent as before
-            self.engine.slots, self.engine.steps = state.slots, state.steps
-        rows.shuffle = self.engine.shuffled
+            self.engine.state = State(state.steps, state.slots)
+        if self.engine.name == "compiled":
+            from clearprop.engine.compiled.shuffling import shuffled_at_once
+
+            rows.shuffle = shuffled_at_once
         if watch.held_out is not None:
-            watch.evaluation = self.engine.evaluation(watch.held_out.objective)
+            watch.evaluation = self.engine.evaluation(watch.held_out.objective, params)
         self.schedule = training.optimizer.schedule
         self.own_rate = follows_own_rate(estimator)
         if state.follows != rate_words(estimator):  # scikit-learn goes on with the rate of the first call
@@ -162,8 +167,10 @@ class Descent:
                 self._run(epochs, hooks, partial)
             finally:
                 with self.interrupts.held():
+                    self.engine.write_back()
                     self.watch.restore()
-                    self.state.slots, self.state.steps = self.engine.slots, self.engine.steps
+                    engine = self.engine.state
+                    self.state.slots, self.state.steps = engine.slots, engine.steps
 
     def _run(self, epochs: int, hooks: Hooks, partial: bool) -> None:
         est = self.estimator
@@ -223,15 +230,17 @@ class Descent:
 
     def _train(self, orders: np.ndarray, safe: int, number: int, epochs: int) -> Iterator[list[float]]:
         """Run epochs on rows in these orders as one call, after `number` others of `epochs`; yields their losses."""
-        run = EpochRun(self.engine.save(), orders, self._rates(len(orders)))
+        state = self.engine.state
+        epochs_now = Epochs(self.state.epochs, orders, self.rows.edges, self._rates(len(orders), state.steps))
+        run = EpochRun((self.params.flat.copy(), state), epochs_now)
         patience = self.watch.patience if len(orders) > safe else None
         pause = self.interrupts.check if len(orders) == 1 else None  # several take hundredths of a second
         with self.interrupts.held(deliver=False):
-            losses = self.engine.run_epochs(self.state.epochs, orders, self.rows.edges, run.rates, pause, patience)
+            losses = self.engine.run(run.epochs, pause, patience).losses
         if len(losses) < len(orders):
             self.rows.keep(len(losses))
             orders = orders[: len(losses)]
-            run = EpochRun(run.start, orders, run.rates[: len(losses) * self.steps_per_epoch])
+            run = EpochRun(run.start, run.epochs.part(0, len(losses)))
         final = number + len(orders) == epochs
         if np.isfinite(losses).all() and np.isfinite(self.params.flat).all() and not (final and self._is_lost(orders)):
             self.state.epochs += len(orders)
@@ -242,23 +251,26 @@ class Descent:
 
     def _is_lost(self, orders: np.ndarray) -> bool:
         """Whether the last step left parameters whose cost or outputs are not finite on its rows."""
-        return not self.engine.is_finite_on(orders[-1, self.rows.edges[-2] :])
+        return not is_finite_on(self.training.objective, self.params, orders[-1, self.rows.edges[-2] :])
+
+    def _restore(self, start: tuple[np.ndarray, State]) -> None:
+        self.params.flat[...], self.engine.state = start
 
     def _search(self, run: EpochRun, number: int, *, final: bool) -> Iterator[list[float]]:
         """Run epochs again one by one, up to the one in which numbers stop being finite."""
         earlier = self._before_last_epoch()
-        self.engine.restore(run.start)
-        first, earlier = self.engine.steps, self.params.flat.copy() if earlier is None else earlier
-        for i in range(len(run.orders)):
-            before, batches = self.params.flat.copy(), Batches(run.orders[i], self.rows.edges)
-            result = self.engine.run_epoch(self.state.epochs, batches, lambda step: float(run.rates[step - first]))
-            last = final and i == len(run.orders) - 1
-            if not is_finite(result, self.params) or (last and self._is_lost(run.orders)):
-                training, epoch = self.engine.training, self.state.epochs
-                found = find_divergence(training, self.params, before, earlier, result, epoch, batches)
+        self._restore(run.start)
+        earlier = self.params.flat.copy() if earlier is None else earlier
+        for i in range(len(run.epochs)):
+            before, batches = self.params.flat.copy(), run.epochs.part(i, i + 1)
+            result = self.engine.run(batches)
+            last = final and i == len(run.epochs) - 1
+            if not is_finite(result, self.params) or (last and self._is_lost(batches.orders)):
+                epoch = self.state.epochs
+                found = find_divergence(self.training, self.params, before, earlier, result, epoch, batches)
                 raise _diverged(found, number + i + 1)
             self.state.epochs += 1
-            yield [float(result.per_row)]
+            yield result.losses.tolist()
             earlier = before
 
     def _before_last_epoch(self) -> np.ndarray | None:
@@ -266,10 +278,9 @@ class Descent:
         run = self.before
         if run is None:
             return None
-        self.engine.restore(run.start)
-        if len(run.orders) > 1:
-            first, rates = self.state.epochs - len(run.orders), run.rates[: -self.steps_per_epoch]
-            self.engine.run_epochs(first, run.orders[:-1], self.rows.edges, rates)
+        self._restore(run.start)
+        if len(run.epochs) > 1:
+            self.engine.run(run.epochs.part(0, len(run.epochs) - 1))
         return self.params.flat.copy()
 
     def _record(self, losses: list[float], number: int) -> bool:
@@ -300,15 +311,15 @@ class Descent:
             print(f"No improvement by tol={est.tol:g} for {est.n_iter_no_change} epochs: stopped.")
         return True
 
-    def _rates(self, epochs: int) -> np.ndarray:
-        """The learning rate of each step of the next epochs."""
+    def _rates(self, epochs: int, first: int) -> np.ndarray:
+        """The learning rate of each step of the next epochs, `first` steps being done."""
         est, state, steps = self.estimator, self.state, self.steps_per_epoch
         if self.own_rate:
             later = [self._inverse(est.t_ + i * len(self.rows.rows)) for i in range(1, epochs)]
             return np.repeat([state.learning_rate, *later], steps)
         costs = est.validation_loss_curve_ if self.watch.held_out else est.loss_curve_
         rate = Rate(self.schedule, steps, int(est.max_iter), lambda: costs)
-        rates = rate.over(self.engine.steps, epochs * steps)
+        rates = rate.over(first, epochs * steps)
         state.learning_rate = float(rates[-1])
         return rates
 
@@ -325,7 +336,7 @@ def run_lbfgs(estimator: Any, training: Training, params: Parameters, rule: LBFG
     est, start = estimator, params.flat.copy()
 
     def end_of_iteration(result: EpochResult) -> bool:
-        est.n_iter_, est.loss_ = est.n_iter_ + 1, float(result.per_row)
+        est.n_iter_, est.loss_ = est.n_iter_ + 1, float(result.losses[0])
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
         if watch.held_out is not None:
@@ -341,7 +352,7 @@ def run_lbfgs(estimator: Any, training: Training, params: Parameters, rule: LBFG
         training, params, rule, int(est.max_iter), end_of_iteration if looked_at else None, est.engine
     )
     if not (np.isfinite(found.fun) and np.isfinite(params.flat).all()):
-        where = find_divergence(training, params, start, start, None, found.nit, ())
+        where = find_divergence(training, params, start, start, None, found.nit, None)
         watch.keep_finite(_diverged(where, found.nit))
         return
     est.n_iter_, est.loss_ = int(min(found.nit, est.max_iter)), float(found.fun)

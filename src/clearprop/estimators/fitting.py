@@ -17,7 +17,7 @@ from clearprop.core.network import Network
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.core.randomness import mix
-from clearprop.engine import Training
+from clearprop.engine.api import Training
 from clearprop.errors import ShapeError
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.adapter import build_network, draw_parameters, gather

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.engine.api import State
 from clearprop.errors import ArgumentError, CheckpointError, ModelFileError
 from clearprop.estimators.parameters import is_stochastic
 from clearprop.schedules import Constant
@@ -74,7 +75,7 @@ class FitSaver:
         if not isinstance(descent.schedule, Constant):  # others may look at how many epochs there are to be
             parameters["max_iter"] = str(est.max_iter)
         return {
-            "data": describe_data(descent.engine.training.objective, None if held is None else held.objective),
+            "data": describe_data(descent.training.objective, None if held is None else held.objective),
             "parameters": {**parameters, "precision": str(descent.params.dtype), "engine": descent.engine.name},
         }
 
@@ -82,7 +83,8 @@ class FitSaver:
         descent, est = self.descent, self.descent.estimator
         state, generator = descent.state, descent.rows.generator
         drawn = None if generator is None else generator.get_state()
-        slots = descent.engine.slots
+        engine = descent.engine.state
+        slots = engine.slots
         arrays = {"parameters": descent.params.flat, "order": descent.rows.chosen, **self.patterns}
         arrays |= {f"slot {name}": slot for name, slot in slots.items()}
         arrays |= {name: np.array(row, np.float64) for name in CURVES if (row := getattr(est, name, None)) is not None}
@@ -98,7 +100,7 @@ class FitSaver:
             "slots": list(slots),
             "state": {
                 "rate": state.learning_rate,
-                "steps": descent.engine.steps,
+                "steps": engine.steps,
                 "epochs": state.epochs,
                 "seed": state.seed,
                 "ended": self.ended,
@@ -134,7 +136,8 @@ class FitSaver:
         size, dtype = descent.params.flat.size, descent.params.dtype
         flat = vector(arrays, "parameters", size, dtype)
         best, lowest = (vector(arrays, name, size, dtype) if name in arrays else None for name in ("best", "lowest"))
-        slots = {name: vector(arrays, f"slot {name}", slot.size, dtype) for name, slot in descent.engine.slots.items()}
+        slots = descent.engine.state.slots
+        slots = {name: vector(arrays, f"slot {name}", slot.size, dtype) for name, slot in slots.items()}
         order = _order(arrays, descent.rows.chosen)
         curves = {name: arrays[name].tolist() if name in arrays else None for name in CURVES}
         if not all(arrays[name].shape == (numbers["n_iter_"],) for name in CURVES if name in arrays):
@@ -147,7 +150,7 @@ class FitSaver:
         descent.params.flat[...] = flat
         descent.watch.best, descent.watch.lowest = best, (state["lowest"], lowest)
         descent.rows.chosen[...] = order
-        descent.engine.slots, descent.engine.steps = slots, state["steps"]
+        descent.engine.state = State(state["steps"], slots)
         kept = descent.state
         kept.learning_rate, kept.epochs, kept.seed, self.ended = (
             state[name] for name in ("rate", "epochs", "seed", "ended")

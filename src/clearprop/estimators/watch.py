@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
-from clearprop.engine import Evaluation
-from clearprop.engine.textbook import Patience, TextbookEvaluation
+from clearprop.engine.api import Evaluation, Patience
+from clearprop.engine.textbook import TextbookEvaluation
 from clearprop.errors import TrainingDiverged
 
 
@@ -54,7 +54,7 @@ class Watch:
     def patience(self) -> Patience:
         """How long training may go on without a lower loss."""
         est = self.estimator
-        return Patience(est.best_loss_, est._no_improvement_count, est.n_iter_no_change, est.tol)
+        return Patience(est.best_loss_, est.n_iter_no_change, est.tol, est._no_improvement_count)
 
     def end_epochs(self, losses: Sequence[float]) -> bool:
         """Look at the epochs that have just ended, one alone where each is looked at.
@@ -72,7 +72,7 @@ class Watch:
         else:
             patience = self.patience.after(losses)
             est.best_loss_, est._no_improvement_count = patience.best, patience.count
-        return self.patience.is_spent
+        return self.patience.is_exhausted
 
     def _score(self, held_out: HeldOut) -> None:
         assert self.evaluation is not None

@@ -23,9 +23,7 @@ from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.engine import Engine
-from clearprop.engine.batches import Rate
-from clearprop.engine.textbook import Done
+from clearprop.engine.api import Engine, State
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
 from clearprop.serialization.codec import pack_network, rebuild_network
 from clearprop.serialization.sealed import (
@@ -39,6 +37,7 @@ from clearprop.serialization.sealed import (
 )
 from clearprop.training.fingerprints import first_difference, in_words, patterns
 from clearprop.training.history import History, pack_history, rebuild_history
+from clearprop.training.rates import Rate
 
 CHECKPOINT = Kind("checkpoint", CheckpointError)
 _HEAD = {"network", "facts", "engine", "epochs", "steps", "epoch", "done", "rate", "seconds", "slots", "history", "by"}
@@ -175,9 +174,9 @@ class Saver:
 
     def after_interruption(self, error: BaseException, steps: int) -> None:
         """Save a state that is whole; a failure is told by the exception that is on its way."""
-        done, finished = self.engine.done, self.run.history.epochs
-        within = done.epoch == finished and 0 < done.steps < steps
-        if self.closed or not self.engine.whole or not (within or done.epoch == finished - 1):
+        state, finished = self.engine.state, self.run.history.epochs
+        within = state.epoch == finished and 0 < state.completed_steps < steps
+        if self.closed or not (within or state.epoch == finished - 1):
             return
         try:
             self.writer.write(finished, self._content)
@@ -197,26 +196,26 @@ class Saver:
     def _content(self) -> bytes:
         run, engine = self.run, self.engine
         engine.write_back()
-        within = engine.done.epoch == run.history.epochs
+        state = engine.state
+        within = state.epoch == run.history.epochs
         recorded, arrays = pack_history(run.history)
         arrays |= {"parameters": run.params.flat, **self.arrays}
-        slots = engine.slots
-        arrays |= {f"slot {name}": slot for name, slot in slots.items()}
+        arrays |= {f"slot {name}": slot for name, slot in state.slots.items()}
         if run.best is not None:
             arrays["best"] = run.best
         if within:
-            arrays["sums"] = engine.done.sums
+            arrays["sums"] = state.sums
         head = {
             "network": self.network,
             "facts": self.facts,
             "engine": engine.name,
             "epochs": run.epochs,
-            "steps": engine.steps,
+            "steps": state.steps,
             "epoch": run.history.epochs,
-            "done": engine.done.steps if within else 0,
-            "rate": self.rate(engine.steps - 1) if self.rate is not None and engine.steps else 0.0,
+            "done": state.completed_steps if within else 0,
+            "rate": self.rate(state.steps - 1) if self.rate is not None and state.steps else 0.0,
             "seconds": time.perf_counter() - self.epoch_began if within else 0.0,
-            "slots": list(slots),
+            "slots": list(state.slots),
             "history": recorded,
             "by": f"clearprop {metadata.version('clearprop')}",
         }
@@ -230,14 +229,14 @@ class Saver:
                 f"{path}: was begun with the {snapshot.engine} engine, and the {engine.name} one rounds otherwise. "
                 f'Resume with engine="{snapshot.engine}".'
             )
-        slots, sizes = snapshot.slots, {name: slot.shape for name, slot in engine.slots.items()}
+        slots, state = snapshot.slots, engine.state
+        sizes = {name: slot.shape for name, slot in state.slots.items()}
         if {name: slot.shape for name, slot in slots.items()} != sizes:
             raise CheckpointError(f"{path}: expected the optimizer's slots {sizes}, got {list(slots)}.")
-        engine.slots, engine.steps = slots, snapshot.steps
-        if snapshot.done:
-            if snapshot.sums.shape != engine.done.sums.shape:
-                raise CheckpointError(f"{path}: the sums of its present epoch are not those of this engine.")
-            engine.done = Done(snapshot.epoch, snapshot.done, snapshot.sums.copy())
+        if snapshot.done and snapshot.sums.shape != state.sums.shape:
+            raise CheckpointError(f"{path}: the sums of its present epoch are not those of this engine.")
+        sums = snapshot.sums.copy() if snapshot.done else state.sums
+        engine.state = State(snapshot.steps, slots, snapshot.epoch if snapshot.done else -1, snapshot.done, sums)
         self.epoch_began = time.perf_counter() - snapshot.seconds
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from clearprop.core.backprop import forward, loss_and_delta
 from clearprop.core.nonfinite import FirstNonFinite, find_nonfinite, largest_weighted_sum
+from clearprop.core.objective import CHUNK, Objective
 from clearprop.core.parameters import Parameters
-from clearprop.engine import EpochResult, Training
+from clearprop.engine.api import EpochResult, Epochs, Training
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,23 @@ class Divergence:
 
 
 def is_finite(result: EpochResult, params: Parameters) -> bool:
-    """Whether an epoch left a finite cost, finite outputs and finite parameters."""
-    total = result.cost + result.penalty
-    return bool(result.failed_step is None and np.isfinite(total) and np.isfinite(params.flat).all())
+    """Whether the steps had finite costs and outputs, and left finite parameters."""
+    return bool(result.failed_step is None and np.isfinite(result.losses).all() and np.isfinite(params.flat).all())
+
+
+def is_finite_on(objective: Objective, params: Parameters, rows: np.ndarray) -> bool:
+    """Whether the parameters give finite outputs and finite losses on these rows, without dropout."""
+    with np.errstate(all="ignore"):
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            seen = forward(objective.net, params, objective.X[part])
+            targets = {name: y[part] for name, y in objective.targets.items()}
+            weights = objective.plain_weights(part)
+            losses, _ = loss_and_delta(objective.net, objective.losses, seen, targets, weights)
+            outputs = (seen.f[name] for name in objective.losses)
+            if not (np.isfinite(losses).all() and all(np.isfinite(values).all() for values in outputs)):
+                return False
+    return True
 
 
 def find_divergence(
@@ -57,7 +72,7 @@ def find_divergence(
     earlier: np.ndarray,
     result: EpochResult | None,
     epoch: int,
-    batches: Sequence[np.ndarray],
+    batches: Epochs | None,
 ) -> Divergence:
     """Put `params` back to those before the epoch, and say where they stopped being finite.
 
@@ -67,16 +82,18 @@ def find_divergence(
     after = params.copy()
     params.flat[...] = before
     step = None if result is None else result.failed_step
-    batch = batches[-1 if step is None else step] if len(batches) else None
+    steps = batches.steps if batches else 0
+    last = steps - 1 if step is None else step
+    batch = batches.batch(last) if batches else None
     masks = None if step is None or batch is None else training.dropout_masks(after, epoch, batch)
     born = find_nonfinite(training.objective, after, batch, masks)
     if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
-        rows = np.concatenate(batches[: len(batches) if step is None else step + 1]) if len(batches) else None
+        rows = batches.orders[0, : batches.edges[last + 1]] if batches else None
         born = find_nonfinite(training.objective, params, rows) or born
     return Divergence(
         epoch,
         step,
-        len(batches),
+        steps,
         born,
         largest_weighted_sum(training.objective, params),
         Parameters(params.net, (earlier if step == 0 else before).copy()),

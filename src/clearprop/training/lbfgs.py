@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from clearprop.core.parameters import Parameters
-from clearprop.engine import EpochResult, Training, make_gradient
+from clearprop.engine import with_engine
+from clearprop.engine.api import EpochResult, Training
 from clearprop.errors import ArgumentError
 from clearprop.optimizers import LBFGS, GradientDescent
 from clearprop.penalties import Penalty
@@ -27,7 +28,9 @@ class Search:
             raise ArgumentError("optimizer: L-BFGS needs the same cost each time, so no layer may have dropout.")
         self.training, self.params, self.rule = training, params, rule
         self.trial, self.gradients = params.copy(), Parameters(params.net, np.zeros_like(params.flat))
-        self.slope = make_gradient(engine, training.objective, self.trial, training.norms)
+        self.slope, self.evaluation = with_engine(
+            engine, lambda kind: (kind.gradient(training.objective, self.trial, training.norms), kind.evaluation)
+        )
         self._seen: tuple[float, float] | None = None  # cost and penalty of `trial`, once it has been tried
 
     def run(self, iterations: int, callback: Callable[[EpochResult], bool] | None) -> OptimizeResult:
@@ -77,10 +80,10 @@ class Search:
         cost, penalty = self._try(w)
         self.params.flat[...] = self.trial.flat
         if not self.training.norms:
-            return EpochResult(cost, penalty, np.nan, {}, {}, cost + penalty)
+            return EpochResult(np.array([cost + penalty]), cost, penalty)
         norm = float(np.linalg.norm(self.gradients.trainable.astype(np.float64)))
         by_layer = {name: _layer_norm(self.gradients, name) for name in self.trial}
-        return EpochResult(cost, penalty, norm, self.slope.delta_norms(), by_layer, cost + penalty)
+        return EpochResult(np.array([cost + penalty]), cost, penalty, norm, self.slope.delta_norms(), by_layer)
 
 
 def minimize_lbfgs(
@@ -102,7 +105,7 @@ def minimize_lbfgs(
 def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int, engine: str) -> History:
     """Minimize the cost of the whole set; an epoch is an iteration, and the history holds the cost after it."""
     search = Search(Training(run.objective, GradientDescent(), penalties, seed=seed), run.params, rule, engine)
-    run.watch(lambda objective: search.slope.evaluation(objective, run.params))
+    run.watch(lambda objective: search.evaluation(objective, run.params))
     reason, start = None, time.perf_counter()
 
     def end_of_iteration(result: EpochResult) -> bool:
@@ -123,7 +126,7 @@ def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int, 
             raise
     if not np.isfinite(found.fun):
         before = run.params.flat.copy()
-        where = find_divergence(search.training, run.params, before, before, None, run.history.epochs, ())
+        where = find_divergence(search.training, run.params, before, before, None, run.history.epochs, None)
         raise run.diverged(where, "Scale the inputs, or start from smaller weights.")
     said = found.message if run.history.epochs < run.epochs else None
     return run.finish(reason or (f"L-BFGS: {str(said).lower()}" if said else None))

@@ -17,8 +17,8 @@ from clearprop.core.nonfinite import nonfinite_parameter
 from clearprop.core.objective import Objective, prepare
 from clearprop.core.parameters import Parameters
 from clearprop.core.randomness import epoch_order
-from clearprop.engine import Engine, EpochResult, Evaluation, Training, make_engine
-from clearprop.engine.batches import Batches, Rate
+from clearprop.engine import with_engine
+from clearprop.engine.api import Engine, EpochResult, Epochs, Evaluation, Training
 from clearprop.errors import ArgumentError, CheckpointError, DataError, TrainingDiverged
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
@@ -27,10 +27,11 @@ from clearprop.penalties import Limits, Penalty, as_penalties
 from clearprop.serialization.codec import describe
 from clearprop.training.callbacks import Callback, EpochEnd, ProgressBar, as_callbacks
 from clearprop.training.checkpoint import Checkpoint, Saver, Snapshot, as_checkpoint, open_checkpoint
-from clearprop.training.divergence import Divergence, find_divergence, is_finite
+from clearprop.training.divergence import Divergence, find_divergence, is_finite, is_finite_on
 from clearprop.training.fingerprints import describe_data, in_words
 from clearprop.training.history import History
 from clearprop.training.metrics import Metric, as_metrics
+from clearprop.training.rates import Rate
 from clearprop.training.signals import Interrupts
 from clearprop.training.stopping import EarlyStopping, StoppingRule, as_rules
 
@@ -139,10 +140,10 @@ def train(
         if snapshot is not None:
             engine = snapshot.engine if engine == "auto" else engine
             run.resume(snapshot)
-        descending = make_engine(engine, descent, params, plan.largest)
-        run.watch(descending.evaluation)
+        descending = with_engine(engine, lambda kind: kind(descent, params, plan.largest))
+        run.watch(lambda objective: descending.evaluation(objective, params))
         saver = None if saved is None else Saver(saved, run, descending, facts)
-        return _descend(run, descending, plan, saver, snapshot)
+        return _descend(run, descending, descent, plan, saver, snapshot)
 
 
 #: What is said where a second training would change the parameters of the first.
@@ -193,30 +194,28 @@ class BatchPlan:
         elif self.batch_size is not None:
             check_integer(self.batch_size, "batch_size")
 
+    @cached_property
     def edges(self) -> np.ndarray:
-        """Where each batch starts in the order of an epoch, and the end."""
+        """Where each batch begins in the order of an epoch, and the end."""
         if self.batches is not None:
             small, longer = divmod(self.samples, self.batches)  # the first ones take one row more, as in np.array_split
-            return np.concatenate([[0], np.cumsum([small + (i < longer) for i in range(self.batches)])])
-        size = min(self.batch_size or self.samples, self.samples)
-        return np.append(np.arange(0, self.samples, size), self.samples)
+            edges = np.concatenate([[0], np.cumsum([small + (i < longer) for i in range(self.batches)])])
+        else:
+            size = min(self.batch_size or self.samples, self.samples)
+            edges = np.append(np.arange(0, self.samples, size), self.samples)
+        edges.flags.writeable = False  # so that an engine needs to check them only once
+        return edges
 
     @property
     def largest(self) -> int:
         """Rows of the largest batch."""
-        return int(np.diff(self._edges).max())
+        return int(np.diff(self.edges).max())
 
-    @cached_property
-    def _edges(self) -> np.ndarray:
-        edges = self.edges()
-        edges.flags.writeable = False  # so that an engine needs to check them only once
-        return edges
-
-    def epoch(self, epoch: int) -> Batches:
-        """Row numbers of each batch of an epoch."""
-        shuffled = self.shuffle and len(self._edges) > 2  # the order within one batch changes nothing
-        order = epoch_order(self.seed, epoch, self.samples) if shuffled else np.arange(self.samples)
-        return Batches(order, self._edges)
+    def orders(self, first: int, count: int) -> np.ndarray:
+        """The order of the rows in `count` epochs from `first` on, (count, n)."""
+        if self.shuffle and len(self.edges) > 2:  # the order within one batch changes nothing
+            return np.array([epoch_order(self.seed, epoch, self.samples) for epoch in range(first, first + count)])
+        return np.tile(np.arange(self.samples), (count, 1))
 
 
 @dataclass
@@ -286,9 +285,10 @@ class Run:
         if self.best is not None and self.restoring and history.epochs:
             history.best_epoch = self.restoring.best_epoch(history)
             self.params.flat[...] = self.best
-        elif engine is not None and engine.done.epoch == history.epochs and engine.made:
-            history.stopped = f"{word} in epoch {history.epochs + 1} after {engine.made} steps"
-            history.unfinished = {"epoch": history.epochs, "steps": engine.made}
+        elif engine is not None and engine.state.epoch == history.epochs and engine.state.completed_steps:
+            steps = engine.state.completed_steps
+            history.stopped = f"{word} in epoch {history.epochs + 1} after {steps} steps"
+            history.unfinished = {"epoch": history.epochs, "steps": steps}
             if self._held_out is not None:
                 history.unfinished["validation cost"] = self._held_out.cost()
         with contextlib.suppress(AttributeError, TypeError):  # an exception may refuse attributes
@@ -354,9 +354,14 @@ class Run:
 
 
 def _descend(
-    run: Run, engine: Engine, plan: BatchPlan, saver: Saver | None = None, snapshot: Snapshot | None = None
+    run: Run,
+    engine: Engine,
+    training: Training,
+    plan: BatchPlan,
+    saver: Saver | None = None,
+    snapshot: Snapshot | None = None,
 ) -> History:
-    schedule, steps = engine.training.optimizer.schedule, len(plan.edges()) - 1
+    schedule, steps = training.optimizer.schedule, len(plan.edges) - 1
     watched = "validation cost" if run.held_out is not None else "cost"
     rate = Rate(schedule, steps, max(1, run.epochs), lambda: run.history.columns.get(watched, []))
     if saver is not None:
@@ -369,12 +374,13 @@ def _descend(
         try:
             reason = run.verdict() if run.history.epochs else None
             if not reason:
-                reason = _run_epochs(run, engine, plan, rate, bar, saver)
+                reason = _run_epochs(run, engine, training, plan, rate, bar, saver)
             return run.finish(reason)
         except TrainingDiverged:
             raise
         except BaseException as error:
             with run.interrupts.held():
+                engine.write_back()
                 run.history.even_out()
                 if saver is not None:
                     saver.after_interruption(error, steps)
@@ -383,7 +389,13 @@ def _descend(
 
 
 def _run_epochs(
-    run: Run, engine: Engine, plan: BatchPlan, rate: Rate, bar: ProgressBar, saver: Saver | None
+    run: Run,
+    engine: Engine,
+    training: Training,
+    plan: BatchPlan,
+    rate: Rate,
+    bar: ProgressBar,
+    saver: Saver | None,
 ) -> str | None:
     """Run the epochs that are left; why they ended, if not because all were done."""
 
@@ -398,17 +410,18 @@ def _run_epochs(
     for epoch in range(run.history.epochs, run.epochs):
         before, earlier = earlier, before
         np.copyto(before, run.params.flat)
-        batches = plan.epoch(epoch)
+        rates = rate.over(epoch * rate.steps_per_epoch, rate.steps_per_epoch)
+        batches = Epochs(epoch, plan.orders(epoch, 1), plan.edges, rates)
         with run.interrupts.held(deliver=False):  # a signal that comes in the last step waits for the record
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # looked for below, once per epoch
-                result = engine.run_epoch(epoch, batches, rate, pause)
+                result = engine.run(batches, pause)
             sound = is_finite(result, run.params)
             if sound and epoch == run.epochs - 1:
-                sound = engine.is_finite_on(batches[-1])
+                sound = is_finite_on(run.objective, run.params, batches.batch(batches.steps - 1))
             if not sound:
-                found = find_divergence(engine.training, run.params, before, earlier, result, epoch, batches)
+                found = find_divergence(training, run.params, before, earlier, result, epoch, batches)
                 raise run.diverged(found, "Lower the learning rate, scale the inputs, or set clip_norm=1.")
-        reason = run.end_epoch(result, rate(engine.steps - 1), time.perf_counter() - start)
+        reason = run.end_epoch(result, float(batches.rates[-1]), time.perf_counter() - start)
         start = time.perf_counter()
         if saver is not None:
             saver.after_epoch(start, last=bool(reason) or epoch == run.epochs - 1)

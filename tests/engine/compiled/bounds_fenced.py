@@ -15,15 +15,16 @@ from hypothesis import HealthCheck, given, settings
 
 import clearprop as cp
 from clearprop.core.objective import prepare
-from clearprop.engine import Training
-from clearprop.engine.batches import Batches
+from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.runner import Runner
+from clearprop.engine.compiled.shuffling import shuffled_at_once
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient
 from clearprop.training.loop import BatchPlan
-from tests.engine.compiled.test_compiled import Case, _rate, cases
+from tests.engine.compiled.test_compiled import Case, _rates, cases
 from tests.engine.compiled.test_sparse import thinned, with_sparse_inputs
+from tests.epochs import planned_epochs
 
 PAGE = mmap.PAGESIZE
 at_the_end = True
@@ -61,11 +62,10 @@ def work(case: Case, dtype: str, threads: int) -> None:
     params = cp.Parameters(case.net, fence(case.net.initialize(case.seed, dtype).flat))
     objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
     training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)
-    engine = CompiledEngine(training, params, int(np.diff(case.plan.edges()).max()), threads)
-    epoch = case.plan.epoch(0)
-    engine.run_epoch(0, Batches(epoch.order, epoch.edges), lambda step: _rate(case, step))
-    engine.is_finite_on(fence(epoch[-1]))
-    engine.shuffled(fence(epoch.order), np.random.RandomState(0), 2)
+    engine = CompiledEngine(training, params, case.plan.largest, threads)
+    epoch = planned_epochs(case.plan, 0, 1, _rates(case, 1))
+    engine.run(epoch)
+    shuffled_at_once(fence(epoch.orders[0]), np.random.RandomState(0), 2)
     CompiledEvaluation(objective, params).cost_and_outputs()
     gradients = cp.Parameters(case.net, fence(params.flat))
     CompiledGradient(objective, params, norms=True).cost(gradients)

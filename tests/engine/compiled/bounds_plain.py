@@ -12,11 +12,11 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 
 from clearprop.core.objective import prepare
-from clearprop.engine import TextbookEngine
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient
+from clearprop.engine.textbook import TextbookEngine
 from tests.engine.compiled.test_compiled import Case, _close, _train, cases
 from tests.engine.compiled.test_sparse import thinned, with_sparse_inputs
 

@@ -16,14 +16,15 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from epochs import planned_epochs, run_batches
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import clearprop as cp
 from clearprop.core.objective import prepare
-from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.api import Epochs, Patience, Training
 from clearprop.engine.compiled.engine import CompiledEngine
-from clearprop.engine.textbook import Patience
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.training.loop import BatchPlan
 
 SMOOTH = (
@@ -196,18 +197,22 @@ def _train(case: Case, dtype: str, engine: type, threads: int | None = None, epo
     params = case.net.initialize(case.seed, dtype)
     objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
     training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)
-    largest = int(np.diff(case.plan.edges()).max())
-    runner = engine(training, params, largest) if engine is CompiledEngine else engine(training, params)
+    largest = case.plan.largest
+    runner = engine(training, params, largest)
     if threads is not None:
         runner = CompiledEngine(training, params, largest, threads)
     results = []
     with np.errstate(all="ignore"):
-        results += [runner.run_epoch(e, case.plan.epoch(e), lambda step: _rate(case, step)) for e in range(epochs)]
+        several = planned_epochs(case.plan, 0, epochs, _rates(case, epochs))
+        results += [runner.run(several.part(e, e + 1)) for e in range(epochs)]
     return params, results, runner
 
 
-def _rate(case: Case, step: int) -> float:
-    return case.optimizer.schedule.at(cp.schedules.Progress(step, len(case.plan.edges()) - 1, 3))
+def _rates(case: Case, epochs: int) -> np.ndarray:
+    steps = len(case.plan.edges) - 1
+    return np.array(
+        [case.optimizer.schedule.at(cp.schedules.Progress(step, steps, 3)) for step in range(epochs * steps)]
+    )
 
 
 def _close(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> None:
@@ -223,13 +228,13 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
     if not np.isfinite(theirs.flat).all() or np.abs(theirs.flat).max(initial=0) > 1e6:
         return  # both engines may overflow on the way, at different places
     _close(ours.flat, theirs.flat, 1e-10)
-    assert compiled.steps == textbook.steps
-    for name, slot in textbook.slots.items():
-        _close(compiled.slots[name], slot, 1e-10)
+    assert compiled.state.steps == textbook.state.steps
+    for name, slot in textbook.state.slots.items():
+        _close(compiled.state.slots[name], slot, 1e-10)
     for mine, other in zip(found, expected, strict=True):
         _close(
-            np.array([mine.cost, mine.penalty, mine.gradient_norm, mine.per_row]),
-            np.array([other.cost, other.penalty, other.gradient_norm, other.per_row]),
+            np.array([mine.cost, mine.penalty, mine.gradient_norm, *mine.losses]),
+            np.array([other.cost, other.penalty, other.gradient_norm, *other.losses]),
             1e-9,
         )
         assert mine.delta_norms.keys() == other.delta_norms.keys()
@@ -240,8 +245,9 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
 
 def _digest(case: Case, dtype: str, threads: int) -> bytes:
     params, results, runner = _train(case, dtype, CompiledEngine, threads, epochs=2)
-    numbers = [[r.cost, r.penalty, r.gradient_norm, r.per_row, *r.delta_norms.values()] for r in results]
-    return params.flat.tobytes() + np.array(numbers).tobytes() + b"".join(s.tobytes() for s in runner.slots.values())
+    numbers = [[r.cost, r.penalty, r.gradient_norm, *r.losses, *r.delta_norms.values()] for r in results]
+    slots = runner.state.slots.values()
+    return params.flat.tobytes() + np.array(numbers).tobytes() + b"".join(slot.tobytes() for slot in slots)
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
@@ -276,11 +282,12 @@ def test_float32_stays_close_to_float64(case: Case) -> None:
 
 @pytest.mark.parametrize("threads", [0, 1, 2, 4])
 @pytest.mark.parametrize("best", [-1e9, 1e9, np.inf])
-def test_epochs_as_one_call_stop_where_patience_is_spent(best: float, threads: int) -> None:
+def test_epochs_as_one_call_stop_where_patience_is_exhausted(best: float, threads: int) -> None:
     """Without any improvement after `most` + 1 epochs; 0 threads stand for the textbook engine."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 5)), rng.integers(0, 3, 40)
     orders, edges = np.stack([rng.permutation(40) for _ in range(20)]), np.array([0, 12, 24, 36, 40])
+    epochs = Epochs(0, orders, edges, np.full(80, 0.01))
 
     def start() -> tuple[Any, Any]:
         params = cp.Network.sequential(5, 6, 3, output="softmax").initialize(0)
@@ -289,27 +296,20 @@ def test_epochs_as_one_call_stop_where_patience_is_spent(best: float, threads: i
         return engine, params
 
     engine, params = start()
-    losses = engine.run_epochs(0, orders, edges, np.full(80, 0.01), None, Patience(best, 1, 4, 0.0))
+    losses = engine.run(epochs, None, Patience(best, 4, 0.0, count=1)).losses
     assert len(losses) == (4 if best < 0 else 20)  # the first loss is below the other two, and then they fall
-    assert engine.steps == 4 * len(losses)
+    assert engine.state.steps == 4 * len(losses)
     other, expected = start()
-    np.testing.assert_array_equal(
-        other.run_epochs(0, orders[: len(losses)], edges, np.full(engine.steps, 0.01)), losses
-    )
+    np.testing.assert_array_equal(other.run(epochs.part(0, len(losses))).losses, losses)
     np.testing.assert_array_equal(params.flat, expected.flat)
-    more = orders[:9]
-    np.testing.assert_array_equal(
-        engine.run_epochs(len(losses), more, edges, np.full(36, 0.01)),
-        other.run_epochs(len(losses), more, edges, np.full(36, 0.01)),
-    )
+    more = Epochs(len(losses), orders[:9], edges, np.full(36, 0.01))
+    np.testing.assert_array_equal(engine.run(more).losses, other.run(more).losses)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(), st.sampled_from([1, 3]))
 def test_several_epochs_as_one_call_are_the_epochs_one_by_one(case: Case, threads: int) -> None:
-    orders = np.array([case.plan.epoch(e).order for e in range(3)])
-    edges = case.plan.edges()
-    rates = np.array([_rate(case, step) for step in range(3 * (len(edges) - 1))])
+    epochs = planned_epochs(case.plan, 0, 3, _rates(case, 3))
     found = []
     for engine in (TextbookEngine, CompiledEngine, None):
         params = case.net.initialize(case.seed)
@@ -317,25 +317,23 @@ def test_several_epochs_as_one_call_are_the_epochs_one_by_one(case: Case, thread
         training = Training(
             objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys, norms=False
         )
-        largest = int(np.diff(edges).max())
+        largest = case.plan.largest
         runner = TextbookEngine(training, params) if engine is TextbookEngine else CompiledEngine(
             training, params, largest, threads
         )  # fmt: skip
-        start = runner.save()
+        start = runner.state
         with np.errstate(all="ignore"):
             if engine is None:  # one by one
-                epochs = [runner.run_epoch(e, case.plan.epoch(e), lambda step: rates[step]) for e in range(3)]
-                losses = np.array([epoch.per_row for epoch in epochs])
+                losses = np.concatenate([runner.run(epochs.part(e, e + 1)).losses for e in range(3)])
             else:
-                losses = runner.run_epochs(0, orders, edges, rates)
-        found.append([losses, params.flat.copy(), *(slot.copy() for slot in runner.slots.values())])
-        steps, end = runner.steps, params.flat.copy()
-        runner.restore(start)
-        assert runner.steps == 0
-        np.testing.assert_array_equal(params.flat, case.net.initialize(case.seed).flat)
+                losses = runner.run(epochs).losses
+        state, end = runner.state, params.flat.copy()
+        found.append([losses, end, *(slot.copy() for slot in state.slots.values())])
+        runner.state, params.flat[...] = start, case.net.initialize(case.seed).flat
+        assert runner.state.steps == 0
         with np.errstate(all="ignore"):
-            runner.run_epochs(0, orders, edges, rates)
-        assert runner.steps == steps
+            runner.run(epochs)
+        assert runner.state.steps == state.steps
         np.testing.assert_array_equal(params.flat, end)
     textbook, together, alone = found
     if not np.isfinite(textbook[1]).all() or np.abs(textbook[1]).max(initial=0) > 1e6:
@@ -343,42 +341,6 @@ def test_several_epochs_as_one_call_are_the_epochs_one_by_one(case: Case, thread
     for a, b, c in zip(textbook, together, alone, strict=True):
         _close(b, a, 1e-9)
         np.testing.assert_allclose(c, b, rtol=1e-15)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cases(), st.integers(1, 3))
-def test_a_look_at_a_batch_changes_nothing(case: Case, threads: int) -> None:
-    """Whether its cost and outputs are finite is asked between epochs, and the next one has the same bits."""
-    expected, results, _ = _train(case, "float64", CompiledEngine, threads)
-    params = case.net.initialize(case.seed, "float64")
-    objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
-    training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)
-    runner = CompiledEngine(training, params, int(np.diff(case.plan.edges()).max()), threads)
-    textbook = TextbookEngine(training, params)
-    with np.errstate(all="ignore"):
-        for epoch, result in enumerate(results):
-            batches = case.plan.epoch(epoch)
-            cost = runner.run_epoch(epoch, batches, lambda step: _rate(case, step)).cost
-            sums = runner.done.sums.copy()
-            for rows in (batches[0], batches[-1]):
-                assert runner.is_finite_on(rows) == textbook.is_finite_on(rows)
-            np.testing.assert_array_equal([cost, *runner.done.sums], [result.cost, *sums])
-    np.testing.assert_array_equal(params.flat, expected.flat)
-
-
-@pytest.mark.parametrize("kind", [CompiledEngine, TextbookEngine])
-@pytest.mark.parametrize(("weight", "finite"), [(0.1, True), (1e300, False), (np.nan, False)])
-def test_outputs_that_are_not_finite_are_seen(weight: float, finite: bool, kind: type) -> None:
-    """Dropout would hide them, and a loss of z alone as well."""
-    net = cp.Network(1, [cp.Layer("h", 40, "identity", dropout=0.9), cp.Layer("out", 1, "exponential")])
-    params = net.initialize(seed=0)
-    X, y = np.full((5, 1), 1e10), np.ones((5, 1))
-    training = Training(prepare(net, params, X, y, cp.SquaredError()), cp.Adam(), (cp.penalties.L2(1e300),))
-    engine = kind(training, params, 5) if kind is CompiledEngine else kind(training, params)
-    params.flat[...] = 1e-12
-    params["out"].W["h"][7, 0] = weight
-    with np.errstate(all="ignore"):
-        assert engine.is_finite_on(np.array([4, 2])) == finite
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 6, 7, 13, 31, 64, 97])
@@ -398,8 +360,9 @@ def test_every_remainder_of_rows_and_columns(batch: int, dtype: str) -> None:
 
 PLAIN = """
 import numpy as np, clearprop as cp
-from clearprop.engine import TextbookEngine, Training
+from clearprop.engine.api import Epochs, Patience, Training
 from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.core.objective import prepare
 keys = np.arange(11, dtype=np.uint64) // 2
 random = np.random.default_rng(0)
@@ -413,9 +376,9 @@ for engine in (CompiledEngine, TextbookEngine):
     params = net.initialize(seed=1)
     data = prepare(net, params, X, y, cp.CrossEntropy())
     training = Training(data, cp.AdamW(0.01), (cp.penalties.L2(0.1),), seed=3, alpha=0.5, row_keys=keys)
-    runner = engine(training, params, 4) if engine is CompiledEngine else engine(training, params)
-    result = runner.run_epoch(0, [np.arange(4), np.arange(4, 8)], lambda step: 0.01)
-    found.append([*params.flat, result.cost, result.penalty, result.per_row])
+    runner = engine(training, params, 4)
+    result = runner.run(Epochs(0, np.arange(8)[None], np.array([0, 4, 8]), np.full(2, 0.01)))
+    found.append([*params.flat, result.cost, result.penalty, *result.losses])
 np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
 found = []
 for engine in ("compiled", "textbook"):
@@ -436,7 +399,7 @@ def test_the_same_code_runs_as_plain_python() -> None:
 
 SHORT_VECTORS = """
 import numpy as np, clearprop as cp
-from clearprop.engine import Training
+from clearprop.engine.api import Epochs, Training
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.vectors import VECTOR_BYTES
 from clearprop.core.objective import prepare
@@ -444,13 +407,13 @@ assert VECTOR_BYTES == 16
 random = np.random.default_rng(0)
 X, y = random.normal(size=(48, 20)), random.normal(size=(48, 9))
 net = cp.Network.sequential(20, 36, 28, 9, hidden="tanh")
-order = [np.arange(k, k + 12) for k in range(0, 48, 12)]
+order, edges = np.arange(48)[None], np.arange(0, 49, 12)
 
 def trained(threads):
     params = net.initialize(0)
     engine = CompiledEngine(Training(prepare(net, params, X, y, "squared_error"), cp.Adam(0.01)), params, 12, threads)
     for epoch in range(30):
-        engine.run_epoch(epoch, order, lambda step: 0.01)
+        engine.run(Epochs(epoch, order, edges, np.full(4, 0.01)))
     return params.flat
 
 alone = trained(1)
@@ -517,7 +480,7 @@ def test_more_threads_than_cores_in_several_fits_at_once() -> None:
         training = Training(prepare(net, params, X, y, "squared_error"), cp.Adam(0.01))
         engine = CompiledEngine(training, params, 24, threads)
         for epoch in range(5):
-            engine.run_epoch(epoch, plan.epoch(epoch), lambda step: 0.01)
+            engine.run(planned_epochs(plan, epoch, 1, np.full(4, 0.01)))
         return params.flat.tobytes()
 
     with ThreadPoolExecutor(4) as pool:
@@ -530,9 +493,9 @@ def test_rows_out_of_range_are_refused_before_compiled_code_runs() -> None:
     training = Training(prepare(net, params, np.zeros((3, 2)), np.zeros((3, 1)), "squared_error"), cp.Momentum(0.1))
     engine = CompiledEngine(training, params, 2)
     with pytest.raises(cp.errors.ArgumentError, match="row numbers from 0 to 2, got 0 to 3"):
-        engine.run_epoch(0, [np.array([0, 3])], lambda step: 0.1)
+        run_batches(engine, 0, [np.array([0, 3])])
     with pytest.raises(cp.errors.ArgumentError, match="batches of 1 to 2 rows, got sizes from 3 to 3"):
-        engine.run_epoch(0, [np.array([0, 1, 2])], lambda step: 0.1)
+        run_batches(engine, 0, [np.array([0, 1, 2])])
 
 
 def test_data_is_read_where_it_lies() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.core.objective import prepare
-from clearprop.engine import Training
+from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
 
 

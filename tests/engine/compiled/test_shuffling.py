@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from clearprop.engine.batches import shuffled
 from clearprop.engine.compiled.shuffling import shuffled_at_once
+from clearprop.engine.shuffling import shuffled
 
 RandomState = np.random.RandomState
 SOURCES: dict[str, Callable[[int], RandomState]] = {
@@ -66,7 +66,7 @@ def test_a_generator_that_several_threads_share() -> None:
 
 PLAIN = """
 import numpy as np
-from clearprop.engine.batches import shuffled
+from clearprop.engine.shuffling import shuffled
 from clearprop.engine.compiled.shuffling import shuffled_at_once
 found = [shuffle(np.arange(20), np.random.RandomState(1), 3) for shuffle in (shuffled, shuffled_at_once)]
 np.testing.assert_array_equal(*found)

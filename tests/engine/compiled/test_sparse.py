@@ -13,9 +13,9 @@ from scipy import sparse
 
 import clearprop as cp
 from clearprop.checks import check_dense_or_csr
-from clearprop.engine import TextbookEngine
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.sparse import BLOCK
+from clearprop.engine.textbook import TextbookEngine
 from clearprop.errors import DataError, ShapeError
 from tests.engine.compiled.test_compiled import Case, _close, _digest, _train, cases
 

@@ -1,79 +1,90 @@
-"""The compiled engine: the same steps as the textbook engine, a whole epoch at a time."""
+"""The compiled engine: the same steps as the textbook engine, an epoch or more at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import nan, sqrt
-from typing import Any
+from collections.abc import Callable
+from math import sqrt
 
 import numpy as np
 
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.core.randomness import dropout_key
-from clearprop.engine.batches import Batches, Rate
+from clearprop.engine.api import EpochResult, Epochs, Patience, State, Training
 from clearprop.engine.compiled.elementwise import optimizer_kernels, penalty_kernels
 from clearprop.engine.compiled.records import NONE, TRAIN
 from clearprop.engine.compiled.runner import Runner
-from clearprop.engine.compiled.shuffling import shuffled_at_once
 from clearprop.engine.compiled.transfer import copy_in, copy_out
-from clearprop.engine.compiled.whole_set import CompiledEvaluation, norms_by_layer
-from clearprop.engine.textbook import Done, EpochResult, Patience, Training
+from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient, norms_by_layer
 from clearprop.penalties import L2
 
 
 class CompiledEngine:
-    """Runs epochs of gradient descent on `params`, in place, as one compiled call each (a long one as several).
+    """Runs epochs of gradient descent on `params` as one compiled call each (a long one as several).
 
-    Shape and results are those of the textbook engine, to rounding; they do not depend on the number of threads.
+    Results are those of the textbook engine up to rounding, and do not depend on the number of threads.
     """
 
     name = "compiled"
-    whole = True
 
     def __init__(self, training: Training, params: Parameters, batch: int, threads: int | None = None) -> None:
-        self.training, self.params, self.steps = training, params, 0
-        given = {}
+        self.training, self.params = training, params
+        arrays = {}
         if training.row_keys is not None:
-            given["row_keys"] = np.ascontiguousarray(training.row_keys, np.uint64)
+            arrays["row_keys"] = np.ascontiguousarray(training.row_keys, np.uint64)
         slots, stored = len(training.optimizer.slots), training.limits.clip_norm is not None
-        self.runner = Runner(training.objective, params, batch, TRAIN, threads, slots, stored, **given)
+        self.runner = Runner(training.objective, params, batch, TRAIN, threads, slots, stored, **arrays)
         self.memory = self.runner.memory
-        self._fill_in_numbers()
-        self.trained_copies = self.runner.plan.copy_table(lambda block: block.trainable)
+        self._write_options()
+        self._trained_blocks = self.runner.plan.copy_table(lambda block: block.trainable)
+        self._steps, self._epoch, self._completed_steps, self._running = 0, -1, 0, False
         first = {name: training.optimizer.first(name) for name in training.optimizer.slots}
-        if any(first.values()):  # they are zeros until set
-            self.slots = {name: np.full_like(params.trainable, value) for name, value in first.items()}
-        self._done, self._running = Done(), False
-        self._several: _Several | None = None
-        self._masked = [place for place, layer in enumerate(params.net.layers) if layer.dropout]
+        if any(first.values()):  # they are zeros otherwise
+            self._write_slots({name: np.full_like(params.trainable, value) for name, value in first.items()})
+        self._batches: _Batches | None = None
+        self._masked = [index for index, layer in enumerate(params.net.layers) if layer.dropout]
 
-    def evaluation(self, objective: Objective) -> CompiledEvaluation:
-        """What computes the cost and the outputs of an objective with the parameters as they are."""
-        return CompiledEvaluation(objective, self.params)
+    @staticmethod
+    def evaluation(objective: Objective, params: Parameters) -> CompiledEvaluation:
+        """What computes the cost and the outputs of an objective."""
+        return CompiledEvaluation(objective, params)
 
-    @property
-    def done(self) -> Done:
-        """How far the present epoch has come; assign to go on from there."""
-        return Done(self._done.epoch, self._done.steps, self.runner.sums)
-
-    @done.setter
-    def done(self, given: Done) -> None:
-        self.runner.sums = given.sums
-        self._done = Done(given.epoch, given.steps)
+    @staticmethod
+    def gradient(objective: Objective, params: Parameters, norms: bool) -> CompiledGradient:
+        """What computes the gradient over all rows, with the norms of delta if `norms` is set."""
+        return CompiledGradient(objective, params, norms)
 
     @property
-    def made(self) -> int:
-        """Steps of the present epoch whose change is in the parameters."""
-        return self._done.steps
+    def state(self) -> State:
+        """The state between two steps, apart from the parameters; assign to continue from another one."""
+        slots = {}
+        for name, panels in self._slot_panels():
+            slots[name] = np.empty_like(self.params.trainable)
+            copy_out(slots[name], panels, self._trained_blocks, self.runner.plan.lanes.panel)
+        return State(self._steps, slots, self._epoch, self._completed_steps, self.runner.sums)
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._write_slots(state.slots)
+        self._steps, self._epoch, self._completed_steps = state.steps, state.epoch, state.completed_steps
+        if state.completed_steps:
+            self.runner.sums = state.sums
+
+    def _slot_panels(self) -> list[tuple[str, np.ndarray]]:
+        return list(zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False))
+
+    def _write_slots(self, slots: dict[str, np.ndarray]) -> None:
+        for name, panels in self._slot_panels():
+            slot = np.ascontiguousarray(slots[name], self.params.dtype)
+            copy_in(slot, panels, self._trained_blocks, self.runner.plan.lanes.panel)
 
     def write_back(self) -> None:
-        """Bring `params` up to date while an epoch runs, in a pause; at other times they lead."""
+        """Bring `params` up to the last completed step, if a run was paused or left by an exception."""
         if self._running and self.runner.loaded:
             copy_out(self.params.flat, self.memory.weights, self.runner.blocks, self.runner.plan.lanes.panel)
 
-    def _fill_in_numbers(self) -> None:
-        """Kernels, bounds and rates of the run."""
+    def _write_options(self) -> None:
+        """Kernels, bounds and constants of the run."""
         training, dtype, limits = self.training, self.params.dtype, self.training.limits
         code, options = self.memory.code, self.memory.options
         code.prepare, code.update = optimizer_kernels(
@@ -89,180 +100,89 @@ class CompiledEngine:
         options.max_norm, options.decay = limits.max_norm or 0.0, training.optimizer.weight_decay
         options.alpha = training.alpha
 
-    @property
-    def slots(self) -> dict[str, np.ndarray]:
-        """The optimizer's state by name, each of the shape of the trained part of the flat vector; assign to set it."""
-        found = {}
-        for name, panels in zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False):
-            found[name] = np.empty_like(self.params.trainable)
-            copy_out(found[name], panels, self.trained_copies, self.runner.plan.lanes.panel)
-        return found
-
-    @slots.setter
-    def slots(self, given: dict[str, np.ndarray]) -> None:
-        for name, panels in zip(self.training.optimizer.slots, (self.memory.slot0, self.memory.slot1), strict=False):
-            slot = np.ascontiguousarray(given[name], self.params.dtype)
-            copy_in(slot, panels, self.trained_copies, self.runner.plan.lanes.panel)
-
-    def run_epoch(
-        self,
-        epoch: int,
-        batches: Sequence[np.ndarray],
-        rate: Callable[[int], float],
-        pause: Callable[[], None] | None = None,
+    def run(
+        self, epochs: Epochs, pause: Callable[[], None] | None = None, patience: Patience | None = None
     ) -> EpochResult:
-        """One step per batch (row numbers of X); `rate(step)` is the learning rate of each step, counted from 0.
-
-        An epoch that was left by an exception is gone on with. `pause` is called now and then between two steps, and
-        may raise; whatever is raised, the parameters are those of the last finished step.
-        """
-        if isinstance(batches, Batches):
-            order, edges = batches.order, batches.edges
-        else:
-            order, edges = np.concatenate(batches), np.cumsum([0, *map(len, batches)])
-        first = self.steps - self._begun(epoch, len(batches))
-        if isinstance(rate, Rate):
-            rates = rate.over(first, len(batches))
-        else:
-            rates = np.array([rate(first + s) for s in range(len(batches))], np.float64)
-        order, edges = order.astype(np.int64, copy=False), edges.astype(np.int64, copy=False)
-        return self.run_steps(epoch, order, edges, rates, pause)
-
-    def run_steps(
-        self,
-        epoch: int,
-        order: np.ndarray,
-        edges: np.ndarray,
-        rates: np.ndarray,
-        pause: Callable[[], None] | None = None,
-    ) -> EpochResult:
-        """One step per batch order[edges[s] : edges[s + 1]], with the rate rates[s]."""
-        self._run(epoch, 1, order, edges, rates, pause)
-        return self._result(np.diff(edges))
-
-    def _begun(self, epoch: int, steps: int) -> int:
-        """Steps of this epoch that are made already, where it was left before its end."""
-        return self._done.steps if self._done.epoch == epoch and self._done.steps < steps else 0
-
-    def run_epochs(
-        self,
-        first: int,
-        orders: np.ndarray,
-        edges: np.ndarray,
-        rates: np.ndarray,
-        pause: Callable[[], None] | None = None,
-        patience: Patience | None = None,
-    ) -> np.ndarray:
-        """Several epochs as one call; what `EpochResult.per_row` says of each, (epochs,).
-
-        Row e of `orders` holds the rows of an epoch, whose batches lie between `edges`; `rates` has one per step. Where
-        `patience` is spent they stop, or some epochs before, and there are fewer results.
-        """
-        if self._several is None or not self._several.are_of(orders, edges):
-            self._several = _Several(orders, edges)
-        several, epochs, progress = self._several, len(orders), self.memory.progress
+        """Run the epochs; `pause` is called about ten times a second, between two steps. See `Engine.run`."""
+        progress, single, steps = self.memory.progress, len(epochs) == 1, epochs.steps
+        if self._batches is None or not self._batches.fit(epochs):
+            self._batches = _Batches(epochs)
+        batches = self._batches
+        continued = single and self._epoch == epochs.first and self._completed_steps < steps
+        first = self._completed_steps if continued else 0
+        before = self._steps - first
+        progress.steps_before, progress.steps_per_epoch = before, steps
+        self._epoch, self._completed_steps, self._running = epochs.first, first, True
+        self.runner.finished, self.runner.loaded = first, False
         if patience is not None:
             progress.patience, progress.epochs_without_improvement = patience.most, patience.count
             progress.best, progress.tolerance = patience.best, patience.tol
-        try:
-            self._run(first, epochs, orders.ravel(), several.edges, rates, pause)
-        finally:
-            progress.patience = NONE
-        if progress.stopped:
-            epochs = self.runner.finished // len(several.shares)
-        return (self.runner.costs.reshape(len(orders), -1)[:epochs] * several.shares).sum(axis=1)
-
-    def shuffled(self, rows: np.ndarray, generator: np.random.RandomState, times: int) -> np.ndarray:
-        """The row numbers (n,) as they stand after each of so many shuffles by the generator, (times, n)."""
-        return shuffled_at_once(rows, generator, times)
-
-    def is_finite_on(self, rows: np.ndarray) -> bool:
-        """Whether the parameters as they are give a finite cost and finite outputs on a batch, without dropout."""
-        return bool(np.isfinite(self.runner.cost_of(rows)))
-
-    def save(self) -> Any:
-        """What `restore` takes to go back to the present parameters, slots and number of steps."""
-        return self.params.flat.copy(), self.memory.slot0.copy(), self.memory.slot1.copy(), self.steps
-
-    def restore(self, saved: Any) -> None:
-        """Go back to what was saved."""
-        self.params.flat[...], self.memory.slot0[...], self.memory.slot1[...], self.steps = saved
-        self._done = Done()
-
-    def _run(
-        self,
-        epoch: int,
-        epochs: int,
-        order: np.ndarray,
-        edges: np.ndarray,
-        rates: np.ndarray,
-        pause: Callable[[], None] | None = None,
-    ) -> None:
-        first = self._begun(epoch, len(rates)) if epochs == 1 else 0
-        before = self.steps - first
-        progress = self.memory.progress
-        progress.steps_before, progress.steps_per_epoch = before, max(1, len(rates) // epochs)
-        self._done, self._running = Done(epoch if epochs == 1 else -1, first), True
-
-        self.runner.finished, self.runner.loaded = first, False
 
         def count() -> None:
-            self.steps, self._done.steps = before + self.runner.finished, self.runner.finished
+            finished = self.runner.finished
+            epoch, self._completed_steps = (0, finished) if single else divmod(finished, steps)
+            self._steps, self._epoch = before + finished, epochs.first + epoch
 
         def pause_here() -> None:
             count()
             if pause:
                 pause()
 
+        order = np.ascontiguousarray(epochs.orders, np.int64).ravel()
+        keys = self._keys(epochs) if self._masked else None
         try:
-            self.runner.run(order, edges, rates, self._keys(epoch, epochs), first, pause_here)
+            self.runner.run(order, batches.edges, epochs.rates, keys, first, pause_here)
         finally:
             count()
             self.write_back()
             self._running = False
-        if self.memory.results.failed:
-            self._done = Done()
+            progress.patience = NONE
+        failed = int(self.memory.results.failed) - 1 if self.memory.results.failed else None
+        completed = self.runner.finished // steps if progress.stopped else len(epochs)
+        losses = (self.runner.costs.reshape(len(epochs), steps)[:completed] * batches.shares).sum(axis=1)
+        return self._result(losses, failed) if single else EpochResult(losses, failed_step=failed)
 
-    def _keys(self, epoch: int, epochs: int) -> np.ndarray | None:
-        """The dropout key of each layer in each epoch; None where there is no dropout."""
-        if not self._masked:
-            return None
-        keys = np.zeros((epochs, len(self.params.net.layers) + 1), np.uint64)
-        for place in self._masked:
-            for row in range(epochs):
-                keys[row, place + 1] = dropout_key(self.training.seed, epoch + row, place)[0]
+    def _keys(self, epochs: Epochs) -> np.ndarray:
+        """The dropout key of each layer in each epoch."""
+        keys = np.zeros((len(epochs), len(self.params.net.layers) + 1), np.uint64)
+        for index in self._masked:
+            for row in range(len(epochs)):
+                keys[row, index + 1] = dropout_key(self.training.seed, epochs.first + row, index)[0]
         return keys.ravel()
 
-    def _result(self, rows: np.ndarray) -> EpochResult:
+    def _result(self, losses: np.ndarray, failed: int | None) -> EpochResult:
+        """What one epoch reports."""
         results, mean = self.memory.results, self.training.objective.reduction == "mean"
+        assert self._batches is not None
         cost = float(results.cost / results.share if mean and results.share else results.cost)
-        penalty, by_rows = float(results.penalty) / len(rows), float((self.runner.costs * _shares(rows)).sum())
-        failed = int(results.failed) - 1 if results.failed else None
+        penalty = float(results.penalty) / len(self._batches.shares)
         if not self.training.norms:
-            return EpochResult(cost, penalty, nan, {}, {}, by_rows, failed)
+            return EpochResult(losses, cost, penalty, failed_step=failed)
         if failed is not None:
-            unknown = dict.fromkeys((layer.name for layer in self.params.net.layers), nan)
-            return EpochResult(cost, penalty, nan, unknown, dict(unknown), by_rows, failed)
+            unknown = dict.fromkeys((layer.name for layer in self.params.net.layers), np.nan)
+            return EpochResult(losses, cost, penalty, np.nan, unknown, dict(unknown), failed)
         delta, gradient = norms_by_layer(self.params.net, self.memory)
-        return EpochResult(cost, penalty, sqrt(results.squared_norm), delta, gradient, by_rows)
+        return EpochResult(losses, cost, penalty, sqrt(results.squared_norm), delta, gradient)
 
 
-def _shares(rows: np.ndarray) -> np.ndarray:
-    """The part of an epoch that each of its batches is, by rows."""
-    return rows / rows.sum()
+class _Batches:
+    """Where each batch begins in the orders of several epochs one after the other, and its share in its epoch by rows.
 
+    It is kept for the following epochs: edges that cannot be written are checked only once.
+    """
 
-class _Several:
-    """The batches of some epochs as those of one: where each begins in all orders, and what part of its epoch it is."""
+    def __init__(self, epochs: Epochs) -> None:
+        self._shape, self._edges = epochs.orders.shape, epochs.edges
+        edges = epochs.edges.astype(np.int64, copy=False)
+        rows = np.diff(edges)
+        self.shares = rows / rows.sum()
+        if len(epochs) > 1:
+            starts = np.arange(len(epochs))[:, None] * epochs.orders.shape[1]
+            edges = np.append((edges[:-1] + starts).ravel(), epochs.orders.size)
+            edges.setflags(write=False)
+        self.edges = edges
 
-    def __init__(self, orders: np.ndarray, edges: np.ndarray) -> None:
-        self.shape, self.of_one, self.edges = orders.shape, edges, edges
-        if len(orders) > 1:
-            starts = np.arange(len(orders))[:, None] * orders.shape[1]
-            self.edges = np.append((edges[:-1] + starts).ravel(), orders.size)
-            self.edges.setflags(write=False)  # they are looked at once
-        self.shares = _shares(np.diff(edges))
-
-    def are_of(self, orders: np.ndarray, edges: np.ndarray) -> bool:
-        """Whether they are what they would be for orders and edges of this kind."""
-        return orders.shape == self.shape and edges is self.of_one and not edges.flags.writeable
+    def fit(self, epochs: Epochs) -> bool:
+        """Whether they are those of these epochs."""
+        edges = epochs.edges
+        return epochs.orders.shape == self._shape and edges is self._edges and not edges.flags.writeable

@@ -1,4 +1,4 @@
-"""Many shuffles by a `RandomState` in one call, with the results of `batches.shuffled`.
+"""Many shuffles by a `RandomState` in one call, with the results of `clearprop.engine.shuffling.shuffled`.
 
 NumPy's generator draws the random bits: its C function is called by address. The swaps are compiled here.
 """
@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from clearprop.engine.batches import shuffled
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.numba_internals import PLAIN
+from clearprop.engine.shuffling import shuffled
 from clearprop.fork_safety import register_fork_locks
 
 #: NumPy's C interface of a bit generator: the name of its capsule, and the fields that its struct begins with (the
