@@ -235,7 +235,7 @@ FUNCTIONS = [
     Call("fit", {
         "data": never, "target": never, "task": never, "drop": empty, "categorical": empty, "numeric": empty,
         "hidden": either(empty, no_rows), "activation": never, "dropout": optional(DECAY), "optimizer": optional(never),
-        "batch_size": optional(integer()), "epochs": integer(1, 10), "patience": integer(), "l2": number(least=0),
+        "batch_size": optional(integer()), "epochs": integer(1, 10), "patience": integer(), "penalty": several,
         "holdout": DECAY, "validation": DECAY, "seed": integer(0, 2**63), "dtype": optional(never),
         "callbacks": either(several, function), "progress": optional(flag),
         "checkpoint": either(text, lambda v: v is None), "every": optional(never), "resume": lambda v: v is False,

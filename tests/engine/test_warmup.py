@@ -14,7 +14,7 @@ import pytest
 from numba.core import event
 
 import clearprop as cp
-from clearprop.cli.main import main
+from clearprop.cli.app import main
 from clearprop.engine.compiled import cache, code_store, machine
 from clearprop.engine.compiled.sparse import sparse_kernels
 from clearprop.engine.compiled.step import kernels
