@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite
 import numba
@@ -32,6 +32,10 @@ from clearprop.fork_safety import register_fork_locks
 #: Most versions of the engine whose code is kept on disk; of more, those that were used last.
 ENGINES = 8
 _SUFFIX = ".code"
+_njit: Any = njit
+_inner = _njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @cache
@@ -118,8 +122,9 @@ def _store() -> _Files | None:
     return None if place() is None else _Files()
 
 
-#: A function that only compiled code calls, into which it is linked.
-inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def inner(function: F) -> F:
+    """A function that only compiled code calls, into which it is linked."""
+    return _inner(function)
 
 
 def compiled(function: Callable[..., Any]) -> Any:

@@ -9,9 +9,9 @@ With Numba's compiler switched off an "address" is the index of a plain Python f
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, TypeVar
 
 from llvmlite import ir
 from numba import types
@@ -19,6 +19,8 @@ from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.numba_internals import PLAIN
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _DENSE = "ptr a, ptr offsets"
 _SPARSE = "ptr values, ptr columns, ptr starts, ptr chosen"
@@ -72,53 +74,55 @@ def c_signature(kind: str, pointers: dict[str, Any]) -> Any:
     return types.void(*arguments)
 
 
-def _arguments(kind: str) -> list[str]:
-    """The names of a caller's arguments: a pointer's is followed by that of the index at which its data starts."""
-    return [name for letter, p in SIGNATURES[kind] for name in ((p, f"{p}_at") if letter == "ptr" else (p,))]
+def compiled_as(codegen: Callable[..., Any], signature: Callable[..., Any]) -> Callable[[F], F]:
+    """Let compiled code emit LLVM instructions where it calls the decorated function.
+
+    `codegen(context, builder, signature, arguments)` emits them with llvmlite's builder, and `signature` gives the
+    Numba signature from the types of the arguments. While the compiler is switched off the function itself runs.
+    """
+
+    def decorate(function: F) -> F:
+        def typing(typing_context: Any, *arguments: Any) -> Any:
+            return signature(*arguments), codegen
+
+        names = ["typing_context", *inspect.signature(function).parameters]
+        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        typing.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+        typing.__name__, typing.__doc__ = function.__name__, function.__doc__
+        emitting: Any = intrinsic(typing)
+        return function if PLAIN else emitting
+
+    return decorate
 
 
-def _plain_caller(kind: str) -> Callable[..., None]:
-    def call(address: int, *arguments: Any) -> None:
-        left = iter(arguments)
-        _functions[address](*[next(left)[next(left) :] if t == "ptr" else next(left) for t, _ in SIGNATURES[kind]])
+def _caller(kind: str) -> Callable[..., None]:
+    """What compiled code calls a kernel with: its address, then its arguments, two for each pointer."""
+    kinds = [letter for letter, _ in SIGNATURES[kind]]
 
-    return call
-
-
-def _compiled_caller(kind: str) -> Callable[..., None]:
-    parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in _arguments(kind)]
-
-    def call(typing_context: Any, address: Any, *arguments: Any) -> Any:
+    def signature(address: Any, *arguments: Any) -> Any:
         given, wanted = iter(arguments), []
-        for letter, _ in SIGNATURES[kind]:
+        for letter in kinds:
             argument = next(given)
-            wanted.append(_NUMBA.get(letter) or argument)
-            if letter == "ptr":
-                next(given)
-                wanted.append(types.intp)
-        return types.void(types.intp, *wanted), codegen
+            wanted += [argument, next(given) and types.intp] if letter == "ptr" else [_NUMBA[letter]]
+        return types.void(types.intp, *wanted)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, *given = arguments
-        left, values = iter(given), []
-        for letter, _ in SIGNATURES[kind]:
-            value = next(left)
-            values.append(builder.gep(value, [next(left)]) if letter == "ptr" else value)
+        address, *rest = arguments
+        given = iter(rest)
+        values = [builder.gep(next(given), [next(given)]) if x == "ptr" else next(given) for x in kinds]
         function = ir.FunctionType(ir.VoidType(), [value.type for value in values])
         builder.call(builder.inttoptr(address, function.as_pointer()), values)
         return context.get_dummy_value()
 
-    first = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typing_context", "address")]
-    call.__name__ = f"call_{kind}"
-    call.__signature__ = Signature(first + parameters)  # Numba takes the names of the arguments from it
-    return intrinsic(call)
+    def call(address: int, *arguments: Any) -> None:
+        given = iter(arguments)
+        _functions[address](*[next(given)[next(given) :] if x == "ptr" else next(given) for x in kinds])
 
-
-def _caller(kind: str) -> Callable[..., None]:
-    """What compiled code calls a kernel with: its address, then its arguments."""
-    call = _plain_caller(kind) if PLAIN else _compiled_caller(kind)
-    call.__doc__ = f"Call a {kind} kernel: address, {', '.join(_arguments(kind))}."
-    return call
+    names = [name for letter, p in SIGNATURES[kind] for name in ((p, f"{p}_at") if letter == "ptr" else (p,))]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("address", *names)]
+    call.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    call.__name__, call.__doc__ = f"call_{kind}", f"Call a {kind} kernel: address, {', '.join(names)}."
+    return compiled_as(codegen, signature)(call)
 
 
 call_forward, call_pullback, call_loss = _caller("forward"), _caller("pullback"), _caller("loss")
@@ -132,15 +136,15 @@ call_multiply_sparse, call_multiply_transposed_sparse = (
 call_add_rows, call_add_rows_sparse = _caller("add_rows"), _caller("add_rows_sparse")
 _call_part = _caller("part")
 
-if PLAIN:
 
-    def call_part(m: Any, address: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> None:
-        """Call a part of the step by its address."""
-        _functions[address](m, m.work, a, b, c, d, e)
+@inner
+def _call_compiled_part(m, address, a=0, b=0, c=0, d=0, e=0):
+    _call_part(address, m.table, 0, m.work, 0, a, b, c, d, e)
 
-else:
 
-    @inner
-    def call_part(m, address, a=0, b=0, c=0, d=0, e=0):
-        """Call a part of the step by its address."""
-        _call_part(address, m.table, 0, m.work, 0, a, b, c, d, e)
+def _call_plain_part(m: Any, address: int, *numbers: int) -> None:
+    _functions[address](m, m.work, *numbers, *[0] * (5 - len(numbers)))
+
+
+#: Call a part of the step: the memory, the address of the part, and up to five numbers.
+call_part: Callable[..., None] = _call_plain_part if PLAIN else _call_compiled_part

@@ -80,6 +80,7 @@ class Columns(Emitter):
     """
 
     ragged = False
+    row_offset: Index  # of the row that is computed, in all arrays
 
     def __init__(self, graph: Graph, signature: str, outputs: Sequence[Output], apart: bool = False) -> None:
         super().__init__(graph)

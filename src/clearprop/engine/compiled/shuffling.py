@@ -1,4 +1,4 @@
-"""Many shuffles by a `RandomState` in one call, with the results of `clearprop.engine.shuffling.shuffled`.
+"""Many shuffles by a `RandomState` in one call, with the results of `engine.shuffling.shuffled`.
 
 NumPy's generator draws the random bits: its C function is called by address. The swaps are compiled here.
 """
@@ -6,14 +6,14 @@ NumPy's generator draws the random bits: its C function is called by address. Th
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import compiled
-from clearprop.engine.compiled.numba_internals import PLAIN
+from clearprop.engine.compiled.ffi import compiled_as
 from clearprop.engine.shuffling import shuffled
 from clearprop.fork_safety import register_fork_locks
 
@@ -25,25 +25,17 @@ _FIELDS = ctypes.c_size_t * 3
 _pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer_of.restype, _pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
 
-if PLAIN:
 
-    def draw(function, state):
-        """The next 32 bits of a generator, given the addresses of its C function and of its state."""
-        return ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(function)(state)
+def _call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    bits, address = ir.IntType(32), ir.IntType(64)
+    function = ir.FunctionType(bits, [address]).as_pointer()
+    return builder.zext(builder.call(builder.inttoptr(args[0], function), [args[1]]), address)
 
-else:
 
-    @intrinsic
-    def draw(typing_context, function, state):
-        """The next 32 bits of a generator, given the addresses of its C function and of its state."""
-
-        def codegen(context, builder, signature, args):
-            bits, address = ir.IntType(32), ir.IntType(64)
-            kind = ir.FunctionType(bits, [address]).as_pointer()
-            drawn = builder.call(builder.inttoptr(args[0], kind), [args[1]])
-            return builder.zext(drawn, address)
-
-        return types.int64(types.int64, types.int64), codegen
+@compiled_as(_call, lambda function, state: types.int64(types.int64, types.int64))
+def draw(function, state):
+    """The next 32 bits of a generator, given the addresses of its C function and of its state."""
+    return ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(function)(state)
 
 
 @compiled

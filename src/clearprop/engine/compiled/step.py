@@ -11,7 +11,7 @@ from numba import from_dtype, types
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.cache import address, compiled, inner
 from clearprop.engine.compiled.column_parallel import sweep_by_columns
-from clearprop.engine.compiled.ffi import call_part, register
+from clearprop.engine.compiled.ffi import c_signature, call_part, register
 from clearprop.engine.compiled.gradients import bias_gradient, dense_gradient, gradients_and_updates, wired_gradient
 from clearprop.engine.compiled.limits import add_penalty, apply_stored, bound_weights, squared_norm
 from clearprop.engine.compiled.numba_internals import PLAIN
@@ -41,7 +41,7 @@ def add_cost(table: Any, work: Any, begin: int, end: int, step: int, unused1: in
     results = m.results
     cost = 0.0
     for n in range(end - begin):
-        cost += m.values[n]
+        cost += float(m.values[n])
     share = total_weight(m, begin, end) if m.options.is_mean else 1.0
     results.cost += cost * share
     results.share += share
@@ -107,8 +107,7 @@ def kernels(dtype: np.dtype) -> dict[str, int]:
     """
     products = product_kernels(dtype)
     addresses: dict[str, int] = dict(zip(("multiply", "multiply_transposed", "add_rows"), products, strict=True))
-    n, table, work = types.intp, types.CPointer(types.int64), types.CPointer(from_dtype(dtype))
-    signature = types.void(table, work, n, n, n, n, n)
+    signature = c_signature("part", {"table": types.int64, "work": from_dtype(dtype)})
     for name, part in _PARTS.items():
         addresses[name] = register(part) if PLAIN else address(part, signature)
     return addresses

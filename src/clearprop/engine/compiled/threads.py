@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable
+from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import inner
-from clearprop.engine.compiled.numba_internals import PLAIN
+from clearprop.engine.compiled.ffi import compiled_as
 
 # Indices of the counters in `sync`, a cache line (8 numbers) apart.
 JOINED, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32
@@ -23,7 +24,7 @@ SPINS, YIELDS = 300, 2000
 
 
 def _system() -> tuple[Any, Any]:
-    """What gives up the core, and what sleeps for some milliseconds or microseconds."""
+    """The C functions that yield the core, and that sleep for some milliseconds or microseconds."""
     if sys.platform == "win32":
         kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
         return kernel.SwitchToThread, kernel.Sleep
@@ -32,94 +33,82 @@ def _system() -> tuple[Any, Any]:
 
 
 _YIELD, _SLEEP = _system()
-_PAUSE = 1 if sys.platform == "win32" else 50
+_MOMENT = 1 if sys.platform == "win32" else 50
 
-if TYPE_CHECKING or PLAIN:
-    # Without the compiler the steps run in one thread, so nothing has to be atomic.
+llvm.add_symbol("clearprop_yield", ctypes.cast(_YIELD, ctypes.c_void_p).value)
+llvm.add_symbol("clearprop_sleep", ctypes.cast(_SLEEP, ctypes.c_void_p).value)
 
-    def atomic_add(counters: Any, index: int, value: int) -> int:
-        """Add to a counter and return its previous value."""
-        before = counters[index]
-        counters[index] += value
-        return before
 
-    def atomic_load(counters: Any, index: int) -> int:
-        """The counter, with everything that its writer wrote before."""
-        return counters[index]
+def _external(name: str, *numbers: int) -> Callable[..., Any]:
+    """Code that calls a C function with some numbers."""
 
-    def atomic_store(counters: Any, index: int, value: int) -> None:
-        """Set the counter, after everything written before."""
-        counters[index] = value
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)] * len(numbers))
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [ir.Constant(ir.IntType(32), number) for number in numbers])
+        return context.get_dummy_value()
 
-    def pause() -> None:
-        """Tell the core that this is a waiting loop."""
+    return codegen
 
-    def yield_core() -> None:
-        """Let another thread use the core."""
 
-    def sleep() -> None:
-        """Sleep for a moment."""
+def _add(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.atomic_rmw("add", builder.gep(args[0], [args[1]]), args[2], "seq_cst")
 
-else:
-    llvm.add_symbol("clearprop_yield", ctypes.cast(_YIELD, ctypes.c_void_p).value)
-    llvm.add_symbol("clearprop_sleep", ctypes.cast(_SLEEP, ctypes.c_void_p).value)
-    _external_yield = types.ExternalFunction("clearprop_yield", types.int32())
-    _external_sleep = types.ExternalFunction("clearprop_sleep", types.int32(types.int32))
 
-    def _counter(builder: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
+def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.load_atomic(builder.gep(args[0], [args[1]]), "acquire", 8)
 
-    @intrinsic
-    def atomic_add(typing_context, counters, index, value):
-        """Add to a counter and return its previous value."""
 
-        def codegen(context, builder, signature, args):
-            return builder.atomic_rmw("add", _counter(builder, args), args[2], "seq_cst")
+def _store(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    builder.store_atomic(args[2], builder.gep(args[0], [args[1]]), "release", 8)
+    return context.get_dummy_value()
 
-        return types.int64(counters, types.intp, types.int64), codegen
 
-    @intrinsic
-    def atomic_load(typing_context, counters, index):
-        """The counter, with everything that its writer wrote before."""
+def _pause(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    if llvm.get_default_triple().startswith(("x86_64", "i686")):
+        function = ir.FunctionType(ir.VoidType(), [])
+        builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), function), [])
+    return context.get_dummy_value()
 
-        def codegen(context, builder, signature, args):
-            return builder.load_atomic(_counter(builder, args), "acquire", 8)
 
-        return types.int64(counters, types.intp), codegen
+# Without the compiler the steps run in one thread, so nothing has to be atomic.
 
-    @intrinsic
-    def atomic_store(typing_context, counters, index, value):
-        """Set the counter, after everything written before."""
 
-        def codegen(context, builder, signature, args):
-            builder.store_atomic(args[2], _counter(builder, args), "release", 8)
-            return context.get_dummy_value()
+@compiled_as(_add, lambda counters, index, value: types.int64(counters, types.intp, types.int64))
+def atomic_add(counters: Any, index: int, value: int) -> int:
+    """Add to a counter and return its previous value."""
+    before = counters[index]
+    counters[index] += value
+    return before
 
-        return types.void(counters, types.intp, types.int64), codegen
 
-    @intrinsic
-    def pause(typing_context):
-        """Tell the core that this is a waiting loop."""
+@compiled_as(_load, lambda counters, index: types.int64(counters, types.intp))
+def atomic_load(counters: Any, index: int) -> int:
+    """The counter, with everything that its writer wrote before."""
+    return counters[index]
 
-        def codegen(context, builder, signature, args):
-            if llvm.get_default_triple().startswith(("x86_64", "i686")):
-                name = "llvm.x86.sse2.pause"
-                module = builder.module
-                function = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.VoidType(), []), name)
-                builder.call(function, [])
-            return context.get_dummy_value()
 
-        return types.void(), codegen
+@compiled_as(_store, lambda counters, index, value: types.void(counters, types.intp, types.int64))
+def atomic_store(counters: Any, index: int, value: int) -> None:
+    """Set the counter, after everything written before."""
+    counters[index] = value
 
-    @inner
-    def yield_core() -> None:
-        """Let another thread use the core."""
-        _external_yield()
 
-    @inner
-    def sleep() -> None:
-        """Sleep for a moment."""
-        _external_sleep(_PAUSE)
+@compiled_as(_pause, types.void)
+def pause() -> None:
+    """Tell the core that this is a waiting loop."""
+
+
+@compiled_as(_external("clearprop_yield"), types.void)
+def yield_core() -> None:
+    """Let another thread use the core."""
+    time.sleep(0)
+
+
+@compiled_as(_external("clearprop_sleep", _MOMENT), types.void)
+def sleep() -> None:
+    """Sleep for a moment."""
+    time.sleep(1e-4)
 
 
 @inner
