@@ -32,7 +32,7 @@ from clearprop.losses import Loss
 from clearprop.optimizers import Optimizer
 from clearprop.penalties import Penalty
 from clearprop.symbolic.graph import ELEMENT, INTEGER, REAL, ROW, STEP, Graph, TraceError, ordered
-from clearprop.symbolic.operations import as_symbol, clip, total, tracer
+from clearprop.symbolic.tracing import as_symbol, clip, total, tracer
 
 #: Most slots per parameter that an optimizer may have here.
 SLOTS = 2
@@ -91,7 +91,7 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
 def _pullback(activation: Activation) -> Body:
     def pullback(array: Callable[[str], Any]) -> dict[str, Any]:
         z, a, error = array("z"), array("a"), array("error")
-        return {"error": activation.pullback(a if activation.sign_is_enough else z, a, error)}
+        return {"error": activation.pullback(a if activation.pullback_needs_only_output else z, a, error)}
 
     return pullback
 
@@ -160,7 +160,7 @@ def optimizer_kernels(
 
     def body(array: Callable[[str], Any]) -> dict[str, Any]:
         w, g = array("w"), array("g")
-        rate, t, shrink, strength = map(array, ("rate", "t", "shrink", "ridge"))
+        rate, t, shrink, strength = map(array, _STEP)
         slots = [array(f"slot{i}") for i in range(len(optimizer.slots))]
         g = _with_slopes(g, w, penalties)
         g = g + strength * w if ridge else g
@@ -171,7 +171,7 @@ def optimizer_kernels(
         return {"w": w * (1 - shrink) + change, **{f"slot{i}": slot for i, slot in enumerate(updated)}}
 
     if PLAIN:
-        return register(_plain_prepare), register(_plain_run(body, "update"))
+        return register(_plain_prepare), _plain(body, "update")
     with _compiling(optimizer, "update"):
         kernel = RunKernel(*_instructions(body, dtype, "update", rows=False))
         if len(kernel.scalars) > SCALARS:
@@ -196,10 +196,10 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
         return {"total": values}
 
     if PLAIN:
-        return register(_plain_run(slope, "slope")), register(_plain_run(value, "value"))
-    slope_kernel = RunKernel(*_instructions(slope, dtype, "slope", rows=False))
-    value_kernel = RunKernel(*_instructions(value, dtype, "value", rows=False))
-    return compile_function(slope_kernel.text()), compile_function(value_kernel.text())
+        return _plain(slope, "slope"), _plain(value, "value")
+    slopes = RunKernel(*_instructions(slope, dtype, "slope", rows=False))
+    values = RunKernel(*_instructions(value, dtype, "value", rows=False))
+    return compile_function(slopes.text()), compile_function(values.text())
 
 
 def _with_slopes(g: Any, w: Any, penalties: Sequence[Penalty]) -> Any:
@@ -211,11 +211,13 @@ def _with_slopes(g: Any, w: Any, penalties: Sequence[Penalty]) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------- compiled
+#: The numbers of a step, in the order in which `prepare` gets them.
+_STEP = ("rate", "t", "shrink", "ridge")
 #: Level, kind and shape of the inputs that are not arrays (n, u) of real numbers.
 _INPUTS: dict[str, tuple[int, str, bool]] = {
     "y_index": (ROW, INTEGER, True),
     "weights": (ROW, REAL, True),
-    **dict.fromkeys(("rate", "t", "shrink", "ridge"), (STEP, REAL, False)),
+    **dict.fromkeys(_STEP, (STEP, REAL, False)),
 }
 
 
@@ -230,7 +232,7 @@ def _row_kernel(
 ) -> int:
     """The address of a kernel over rows."""
     if PLAIN:
-        return register(_plain_rows(body, signature))
+        return _plain(body, signature)
     with _compiling(definition, what):
         instructions = _instructions(body, dtype, signature)
     return compile_function(kernel(*instructions, apart).text())
@@ -267,44 +269,32 @@ def _compiling(definition: Any, what: str) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- plain
-def _plain_rows(body: Body, signature: str) -> Callable[..., None]:
-    """A kernel over rows in plain Python."""
+def _plain(body: Body, signature: str) -> int:
+    """A kernel in plain Python with a signature of `ffi`."""
 
     def kernel(*arguments: Any) -> None:
-        by_name = dict(zip(parameters(signature), arguments, strict=True))
-        rows, units, stride = (by_name[name] for name in ("rows", "units", "stride"))
+        given = dict(zip(parameters(signature), arguments, strict=True))
 
-        def view(name: str) -> np.ndarray:
+        def view(name: str) -> Any:
+            if name in _STEP:
+                number = given["scalars"][_STEP.index(name)]
+                return int(number) if name == "t" else float(number)
+            units = given["units"]
+            if "rows" not in given:
+                return given[name][:units]
+            rows, stride = given["rows"], given["stride"]
             if name in ("y_index", "weights", "values"):
-                return by_name[name][:rows]
-            return by_name[name][: rows * stride].reshape(rows, stride)[:, :units]
+                return given[name][:rows]
+            return given[name][: rows * stride].reshape(rows, stride)[:, :units]
 
         for name, value in body(view).items():
-            view(name)[...] = view(name) + value if name == "values" else value
+            if name == "total":
+                given[name][0] += value.sum()
+            else:
+                view(name)[...] = view(name) + value if name == "values" else value
 
-    return kernel
+    return register(kernel)
 
 
 def _plain_prepare(rate: float, t: int, shrink: float, ridge: float, scalars: np.ndarray) -> None:
     scalars[:4] = rate, t, shrink, ridge
-
-
-def _plain_run(body: Body, signature: str) -> Callable[..., None]:
-    """A kernel over a run of parameters in plain Python."""
-
-    def kernel(*arguments: Any) -> None:
-        by_name = dict(zip(parameters(signature), arguments, strict=True))
-
-        def view(name: str) -> Any:
-            if name in by_name:
-                return by_name[name][: by_name["units"]]
-            number = by_name["scalars"][("rate", "t", "shrink", "ridge").index(name)]
-            return int(number) if name == "t" else float(number)
-
-        for name, value in body(view).items():
-            if name == "total":
-                by_name[name][0] += value.sum()
-            else:
-                view(name)[...] = value
-
-    return kernel
