@@ -175,8 +175,10 @@ def _reliability_section(
         "On the dashed line the probabilities are calibrated; the whiskers are 95% intervals, "
         "and larger dots stand for more rows."
     )
-    intervals = [wilson_interval(share * n, n) for share, n in zip(bins.came_true, bins.rows, strict=True)]
-    curve = reliability_curve("Calibration curve", bins.said, bins.came_true, intervals, bins.rows, (x_axis, y_axis))
+    intervals = [wilson_interval(share * n, n) for share, n in zip(bins.observed, bins.rows, strict=True)]
+    curve = reliability_curve(
+        "Calibration curve", bins.predicted, bins.observed, intervals, bins.rows, (x_axis, y_axis)
+    )
     counts = reliability_counts("Rows by probability", bins.edges, bins.rows, x_axis)
     figures = [
         Figure("Predicted against observed frequency", (curve,), note),
