@@ -321,6 +321,7 @@ class OptimizerCase:
 
 
 OPTIMIZER_CASES = [
+    OptimizerCase(cp.SGD, 0.1, 0.001, 0.05),
     OptimizerCase(cp.GradientDescent, 0.1, 0.001, 0.05),
     OptimizerCase(lambda rate: cp.Momentum(rate, 0.9), 0.02, 0.001, 1e-3),
     OptimizerCase(lambda rate: cp.Nesterov(rate, 0.9), 0.02, 0.001, 1e-3),

@@ -16,7 +16,7 @@ CALLS = ("open", "write", "fsync", "fchmod", "close", "replace", "unlink", "stat
 
 
 class Recorder:
-    """Replaces `os` in clearprop.serialization.sealed: records each call, and lets `before` or `after` interfere."""
+    """Replaces `os` in clearprop.serialization.atomic: records each call, and lets `before` or `after` interfere."""
 
     def __init__(
         self, before: Callable[[int, str], None] | None = None, after: Callable[[int, str], None] | None = None

@@ -135,6 +135,7 @@ def rule(name: str, **more: Good) -> Call:
 
 DECAY, EPSILON = number(least=0, below=1), number(above=0)
 DEFINITIONS = [
+    rule("SGD", momentum=number(least=0, most=1), nesterov=lambda value: value is False),
     rule("GradientDescent"),
     rule("Momentum", momentum=number(least=0, most=1)),
     rule("Nesterov", momentum=number(least=0, most=1)),

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from clearprop.fork_safety import cached_property, free_at_forks
+from clearprop.fork_safety import cached_property, register_fork_locks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -80,9 +80,9 @@ def test_children_of_a_process_whose_other_threads_are_busy() -> None:
 
 LOCK = """
 import os, threading
-from clearprop.fork_safety import free_at_forks
+from clearprop.fork_safety import register_fork_locks
 lock, held, go_on = threading.Lock(), threading.Event(), threading.Event()
-free_at_forks(lock)
+register_fork_locks(lock)
 
 def hold():
     with lock:
@@ -132,5 +132,5 @@ def test_a_cached_property_holds_no_lock() -> None:
 
 def test_a_lock_is_noted_once() -> None:
     lock = threading.Lock()
-    free_at_forks(lock)
-    free_at_forks(lock)
+    register_fork_locks(lock)
+    register_fork_locks(lock)

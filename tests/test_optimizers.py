@@ -31,6 +31,9 @@ def plain_gradient_descent(w, gradients, rate=0.01):
         yield w
 
 
+plain_sgd = plain_gradient_descent
+
+
 def plain_momentum(w, gradients, rate=0.01, momentum=0.9):
     v = 0.0
     for g in gradients:
@@ -46,6 +49,15 @@ def plain_nesterov(w, gradients, rate=0.01, momentum=0.9):
         before = v
         v = momentum * v - rate * g
         w += -momentum * before + (1 + momentum) * v
+        yield w
+
+
+def plain_torch_sgd(w, gradients, rates, momentum, nesterov):
+    """torch.optim.SGD, with a learning rate for each step."""
+    v = 0.0
+    for g, rate in zip(gradients, rates, strict=True):
+        v = momentum * v + g
+        w -= rate * (g + momentum * v if nesterov else v)
         yield w
 
 
@@ -184,6 +196,39 @@ def test_momentum_equals_sklearn(nesterov):
     w = np.full(2, START)
     theirs = list(sklearn_steps(SGDOptimizer([w], 0.03, momentum=0.8, nesterov=nesterov), w, GRADIENTS))
     np.testing.assert_allclose(list(steps(kind(0.03, 0.8), np.full(2, START), GRADIENTS)), theirs, rtol=1e-12)
+
+
+SGD_RULES = [
+    (cp.SGD(0.05), cp.GradientDescent(0.05)),
+    (cp.SGD(0.05, momentum=0.8), cp.Momentum(0.05, 0.8)),
+    (cp.SGD(0.05, momentum=0.8, nesterov=True), cp.Nesterov(0.05, 0.8)),
+]
+
+
+@every_engine
+@pytest.mark.parametrize(("sgd", "rule"), SGD_RULES, ids=["plain", "momentum", "nesterov"])
+def test_sgd_trains_bit_for_bit_as_the_rule_that_it_selects(sgd, rule, engine):
+    X, y = np.sin(np.arange(24.0)).reshape(12, 2), np.cos(np.arange(12.0))[:, None]
+    net = cp.Network.sequential(2, 5, 1, hidden="tanh")
+    first, second = net.initialize(seed=0), net.initialize(seed=0)
+    options = {"loss": "squared_error", "batch_size": 5, "epochs": 3, "engine": engine, "clip_norm": 1.0}
+    cp.train(net, first, X, y, optimizer=sgd, **options)
+    cp.train(net, second, X, y, optimizer=rule, **options)
+    assert first.flat.tobytes() == second.flat.tobytes()
+    assert sgd.slots == rule.slots
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_takes_the_steps_of_torch_at_a_constant_rate_only(nesterov):
+    sgd = cp.SGD(0.03, momentum=0.8, nesterov=nesterov)
+    ours = [w[0] for w in steps(sgd, np.full(1, START), GRADIENTS)]
+    assert ours == pytest.approx(list(plain_torch_sgd(START, GRADIENTS, [0.03] * 6, 0.8, nesterov)), rel=1e-12)
+    halved = list(plain_torch_sgd(START, GRADIENTS, [0.03, 0.03, 0.03, 0.015, 0.015, 0.015], 0.8, nesterov))
+    w, slots = START, [0.0]
+    for t, g in enumerate(GRADIENTS, start=1):
+        change, *slots = sgd.update(0.03 if t <= 3 else 0.015, t, w, g, *slots)
+        w += change
+    assert abs(w - halved[-1]) > 1e-3  # as the docstring of SGD says
 
 
 def test_adam_equals_sklearn():
@@ -365,7 +410,13 @@ def test_rates_that_are_none(case, rate):
         (lambda: cp.LBFGS(memory=0), "LBFGS memory: expected a whole number of at least 1, got 0."),
         (lambda: cp.LBFGS(line_steps=2.5), "LBFGS line_steps: expected a whole number of at least 1, got 2.5."),
         (lambda: as_optimizer("adm"), "optimizer: unknown optimizer 'adm'; did you mean 'adam'?"),
-        (lambda: as_optimizer("sgd"), "Available: gradient_descent, momentum, nesterov"),
+        (lambda: as_optimizer("lion"), "Available: sgd, gradient_descent, momentum, nesterov"),
+        (
+            lambda: cp.SGD(0.1, momentum=1.5),
+            "SGD momentum: expected a finite number at least 0 and at most 1, got 1.5.",
+        ),
+        (lambda: cp.SGD(0.1, nesterov=1), "SGD nesterov: expected True or False, got 1."),
+        (lambda: cp.SGD(0.1, nesterov=True), "SGD nesterov: expected a momentum above 0 with nesterov=True"),
         (lambda: as_optimizer(cp.Adam), "write Adam(learning_rate)."),
         (lambda: as_optimizer(0.1), "optimizer: unknown optimizer 0.1."),
     ],
@@ -409,6 +460,7 @@ def test_lbfgs_says_what_it_takes(make, message):
 
 #: The optimizer, the name that stands for it, its slots, and its settings when none are given.
 DEFAULTS = [
+    (cp.SGD, "sgd", (), {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False}),
     (cp.GradientDescent, "gradient_descent", (), {"learning_rate": 0.01}),
     (cp.Momentum, "momentum", ("velocity",), {"learning_rate": 0.01, "momentum": 0.9}),
     (cp.Nesterov, "nesterov", ("velocity",), {"learning_rate": 0.01, "momentum": 0.9}),
@@ -444,7 +496,7 @@ DEFAULTS = [
 
 
 def test_names_slots_and_defaults():
-    assert [(kind, kind.name, getattr(kind, "slots", ()), vars(kind())) for kind, *_ in DEFAULTS] == DEFAULTS
+    assert [(kind, kind.name, getattr(kind(), "slots", ()), vars(kind())) for kind, *_ in DEFAULTS] == DEFAULTS
     assert list(cp.optimizers.OPTIMIZERS.items()) == [(name, kind) for kind, name, _, _ in DEFAULTS]
     assert (cp.optimizers.Optimizer.name, cp.optimizers.Optimizer.slots) == ("", ())
 
@@ -467,7 +519,7 @@ def test_what_the_slots_hold_first():
         ("rprop", "previous"): 0.0,
         ("rprop", "step"): 1.0,
     }
-    assert [kind().weight_decay for kind, name, *_ in DEFAULTS if name not in ("adamw", "lbfgs")] == [0.0] * 9
+    assert [kind().weight_decay for kind, name, *_ in DEFAULTS if name not in ("adamw", "lbfgs")] == [0.0] * 10
 
 
 @pytest.mark.parametrize(
@@ -502,18 +554,18 @@ def test_what_the_slots_hold_first():
         (lambda: cp.LBFGS(1, 0), "LBFGS line_steps: expected a whole number of at least 1, got 0."),
         (
             lambda: as_optimizer("adan"),
-            "optimizer: unknown optimizer 'adan'; did you mean 'adam'? Available: gradient_descent, momentum, "
+            "optimizer: unknown optimizer 'adan'; did you mean 'adam'? Available: sgd, gradient_descent, momentum, "
             "nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
         ),
         (
             lambda: as_optimizer(cp.Adam),
             "optimizer: expected an object or a name, got the class; write Adam(learning_rate). Available: "
-            "gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, "
+            "sgd, gradient_descent, momentum, nesterov, adagrad, rmsprop, adam, adamw, adam_epsilon_hat, nadam, "
             "rprop, lbfgs.",
         ),
         (
             lambda: as_optimizer(0.5),
-            "optimizer: unknown optimizer 0.5. Available: gradient_descent, momentum, nesterov, adagrad, rmsprop, "
+            "optimizer: unknown optimizer 0.5. Available: sgd, gradient_descent, momentum, nesterov, adagrad, rmsprop, "
             "adam, adamw, adam_epsilon_hat, nadam, rprop, lbfgs.",
         ),
     ],

@@ -31,6 +31,7 @@ from clearprop.losses import (
 )
 from clearprop.optimizers import (
     LBFGS,
+    SGD,
     Adagrad,
     Adam,
     AdamW,
@@ -99,6 +100,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "LBFGS",
+    "SGD",
     "AbsoluteError",
     "Adagrad",
     "Adam",

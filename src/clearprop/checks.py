@@ -1,4 +1,4 @@
-"""Checks of what a caller hands in, each answered by an error that says how to mend it."""
+"""Validation of arguments. Each error tells what was expected and got, and how to fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from clearprop.errors import ArgumentError, DataError, ShapeError
-from clearprop.fork_safety import free_at_forks
+from clearprop.fork_safety import register_fork_locks
 
 
 def check_number(
@@ -145,22 +145,22 @@ def check_seed(value: Any) -> int:
 
 _busy: set[tuple[int, int]] = set()
 _busy_lock = threading.Lock()
-free_at_forks(_busy_lock)
+register_fork_locks(_busy_lock)
 
 
 @contextmanager
-def alone(place: int, message: str) -> Iterator[None]:
-    """Raise an ArgumentError where this thing (a place in memory) is in use by another such block of this process."""
-    mine = os.getpid(), place  # a forked process starts with what was busy in the other one
+def exclusive(address: int, message: str) -> Iterator[None]:
+    """Raise an ArgumentError if another such block of this process is using the object at this memory address."""
+    key = os.getpid(), address  # a forked process inherits the set of its parent
     with _busy_lock:
-        if mine in _busy:
+        if key in _busy:
             raise ArgumentError(message)
-        _busy.add(mine)
+        _busy.add(key)
     try:
         yield
     finally:
         with _busy_lock:
-            _busy.discard(mine)
+            _busy.discard(key)
 
 
 def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:

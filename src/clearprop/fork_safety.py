@@ -1,7 +1,7 @@
-"""Locks across a fork: it waits for whoever holds them, so that the child finds them free and what they guard whole.
+"""Locks that stay usable in a forked process: a fork waits until they are free.
 
-Of a process's threads only the one that forks goes on in the child: a lock that another one held would stay locked
-there forever.
+Only the thread that calls fork continues in the child process. A lock held by another thread at that moment would stay
+locked there forever.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class cached_property(functools.cached_property[_T]):
-    """A property that is computed once, without the lock for all objects of its class that it has up to Python 3.11.
+    """functools.cached_property without its lock for all objects of a class (removed in Python 3.12).
 
     >>> class Square:
     ...     @cached_property
@@ -39,21 +39,14 @@ _held: list[AbstractContextManager[Any]] = []
 _forking = threading.Lock()
 
 
-def free_at_forks(lock: AbstractContextManager[Any]) -> None:
-    """Let forks wait until nobody holds this lock.
+def register_fork_locks(*locks: AbstractContextManager[Any], last: bool = False) -> None:
+    """Make forks wait until these locks are free; with `last`, a fork acquires them after all others, in this order.
 
     >>> lock = threading.Lock()
-    >>> free_at_forks(lock)
+    >>> register_fork_locks(lock)
     """
-    if lock not in _locks:
-        with _forking:
-            _locks.add(lock)
-
-
-def free_at_forks_at_last(*locks: AbstractContextManager[Any]) -> None:
-    """The same for locks that are taken, in this order, by those who hold one of the others."""
     with _forking:
-        _last.extend(locks)
+        _last.extend(locks) if last else _locks.update(locks)
 
 
 def _take() -> None:

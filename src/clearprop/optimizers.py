@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from clearprop.checks import check_integer, check_number
+from clearprop.checks import check_flag, check_integer, check_number
 from clearprop.errors import ArgumentError, unknown
 from clearprop.mathematics import Array, maximum, minimum, sign, sqrt, where
 from clearprop.schedules import Schedule, as_schedule
@@ -20,6 +20,7 @@ from clearprop.schedules import Schedule, as_schedule
 __all__ = [
     "LBFGS",
     "OPTIMIZERS",
+    "SGD",
     "Adagrad",
     "Adam",
     "AdamEpsilonHat",
@@ -134,6 +135,48 @@ class Nesterov(Optimizer):
         (velocity,) = slots
         velocity = self.momentum * velocity - learning_rate * g
         return self.momentum * velocity - learning_rate * g, velocity
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent, by default without momentum; the update is that of one of the three rules above.
+
+    With momentum above 0 the rule is `Momentum`, with `nesterov=True` as well it is `Nesterov`, else `GradientDescent`.
+    At a constant learning rate the steps are those of torch.optim.SGD. Under a schedule they differ: here the velocity
+    contains the learning rates of the steps it was made of (v <- momentum v - learning_rate g, w <- w + v), as in the
+    papers and in scikit-learn; PyTorch multiplies the whole velocity by the present learning rate (v <- momentum v + g,
+    w <- w - learning_rate v).
+
+    >>> import clearprop as cp
+    >>> cp.SGD(0.1).update(0.1, 1, 3.0, 2.0)
+    (-0.2,)
+    >>> cp.SGD(0.1, momentum=0.9).update(0.1, 1, 3.0, 2.0, 1.0)
+    (0.7, 0.7)
+    """
+
+    name = "sgd"
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_flag(self.nesterov, "SGD nesterov")
+        if self.nesterov and not self.momentum:
+            raise ArgumentError("SGD nesterov: expected a momentum above 0 with nesterov=True, got momentum=0.")
+
+    @property
+    def _rule(self) -> Optimizer:
+        if not self.momentum:
+            return GradientDescent(self.learning_rate)
+        return (Nesterov if self.nesterov else Momentum)(self.learning_rate, self.momentum)
+
+    @property
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The velocity, if there is momentum."""
+        return self._rule.slots
+
+    def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        return self._rule.update(learning_rate, t, w, g, *slots)
 
 
 @dataclass(frozen=True)
@@ -335,6 +378,7 @@ class LBFGS:
 OPTIMIZERS: dict[str, type[Optimizer] | type[LBFGS]] = {
     optimizer.name: optimizer
     for optimizer in (
+        SGD,
         GradientDescent,
         Momentum,
         Nesterov,

@@ -308,7 +308,8 @@ WRITTEN = [
 @pytest.mark.parametrize(("net", "written"), WRITTEN)
 def test_a_network_is_written_as_the_call_that_makes_it(net, written):
     assert repr(net) == written
-    assert eval(repr(net), vars(cp)) == net
+    names = vars(cp) | vars(cp.activations) | vars(cp.initializers)
+    assert eval(repr(net), names) == net
 
 
 def test_a_layer_is_written_as_the_call_that_makes_it():

@@ -197,7 +197,7 @@ def test_other_data_is_refused_and_damage_is_noticed(tmp_path):
         model.fit(X + 1e-9, LABELS)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    with pytest.raises(CheckpointError, match="cut off or damaged"):
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
         model.fit(X, LABELS)
     found = storage.read_sections(content, "fit.ckpt", resuming.FIT)
     for head, arrays, text in (

@@ -1,13 +1,16 @@
-"""Mutation test: change one small thing at a time in a module and see whether its tests notice.
+"""Mutation test: change one small thing at a time in a module and check that its tests fail.
 
-    python tests/mutation/mutate.py                      all three modules (some minutes)
-    python tests/mutation/mutate.py losses --show 12     one module, or one mutant as a diff
+    python tests/mutation/mutate.py                            every mutant of the core modules (some minutes)
+    python tests/mutation/mutate.py losses                     every mutant of one module
+    python tests/mutation/mutate.py tables.columns --sample 60 a random sample of the mutants of a module
+    python tests/mutation/mutate.py --samples                  a sample of each module of engine, estimators and tables
+    python tests/mutation/mutate.py losses --show 12           one mutant, as a diff
 
-A mutant counts as killed when it cannot be imported, when a test fails, or when a test runs for more than a minute.
-Survivors that mean the same as the original are listed with the reason in survivors.txt; any other is printed, and the
-exit status is 1. It is not part of the usual test run, because it runs the tests of a module once for each mutant:
-first in children of a process that has collected them, where the changed code is put into the loaded module and the
-test that killed the last mutant comes first, and for what survives in a process that imports the changed package.
+A mutant is killed when it cannot be imported, when a test fails, or when a test runs for more than a minute. Survivors
+that are equivalent to the original are listed with the reason in survivors.txt; any other is printed, and the exit
+status is 1. It is not part of the usual test run, because it runs the tests of a module once for each mutant: first in
+children of a process that has collected them, where the changed code is put into the loaded module and the test that
+killed the last mutant comes first; what survives there is run again in a process that imports the changed package.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import difflib
 import importlib
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -33,11 +37,21 @@ import hypothesis
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "clearprop"
 HERE = Path(__file__).parent
-#: The quick tests of each module; what needs the compiler is left out, since both engines take the same definitions.
+#: The quick tests of each module; compiled code is left out, since both engines use the same definitions.
 TESTS = {
-    "backprop": ["tests/core/test_backprop.py", "tests/engine/test_textbook.py", "tests/core/test_objective.py"],
+    "core.backprop": ["tests/core/test_backprop.py", "tests/engine/test_textbook.py", "tests/core/test_objective.py"],
     "losses": ["tests/test_losses.py", "tests/test_extremes.py", "tests/core/test_objective.py"],
     "optimizers": ["tests/test_optimizers.py", "tests/engine/test_textbook.py"],
+}
+#: Modules of which a sample of mutants is tested with --samples.
+SAMPLED = {
+    "engine.textbook": ["tests/engine/test_textbook.py", "tests/training/test_loop.py"],
+    "engine.batches": ["tests/engine/test_batches.py", "tests/training/test_loop.py"],
+    "estimators.parameters": ["tests/estimators/test_parameters.py", "tests/estimators/test_bad_input.py"],
+    "estimators.classifier": ["tests/estimators/test_parity.py", "tests/estimators/test_beyond.py"],
+    "tables.columns": ["tests/tables"],
+    "tables.encoding": ["tests/tables", "tests/model"],
+    "tables.targets": ["tests/tables", "tests/model"],
 }
 SKIPPED = "not compiled and not keep_the_precision and not against_torch and not every_schedule"
 SECONDS = 60
@@ -258,15 +272,22 @@ def _swap(old: Any, new: Any) -> None:
 # --- the slow way: a process that imports the changed package --------------------------------------------------------
 
 
+def file_of(module: str) -> Path:
+    """The file of a module of the package, relative to the package."""
+    return Path(*module.split(".")).with_suffix(".py")
+
+
 def overlay(folder: Path, module: str, text: str) -> None:
-    """A package of links to the sources, with one file of its own."""
-    package = folder / "clearprop"
-    package.mkdir(exist_ok=True)
-    for entry in SOURCE.iterdir():
-        link = package / entry.name
-        if entry.stem != module and not link.exists() and entry.name != "__pycache__":
-            link.symlink_to(entry)
-    (package / f"{module}.py").write_text(text, encoding="utf-8")
+    """A package of links to the sources, in which one file is replaced."""
+    changed = file_of(module)
+    for parent in (*reversed(changed.parents),):
+        package = folder / "clearprop" / parent
+        package.mkdir(parents=True, exist_ok=True)
+        for entry in (SOURCE / parent).iterdir():
+            link, own = package / entry.name, parent / entry.name
+            if own != changed and own not in changed.parents and not link.exists() and entry.name != "__pycache__":
+                link.symlink_to(entry)
+    (folder / "clearprop" / changed).write_text(text, encoding="utf-8")
 
 
 def is_killed(folder: Path, tests: list[str]) -> bool:
@@ -329,11 +350,13 @@ def _in_a_child(work: Callable[[], list[int] | None]) -> list[int] | None:
     return json.loads(found)
 
 
-def survivors_of(module: str) -> tuple[int, list[str]]:
-    """The number of mutants, and what survived."""
-    text = (SOURCE / f"{module}.py").read_text(encoding="utf-8")
+def survivors_of(module: str, sample: int | None = None) -> tuple[int, list[str]]:
+    """The number of mutants (all, or a random sample that is always the same), and those that survived."""
+    text = (SOURCE / file_of(module)).read_text(encoding="utf-8")
     found = list(mutants(text))
-    tests = [str(ROOT / test) for test in TESTS[module]]
+    if sample is not None:
+        found = random.Random(0).sample(found, min(sample, len(found)))
+    tests = [str(ROOT / test) for test in (TESTS | SAMPLED)[module]]
     texts = [changed for *_, changed in found]
     survived_here = _in_a_child(lambda: _survivors_of_the_quick_way(module, text, texts, tests))
     if survived_here is None:
@@ -351,11 +374,16 @@ def survivors_of(module: str) -> tuple[int, list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", default=list(TESTS))
+    parser.add_argument("modules", nargs="*")
     parser.add_argument("--show", type=int, help="print one mutant, by its number, as a diff")
+    parser.add_argument("--sample", type=int, help="only so many mutants of each module, drawn at random")
+    parser.add_argument("--samples", action="store_true", help="a sample of 40 mutants of each module outside the core")
     given = parser.parse_args()
+    if given.samples:
+        given.modules, given.sample = list(SAMPLED), given.sample or 40
+    given.modules = given.modules or list(TESTS)
     if given.show is not None:
-        text = ast.unparse(ast.parse((SOURCE / f"{given.modules[0]}.py").read_text(encoding="utf-8")))
+        text = ast.unparse(ast.parse((SOURCE / file_of(given.modules[0])).read_text(encoding="utf-8")))
         changed = list(mutants(text))[given.show][2]
         print("\n".join(difflib.unified_diff(text.splitlines(), changed.splitlines(), lineterm="", n=1)))
         return 0
@@ -364,7 +392,7 @@ def main() -> int:
         importlib.import_module(name)
     known, total, lost, unknown = explained(), 0, 0, 0
     for module in given.modules:
-        count, survived = survivors_of(module)
+        count, survived = survivors_of(module, given.sample)
         new = [description for description in survived if description not in known.get(module, set())]
         print(f"{module}: {count} mutants, {count - len(survived)} killed ({1 - len(survived) / count:.1%}), "
               f"{len(survived) - len(new)} survivors explained, {len(new)} not")  # fmt: skip

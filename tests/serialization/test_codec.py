@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clearprop as cp
 from clearprop.activations import ACTIVATIONS
-from clearprop.errors import ModelFileError
+from clearprop.errors import ArgumentError, ModelFileError
 from clearprop.initializers import INITIALIZERS
 from clearprop.losses import LOSSES, Huber, Quantile
 from clearprop.optimizers import LBFGS, OPTIMIZERS, Momentum, Optimizer
@@ -69,6 +71,18 @@ def test_own_definitions_are_named_and_passed_back():
         decode(cp.activations.Activation, {"name": "square"})
     with pytest.raises(ModelFileError, match="unknown loss 'square'"):
         decode(cp.losses.Loss, {"name": "square"}, own=[square])
+
+
+@pytest.mark.parametrize("value", [np.zeros(3), {1, 2}, lambda z: z, 1j, b"bytes"])
+def test_what_json_cannot_hold_is_refused_before_it_is_written(value):
+    with pytest.raises(
+        ArgumentError, match=r"anything\.a\[0\]: expected numbers, strings, lists or dicts in a file, got "
+    ):
+        encode(dataclasses.replace(OUTER, anything={"a": [value]}), {})
+
+
+def test_numpy_scalars_become_numbers():
+    assert json.dumps(encode(Huber(np.float32(0.5)))) == '{"name": "huber", "threshold": 0.5}'
 
 
 @dataclass

@@ -7,8 +7,8 @@ import pytest
 from cases import ALL_ACTIVATION_CASES, LOSS_CASES, ids
 
 import clearprop as cp
-from clearprop.explain.derivation.expression import Apply, Number, Symbol
 from clearprop.explain.derivation.text import TextNotation
+from clearprop.symbolic.expression import Apply, Number, Symbol
 from clearprop.symbolic.formulas import activation_formula, error_formula, loss_formula, slope_formula
 
 rng = np.random.default_rng(3)
@@ -84,8 +84,8 @@ def test_a_definition_that_no_formula_can_follow_is_a_number_with_a_name():
             return np.array([1.0 if 0 <= v <= 1 else 0.0 for v in z.ravel()]).reshape(z.shape)
 
     symbols = [Symbol("z", (), 0.5)], [Symbol("a", (), 0.5)]
-    assert slope_formula(Table(), *symbols, 0, 0, 1.0).expression == Apply("f'", symbols[0][0], 1.0)
-    assert activation_formula(Table(), symbols[0], 0, 0.5).expression == Apply("f", symbols[0][0], 0.5)
+    assert slope_formula(Table(), *symbols, 0, 0, 1.0).expression == Apply("f'", (symbols[0][0],), 1.0)
+    assert activation_formula(Table(), symbols[0], 0, 0.5).expression == Apply("f", (symbols[0][0],), 0.5)
 
 
 def test_a_formula_that_disagrees_with_the_number_is_not_shown():
@@ -101,7 +101,7 @@ def test_a_formula_that_disagrees_with_the_number_is_not_shown():
             return z * 0 + 1 if isinstance(z, np.ndarray) else z * 0 + 2
 
     symbol = Symbol("z", (), 0.5)
-    assert slope_formula(Odd(), [symbol], [symbol], 0, 0, 1.0).expression == Apply("f'", symbol, 1.0)
+    assert slope_formula(Odd(), [symbol], [symbol], 0, 0, 1.0).expression == Apply("f'", (symbol,), 1.0)
 
 
 @pytest.mark.parametrize("case", LOSS_CASES, ids=ids(LOSS_CASES))

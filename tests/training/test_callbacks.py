@@ -74,7 +74,7 @@ def test_one_or_several():
     assert as_callbacks(print) == (print,)
     assert as_callbacks([print, repr]) == (print, repr)
     for wrong in ("print", 3, [print, 3]):
-        with pytest.raises(ArgumentError, match=r"callbacks: expected functions of a cp\.EpochEnd, got"):
+        with pytest.raises(ArgumentError, match=r"callbacks: expected functions of a cp\.training\.EpochEnd, got"):
             as_callbacks(wrong)
 
 

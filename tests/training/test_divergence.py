@@ -12,7 +12,7 @@ from cases import ENGINES
 from epochs import planned_epochs, run_batches
 
 import clearprop as cp
-from clearprop.core.nonfinite import birth
+from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import prepare
 from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
@@ -60,9 +60,9 @@ def test_the_failed_step_is_named_and_the_parameters_before_are_at_hand(engine, 
     batch = planned_epochs(plan, error.epoch, 1, []).batch(error.step)
     objective = prepare(net, params, 50 * X, Y, "squared_error")
     before = planned_epochs(plan, max(0, error.epoch - 1), 1, []).batch(0)
-    assert birth(objective, error.last_finite, before) is None
+    assert find_nonfinite(objective, error.last_finite, before) is None
     if error.step == 0:
-        assert birth(objective, params, batch) is not None
+        assert find_nonfinite(objective, params, batch) is not None
         assert np.array_equal(error.last_finite.flat, seen[-2] if len(seen) > 1 else net.initialize(1, dtype).flat)
     else:
         assert np.array_equal(error.last_finite.flat, params.flat)

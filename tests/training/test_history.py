@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from cases import ENGINES
@@ -92,3 +94,33 @@ def test_an_unknown_name():
         train(epochs=1)["validation cost"]
     assert str(error.value).startswith('history: nothing is recorded as "validation cost".')
     assert "Available: cost, learning rate, gradient norm, seconds." in str(error.value)
+
+
+def test_a_history_is_a_mapping_of_columns():
+    history = train(epochs=3, validation=(X, Y))
+    columns = dict(history)
+    assert columns == history.columns
+    assert columns is not history.columns
+    assert list(history.keys()) == list(history) == list(columns)
+    assert [*history.values()] == [*columns.values()]
+    assert [*history.items()] == [*columns.items()]
+    assert len(history) == len(columns) == 5
+    assert {**history} == columns
+    assert history.get("cost") is history["cost"]
+    assert history.get("accuracy") is None
+    assert history.get("accuracy", [1.0]) == [1.0]
+    assert isinstance(history, Mapping)
+
+
+def test_a_history_as_data_frames():
+    history = train(epochs=3, validation=(X, Y), metrics="rmse")
+    frame = history.to_pandas()
+    assert frame.index.tolist() == [1, 2, 3]
+    assert frame.index.name == "epoch"
+    assert {name: frame[name].tolist() for name in frame} == dict(history)
+    table = history.to_polars()
+    assert table.columns == ["epoch", *history]
+    assert table["epoch"].to_list() == [1, 2, 3]
+    assert table.drop("epoch").to_dict(as_series=False) == dict(history)
+    assert cp.History().to_pandas().shape == (0, 0)
+    assert cp.History().to_polars().shape == (0, 1)

@@ -29,7 +29,7 @@ from clearprop.explain.gradient_check import check_gradients
 from clearprop.gallery import script, scripts
 from clearprop.model.model import HeldOut, Model, encode, fit
 from clearprop.optimizers import OPTIMIZERS
-from clearprop.serialization.sealed import write_atomically
+from clearprop.serialization.atomic import write_atomically
 from clearprop.tables import as_frame
 from clearprop.training.callbacks import EpochEnd
 

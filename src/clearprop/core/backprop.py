@@ -25,9 +25,9 @@ from clearprop.mathematics import Array
 
 @dataclass
 class Forward:
-    """What the forward sweep saw: z and f(z) of each layer, and the activations `a` that the next layers took.
+    """Result of the forward sweep: z, f(z) and the activation a of each layer, by layer name.
 
-    `a` differs from f(z) only where dropout masks it; a["input"] is X.
+    `a` differs from f(z) only by the dropout mask; a["input"] is X.
     """
 
     z: dict[str, Array]
@@ -37,7 +37,7 @@ class Forward:
 
 @dataclass
 class Backward:
-    """What the backward sweep saw: error signal and sensitivity of each layer (an output's error may be absent)."""
+    """Result of the backward sweep: error signal and delta of each layer (an output that is no source has no error)."""
 
     error: dict[str, Array]
     delta: dict[str, Array]
@@ -58,24 +58,24 @@ def forward(net: Network, params: Parameters, X: Array, masks: Mapping[str, Arra
 def backward(
     net: Network,
     params: Parameters,
-    seen: Forward,
+    swept: Forward,
     delta_of_outputs: Mapping[str, Array],
     gradients: Parameters,
     masks: Mapping[str, Array] | None = None,
 ) -> Backward:
-    """Sweep from the outputs to the input, and write dJ/dW and dJ/db into `gradients`."""
+    """Sweep from the outputs to the input; dJ/dW and dJ/db are written into `gradients`."""
     error: dict[str, Array] = {}
     delta: dict[str, Array] = dict(delta_of_outputs)
     for layer in reversed(net.layers):
         name = layer.name
         if name in error:  # an output that is also a source has both deltas, from its loss and from its targets
             signal = error[name] * masks[name] if masks and name in masks else error[name]
-            pulled = layer.f.pullback(seen.z[name], seen.f[name], signal)
+            pulled = layer.f.pullback(swept.z[name], swept.f[name], signal)
             delta[name] = pulled + delta[name] if name in delta else pulled
         for c in layer.connections:
             W = params[name].W.get(c.source)
             if W is not None and c.kind != "identity":
-                gradients[name].W[c.source][...] = c.gradient(seen.a[c.source], delta[name])
+                gradients[name].W[c.source][...] = c.gradient(swept.a[c.source], delta[name])
             if c.source != INPUT:
                 term = c.backward(delta[name], W)
                 error[c.source] = error[c.source] + term if c.source in error else term
@@ -86,7 +86,7 @@ def backward(
 
 
 def loss_and_delta(
-    net: Network, losses: Mapping[str, Loss], seen: Forward, targets: Mapping[str, Array], weights: Array
+    net: Network, losses: Mapping[str, Loss], swept: Forward, targets: Mapping[str, Array], weights: Array
 ) -> tuple[Array, dict[str, Array]]:
     """Weighted loss of each sample (n,), summed over the outputs, and delta of each output layer.
 
@@ -94,7 +94,7 @@ def loss_and_delta(
     """
     values, delta = 0, {}
     for name, loss in losses.items():
-        value, slope = loss.value_and_delta(net[name].f, seen.z[name], seen.a[name], targets[name])
+        value, slope = loss.value_and_delta(net[name].f, swept.z[name], swept.a[name], targets[name])
         values = values + weights * value
         delta[name] = slope * weights[:, None]
     return values, delta

@@ -1,4 +1,4 @@
-"""Connections: how a layer takes the activations of an earlier one, forward and backward.
+"""Connections: how the activations of one layer enter a later one, forward and backward.
 
 A connection from source k (u_k units) into layer j (u_j units) contributes a_k W_kj to the weighted sum z_j. Backward
 it sends delta_j W_kj^T to the error signal at a_k, and its gradient is dJ/dW_kj = a_k^T delta_j. Each kind of
@@ -24,7 +24,7 @@ from clearprop.mathematics import Array
 
 @dataclass(frozen=True)
 class Connection(ABC):
-    """Takes the activations of `source` into a layer. See Dense, Direct and Wired.
+    """Base class: a connection from `source` into a layer. See Dense, Direct and Wired.
 
     >>> import numpy as np, clearprop as cp
     >>> a, W, delta = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([[10.0]])
@@ -50,7 +50,7 @@ class Connection(ABC):
 
     @property
     def initializer(self) -> Initializer | None:
-        """How starting weights are drawn, or None for the layer's own way."""
+        """How initial weights are drawn; None for the initializer of the layer."""
         return None
 
     @abstractmethod
@@ -59,18 +59,18 @@ class Connection(ABC):
 
     @abstractmethod
     def fan_in(self, source_units: int) -> float:
-        """How many activations of the source reach one unit of the layer (an average where units differ)."""
+        """Number of source activations that reach one unit of the layer (an average where units differ)."""
 
     @abstractmethod
     def matrix(self, W: Array, units: int) -> Array:
         """The full matrix (source units, layer units) that W stands for."""
 
     def forward(self, a: Array, W: Array) -> Array:
-        """A W: its share of the weighted sum, (n, u_j)."""
+        """A W: the term of this connection in the weighted sum, (n, u_j)."""
         return a @ W
 
     def backward(self, delta: Array, W: Array) -> Array:
-        """Delta W^T: its share of the error signal at the source, (n, u_k)."""
+        """Delta W^T: the term of this connection in the error signal at the source, (n, u_k)."""
         return delta @ W.T
 
     def gradient(self, a: Array, delta: Array) -> Array:
@@ -78,15 +78,15 @@ class Connection(ABC):
         return a.T @ delta
 
     def check(self, layer: str, source_units: int, units: int) -> None:
-        """Raise a NetworkError if it cannot join these numbers of units."""
+        """Raise a NetworkError if the connection does not fit these layer sizes."""
         del layer, source_units, units
 
 
 @dataclass(frozen=True)
 class Dense(Connection):
-    """Every unit of the source to every unit of the layer, W (source units, layer units).
+    """Connects every unit of the source with every unit of the layer, W (source units, layer units).
 
-    With `trainable=False` the weights are frozen: they are used, and gradient descent leaves them as they are.
+    With `trainable=False` the weights are frozen: gradient descent does not change them.
 
     >>> import clearprop as cp
     >>> frozen = cp.Dense("input", trainable=False)
@@ -119,7 +119,7 @@ class Dense(Connection):
 
 @dataclass(frozen=True)
 class Direct(Connection):
-    """Adds the activations of the source as they are (W is the unit matrix, without parameters): a residual path.
+    """Adds the activations of the source unchanged (W is the identity matrix, no parameters): a residual connection.
 
     >>> import clearprop as cp
     >>> net = cp.Network(3, [cp.Layer("f", 3, "tanh"), cp.Layer("sum", 3, sources=["f", cp.Direct("input")])])
@@ -156,10 +156,10 @@ class Direct(Connection):
 
 @dataclass(frozen=True)
 class Wired(Connection):
-    """Weights placed by an integer pattern of the shape of W: 0 is no connection, equal entries share one weight.
+    """Weights placed by an integer pattern of the shape of W: 0 means no connection, equal entries share one weight.
 
     The parameters are a vector w with one entry per number in the pattern 1, 2, ..., k; W = (0, w)[pattern], and
-    dJ/dw_k is the sum of dJ/dW over the places where the pattern is k.
+    dJ/dw_k is the sum of dJ/dW over the entries where the pattern is k.
 
     >>> import clearprop as cp
     >>> slide = cp.Wired("input", [[1, 0], [2, 1], [0, 2]])  # a window of two weights moved over three inputs
@@ -188,7 +188,7 @@ class Wired(Connection):
 
     @cached_property
     def shared(self) -> int:
-        """How many weights the pattern shares out."""
+        """Number of distinct weights in the pattern."""
         return int(self.numbers.max())
 
     def parameter_shape(self, source_units: int, units: int) -> tuple[int, ...]:
@@ -207,7 +207,7 @@ class Wired(Connection):
         return delta @ self.matrix(W, 0).T
 
     def gradient(self, a: Array, delta: Array) -> Array:
-        """dJ/dw_k = sum of (a^T delta) over the places where the pattern is k, (k,)."""
+        """dJ/dw_k = sum of (a^T delta) over the entries where the pattern is k, (k,)."""
         full = a.T @ delta
         sums = np.bincount(self.numbers.ravel(), weights=full.ravel(), minlength=self.shared + 1)
         return sums[1:].astype(full.dtype, copy=False)
@@ -221,7 +221,7 @@ class Wired(Connection):
 
 
 def _as_pattern(given: Any, where: str) -> tuple[tuple[int, ...], ...]:
-    """The pattern as nested tuples (hashable), once it is known to be a matrix of the numbers 0, 1, ..., k."""
+    """The pattern as nested tuples (hashable), checked to be a matrix of the integers 0, 1, ..., k."""
     try:
         array = np.asarray(given)
     except ValueError:

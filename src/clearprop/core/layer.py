@@ -20,9 +20,9 @@ INPUT = "input"
 class Layer:
     """Units that share an activation: z = b + sum over sources of a_source W, a = f(z).
 
-    `sources` names the earlier layers it takes, "input" for the network's input; a name stands for a dense connection,
-    and None for the layer before. `dropout` is the share of activations set to 0 in each training step, the others
-    grow by 1 / (1 - dropout) (Srivastava et al. 2014). `bias=False` leaves b out; `train_bias=False` keeps it frozen.
+    `sources` names earlier layers, or "input" for the network's input; a name means a dense connection, and None the
+    previous layer. `dropout` is the fraction of activations set to 0 in each training step; the others are multiplied
+    by 1 / (1 - dropout) (Srivastava et al. 2014). `bias=False` omits b; `train_bias=False` freezes it.
 
     >>> import clearprop as cp
     >>> cp.Layer("hidden", 3, cp.tanh) == cp.Layer("hidden", 3, "tanh")
@@ -62,7 +62,7 @@ class Layer:
         return self._call(None)
 
     def _call(self, before: str | None) -> str:
-        """The call that makes it, without what goes without saying: defaults, and `before` as the only source."""
+        """The constructor call, without defaults and without `before` as the only source."""
         known = ACTIVATIONS.get(self.f.name) == self.f
         parts = [repr(self.name), str(self.units)]
         if not known or self.f.name != "identity":
@@ -78,7 +78,7 @@ class Layer:
 
     @property
     def connections(self) -> tuple[Connection, ...]:
-        """The sources as connections, once the layer is part of a network."""
+        """The sources as connections (of a layer in a network)."""
         assert isinstance(self.sources, tuple), "a network fills in the sources"
         return self.sources  # type: ignore[return-value]
 

@@ -23,7 +23,7 @@ __all__ = ["INPUT", "Layer", "Network", "check_params"]
 class Network:
     """Layers in topological order, each taking any earlier layers as sources.
 
-    `outputs` names the layers that are compared with targets; the last layer unless given.
+    `outputs` names the layers that are compared with targets, by default the last layer.
 
     >>> import clearprop as cp
     >>> net = cp.Network(
@@ -194,9 +194,9 @@ def _check_wiring(net: Network) -> None:
 
 
 def _check_twice(layer: Layer) -> None:
-    seen = [(c.source, c.kind == "identity") for c in layer.connections]
-    for source, identity in seen:
-        if seen.count((source, identity)) > 1:
+    pairs = [(c.source, c.kind == "identity") for c in layer.connections]
+    for source, identity in pairs:
+        if pairs.count((source, identity)) > 1:
             raise NetworkError(
                 f'layer "{layer.name}": takes "{source}" twice. One source can give one connection with weights '
                 "and one identity connection; two weights on one path would only add up."
@@ -222,7 +222,7 @@ def _check_outputs(net: Network, names: list[str]) -> None:
 
 
 def _explain_bad_source(net: Network, layer: Layer, source: str) -> str:
-    """Whether a source that is not an earlier layer is unknown, merely later, or part of a cycle."""
+    """A message for a source that is not an earlier layer: it is unknown, comes later, or is part of a cycle."""
     where = f'layer "{layer.name}"'
     later = {other.name: [c.source for c in other.connections] for other in net.layers}
     if source not in later:
@@ -240,13 +240,13 @@ def _explain_bad_source(net: Network, layer: Layer, source: str) -> str:
 def _path(sources: dict[str, list[str]], start: str, end: str) -> list[str]:
     """Names from `start` to `end`, each taking the next as a source, or [] if there is no such path."""
     stack = [[start]]
-    seen = set()
+    visited = set()
     while stack:
         path = stack.pop()
         if path[-1] == end:
             return path
-        if path[-1] not in seen:
-            seen.add(path[-1])
+        if path[-1] not in visited:
+            visited.add(path[-1])
             stack += [[*path, source] for source in sources.get(path[-1], [])]
     return []
 

@@ -1,7 +1,7 @@
-"""The objective: the data, the losses and the reduction whose cost J gradient descent makes small.
+"""The objective: data, losses and reduction, which define the cost J that gradient descent minimizes.
 
-J = sum_n w_n l_n / sum_n w_n for the reduction "mean", J = sum_n w_n l_n for "sum"; w_n are sample weights (1 unless
-given) and l_n is the loss of sample n, summed over the outputs.
+J = sum_n w_n l_n / sum_n w_n for the reduction "mean", J = sum_n w_n l_n for "sum"; w_n are sample weights (1 by
+default) and l_n is the loss of sample n, summed over the outputs.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, unknown
 from clearprop.losses import Loss, as_loss
 
-#: Rows that are swept at once where the whole set is only evaluated; keeps memory small, changes no result.
+#: Number of rows per sweep when the whole set is evaluated; limits the memory and does not change the result.
 CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Checked data (X, targets by output layer, sample weights), a loss for each output, and the reduction.
+    """Validated data (X, targets by output layer, sample weights), a loss for each output, and the reduction.
 
-    X is an array (n, inputs), or a csr_array of SciPy.
+    X is an array (n, inputs) or a csr_array of SciPy.
     """
 
     net: Network
@@ -43,7 +43,7 @@ class Objective:
         return self.X.shape[0]
 
     def dense(self) -> Objective:
-        """The same with X as an array, where it is sparse."""
+        """The same objective with X as a dense array."""
         return replace(self, X=dense(self.X))
 
     @property
@@ -56,31 +56,31 @@ class Objective:
         return np.ones(self.X[rows].shape[0], self.X.dtype) if self.sample_weight is None else self.sample_weight[rows]
 
     def weights(self, rows: Any) -> np.ndarray:
-        """What each l_n of a batch is multiplied by, (n,): w_n, divided by the batch's sum of weights for "mean"."""
+        """The factor of each l_n in the cost of a batch, (n,): w_n, divided by the sum of the weights for "mean"."""
         w = self.plain_weights(rows)
         total = w.sum()
         return w if self.reduction == "sum" or total == 0 else w / total
 
     def chunks(self) -> Iterator[slice]:
-        """The rows of the whole set, a chunk at a time."""
+        """Slices that cover all rows, CHUNK rows at a time."""
         return (slice(start, start + CHUNK) for start in range(0, self.samples, CHUNK))
 
     def sweep(
         self, params: Parameters, gradients: Parameters, rows: Any, masks: Mapping[str, np.ndarray] | None = None
     ) -> tuple[float, Forward, Backward]:
-        """Cost of a batch of rows, with both sweeps; the gradient is written into `gradients`."""
-        seen = forward(self.net, params, self.X[rows], masks)
+        """Cost of a batch of rows and the results of both sweeps; the gradient is written into `gradients`."""
+        swept = forward(self.net, params, self.X[rows], masks)
         targets = {name: y[rows] for name, y in self.targets.items()}
-        values, delta = loss_and_delta(self.net, self.losses, seen, targets, self.weights(rows))
-        return float(values.sum()), seen, backward(self.net, params, seen, delta, gradients, masks)
+        values, delta = loss_and_delta(self.net, self.losses, swept, targets, self.weights(rows))
+        return float(values.sum()), swept, backward(self.net, params, swept, delta, gradients, masks)
 
     def cost(self, params: Parameters) -> float:
         """J over the whole set, without penalties and without dropout."""
         total = 0.0
         for rows in self.chunks():
-            seen = forward(self.net, params, self.X[rows])
+            swept = forward(self.net, params, self.X[rows])
             targets = {name: y[rows] for name, y in self.targets.items()}
-            values, _ = loss_and_delta(self.net, self.losses, seen, targets, self.plain_weights(rows))
+            values, _ = loss_and_delta(self.net, self.losses, swept, targets, self.plain_weights(rows))
             total += float(values.sum(dtype=np.float64))
         return total if self.reduction == "sum" else total / self.total_weight
 
@@ -95,7 +95,7 @@ def prepare(
     reduction: str = "mean",
     names: tuple[str, str] = ("X", "y"),
 ) -> Objective:
-    """Check what a caller hands in and put it in order; the data is copied only to change its precision."""
+    """Validate the arguments of a caller and make an objective; data is copied only to change its precision."""
     check_params(net, params)
     check_choice(reduction, "reduction", ("mean", "sum"))
     X = check_dense_or_csr(X, net.inputs, params.dtype, names[0])
@@ -113,7 +113,7 @@ def _where(what: str, name: str, outputs: tuple[str, ...]) -> str:
 
 
 def _by_output(given: Any, outputs: tuple[str, ...], what: str) -> list[tuple[str, Any]]:
-    """One item per output layer: a single one stands for itself, several come as a dict by the layer's name."""
+    """One item per output layer, from a single item or from a dict by layer name."""
     if isinstance(given, Mapping):
         for name in given:
             if name not in outputs:

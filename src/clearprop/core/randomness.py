@@ -1,16 +1,16 @@
-"""Randomness that follows from the seed and the place alone, so that any part of a run can be computed by itself.
+"""Randomness that is a function of the seed and the position, so that any part of a run can be computed alone.
 
-The order of epoch e needs only (seed, e), and whether dropout hits a unit needs only the seed, the epoch, the layer,
-the unit and the row of the sample: not the batch it is in, not the thread that works on it.
+The order of epoch e needs only (seed, e), and whether dropout sets a unit to 0 depends only on the seed, the epoch,
+the layer, the unit and the row of the sample: not on the batch, and not on the thread.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_ORDER = 0x6F72646572  # keeps the orders apart from other uses of the same seed
+_ORDER = 0x6F72646572  # separates the orders from other uses of the same seed
 
-#: 2^64 divided by the golden ratio: multiples of it are spread evenly over the 64-bit numbers.
+#: 2^64 divided by the golden ratio; its multiples are spread evenly over the 64-bit integers.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -24,15 +24,15 @@ def epoch_order(seed: int, epoch: int, samples: int) -> np.ndarray:
 
 
 def mix(x: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit numbers so that neighbours become unrelated (the finalizer of SplitMix64, Steele et al. 2014)."""
+    """Hash 64-bit integers (the finalizer of SplitMix64, Steele et al. 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
 def dropout_key(seed: int, epoch: int, layer: int) -> np.ndarray:
-    """The number from which the mask of a layer in an epoch follows, (1,)."""
-    with np.errstate(over="ignore"):  # 64-bit arithmetic wraps round on purpose
+    """The key of the dropout mask of a layer in an epoch, (1,)."""
+    with np.errstate(over="ignore"):  # 64-bit arithmetic wraps around on purpose
         key = np.zeros(1, np.uint64)
         for part in (seed, epoch, layer):
             key = mix(key + GOLDEN + np.uint64(part))
@@ -40,7 +40,7 @@ def dropout_key(seed: int, epoch: int, layer: int) -> np.ndarray:
 
 
 def mask_of(key: np.ndarray, rows: np.ndarray, units: int, dropout: float, dtype: np.dtype) -> np.ndarray:
-    """The mask (n, units) that follows from a layer's key: 0 with probability `dropout`, else 1 / (1 - dropout)."""
+    """The dropout mask (n, units) for a key: 0 with probability `dropout`, else 1 / (1 - dropout)."""
     with np.errstate(over="ignore"):
         row_keys = mix(key + GOLDEN * (rows.astype(np.uint64) + np.uint64(1)))
         bits = mix(row_keys[:, None] + GOLDEN * (np.arange(units, dtype=np.uint64) + np.uint64(1)))

@@ -1,4 +1,4 @@
-"""The trace of one pass of backpropagation: what both sweeps saw, as numbers to look at."""
+"""The trace of one pass of backpropagation: every value that the two sweeps computed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """What the sweeps saw in one layer, each (n samples, units): z, a, error = dJ/da and delta = dJ/dz.
+    """The values of one layer, each (n samples, units): z, a, error = dJ/da and delta = dJ/dz.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1, output="tanh")
@@ -127,7 +127,7 @@ class Trace:
 
 
 def check_trace(trace: Any) -> Trace:
-    """`trace` if it is one."""
+    """`trace` itself; raises ArgumentError if it is not a Trace."""
     if not isinstance(trace, Trace):
         raise ArgumentError(f"trace: expected one of cp.backpropagate, got {type(trace).__name__}.")
     return trace
@@ -142,12 +142,12 @@ def backpropagate(
     sample_weight: Any = None,
     reduction: str = "mean",
 ) -> Trace:
-    """One forward sweep and one backward sweep over all rows, with everything they saw.
+    """One forward and one backward sweep over all rows, with all intermediate values.
 
     X (n samples, i inputs), an array or a sparse matrix of SciPy, y as the loss takes it ((n, o units), or class
     indices (n,) for cross-entropy; a dict by output layer where there are several), sample_weight (n,). Parameters stay
-    as they are, dropout is off. Raises ShapeError, DataError or ArgumentError for what cannot be used, and DataError
-    for rows whose trace would not fit into memory.
+    as they are, dropout is off. Raises ShapeError, DataError or ArgumentError for invalid arguments, and
+    DataError if the trace would not fit into memory.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -167,13 +167,13 @@ def backpropagate(
     objective = prepare(net, params, X, y, loss, sample_weight, reduction)
     _check_memory(objective)
     gradients = Parameters(net, np.zeros_like(params.flat))
-    cost, seen, back = objective.sweep(params, gradients, slice(None))
-    losses, errors = _losses_and_errors(objective, seen)
+    cost, swept, back = objective.sweep(params, gradients, slice(None))
+    losses, errors = _losses_and_errors(objective, swept)
     layers = {}
     for layer in net.layers:
         name = layer.name
         error = errors[name] + back.error.get(name, 0) if name in errors else back.error[name]
-        layers[name] = LayerTrace(name, seen.z[name], seen.a[name], error, back.delta[name])
+        layers[name] = LayerTrace(name, swept.z[name], swept.a[name], error, back.delta[name])
     return Trace(objective, params.copy(), cost, losses, layers, gradients)
 
 
@@ -191,21 +191,21 @@ def _check_memory(objective: Objective) -> None:
 
 
 def _memory() -> int:
-    """Bytes of memory of this machine; 16 GiB where the system does not say."""
+    """Memory of this machine in bytes; 16 GiB if the system does not report it."""
     if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(os.sysconf_names):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return 16 * 2**30
 
 
-def _losses_and_errors(objective: Objective, seen: Forward) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Loss of each sample, and the error signal dJ/da of each output layer, which the short forms leap over."""
+def _losses_and_errors(objective: Objective, swept: Forward) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Loss of each sample, and the error signal dJ/da of each output layer, which the short forms do not compute."""
     weights = objective.weights(slice(None))
     total, errors = np.zeros(objective.samples, objective.X.dtype), {}
     for name, loss in objective.losses.items():
         y, f = objective.targets[name], objective.net[name].f
-        total += loss.value_and_delta(f, seen.z[name], seen.a[name], y)[0]
-        with np.errstate(divide="ignore"):  # a probability rounded to 0 has an infinite error signal, and is shown so
-            errors[name] = loss.value_and_error(seen.a[name], y)[1] * weights[:, None]
+        total += loss.value_and_delta(f, swept.z[name], swept.a[name], y)[0]
+        with np.errstate(divide="ignore"):  # a probability rounded to 0 has an infinite error signal
+            errors[name] = loss.value_and_error(swept.a[name], y)[1] * weights[:, None]
     return total, errors
 
 
@@ -218,7 +218,7 @@ def cost(
     sample_weight: Any = None,
     reduction: str = "mean",
 ) -> float:
-    """The cost J alone, by a forward sweep; the arguments are those of `backpropagate`.
+    """The cost J, from a forward sweep; takes the arguments of `backpropagate`.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -232,7 +232,7 @@ def cost(
 def predict(net: Network, params: Parameters, X: Any) -> Any:
     """Activations of the output layer (n, o units), or a dict of them where the network has several outputs.
 
-    Dropout is off. Raises ShapeError or DataError for an X that cannot be used.
+    Dropout is off. Raises ShapeError or DataError for an invalid X.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -251,7 +251,7 @@ def predict(net: Network, params: Parameters, X: Any) -> Any:
     return result[outputs[0]] if len(outputs) == 1 else result
 
 
-_SAMPLES, _UNITS = 4, SHOWN  # how much of each array is printed
+_SAMPLES, _UNITS = 4, SHOWN  # number of samples and units printed
 
 
 def _format_trace(trace: Trace) -> list[str]:

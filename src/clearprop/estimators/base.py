@@ -19,7 +19,7 @@ from sklearn.utils import validation
 from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
-from clearprop.checks import alone, check_dtype
+from clearprop.checks import check_dtype, exclusive
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
 from clearprop.errors import CompilationError
@@ -135,7 +135,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], *, incremental: bool) -> Any:
         busy = f"{type(self).__name__}: this estimator is being fitted already, in another thread; fit a clone of it."
-        with alone(id(self), busy):
+        with exclusive(id(self), busy):
             return self._fit_alone(X, y, sample_weight, held, incremental)
 
     def _fit_alone(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], incremental: bool) -> Any:

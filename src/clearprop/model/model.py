@@ -24,8 +24,8 @@ from clearprop.model.files import pack, unpack
 from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.penalties import L2
 from clearprop.schedules import Cosine, WarmUp
+from clearprop.serialization.atomic import remove_leftovers, write_atomically
 from clearprop.serialization.codec import describe
-from clearprop.serialization.sealed import remove_leftovers, write_atomically
 from clearprop.tables import TableEncoding, as_frame
 from clearprop.tables.frame import declared_categories
 from clearprop.training.callbacks import Callback

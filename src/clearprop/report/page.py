@@ -21,7 +21,7 @@ from clearprop.report.sections import (
     making_section,
     network_section,
 )
-from clearprop.serialization.sealed import write_atomically
+from clearprop.serialization.atomic import write_atomically
 
 if TYPE_CHECKING:
     from clearprop.model.model import Model

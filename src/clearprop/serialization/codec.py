@@ -26,7 +26,7 @@ import numpy as np
 from clearprop.activations import ACTIVATIONS, Activation, Custom
 from clearprop.core.connections import CONNECTIONS, Connection
 from clearprop.core.network import Layer, Network
-from clearprop.errors import ClearpropError, ModelFileError, suggest
+from clearprop.errors import ArgumentError, ClearpropError, ModelFileError, unknown
 from clearprop.initializers import Initializer, Normal, Orthogonal, Uniform, VarianceScaling, Zeros
 from clearprop.losses import LOSSES, CustomLoss, Loss
 from clearprop.optimizers import LBFGS, OPTIMIZERS, Optimizer
@@ -138,14 +138,19 @@ class _Encoder:
         if self.arrays is not None and hint == _COLUMNS:
             rows = np.array(list(value.values()), np.float64).reshape(len(value), -1 if value else 0)
             return {"names": list(value), "values": self._put(rows, path)}
-        if isinstance(value, np.ndarray):
-            assert self.arrays is not None, f"{joined(path)}: an array needs a file"
+        if isinstance(value, np.ndarray) and self.arrays is not None and hint is not Any:
             return self._put(value, path)
+        inner = Any if hint is Any or Any in typing.get_args(hint) else None
         if isinstance(value, Mapping):
-            return {name: self.encode(item, None, (*path, name)) for name, item in value.items()}
+            return {name: self.encode(item, inner, (*path, name)) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.encode(item, None, (*path, i)) for i, item in enumerate(value)]
-        return value.item() if isinstance(value, np.generic) else value
+            return [self.encode(item, inner, (*path, i)) for i, item in enumerate(value)]
+        value = value.item() if isinstance(value, np.generic) else value
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise ArgumentError(
+            f"{joined(path)}: expected numbers, strings, lists or dicts in a file, got {_shown(value)}."
+        )
 
     def _put(self, array: np.ndarray, path: _Path) -> str:
         assert self.arrays is not None
@@ -294,8 +299,8 @@ class _Decoder:
         path, family = (*path, tag), next((kind for kind in kinds if kind in _FAMILIES), None)
         if not isinstance(name, str) or family is None:
             _refuse(path, f"one of {', '.join(map(repr, known))}", name)
-        what, hint = f"unknown {family.__name__.lower()} {_shown(name)}", suggest(name, known)
-        raise _error(path, f"{what}. {hint} If it is your own, pass it: cp.Model.load(path, own=[...]).")
+        message = unknown(family.__name__.lower(), name, known)
+        raise _error(path, f"{message} If it is your own, pass it: cp.Model.load(path, own=[...]).")
 
 
 # --- TEMPORARY

@@ -1,61 +1,65 @@
-"""Symbolic arrays: what a definition is called with so that the operations it performs can be compiled.
+"""Symbolic arrays: definitions are called with them to record which operations they perform.
 
-A `Symbol` stands for an array of the textbook, and speaks its language: operators, NumPy's functions, the array API
-(so that every function of `clearprop.mathematics` works on it), `x.shape[-1]`, `x[:, None]`, sums and maxima along a
-row. Each operation adds a node to a graph instead of a number to memory. Fields, strings and plain Python numbers of a
-definition stay what they are; only where a number meets a symbol does it become a constant, in the precision of that
-symbol, as NumPy's promotion has it. What depends on the step alone (the rate, t) stays in double precision until it
-meets an array.
+A `Symbol` stands for an array. It supports operators, NumPy's functions and the array API (so every function of
+`clearprop.mathematics` works on it), `x.shape[-1]`, `x[:, None]`, and sums and maxima along a row. Each operation adds
+a node to a `Graph`. Plain Python numbers become constants when they meet a symbol.
 
-Nodes carry an LLVM operation and a level: STEP (one number a call), ROW (one a row, shape (n, 1) or, `flat`, (n,)) or
-ELEMENT (one an element, shape (n, u)).
+There are two kinds of graph. The *expression graph* of a definition has operations of the table in
+`clearprop.symbolic.operations`, where `tracer` creates it; its values are "real", "integer" or "boolean". The
+*instruction graph* of a kernel has instructions of `clearprop.symbolic.primitives`; its values have LLVM types.
+
+Every node has a level: STEP (one number per call), ROW (one number per row, shape (n, 1) or, if `flat`, (n,)) or
+ELEMENT (one number per element, shape (n, u)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 STEP, ROW, ELEMENT = 0, 1, 2
-FLOATS = ("float", "double")
-INTEGERS = {"float": "i32", "double": "i64"}
+REAL, INTEGER, BOOLEAN = "real", "integer", "boolean"
 
-Meanings = Mapping[str, Callable[..., Any]]
+Functions = Mapping[str, Callable[..., Any]]
 
 
 class TraceError(TypeError):
-    """A definition does something that only works on arrays that hold numbers; the text tells what, after "it"."""
+    """A definition does something that cannot be recorded; the message continues the sentence "it ..."."""
 
 
 class Namespace:
-    """The functions of the array API, NumPy and SciPy as far as definitions may use them."""
+    """The functions of the array API, NumPy and SciPy that can be called with symbols."""
 
-    def __init__(self, meanings: Meanings) -> None:
-        self._meanings = meanings
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
 
     def __getattr__(self, name: str) -> Any:
         if name in ("float32", "float64"):
             return np.dtype(name)
         if name in ("pi", "e", "inf", "nan"):
             return getattr(np, name)
-        if name not in self._meanings:
-            raise TraceError(f"uses {name}, which the compiled engine does not know")
-        return self._meanings[name]
+        if name not in self._functions:
+            raise TraceError(f"uses {name}, which is not one of the supported functions")
+        return self._functions[name]
 
 
 class Graph:
-    """The operations of one kernel; equal operations on equal operands are one node.
+    """Nodes in the order of their creation; equal operations on equal operands share one node.
 
-    Where the arrays have no rows (`rows` is False: a run of parameters), a definition may not ask for their shape.
+    With `rows=False` the arrays are slices of the parameter vector, and a definition may not ask for their shape.
     """
 
-    def __init__(self, dtype: np.dtype, meanings: Meanings, rows: bool = True) -> None:
+    def __init__(self, dtype: Any, functions: Functions, rows: bool = True) -> None:
         self.dtype, self.rows = np.dtype(dtype), rows
-        self.kind = {"float32": "float", "float64": "double"}[self.dtype.name]
-        self.namespace = Namespace(meanings)
+        self.namespace = Namespace(functions)
         self.nodes: dict[tuple[Any, ...], Symbol] = {}
+
+    @property
+    def kind(self) -> str:
+        """The LLVM type of the precision."""
+        return {"float32": "float", "float64": "double"}[self.dtype.name]
 
     def node(
         self,
@@ -66,33 +70,20 @@ class Graph:
         level: int | None = None,
         flat: bool = False,
     ) -> Symbol:
-        """The node of an operation; its level is the highest of its operands unless given."""
+        """The node of an operation; its level defaults to the highest level of its operands."""
         level = max((x.level for x in args), default=STEP) if level is None else level
         key = (op, tuple(id(x) for x in args), kind, repr(extra), level, flat)
         if key not in self.nodes:
             self.nodes[key] = Symbol(self, op, args, kind, extra, level, flat)
         return self.nodes[key]
 
-    def constant(self, value: Any, kind: str) -> Symbol:
-        """A number in the given LLVM type."""
-        value = float(value) if kind in FLOATS else int(value)
-        if kind == "float":
-            with np.errstate(over="ignore"):
-                value = float(np.float32(value))
-        return self.node("constant", (), kind, value)
-
-    def input(self, name: str, level: int, kind: str | None = None, flat: bool = False) -> Symbol:
-        """An array, or for STEP a number, handed to the kernel."""
-        return self.node("input", (), kind or self.kind, name, level, flat)
-
-    @property
-    def units(self) -> Symbol:
-        """Number of columns u of each (n, u) array."""
-        return self.node("units", (), "double")
+    def input(self, name: str, level: int = ELEMENT, kind: str = REAL, flat: bool = False) -> Symbol:
+        """An array passed by the caller, or a number if the level is STEP."""
+        return self.node("input", (), kind, name, level, flat)
 
 
 def _method(name: str) -> Callable[..., Any]:
-    """A method or operator of a symbol that is the function of this name."""
+    """A method or operator that calls the function of this name."""
 
     def method(self: Symbol, *args: Any, **options: Any) -> Any:
         return getattr(self.graph.namespace, name)(self, *args, **options)
@@ -101,7 +92,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 def _reflected(name: str) -> Callable[..., Any]:
-    """A binary operator whose right side is the symbol."""
+    """A binary operator whose right operand is the symbol."""
 
     def method(self: Symbol, other: Any) -> Any:
         return getattr(self.graph.namespace, name)(other, self)
@@ -110,15 +101,15 @@ def _reflected(name: str) -> Callable[..., Any]:
 
 
 class Symbol:
-    """A symbolic array; see the module."""
+    """A symbolic array: one node of a graph."""
 
-    __slots__ = ("args", "extra", "flat", "graph", "kind", "level", "op", "place")
+    __slots__ = ("args", "extra", "flat", "graph", "index", "kind", "level", "op")
 
     def __init__(
         self, graph: Graph, op: str, args: tuple[Symbol, ...], kind: str, extra: Any, level: int, flat: bool
     ) -> None:
         self.graph, self.op, self.args, self.kind, self.extra = graph, op, args, kind, extra
-        self.level, self.flat, self.place = level, flat, len(graph.nodes)
+        self.level, self.flat, self.index = level, flat, len(graph.nodes)
 
     # ------------------------------------------------------------------------------------------------ shape and type
     @property
@@ -128,23 +119,24 @@ class Symbol:
     @property
     def shape(self) -> tuple[Any, ...]:
         if self.level != STEP and not self.graph.rows:
-            raise TraceError("looks at the shape of the parameters, which are updated in runs of any length")
+            raise TraceError("uses the shape of the parameters, which are updated in slices of any length")
         rows = UnknownLength()
-        return ((), (rows,), (rows, self.graph.units if self.level == ELEMENT else 1))[self.ndim]
+        units = self.graph.node("units", (), REAL) if self.level == ELEMENT else 1
+        return ((), (rows,), (rows, units))[self.ndim]
 
     @property
     def dtype(self) -> np.dtype:
-        return np.dtype(bool) if self.kind == "i1" else self.graph.dtype if self.kind in FLOATS else np.dtype(np.intp)
+        return np.dtype({BOOLEAN: bool, INTEGER: np.intp}.get(self.kind, self.graph.dtype))
 
     def __getitem__(self, key: Any) -> Symbol:
         everything = slice(None)
         if self.level == ROW and not self.flat and key in ((everything, 0), (..., 0)):
-            return self.graph.node("same", (self,), self.kind, None, ROW, True)
+            return self.graph.node("flatten", (self,), self.kind, None, ROW, True)
         if self.level == ROW and self.flat and key in ((everything, None), (..., None)):
-            return self.graph.node("same", (self,), self.kind, None, ROW, False)
+            return self.graph.node("expand", (self,), self.kind, None, ROW, False)
         if key in (..., everything, (everything, everything), ()):
             return self
-        raise TraceError("takes single entries or parts of an array")
+        raise TraceError("selects single entries or parts of an array")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TraceError("writes into an array; use where(condition, x, y)")
@@ -157,10 +149,10 @@ class Symbol:
         raise TraceError("loops over the rows of an array")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TraceError("uses a function that the compiled engine does not know")
+        raise TraceError("calls a function that is not one of the supported functions")
 
     def _no_number(self, *_: Any) -> Any:
-        raise TraceError("asks for a plain number; use clearprop.mathematics or NumPy instead of float() and math")
+        raise TraceError("needs a plain number; use clearprop.mathematics or NumPy instead of float() and math")
 
     __float__ = __int__ = __index__ = __complex__ = _no_number
     __hash__ = object.__hash__
@@ -185,13 +177,8 @@ class Symbol:
     __sub__, __rsub__ = _method("subtract"), _reflected("subtract")
     __mul__, __rmul__ = _method("multiply"), _reflected("multiply")
     __truediv__, __rtruediv__ = _method("divide"), _reflected("divide")
-    __pow__, __rpow__ = _method("power"), _reflected("power")
-    __lt__, __le__, __gt__, __ge__ = (
-        _method("less"),
-        _method("less_equal"),
-        _method("greater"),
-        _method("greater_equal"),
-    )
+    __pow__, __rpow__ = _method("pow"), _reflected("pow")
+    __lt__, __le__, __gt__, __ge__ = map(_method, ("less", "less_equal", "greater", "greater_equal"))
     __eq__, __ne__ = _method("equal"), _method("not_equal")  # type: ignore[assignment]
     __and__, __or__, __xor__ = _method("bitwise_and"), _method("bitwise_or"), _method("bitwise_xor")
     __lshift__, __invert__ = _method("bitwise_left_shift"), _method("bitwise_invert")
@@ -201,11 +188,30 @@ class Symbol:
 
 
 class UnknownLength:
-    """The number of rows, which a compiled definition is not told."""
+    """The number of rows, which is not known while a definition is traced."""
 
     def use(self, *_: Any) -> Any:
         """Refuse."""
-        raise TraceError("uses the number of rows, but has to treat each row by itself")
+        raise TraceError("uses the number of rows, but each row has to be computed independently")
 
     __index__ = __int__ = __float__ = __bool__ = __add__ = __radd__ = __sub__ = __rsub__ = use
     __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __lt__ = __gt__ = __le__ = __ge__ = use
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a plain number: of Python, of NumPy, or an array with a single entry and no axis."""
+    return isinstance(value, (bool, int, float, np.number, np.bool_)) or (
+        isinstance(value, np.ndarray) and value.ndim == 0
+    )
+
+
+def ordered(targets: Iterable[Symbol], known: Any = ()) -> list[Symbol]:
+    """The nodes that the targets depend on, operands first; nodes whose id is in `known` are skipped."""
+    needed: dict[int, Symbol] = {}
+    waiting = list(targets)
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in needed and id(node) not in known:
+            needed[id(node)] = node
+            waiting += node.args
+    return sorted(needed.values(), key=lambda node: node.index)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearprop.core.backprop import forward, loss_and_delta
-from clearprop.core.nonfinite import Birth, birth, largest
+from clearprop.core.nonfinite import FirstNonFinite, find_nonfinite, largest_weighted_sum
 from clearprop.core.objective import CHUNK, Objective
 from clearprop.core.parameters import Parameters
 from clearprop.engine.api import EpochResult, Epochs, Training
@@ -23,7 +23,7 @@ class Divergence:
     epoch: int
     step: int | None
     steps: int
-    born: Birth | None
+    born: FirstNonFinite | None
     largest: str
     last_finite: Parameters
 
@@ -88,15 +88,15 @@ def find_divergence(
     last = steps - 1 if step is None else step
     batch = batches.batch(last) if batches else None
     masks = training.dropout_masks(after, batches.first, batches.batch(last)) if batches and step is not None else None
-    born = birth(training.objective, after, batch, masks)
+    born = find_nonfinite(training.objective, after, batch, masks)
     if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
         rows = batches.orders[0, : batches.edges[last + 1]] if batches else None
-        born = birth(training.objective, params, rows) or born
+        born = find_nonfinite(training.objective, params, rows) or born
     return Divergence(
         epoch,
         step,
         steps,
         born,
-        largest(training.objective, params),
+        largest_weighted_sum(training.objective, params),
         Parameters(params.net, (earlier if step == 0 else before).copy()),
     )

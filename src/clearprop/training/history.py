@@ -1,29 +1,36 @@
-"""The history of a training run: a number per epoch for each thing recorded."""
+"""The history of a training run: columns of numbers, one number per epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
 from clearprop.errors import ArgumentError, ModelFileError, suggest
 from clearprop.serialization.codec import AnyFloat
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+Default = TypeVar("Default")
+
 
 @dataclass(repr=False)
-class History:
-    """The values recorded in each epoch, by column: `history["cost"]`, `history["validation cost"]`.
+class History(Mapping[str, list[float]]):
+    """The values recorded in each epoch, as a mapping of columns: `history["cost"]`, `history["validation cost"]`.
 
-    The other columns are the metrics by name, "learning rate", "gradient norm" and "seconds".
+    The other columns are the metrics by name, "learning rate", "gradient norm" and "seconds". `dict(history)`,
+    `history.to_pandas()` and `history.to_polars()` convert it.
 
-    The training cost of an epoch is what its steps saw, before each step's change (with penalties); the validation
+    The training cost of an epoch is the average over its steps, each before its update, with penalties; the validation
     cost is that of the parameters after the epoch. `delta_norms["hidden"]` and `gradient_norms["hidden"]` are Euclidean
-    norms of delta and of the gradient in the last step of each epoch. `stopped` says in words why training ended, and
-    `best_epoch` (from 0) which epoch's parameters were kept, None for the last. `unfinished` is empty unless training
-    was interrupted within an epoch and left the parameters there: then it has "epoch" (from 0), the "steps" made in it,
-    and with validation data the "validation cost" of those parameters.
+    norms of delta and of the gradient in the last step of each epoch. `stopped` is the reason why training ended, and
+    `best_epoch` (from 0) the epoch whose parameters were restored, None for the last. `unfinished` is empty unless
+    training was interrupted within an epoch and left the parameters there: then it has "epoch" (from 0), the "steps"
+    done in it, and with validation data the "validation cost" of those parameters.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -32,6 +39,8 @@ class History:
     >>> history = cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer=descent, epochs=3)
     >>> history.cost, history["learning rate"], history.gradient_norms["output"][0].__round__(4), history.stopped
     ([0.5, 0.125, 0.03125], [0.25, 0.25, 0.25], 1.4142, 'finished 3 epochs')
+    >>> list(history)
+    ['cost', 'learning rate', 'gradient norm', 'seconds']
     """
 
     columns: dict[str, list[float]] = field(default_factory=dict)
@@ -56,7 +65,7 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """Number of epochs finished."""
+        """The number of finished epochs."""
         return len(self.columns.get("cost", ()))
 
     @property
@@ -65,16 +74,40 @@ class History:
         return self.columns.get("cost", [])
 
     def __getitem__(self, name: str) -> list[float]:
-        """The numbers recorded under a name, one per epoch."""
+        """A column, with one number per epoch."""
         if name not in self.columns:
             raise ArgumentError(f'history: nothing is recorded as "{name}". {suggest(name, self.columns)}')
         return self.columns[name]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.columns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
+
+    def __len__(self) -> int:
+        """The number of columns."""
+        return len(self.columns)
+
+    @overload
+    def get(self, key: str, /) -> list[float] | None: ...
+    @overload
+    def get(self, key: str, /, default: list[float] | Default) -> list[float] | Default: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        """A column, or `default` if it was not recorded."""
+        return self.columns.get(key, default)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas data frame with a row per epoch; the index counts epochs from 1."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns, index=pd.RangeIndex(1, self.epochs + 1, name="epoch"))
+
+    def to_polars(self) -> pl.DataFrame:
+        """A Polars data frame with a row per epoch; the first column, "epoch", counts from 1."""
+        import polars as pl
+
+        return pl.DataFrame({"epoch": range(1, self.epochs + 1), **self.columns})
 
     def record(
         self, numbers: Mapping[str, float], delta_norms: Mapping[str, float], gradient_norms: Mapping[str, float]
@@ -86,7 +119,7 @@ class History:
             column.append(number)
 
     def even_out(self) -> None:
-        """Drop an epoch that was not recorded to its end."""
+        """Drop an epoch that was recorded incompletely."""
         columns = [row for part in _PARTS for row in getattr(self, part).values()]
         shortest = min(map(len, columns), default=0)
         for row in columns:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.checks import alone, check_choice, check_flag, check_integer, check_number, check_seed
+from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_seed, exclusive
 from clearprop.core.network import Network
-from clearprop.core.nonfinite import birth_in_parameters as first_nonfinite_parameter
+from clearprop.core.nonfinite import nonfinite_parameter
 from clearprop.core.objective import Objective, prepare
 from clearprop.core.parameters import Parameters
 from clearprop.engine import ENGINES, with_engine
@@ -103,7 +103,7 @@ def train(
     )
     check_choice(engine, "engine", ("auto", *ENGINES))
     rule = as_optimizer(optimizer)
-    nonfinite = first_nonfinite_parameter(params)
+    nonfinite = nonfinite_parameter(params)
     if nonfinite is not None:
         raise DataError(f"params: {nonfinite}; expected finite numbers, such as net.initialize(seed=0) gives.")
     penalties, limits = as_penalties(penalty), Limits(clip_norm, clip_value, max_norm)  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def train(
     run = _make_run(objective, held_out, params, epochs, named, rules, as_callbacks(callbacks))
     progress = None if progress is None else check_flag(progress, "progress")
     saved = as_checkpoint(checkpoint, every, resume)
-    with alone(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
+    with exclusive(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
         if isinstance(rule, LBFGS):
             _check_lbfgs(saved, limits)
             training = Training(objective, GradientDescent(), penalties, seed=seed)

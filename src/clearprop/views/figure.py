@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from clearprop.draw.svg import Plot, coordinate, element, shorten, text_width
 from clearprop.errors import ArgumentError
-from clearprop.serialization.sealed import write_atomically
+from clearprop.serialization.atomic import write_atomically
 
 Legend = tuple[tuple[Markup, str], ...]
 _PAD, _GAP, _TITLE, _LINE, _LEGEND = 22.0, 26.0, 30.0, 17.0, 22.0

@@ -53,7 +53,7 @@ def fenced(memory: Any) -> Any:
     fields = memory._asdict().items()
     arrays = {name: fence(a) for name, a in fields if isinstance(a, np.ndarray)}
     return memory._replace(
-        **arrays, **{n: fence(np.asarray(r).reshape(1))[0] for n, r in fields if isinstance(r, np.record)}
+        **arrays, **{n: fence(np.asarray(r).reshape(1))[0] for n, r in fields if isinstance(r, np.void)}
     )
 
 

@@ -41,12 +41,12 @@ def test_a_damaged_file_counts_as_absent(damage: str, tmp_path: Path) -> None:
 def test_the_folder_is_made_again_and_what_was_left_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "spaces and ünïcode" / "engine"
     kept.write(folder / "code", CONTENT)
-    old, young = folder / "old.part", folder / "young.part"
+    old, young = folder / ".old.1.part", folder / ".young.2.part"
     for path, age in ((old, 2 * kept.DAY), (young, 0.0)):
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
     kept.write(folder / "other", CONTENT)
-    assert {path.name for path in folder.iterdir()} == {"code", "other", "young.part"}
+    assert {path.name for path in folder.iterdir()} == {"code", "other", ".young.2.part"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no permissions of files")

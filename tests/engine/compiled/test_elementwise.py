@@ -470,23 +470,23 @@ def write(z: Any) -> Any:
         (lambda z: z if z > 0 else 0, "it depends on the value of an array; use where(condition, x, y) instead of if"),
         (
             lambda z: math.exp(z),
-            "it asks for a plain number; use clearprop.mathematics or NumPy instead of float() and math",
+            "it needs a plain number; use clearprop.mathematics or NumPy instead of float() and math",
         ),
         (lambda z: list(z), "it loops over the rows of an array"),
         (write, "it writes into an array; use where(condition, x, y)"),
-        (lambda z: z[:, 1:], "it takes single entries or parts of an array"),
-        (lambda z: np.fft.fft(z), "it uses fft, which the compiled engine does not know"),
-        (lambda z: np.asarray(z, float), "it uses a function that the compiled engine does not know"),
+        (lambda z: z[:, 1:], "it selects single entries or parts of an array"),
+        (lambda z: np.fft.fft(z), "it uses fft, which is not one of the supported functions"),
+        (lambda z: np.asarray(z, float), "it calls a function that is not one of the supported functions"),
         (
             lambda z: z * np.array([1.0, 2.0]),
-            "it combines its argument with a ndarray of shape (2,); only numbers can be compiled in",
+            "it combines its argument with a ndarray of shape (2,); only numbers can be constants",
         ),
-        (lambda z: z / z.shape[0], "it uses the number of rows, but has to treat each row by itself"),
+        (lambda z: z / z.shape[0], "it uses the number of rows, but each row has to be computed independently"),
         (lambda z: z - z.sum(), "it takes a sum that is not over the units of each row (axis=-1)"),
         (lambda z: z - z.sum(axis=1), "it combines an array of shape (n,) with one of shape (n, u); "
          "keep the row axis with x[:, None]"),
         (lambda z: np.maximum(z, 0, out=np.zeros(3)), "it uses maximum with out"),
-        (lambda z: z.astype(int), "it turns an array into int64"),
+        (lambda z: z.astype(int), "it converts an array to int64"),
         (lambda z: None, "it returns a NoneType"),
         (lambda z: z.T, "AttributeError: 'Symbol' object has no attribute 'T'"),
         (lambda z: undefined, "NameError: name 'undefined' is not defined"),  # type: ignore[name-defined]  # noqa: F821
@@ -512,8 +512,8 @@ class Lost(cp.optimizers.Optimizer):
     ("slots", "reason"),
     [
         ((), "it returns 1 slots instead of 0"),
-        (("a",), "it looks at the shape of the parameters, which are updated in runs of any length"),
-        (("a", "b"), "it takes a sum over parameters, which are updated in runs of any length"),
+        (("a",), "it uses the shape of the parameters, which are updated in slices of any length"),
+        (("a", "b"), "it takes a sum over the parameters, which are updated in slices of any length"),
     ],
 )
 def test_says_what_an_optimizer_may_not_do(
@@ -530,7 +530,7 @@ def test_says_that_there_are_too_many_slots(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ArgumentError) as caught:
         optimizer_kernels(Lost(0.1), np.dtype(np.float64))
     assert str(caught.value) == (
-        "optimizer: the compiled engine keeps at most 2 slots per parameter, Lost has 3 (a, b, c). "
+        "optimizer: the compiled engine supports at most 2 slots per parameter, Lost has 3 (a, b, c). "
         'Train with engine="textbook".'
     )
 

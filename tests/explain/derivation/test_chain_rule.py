@@ -12,8 +12,8 @@ from parameter_names import texts
 
 import clearprop as cp
 from clearprop.explain.derivation.chain_rule import ChainRule
-from clearprop.explain.derivation.expression import exact_sum
 from clearprop.explain.derivation.names import Names, Subject
+from clearprop.symbolic.expression import exact_sum
 
 MOST_PATHS = 200
 

@@ -11,10 +11,10 @@ import pytest
 import clearprop as cp
 from clearprop.errors import ArgumentError, DataError
 from clearprop.explain.derivation.content import Equation
-from clearprop.explain.derivation.expression import Product, Sum
 from clearprop.explain.derivation.latex import LatexNotation
 from clearprop.explain.derivation.mathml import MathMLNotation
 from clearprop.explain.derivation.text import to_ascii
+from clearprop.symbolic.expression import Product, Sum
 
 NAMES = {"input": ["age", "job=cook & <5%> 水"], "output": ["kind=a", "kind=b", "kind=c"]}
 

@@ -415,7 +415,7 @@ def test_print_and_html():
     [
         ({"history": [1, 2]}, "history: expected the cp.History that cp.train returns, got list"),
         ({"optimizer": "sgdd"}, "sgdd"),
-        ({"loss": "squared"}, "is no loss"),
+        ({"loss": "squared"}, "unknown loss"),
         ({"y": Y[:3]}, "y: expected shape"),
         ({"reduction": "max"}, "reduction: expected one of"),
         ({"columns": ["age"]}, "columns: expected 2 names, one per input of the network, got 1"),

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from clearprop.symbolic.graph import ELEMENT, FLOATS, ROW, STEP, Graph, Symbol
+from clearprop.symbolic.graph import ELEMENT, ROW, STEP, Graph, Symbol
+from clearprop.symbolic.primitives import FLOATS
 
 BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8}
 SHORT = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}

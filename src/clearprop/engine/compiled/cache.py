@@ -27,7 +27,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
 from clearprop.engine.compiled.code_store import described, folder, keep_latest, note_use, read, write
-from clearprop.fork_safety import free_at_forks_at_last
+from clearprop.fork_safety import register_fork_locks
 
 #: Most versions of the engine whose machine code is kept; of more, those that were used last.
 ENGINES = 8
@@ -220,4 +220,4 @@ def address(function: Callable[..., Any], signature: Any) -> int:
         return found.address
 
 
-free_at_forks_at_last(global_compiler_lock, llvm.ffi.lib._lock)
+register_fork_locks(global_compiler_lock, llvm.ffi.lib._lock, last=True)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
@@ -14,7 +13,9 @@ from pathlib import Path
 
 from numba.core import config
 
-#: Seconds after which it counts that a file is used again, and after which a file that is not finished never will be.
+from clearprop.serialization.atomic import remove_leftovers, replace_file
+
+#: Seconds after which it counts that a file is used again.
 DAY = 86_400.0
 
 _DIGEST = 32
@@ -56,27 +57,12 @@ def read(path: Path) -> bytes | None:
 def write(path: Path, content: bytes) -> None:
     """Keep content in a file, at once, so that another process finds all of it or nothing; OSError where that fails.
 
-    The folder is made where it is missing: processes remove what others have long not used.
+    The folder is made where it is missing: processes remove what others have long not used. A file that a power cut
+    damaged counts as absent, so that nothing is flushed to disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{uuid.uuid4().hex}.part")  # as readable as the user lets files be, unlike those of tempfile
-    try:
-        with open(part, "xb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    _remove_unfinished(path.parent)
-
-
-def _remove_unfinished(parent: Path) -> None:
-    """Remove what processes that were killed have left."""
-    for path in parent.glob("*.part"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > DAY:
-                path.unlink()
+    replace_file(str(path), hashlib.sha256(content).digest() + content, durable=False)
+    remove_leftovers(path.parent)
 
 
 def note_use(path: Path) -> None:

@@ -8,17 +8,50 @@ of a run of parameters and of a step's numbers; `row_kernels` has those of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from clearprop.engine.compiled.builder import Emitter
-from clearprop.symbolic.graph import ELEMENT, INTEGERS, ROW, STEP, Graph, Symbol
+from clearprop.symbolic.graph import ELEMENT, INTEGER, ROW, STEP, Graph, Symbol, ordered
+from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS
+from clearprop.symbolic.primitives import INTEGERS, constant, convert
 
 #: A value this many operations deep is kept between two passes over a row instead of being computed again.
 DEAR = 8
 #: Where the running sum, max or min of a row starts.
 NEUTRAL = {"sum": -0.0, "max": float("-inf"), "min": float("inf")}
+
+
+class Lowering:
+    """Instructions of an expression graph, in the order of its nodes, by the column `machine` of the table."""
+
+    def __init__(self, traced: Graph) -> None:
+        self.traced, self.graph = traced, Graph(traced.dtype, INSTRUCTIONS)
+        self._lowered: list[Any] = []  # by the index of the node; constants are plain numbers
+
+    def __call__(self, node: Symbol) -> Symbol:
+        """The value of a node in the precision of the kernel."""
+        for each in islice(self.traced.nodes.values(), len(self._lowered), None):
+            self._lowered.append(self._lower(each))
+        value, kind = self._lowered[node.index], self.graph.kind
+        return convert(value, kind) if isinstance(value, Symbol) else constant(self.graph, value, kind)
+
+    def _lower(self, node: Symbol) -> Any:
+        graph = self.graph
+        if node.op == "constant":
+            return node.extra
+        if node.op == "input" and node.kind == INTEGER:
+            return convert(graph.node("input", (), "i64", node.extra, node.level, node.flat), INTEGERS[graph.kind])
+        if node.op == "input":
+            kind = graph.kind if node.level else "double"
+            return graph.node("input", (), kind, node.extra, node.level, node.flat)
+        operation, args = OPERATIONS[node.op], [self._lowered[x.index] for x in node.args]
+        if operation.compute is None or operation.tangent is None:
+            return operation.machine(*args or [graph])
+        return operation.machine(*args, flat=node.flat)
 
 
 @dataclass(frozen=True)
@@ -28,18 +61,6 @@ class Output:
     pointer: str
     value: Symbol
     add: bool = False
-
-
-def ordered(targets: Iterable[Symbol], known: Container[int] = ()) -> list[Symbol]:
-    """The nodes that the targets need, operands first; what is known already (by id) is not looked into."""
-    found: dict[int, Symbol] = {}
-    waiting = list(targets)
-    while waiting:
-        node = waiting.pop()
-        if id(node) not in found and id(node) not in known:
-            found[id(node)] = node
-            waiting += node.args
-    return sorted(found.values(), key=lambda node: node.place)
 
 
 def stages(nodes: Iterable[Symbol]) -> dict[int, int]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 from clearprop.engine.compiled.builder import LINE
-from clearprop.engine.compiled.lowering import NEUTRAL, ordered
+from clearprop.engine.compiled.lowering import NEUTRAL
 from clearprop.engine.compiled.row_kernels import RowKernel
-from clearprop.symbolic.graph import ELEMENT, Symbol
+from clearprop.symbolic.graph import ELEMENT, Symbol, ordered
 
 #: Vectors of the widest row.
 BLOCKS = 2

@@ -18,7 +18,7 @@ from clearprop.engine.compiled.records import INPUT_LAYER, Memory, address_of, m
 from clearprop.engine.compiled.sweep import forward
 from clearprop.engine.compiled.transfer import load_parameters
 from clearprop.engine.cores import get_threads
-from clearprop.fork_safety import free_at_forks
+from clearprop.fork_safety import register_fork_locks
 
 #: Rows that go through the network at once.
 ROWS = 96
@@ -76,7 +76,7 @@ class Predictor:
         self._memory = self._plan.memory(np.zeros((1, net.inputs), params.dtype))
         self._table = table_of(self._memory)
         self._lock, self._blocks = threading.Lock(), self._plan.copy_table()
-        free_at_forks(self._lock)
+        register_fork_locks(self._lock)
         self.read(params)
 
     def read(self, params: Parameters) -> None:

@@ -6,8 +6,8 @@ row: it is computed once for all of them, where a vector per row would hold the 
 
 from __future__ import annotations
 
-from clearprop.engine.compiled.lowering import Columns, Output, ordered
-from clearprop.symbolic.graph import ELEMENT, ROW, Symbol
+from clearprop.engine.compiled.lowering import Columns, Output
+from clearprop.symbolic.graph import ELEMENT, ROW, Symbol, ordered
 
 
 class RowKernel(Columns):

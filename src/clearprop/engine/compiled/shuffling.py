@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.shuffling import shuffled
-from clearprop.fork_safety import free_at_forks
+from clearprop.fork_safety import register_fork_locks
 
 #: Of NumPy's C interface for such generators: what a capsule is called, and the fields that its struct begins with
 #: (the address of the state, and of the functions that draw a whole number of 64 and of 32 bits from it).
@@ -75,7 +75,7 @@ def shuffled_at_once(rows: np.ndarray, generator: np.random.RandomState, times: 
         return shuffled(rows, generator, times)  # its shuffle may be another
     source, orders = generator._bit_generator, np.empty((times, len(rows)), np.int64)
     state, _, function = _FIELDS.from_address(_pointer_of(source.capsule, _CAPSULE))
-    free_at_forks(source.lock)
+    register_fork_locks(source.lock)
     with source.lock:
         shuffle_often(function, state, rows, orders)
     return orders

@@ -132,18 +132,18 @@ def losses(m: Memory, begin, first, rows):
         layer = m.layers[index]
         if not layer.is_output:
             continue
-        stride = layer.stride
+        stride, width, y_start = layer.stride, layer.y_width, layer.y_start
         start = first * stride
         y, y_index = 0, 0
-        if layer.y_width == 0:
+        if width == 0:
             y_index = layer.y + first
             for n in range(rows):
-                m.batch_indices[y_index + n] = m.indices[layer.y_start + m.order[begin + first + n]]
+                m.batch_indices[y_index + n] = m.indices[y_start + m.order[begin + first + n]]
         else:
             y = layer.y + start
             for n in range(rows):
-                row = layer.y_start + m.order[begin + first + n] * layer.y_width
-                for j in range(layer.y_width):
+                row = y_start + m.order[begin + first + n] * width
+                for j in range(width):
                     m.work[y + n * stride + j] = m.y[row + j]
         delta = layer.delta if layer.loss_delta == NONE else layer.loss_delta
         call_loss(
@@ -161,10 +161,11 @@ def copy_outputs(m: Memory, begin, first, rows):
         layer = m.layers[index]
         if not layer.is_output:
             continue
+        units, stride = layer.units, layer.stride
         for n in range(first, first + rows):
-            line = layer.f + n * layer.stride
-            to = layer.answer + m.order[begin + n] * layer.units
-            for j in range(layer.units):
+            line = layer.f + n * stride
+            to = layer.answer + m.order[begin + n] * units
+            for j in range(units):
                 m.answers[to + j] = m.work[line + j]
 
 
@@ -238,13 +239,13 @@ def total_weight(m: Memory, begin, end):
 @inner
 def locate_rows(m: Memory, begin, end, first, last):
     """Where the rows `first` to `last` of the batch lie in X, and the weight of each one's loss."""
-    weights = m.layout.sample_weights
+    weights, stride, is_weighted = m.layout.sample_weights, m.layout.x_stride, m.options.is_weighted
     total = total_weight(m, begin, end) if m.options.is_mean else 0.0
     share = 1.0 / total if total != 0 else 1.0
     for n in range(first, last):
         row = m.order[begin + n]
-        m.offsets[n] = row * m.layout.x_stride
-        if m.options.is_weighted:
+        m.offsets[n] = row * stride
+        if is_weighted:
             weight = m.sample_weight[row]
             m.work[weights + n] = weight / total if total != 0 else weight
         else:

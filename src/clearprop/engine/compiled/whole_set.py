@@ -5,6 +5,7 @@ Chunks are the same for any number of threads, and so are the sums.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,8 @@ class CompiledGradient:
 
 def norms_by_layer(net: Network, memory: Memory) -> tuple[dict[str, float], dict[str, float]]:
     """Norms of delta and of the gradient of each layer, from the results of a pass."""
-    names = [layer.name for layer in net.layers]
-    delta, gradient = np.sqrt(memory.squares).reshape(-1, 2)[1:].T.tolist()
-    return dict(zip(names, delta, strict=True)), dict(zip(names, gradient, strict=True))
+    squares = iter(memory.squares[2:].tolist())
+    delta, gradient = {}, {}
+    for layer in net.layers:
+        delta[layer.name], gradient[layer.name] = sqrt(next(squares)), sqrt(next(squares))
+    return delta, gradient

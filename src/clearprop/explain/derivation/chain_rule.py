@@ -23,10 +23,10 @@ from clearprop.activations import Elementwise
 from clearprop.core.connections import Connection, Direct, Wired
 from clearprop.core.network import INPUT, Network
 from clearprop.core.trace import Trace
-from clearprop.explain.derivation.expression import exact_sum
 from clearprop.explain.derivation.names import Subject, Unit
 from clearprop.fork_safety import cached_property
 from clearprop.losses import CrossEntropy
+from clearprop.symbolic.expression import exact_sum
 
 
 @dataclass(frozen=True)

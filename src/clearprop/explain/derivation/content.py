@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from clearprop.explain.derivation.expression import Expression, Negative, Number, Product, Sum, numbers
+from clearprop.symbolic.expression import Expression, Negative, Number, Product, Sum, numbers
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _gather(
 def equation(left: Expression, *sides: Expression | Side, value: float | None = None) -> Equation:
     """An equation whose last symbolic side is followed by its numbers and their result, each where it adds something.
 
-    >>> from clearprop.explain.derivation.expression import Number, Product, Symbol
+    >>> from clearprop.symbolic.expression import Number, Product, Symbol
     >>> area, a, b = Symbol("area", (), 6.0), Symbol("a", (), 2.0), Symbol("b", (), 3.0)
     >>> [side.expression.value for side in equation(area, Product((a, b)), value=6.0).sides]
     [6.0, 6.0, 6.0]

@@ -13,10 +13,6 @@ from clearprop.core.trace import Trace
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.chain_rule import ChainRule, Path
 from clearprop.explain.derivation.content import Section
-from clearprop.explain.derivation.expression import (
-    Number,
-    exact_sum,
-)
 from clearprop.explain.derivation.latex import render_equations, render_latex, render_markdown
 from clearprop.explain.derivation.mathml import render_sections
 from clearprop.explain.derivation.names import Names, Subject
@@ -24,6 +20,10 @@ from clearprop.explain.derivation.symbols import described
 from clearprop.explain.derivation.text import TextNotation, render_text
 from clearprop.explain.derivation.writer import Writer
 from clearprop.fork_safety import cached_property
+from clearprop.symbolic.expression import (
+    Number,
+    exact_sum,
+)
 
 
 @dataclass(frozen=True)

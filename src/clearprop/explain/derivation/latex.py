@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Table
-from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
-from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+from clearprop.explain.derivation.notation import Figure, Notation
+from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
 
 _BASES = {
     "delta": r"\delta", "yhat": r"\hat{y}", "omega": r"\omega", "alpha": r"\alpha",
     "Delta w": r"\Delta w", "Delta b": r"\Delta b",
 }  # fmt: skip
-_FUNCTIONS = {name: rf"\{name}" for name in ("exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan")}
 #: What only mathematics mode has.
 _MATH = {
     "−": "-", "·": r"\cdot", "→": r"\to", "←": r"\leftarrow", "δ": r"\delta", "ŷ": r"\hat{y}", "∂": r"\partial",
@@ -70,6 +69,7 @@ def _code_point(c: str) -> str:
 class LatexNotation(Notation):
     """Expressions for LaTeX's mathematics mode."""
 
+    column = "latex"
     minus = leading = "-"
     times = r"\cdot"
     quotient_holds = 2
@@ -98,15 +98,8 @@ class LatexNotation(Notation):
     def quotient(self, top: Expression, bottom: Expression) -> str:
         return rf"\frac{{{self.write(top)}}}{{{self.write(bottom)}}}"
 
-    def power(self, base: str, exponent: float) -> str:
-        return rf"{{{base}}}^{{{exponent_text(exponent)}}}"
-
-    def apply(self, function: str, argument: Expression) -> str:
-        inner = self.write(argument)
-        if function in ("abs", "sqrt"):
-            return rf"\left|{inner}\right|" if function == "abs" else rf"\sqrt{{{inner}}}"
-        name = function if function.endswith("'") else _FUNCTIONS.get(function, rf"\operatorname{{{function}}}")
-        return rf"{name}\left({inner}\right)"
+    def power(self, base: str, exponent: str) -> str:
+        return rf"{{{base}}}^{{{exponent}}}"
 
     def over_samples(self, inner: str) -> str:
         return rf"\sum_n {inner}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
-from clearprop.explain.derivation.expression import NEW, Expression, Number, Rest, Symbol
-from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+from clearprop.explain.derivation.notation import Figure, Notation
+from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
 
 _BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
 
@@ -15,6 +15,7 @@ _BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
 class MathMLNotation(Notation):
     """Expressions as MathML elements."""
 
+    column = "mathml"
     minus = "<mo>−</mo>"
     leading = '<mo form="prefix">−</mo>'
     plus = "<mo>+</mo>"
@@ -60,16 +61,9 @@ class MathMLNotation(Notation):
     def quotient(self, top: Expression, bottom: Expression) -> str:
         return f"<mfrac><mrow>{self.write(top)}</mrow><mrow>{self.write(bottom)}</mrow></mfrac>"
 
-    def power(self, base: str, exponent: float) -> str:
-        return f"<msup><mrow>{base}</mrow><mn>{exponent_text(exponent)}</mn></msup>"
-
-    def apply(self, function: str, argument: Expression) -> str:
-        inner = self.write(argument)
-        if function == "abs":
-            return f"<mrow><mo>|</mo>{inner}<mo>|</mo></mrow>"
-        if function == "sqrt":
-            return f"<msqrt><mrow>{inner}</mrow></msqrt>"
-        return f"<mi>{escape(function)}</mi>{self.parentheses(inner)}"
+    def power(self, base: str, exponent: str) -> str:
+        raised = f"<mrow>{exponent}</mrow>" if "<" in exponent else f"<mn>{exponent}</mn>"
+        return f"<msup><mrow>{base}</mrow>{raised}</msup>"
 
     def over_samples(self, inner: str) -> str:
         return f"<munder><mo>∑</mo><mi>n</mi></munder>{inner}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clearprop.explain.derivation.expression import (
+from clearprop.symbolic.expression import (
     Apply,
     Expression,
     Negative,
@@ -21,6 +22,7 @@ from clearprop.explain.derivation.expression import (
     Sum,
     Symbol,
 )
+from clearprop.symbolic.operations import OPERATIONS, named
 
 if TYPE_CHECKING:
     from clearprop.explain.derivation.content import Row
@@ -63,6 +65,7 @@ class Notation(ABC):
     plus = "+"
     times = "·"
 
+    column = ""  #: the field of `Written` that has this notation
     line = 100.0  #: how wide a line of an equation may be, in digits
 
     def __init__(self, digits: int = 6) -> None:
@@ -94,7 +97,7 @@ class Notation(ABC):
             case Power():
                 return 1 + self.width(expression.base)
             case Apply():
-                return len(expression.function) + 1 + self.width(expression.argument)
+                return len(expression.function) + sum(1 + self.width(argument) for argument in expression.arguments)
             case _:
                 raise TypeError(f"{type(expression).__name__} has no notation.")
 
@@ -130,16 +133,29 @@ class Notation(ABC):
             case Quotient():
                 return self.quotient_holds, self.quotient(expression.top, expression.bottom)
             case Power():
-                return _FACTOR, self.power(self.write(expression.base, _ATOM), expression.exponent)
+                raised = expression.exponent
+                raised = self.write(raised) if isinstance(raised, Expression) else f"{raised:g}"
+                return _FACTOR, self.power(self.write(expression.base, _ATOM), raised)
             case Apply():
-                return _ATOM, self.apply(expression.function, expression.argument)
+                return self._apply(expression)
             case OverSamples():
                 return _PRODUCT, self.over_samples(self.write(expression.inner, _PRODUCT))
             case _:
                 raise TypeError(f"{type(expression).__name__} has no notation.")
 
+    def _apply(self, expression: Apply) -> tuple[int, str]:
+        """A function as its row in the table of operations says; f', l and so on by their name."""
+        operation = OPERATIONS.get(expression.function)
+        shown = named(expression.function, expression.function) if operation is None else operation.written
+        if shown is None:
+            raise TypeError(f"{expression.function}: this operation has no notation of its own.")
+        arguments = [self.write(x, _PRODUCT if shown.infix else _SUM) for x in expression.arguments]
+        pattern = getattr(shown, self.column)
+        return _SUM if shown.infix else _ATOM, re.sub(r"#(\d)", lambda found: arguments[int(found[1]) - 1], pattern)
+
     def _sum(self, expression: Sum) -> str:
-        written = self.write(expression.terms[0], _SUM)
+        first = expression.terms[0]
+        written = self.write(first, _PRODUCT if isinstance(first, Apply) else _SUM)
         for term in expression.terms[1:]:
             sign, inner = self.signed(term)
             written += self.between(sign) + inner
@@ -194,12 +210,8 @@ class Notation(ABC):
         """A fraction."""
 
     @abstractmethod
-    def power(self, base: str, exponent: float) -> str:
+    def power(self, base: str, exponent: str) -> str:
         """A power."""
-
-    @abstractmethod
-    def apply(self, function: str, argument: Expression) -> str:
-        """A function of its argument."""
 
     @abstractmethod
     def over_samples(self, inner: str) -> str:
@@ -208,12 +220,3 @@ class Notation(ABC):
     @abstractmethod
     def parentheses(self, inner: str) -> str:
         """Something in parentheses."""
-
-
-def exponent_text(exponent: float) -> str:
-    """An exponent without a needless ".0".
-
-    >>> exponent_text(2.0), exponent_text(0.5)
-    ('2', '0.5')
-    """
-    return f"{exponent:g}"

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Side, Table, equation
-from clearprop.explain.derivation.expression import (
+from clearprop.explain.derivation.names import Names, Unit
+from clearprop.explain.derivation.symbols import Symbols
+from clearprop.symbolic.expression import (
     Expression,
     Number,
     Partial,
@@ -20,8 +22,6 @@ from clearprop.explain.derivation.expression import (
     multiply,
     subtract,
 )
-from clearprop.explain.derivation.names import Names, Unit
-from clearprop.explain.derivation.symbols import Symbols
 
 Item = Prose | Heading | Equation | Table
 

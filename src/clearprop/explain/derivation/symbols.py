@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from clearprop.core.network import INPUT
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, Node
-from clearprop.explain.derivation.expression import ONE, Expression, Number, Partial, Symbol
 from clearprop.explain.derivation.names import Names, Unit
+from clearprop.symbolic.expression import ONE, Expression, Number, Partial, Symbol
 from clearprop.symbolic.formulas import error_formula, slope_formula
 
 

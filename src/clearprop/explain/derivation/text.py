@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Sequence
 
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
-from clearprop.explain.derivation.expression import Expression, Number, Rest, Symbol
-from clearprop.explain.derivation.notation import Figure, Notation, exponent_text
+from clearprop.explain.derivation.notation import Figure, Notation
+from clearprop.symbolic.expression import Expression, Number, Rest, Symbol
 
 _BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α", "Delta w": "Δw", "Delta b": "Δb"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -34,7 +34,8 @@ def to_ascii(text: str) -> str:
 class TextNotation(Notation):
     """Expressions in one line of text, such as ∂J/∂z_hidden[0] · x_age."""
 
-    line = _WIDTH - 2  # every line stands two blanks in
+    column = "text"
+    line = _WIDTH - 2  # every line is indented by two
 
     def width(self, expression: Expression) -> float:
         return len(self.write(expression))
@@ -61,14 +62,8 @@ class TextNotation(Notation):
     def quotient(self, top: Expression, bottom: Expression) -> str:
         return f"{self.write(top, 2)} / {self.write(bottom, 3)}"
 
-    def power(self, base: str, exponent: float) -> str:
-        if float(exponent).is_integer() and exponent > 0:
-            return base + str(int(exponent)).translate(_RAISED)
-        return f"{base}^({exponent_text(exponent)})"
-
-    def apply(self, function: str, argument: Expression) -> str:
-        inner = self.write(argument)
-        return f"|{inner}|" if function == "abs" else f"{function}({inner})"
+    def power(self, base: str, exponent: str) -> str:
+        return base + (exponent.translate(_RAISED) if exponent.isdigit() else f"^({exponent})")
 
     def over_samples(self, inner: str) -> str:
         return f"Σ_n {inner}"

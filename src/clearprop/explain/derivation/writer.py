@@ -9,7 +9,10 @@ import numpy as np
 
 from clearprop.core.network import INPUT
 from clearprop.explain.derivation.content import Equation, Prose, Section, Side, Table, equation
-from clearprop.explain.derivation.expression import (
+from clearprop.explain.derivation.names import Unit
+from clearprop.explain.derivation.steps import Item, Steps
+from clearprop.explain.derivation.symbols import Symbols, described
+from clearprop.symbolic.expression import (
     NEW,
     ONE,
     Expression,
@@ -24,9 +27,6 @@ from clearprop.explain.derivation.expression import (
     exact_sum,
     multiply,
 )
-from clearprop.explain.derivation.names import Unit
-from clearprop.explain.derivation.steps import Item, Steps
-from clearprop.explain.derivation.symbols import Symbols, described
 
 if TYPE_CHECKING:
     from clearprop.explain.derivation.derivation import Derivation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearprop.checks import check_texts
 from clearprop.core.network import Network
-from clearprop.core.nonfinite import birth
+from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import Objective, prepare
 from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError
@@ -86,7 +86,7 @@ def _findings(
     history: History | None,
     optimizer: Optimizer | LBFGS | None,
 ) -> Iterator[Finding]:
-    born = birth(objective, params)
+    born = find_nonfinite(objective, params)
     if born is not None:
         epochs = f" after {history.epochs} epochs" if history is not None and history.epochs else ""
         words = f"The first number that is not finite{epochs}: {born}."

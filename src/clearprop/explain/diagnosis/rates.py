@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.core.parameters import Parameters
 from clearprop.explain.diagnosis.evidence import Evidence
 from clearprop.explain.diagnosis.findings import Finding
-from clearprop.optimizers import GradientDescent, Momentum, Nesterov
+from clearprop.optimizers import SGD, GradientDescent, Momentum, Nesterov
 from clearprop.schedules import Progress
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _RAISE = "Raise the rate by a factor of 3 to 10, or use adam; train for more epo
 
 def of_step(evidence: Evidence, optimizer: object, history: History | None) -> Iterator[Finding]:
     """What the next step down the gradient of all rows would do to the cost, for gradient descent and momentum."""
-    if not isinstance(optimizer, (GradientDescent, Momentum, Nesterov)):
+    if not isinstance(optimizer, (SGD, GradientDescent, Momentum, Nesterov)):
         return
     begun = history is not None and "learning rate" in history and history.epochs > 0
     rate = (
@@ -37,7 +37,7 @@ def of_step(evidence: Evidence, optimizer: object, history: History | None) -> I
     )
     if evidence.objective.reduction == "sum":
         rate *= evidence.objective.total_weight  # the gradient below is that of the mean
-    effective = rate / (1 - optimizer.momentum) if isinstance(optimizer, (Momentum, Nesterov)) else rate
+    effective = rate if isinstance(optimizer, GradientDescent) else rate / (1 - optimizer.momentum)
     costs = _along(evidence, [0.0, rate, *(effective * np.geomspace(1e-3, 1e5, 17))])
     (now, after), steps = costs[:2], effective * np.geomspace(1e-3, 1e5, 17)
     constant = sum(evidence.prior.values())

@@ -11,7 +11,11 @@ from clearprop.core.layout import Block
 from clearprop.core.network import INPUT
 from clearprop.explain.derivation.chain_rule import ChainRule
 from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Side, Table, equation
-from clearprop.explain.derivation.expression import (
+from clearprop.explain.derivation.names import Unit
+from clearprop.explain.derivation.steps import Item, Steps
+from clearprop.explain.derivation.symbols import Symbols
+from clearprop.losses import CrossEntropy, PointwiseLoss
+from clearprop.symbolic.expression import (
     NEW,
     Expression,
     Number,
@@ -25,10 +29,6 @@ from clearprop.explain.derivation.expression import (
     negate,
     numbers,
 )
-from clearprop.explain.derivation.names import Unit
-from clearprop.explain.derivation.steps import Item, Steps
-from clearprop.explain.derivation.symbols import Symbols
-from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.symbolic.formulas import activation_formula, loss_formula
 
 if TYPE_CHECKING:

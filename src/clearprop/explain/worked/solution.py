@@ -14,7 +14,7 @@ from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import Names
 from clearprop.explain.worked.lecture import Chapter, Lecture
 from clearprop.fork_safety import cached_property
-from clearprop.serialization.sealed import write_atomically
+from clearprop.serialization.atomic import write_atomically
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pytest
 import clearprop as cp
 from clearprop import mathematics
 from clearprop.engine.compiled.elementwise import activation_kernels
-from clearprop.engine.compiled.formats import FORMATS, Format
 from clearprop.engine.compiled.machine import assembly
+from clearprop.symbolic.approximations import FORMATS, Format
 
 Exact = Callable[[mpmath.mpf], mpmath.mpf]
 NAN, INFINITY = mpmath.nan, mpmath.inf

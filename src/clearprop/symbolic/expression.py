@@ -1,7 +1,7 @@
-"""Expressions: formulas whose symbols know their numbers, so that one tree shows symbols, numbers and the result.
+"""Formulas as trees whose symbols have numbers, so that one tree shows symbols, numbers and the result.
 
-A symbol holds the value it has in the trace. `value` evaluates a tree, `numbers(tree)` is the same tree with every
-symbol replaced by its number, and a notation (text, LaTeX, MathML) writes either.
+A symbol holds the value that it has in the trace, or NaN if it has none. `value` evaluates a tree, `numbers(tree)`
+replaces each symbol by its number, and a notation (text, LaTeX, MathML) writes either.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from clearprop.fork_safety import cached_property
 
@@ -22,8 +24,8 @@ class Expression:
 
     @property
     def value(self) -> float:
-        """The number it stands for."""
-        raise NotImplementedError(f"{type(self).__name__} has no value.")
+        """The number it stands for; computed from the parts of a compound expression."""
+        return self.number  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,6 @@ class Number(Expression):
     """A number as it is."""
 
     number: float
-
-    @property
-    def value(self) -> float:
-        return self.number
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,6 @@ class Symbol(Expression):
     number: float = math.nan
     sample: int | str | None = None
 
-    @property
-    def value(self) -> float:
-        return self.number
-
 
 @dataclass(frozen=True)
 class Partial(Expression):
@@ -62,10 +56,6 @@ class Partial(Expression):
     top: Symbol
     bottom: Symbol
     number: float = math.nan
-
-    @property
-    def value(self) -> float:
-        return self.number
 
 
 @dataclass(frozen=True)
@@ -76,10 +66,6 @@ class Rest(Expression):
     number: float
     counted: bool = False  #: whether the sum of them is written too
 
-    @property
-    def value(self) -> float:
-        return self.number
-
 
 @dataclass(frozen=True)
 class OverSamples(Expression):
@@ -87,10 +73,6 @@ class OverSamples(Expression):
 
     inner: Expression
     number: float
-
-    @property
-    def value(self) -> float:
-        return self.number
 
 
 @dataclass(frozen=True)
@@ -141,31 +123,36 @@ class Negative(Expression):
 
 @dataclass(frozen=True)
 class Power(Expression):
-    """Base to a whole or broken number."""
+    """Base to the power of a number or an expression."""
 
     base: Expression
-    exponent: float
+    exponent: float | Expression
 
     @property
     def value(self) -> float:
-        return self.base.value**self.exponent
+        exponent = self.exponent.value if isinstance(self.exponent, Expression) else self.exponent
+        with np.errstate(all="ignore"):
+            return float(np.float64(self.base.value) ** exponent)
 
 
 @dataclass(frozen=True)
 class Apply(Expression):
-    """A function of one argument, such as exp or a derivative f', with its number."""
+    """A function such as exp, or a derivative f' that has no formula, with its number.
+
+    `function` is the name of a row of `clearprop.symbolic.operations`, or "f", "f'", "l" or "l'".
+    """
 
     function: str
-    argument: Expression
+    arguments: tuple[Expression, ...]
     number: float
-    label: tuple[str, ...] = ()
-
-    @property
-    def value(self) -> float:
-        return self.number
 
 
 ONE, ZERO = Number(1.0), Number(0.0)
+
+
+def is_known(expression: Expression) -> bool:
+    """Whether an expression has a number."""
+    return not math.isnan(expression.value)
 
 
 def exact_sum(values: Iterable[float]) -> float:
@@ -231,8 +218,8 @@ def _powers(factors: list[Expression]) -> list[Expression]:
         last = kept[-1] if kept else None
         if last == factor:
             kept[-1] = Power(factor, 2)
-        elif isinstance(last, Power) and last.base == factor:
-            kept[-1] = replace(last, exponent=last.exponent + 1)
+        elif isinstance(last, Power) and last.base == factor and not isinstance(last.exponent, Expression):
+            kept[-1] = Power(factor, last.exponent + 1)
         else:
             kept.append(factor)
     return kept
@@ -261,8 +248,9 @@ def numbers(expression: Expression) -> Expression:
         case Rest():
             return replace(expression, counted=True)
         case Apply():
-            opaque = expression.function in ("f", "f'", "l", "l'")  # known by its number only
-            return Number(expression.number) if opaque else replace(expression, argument=numbers(expression.argument))
+            if expression.function in ("f", "f'", "l", "l'"):  # no formula, only a number
+                return Number(expression.number)
+            return replace(expression, arguments=tuple(map(numbers, expression.arguments)))
         case Sum():
             return Sum(tuple(map(numbers, expression.terms)))
         case Product():
@@ -272,6 +260,8 @@ def numbers(expression: Expression) -> Expression:
         case Negative():
             return Negative(numbers(expression.inner))
         case Power():
-            return replace(expression, base=numbers(expression.base))
+            exponent = expression.exponent
+            exponent = numbers(exponent) if isinstance(exponent, Expression) else exponent
+            return Power(numbers(expression.base), exponent)
         case _:
             return expression

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from clearprop.explain.derivation.expression import (
+from clearprop.symbolic.expression import (
     ONE,
     ZERO,
     Apply,
@@ -45,7 +45,7 @@ A, B = Symbol("a", ("hidden[0]",), 3.0), Symbol("b", (), -0.5)
         (Quotient(A, ZERO), math.inf),
         (Negative(A), -3.0),
         (Power(A, 2), 9.0),
-        (Apply("exp", A, 20.0), 20.0),
+        (Apply("exp", (A,), 20.0), 20.0),
         (OverSamples(A, 12.0), 12.0),
     ],
 )
@@ -84,8 +84,8 @@ def test_simplification(made, expected):
 
 
 def test_a_derivative_that_is_known_by_its_number_only_becomes_that_number():
-    assert numbers(Apply("f'", A, 0.25)) == Number(0.25)
-    assert numbers(Apply("exp", A, 20.0)) == Apply("exp", Number(3.0), 20.0)
+    assert numbers(Apply("f'", (A,), 0.25)) == Number(0.25)
+    assert numbers(Apply("exp", (A,), 20.0)) == Apply("exp", (Number(3.0),), 20.0)
 
 
 def test_sums_are_rounded_once_and_infinities_pass():

@@ -1,20 +1,30 @@
-"""Every function that a definition may use means in compiled code what it means in NumPy and SciPy."""
+"""Every row of the table of operations in every use: compiled, evaluated from JSON, differentiated and written out."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import scipy.special
+from differences import slope
 
 import clearprop as cp
 from clearprop.engine.compiled.elementwise import activation_kernels
-from clearprop.symbolic.table import MEANINGS
+from clearprop.explain.derivation.latex import LatexNotation
+from clearprop.explain.derivation.mathml import MathMLNotation
+from clearprop.explain.derivation.text import TextNotation
+from clearprop.symbolic.export import Expressions, from_json
+from clearprop.symbolic.expression import Symbol
+from clearprop.symbolic.formulas import written
+from clearprop.symbolic.jvp import Dual, tangent_of
+from clearprop.symbolic.operations import FUNCTIONS, OPERATIONS, ROWS, as_symbol, tracer
 
 #: Two numbers of each pair are combined: any signs and sizes, and whole numbers.
 X = np.array([-2.5, -1.0, -0.75, -0.5, 0.0, 0.25, 0.5, 0.9375, 1.5, 3.0, 7.0])
@@ -96,13 +106,35 @@ def namespace(x: Any) -> Any:
     return x.__array_namespace__()
 
 
-def test_every_name_is_tried() -> None:
-    assert set(USES) == set(MEANINGS)
+def traced(name: str) -> Expressions:
+    """The graph of the use of a name."""
+    graph = tracer()
+    return Expressions({"a": as_symbol(USES[name](graph.input("z")), graph)})
+
+
+#: Rows that have no name of their own for a definition: they come from x[:, None], x.shape[-1] and so on.
+SHAPES = {
+    "expand": lambda z: (z * z).sum(axis=-1)[:, None] * z,
+    "flatten": lambda z: ((z * z).sum(axis=-1, keepdims=True)[:, 0] * 2)[:, None] * z,
+    "real": lambda z: z * (z > 0).astype(z.dtype),
+    "units": lambda z: z / z.shape[-1],
+    "column": lambda z: z * namespace(z).arange(z.shape[-1]),
+}
+
+
+def test_every_name_is_tried_and_uses_every_row() -> None:
+    assert set(USES) == FUNCTIONS.keys() | SHAPES
+    assert len(ROWS) == len(OPERATIONS) == 63
+    used = {node.op for name in FUNCTIONS for node in traced(name).nodes}
+    assert set(OPERATIONS) - used == {"expand", "flatten"}
+
+
+USES |= SHAPES
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", USES)
-def test_means_what_numpy_means(name: str, dtype: type) -> None:
+def test_compiled_it_is_what_numpy_computes(name: str, dtype: type) -> None:
     use = USES[name]
     forward, _ = activation_kernels(
         cp.activations.Custom(name, lambda z: use(z) + 0.0, lambda z, a: z), np.dtype(dtype)
@@ -113,6 +145,45 @@ def test_means_what_numpy_means(name: str, dtype: type) -> None:
     call(z.ctypes.data, a.ctypes.data, 2, len(X), 16)
     expected = use(z[:, : len(X)].astype(np.float64))
     np.testing.assert_allclose(a[:, : len(X)], expected, rtol={np.float32: 1e-6, np.float64: 1e-15}[dtype] * 4)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_from_json_it_is_what_numpy_computes(name: str) -> None:
+    made = traced(name)
+    again = from_json(json.loads(json.dumps(made.to_json())))
+    assert again.to_json() == made.to_json()
+    z = np.stack([X, Y])
+    np.testing.assert_allclose(again.evaluate({"z": z})["a"] + 0 * z, USES[name](z) + 0 * z, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_the_derivative_agrees_with_differences(name: str) -> None:
+    """By the definition as it is written, and by its graph."""
+    z, v = np.stack([X, Y])[:, [0, 2, 5, 7, 8]] + 0.01, np.random.default_rng(0).normal(size=(2, 5))
+    expected = slope(lambda r: USES[name](z + r * v) + 0.0)
+    results = [traced(name).evaluate({"z": Dual(z, v)})["a"]]
+    if name != "asarray":  # NumPy's asarray makes an array of objects
+        results.append(USES[name](Dual(z, v)))
+    for result in results:
+        np.testing.assert_allclose(tangent_of(result) + 0 * z, expected + 0 * z, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_it_is_written_in_every_notation(name: str) -> None:
+    (result,) = traced(name).outputs.values()
+    for number in (math.nan, 0.3):
+        found = written(result, {"z": Symbol("z", (), number)}, 1).expression
+        for notation in (TextNotation(), LatexNotation(), MathMLNotation()):
+            shown = notation.write(found)
+            assert shown
+            assert "#" not in shown
+            if notation.column == "mathml":
+                ElementTree.fromstring(f"<math>{shown}</math>")
+            if notation.column == "latex":
+                assert shown.count("{") == shown.count("}")
+                assert shown.count(r"\left") == shown.count(r"\right")
+        if number == 0.3 and not {node.op for node in traced(name).nodes} & {"sum", "max", "min", "column"}:
+            assert found.value == pytest.approx(float(USES[name](np.array([[number]]))[0, 0]), rel=1e-14)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 0.5, -1, -2, 64, 1.5, -0.25, np.float64(2), np.array(3)])
