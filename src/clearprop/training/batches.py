@@ -30,9 +30,13 @@ class BatchPlan:
         elif self.batch_size is not None:
             check_integer(self.batch_size, "batch_size")
 
-    @cached_property
+    @property
     def edges(self) -> np.ndarray:
         """Where each batch begins in the order of an epoch, and the end."""
+        return self._edges
+
+    @cached_property
+    def _edges(self) -> np.ndarray:
         if self.batches is not None:
             small, longer = divmod(self.samples, self.batches)  # the first ones take one row more, as in np.array_split
             edges = np.concatenate([[0], np.cumsum([small + (i < longer) for i in range(self.batches)])])

@@ -47,8 +47,8 @@ class Divergence:
 
 def is_finite(result: EpochResult, params: Parameters) -> bool:
     """Whether the steps had finite costs and outputs, and left finite parameters."""
-    cost = result.cost + result.penalty if len(result.losses) == 1 else 0.0
-    finite = result.failed_step is None and np.isfinite(cost) and np.isfinite(result.losses).all()
+    overflow = np.isinf(result.cost + result.penalty)  # NaN where several epochs were run
+    finite = result.failed_step is None and not overflow and np.isfinite(result.losses).all()
     return bool(finite and np.isfinite(params.flat).all())
 
 

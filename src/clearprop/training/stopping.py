@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_text, one_or_several
 from clearprop.engine.api import Patience
@@ -134,7 +133,10 @@ class Rules:
     """Stops for the reason of the first rule that has one."""
 
     rules: tuple[StoppingRule, ...] = ()
-    patience: ClassVar[None] = None
+
+    @property
+    def patience(self) -> None:
+        """The rules look at each epoch."""
 
     def reason(self, history: History) -> str | None:
         """Why to stop now, or None."""
