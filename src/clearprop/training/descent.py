@@ -70,13 +70,18 @@ class Descent:
         self.run, self.training, self.engine = run, training, engine
         self.order, self.rates, self.first_epoch = order, rates, first_epoch
         self.saver: Saver | None = None
-        self.current_epoch = 1  # the number of the epoch under way, or of the one that ended last
+        self._first = 0  # epochs of the run before the present call
         self._seconds = 0.0  # that the present epoch has taken before the run was resumed
         self._last: _Call | None = None
         self._buffers = [run.params.flat.copy(), run.params.flat.copy()]
         operations = 6 * int(order.edges[-1]) * run.params.flat.size + LEAST_PER_STEP * (len(order.edges) - 1)
         self._most = max(1, OPERATIONS // operations)
         run.evaluate_with(engine.evaluation)
+
+    @property
+    def current_epoch(self) -> int:
+        """The number of the epoch under way, counted from 1, or of the one that ended last."""
+        return max(self._first + 1, self.run.history.epochs)
 
     def resume(self, snapshot: Snapshot) -> str | None:
         """Continue from a checkpoint whose history the run has; the reason why it had stopped, if it had."""
@@ -114,8 +119,7 @@ class Descent:
         run = self.run
         if run.before_epoch is not None:
             run.before_epoch()
-        first = run.history.epochs
-        self.current_epoch = first + 1
+        self._first = first = run.history.epochs
         safe, most = self._limits()
         call = self._prepare(first, min(run.epochs - first, most))
         patience = run.stopping.patience if len(call.epochs) > safe else None
