@@ -37,15 +37,14 @@ REGISTRIES = {
     "PENALTIES": (cp.penalties.PENALTIES, {case.name for case in PENALTY_CASES}),
     "CONNECTIONS": (CONNECTIONS, {case.make("input").kind for case in CONNECTION_CASES}),
 }
-#: Modules whose tests are those of another: the vocabulary of the activations, the network part of a model file, ...
+#: Modules whose tests are those of another: the operations of the activations, ...
 TESTED_ELSEWHERE = {
     "mathematics": "test_activations.py",
-    "serialization.codec": "model/test_files.py",
     "core.layer": "core/test_network.py",
     "serialization.older": "model/test_files.py",
     "core.layout": "core/test_parameters.py",
     "datasets": "tables/test_tables.py",
-    "model.summary": "cli/test_main.py",
+    "model.summary": "cli/test_app.py",
 }
 #: The types that the case tables run.
 TYPES_WITH_CASES = {

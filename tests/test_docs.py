@@ -27,7 +27,7 @@ import typer
 from cases import public_names
 
 from clearprop import views
-from clearprop.cli.main import app, main
+from clearprop.cli.app import app, main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

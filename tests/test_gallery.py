@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from clearprop import gallery
-from clearprop.cli import main as cli
+from clearprop.cli.app import main
 from clearprop.errors import ArgumentError
 
 SEEDS = 30
@@ -129,7 +129,7 @@ def test_every_script_says_what_it_is():
 def test_command_lists_and_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     def run(*words: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:
-            cli.main(["gallery", *words])
+            main(["gallery", *words])
         out, err = capsys.readouterr()
         return int(end.value.code or 0), out, err
 
@@ -143,7 +143,7 @@ def test_command_lists_and_runs(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert (code, "did you mean 'rumelhart_xor'" in said) == (2, True)
     assert "--seeds and --picture belong to an example" in run("--seeds", "3")[2]
     assert "mazur_step_by_step runs once" in run("mazur_step_by_step", "--seeds", "3")[2]
-    assert "mazur_step_by_step draws none" in run("mazur_step_by_step", "--picture", str(tmp_path / "a.svg"))[2]
+    assert "mazur_step_by_step draws no picture" in run("mazur_step_by_step", "--picture", str(tmp_path / "a.svg"))[2]
     assert "the folder" in run("mazur_step_by_step", "--picture", str(tmp_path / "no" / "a.svg"))[2]
 
 
@@ -156,7 +156,7 @@ def test_starts_that_do_not_get_there_are_said(name: str, tmp_path: Path, capsys
 
 
 def test_nothing_learnt_is_not_drawn(tmp_path: Path):
-    with pytest.raises(ArgumentError, match="picture: no start solved the problem, so nothing was learnt to be drawn"):
+    with pytest.raises(ArgumentError, match="picture: no start solved the problem, so there is nothing to draw"):
         gallery.script("rumelhart_negation").run(1, str(tmp_path / "a.svg"))
     assert not list(tmp_path.iterdir())
 

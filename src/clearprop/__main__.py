@@ -1,5 +1,5 @@
 """`python -m clearprop` is the command line."""
 
-from clearprop.cli.main import main
+from clearprop.cli.app import main
 
 main()

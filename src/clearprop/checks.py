@@ -73,6 +73,12 @@ def check_integer(value: Any, name: str, *, least: int = 1, most: int = MOST) ->
     return number
 
 
+def check_that(condition: bool, message: str) -> None:
+    """Raise an ArgumentError with this message unless the condition holds."""
+    if not condition:
+        raise ArgumentError(f"{message}.")
+
+
 def check_flag(value: Any, name: str) -> bool:
     """`value` as a bool; no other value stands for true or false.
 

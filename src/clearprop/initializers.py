@@ -1,7 +1,8 @@
-"""Initializers: how the starting weights of a dense connection are drawn.
+"""Initializers: distributions of the initial weights of a connection.
 
-Each takes fan_in (units of the source), fan_out (units of the layer) and a random generator, and returns W (fan_in,
-fan_out) in float64. For a layer with several sources fan_in counts them all, so that z keeps its spread.
+An initializer takes fan_in (units of the source), fan_out (units of the layer) and a random generator, and returns W
+(fan_in, fan_out) in float64. For a layer with several sources fan_in is the sum over all of them, which keeps the
+variance of z the same.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Initializer(ABC):
-    """Draws starting weights of a shape from a generator, given the fan_in and fan_out of the layer.
+    """Draws initial weights of a shape from a generator, with the fan_in and fan_out of the layer.
 
     >>> import clearprop as cp
     >>> class Ones(cp.initializers.Initializer):
@@ -44,12 +45,12 @@ class Initializer(ABC):
 
     @abstractmethod
     def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
-        """Starting weights of `shape` in float64."""
+        """Initial weights of `shape` in float64."""
 
 
 @dataclass(frozen=True)
 class VarianceScaling(Initializer):
-    """Weights with mean 0 and variance scale / fan, fan being fan_in or the mean of fan_in and fan_out.
+    """Weights with mean 0 and variance scale / fan, where fan is fan_in or the mean of fan_in and fan_out.
 
     >>> import numpy as np, clearprop as cp
     >>> W = cp.initializers.VarianceScaling(scale=1.0, fan="in").draw((100, 50), 100, 50, np.random.default_rng(0))
@@ -68,7 +69,7 @@ class VarianceScaling(Initializer):
         check_choice(self.distribution, "VarianceScaling distribution", ("uniform", "normal"))
 
     def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
-        """Uniform in +-sqrt(3 variance) or normal, so that the variance is scale / fan."""
+        """Uniform in +-sqrt(3 variance), or normal; the variance is scale / fan."""
         fan = fan_in if self.fan == "in" else (fan_in + fan_out) / 2
         deviation = math.sqrt(self.scale / fan)
         if self.distribution == "normal":
@@ -78,7 +79,7 @@ class VarianceScaling(Initializer):
 
 @dataclass(frozen=True)
 class Uniform(Initializer):
-    """Weights uniform between low and high.
+    """Weights from the uniform distribution on [low, high).
 
     >>> import numpy as np, clearprop as cp
     >>> W = cp.initializers.Uniform(-0.3, 0.3).draw((2, 3), 2, 3, np.random.default_rng(0))
@@ -101,7 +102,7 @@ class Uniform(Initializer):
 
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """Weights normal with the given mean and standard deviation.
+    """Weights from the normal distribution with this mean and standard deviation.
 
     >>> import numpy as np, clearprop as cp
     >>> cp.initializers.Normal(deviation=0.1).draw((2, 3), 2, 3, np.random.default_rng(0)).shape
@@ -122,7 +123,7 @@ class Normal(Initializer):
 
 
 class Zeros(Initializer):
-    """All weights 0: fine without a hidden layer, a symmetry that never breaks with one.
+    """All weights 0. With a hidden layer, units that start equal stay equal; use it without hidden layers only.
 
     >>> import numpy as np, clearprop as cp
     >>> cp.initializers.Zeros().draw((1, 2), 1, 2, np.random.default_rng(0))
@@ -132,13 +133,13 @@ class Zeros(Initializer):
     name = "zeros"
 
     def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
-        """Zeros."""
+        """Weights of 0."""
         return np.zeros(shape)
 
 
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """Weights with orthonormal rows or columns, times gain (Saxe, McClelland and Ganguli 2014).
+    """Weights with orthonormal rows or columns, multiplied by gain (Saxe, McClelland and Ganguli 2014).
 
     >>> import numpy as np, clearprop as cp
     >>> W = cp.initializers.Orthogonal().draw((3, 2), 3, 2, np.random.default_rng(0))
@@ -153,14 +154,14 @@ class Orthogonal(Initializer):
         check_number(self.gain, "Orthogonal gain", above=0)
 
     def draw(self, shape: tuple[int, ...], fan_in: float, fan_out: float, generator: np.random.Generator) -> np.ndarray:
-        """Q of the QR decomposition of a normal matrix, its signs fixed so that Q is uniformly distributed."""
+        """Q of the QR decomposition of a normal matrix, with signs that make the distribution of Q uniform."""
         rows, columns = shape if len(shape) == 2 else (shape[0], 1)
         q, r = np.linalg.qr(generator.normal(size=(max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
         return self.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
-#: Every initializer by the name that stands for it: Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998.
+#: The initializers by name: Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998.
 INITIALIZERS: dict[str, Initializer] = {
     "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),
     "glorot_normal": VarianceScaling(1.0, "average", "normal"),
@@ -175,14 +176,14 @@ INITIALIZERS: dict[str, Initializer] = {
 }
 
 
-def as_initializer(given: str | Initializer, where: str = "initializer") -> Initializer:
-    """The initializer that a name stands for; an initializer stays as it is.
+def as_initializer(value: str | Initializer, where: str = "initializer") -> Initializer:
+    """The initializer of that name; an initializer is returned unchanged.
 
     >>> as_initializer("zeros")
     Zeros()
     """
-    if isinstance(given, Initializer):
-        return given
-    if isinstance(given, str) and given in INITIALIZERS:
-        return INITIALIZERS[given]
-    raise ArgumentError(f"{where}: {unknown('initializer', given, INITIALIZERS, Initializer)}")
+    if isinstance(value, Initializer):
+        return value
+    if isinstance(value, str) and value in INITIALIZERS:
+        return INITIALIZERS[value]
+    raise ArgumentError(f"{where}: {unknown('initializer', value, INITIALIZERS, Initializer)}")

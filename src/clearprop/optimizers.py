@@ -1,7 +1,7 @@
-"""Optimizers: each turns a gradient into a change of the parameters, and is defined here, once.
+"""Optimizers: each computes a change of the parameters from the gradient. All engines use these definitions.
 
-An optimizer keeps named slots (arrays of the shape of the parameters, such as a velocity). Its `update` is elementwise:
-it takes the parameter w, its gradient g and its slots, with the learning rate of this step and the step's number
+An optimizer has named slots: arrays of the shape of the parameters, such as a velocity. Its `update` is elementwise. It
+takes the parameter w, its gradient g and its slots, with the learning rate of this step and the number of the step,
 t = 1, 2, ..., and returns the change of w and the new slots. The learning rate may be a number or a schedule from
 `clearprop.schedules`.
 """
@@ -37,10 +37,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """A rule of gradient descent. The first argument is the learning rate, above 0, or a schedule.
+    """Base class of the optimizers. The first argument is the learning rate, above 0, or a schedule.
 
     >>> import numpy as np, clearprop as cp
-    >>> class SignDescent(cp.optimizers.Optimizer):  # its own, without slots: every weight moves by the learning rate
+    >>> class SignDescent(cp.optimizers.Optimizer):  # without slots: every weight moves by the learning rate
     ...     def update(self, learning_rate, t, w, g):
     ...         return (-learning_rate * np.sign(g),)
     >>> SignDescent(0.1).update(0.1, 1, w=3.0, g=-2.0)
@@ -72,16 +72,16 @@ class Optimizer(ABC):
 
     @property
     def weight_decay(self) -> float:
-        """Times the learning rate, the share by which each step shrinks the weights, whatever their gradient."""
+        """Each step subtracts learning_rate * weight_decay * w from the weights, besides the update."""
         return 0.0
 
     def first(self, slot: str) -> float:
-        """What a slot holds before the first step."""
+        """The initial value of a slot."""
         return 0.0
 
     @abstractmethod
     def update(self, learning_rate: float, t: int, w: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
-        """The change of w and the new value of each slot."""
+        """The change of w, then the new value of each slot."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,13 @@ class Nesterov(Optimizer):
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent, by default without momentum; the update is that of one of the three rules above.
+    """Stochastic gradient descent with optional momentum, which may be Nesterov's.
 
-    With momentum above 0 the rule is `Momentum`, with `nesterov=True` as well it is `Nesterov`, else `GradientDescent`.
-    At a constant learning rate the steps are those of torch.optim.SGD. Under a schedule they differ: here the velocity
-    contains the learning rates of the steps it was made of (v <- momentum v - learning_rate g, w <- w + v), as in the
-    papers and in scikit-learn; PyTorch multiplies the whole velocity by the present learning rate (v <- momentum v + g,
-    w <- w - learning_rate v).
+    The update is that of `GradientDescent`, with momentum that of `Momentum`, with nesterov=True that of `Nesterov`.
+    With a constant learning rate the steps equal those of torch.optim.SGD. With momentum and a schedule they differ:
+    here each gradient enters the velocity with the learning rate of its own step, v <- momentum v - learning_rate g and
+    w <- w + v, as in the papers and in scikit-learn. PyTorch multiplies the velocity by the current learning rate,
+    v <- momentum v + g and w <- w - learning_rate v.
 
     >>> import clearprop as cp
     >>> cp.SGD(0.1).update(0.1, 1, 3.0, 2.0)
@@ -222,7 +222,7 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """w <- w - learning_rate mhat / (sqrt(shat) + epsilon), mhat and shat the unbiased running means of g and g^2.
+    """w <- w - learning_rate mhat / (sqrt(shat) + epsilon), with bias-corrected running means of g and g^2.
 
     m <- beta_1 m + (1 - beta_1) g and s <- beta_2 s + (1 - beta_2) g^2, mhat = m / (1 - beta_1^t) and
     shat = s / (1 - beta_2^t) (Kingma and Ba 2015, algorithm 1).
@@ -264,7 +264,7 @@ class AdamW(Adam):
 
 
 class AdamEpsilonHat(Adam):
-    """Adam in the order of computation that its authors call efficient, as scikit-learn and TensorFlow have it.
+    """Adam in the more efficient form given by its authors, which scikit-learn and TensorFlow use.
 
     w <- w - rate_t m / (sqrt(s) + epsilon), rate_t = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t): epsilon is
     added before the bias of s is corrected, so it has more effect in the first steps (Kingma and Ba 2015, end of
@@ -287,7 +287,7 @@ class AdamEpsilonHat(Adam):
 
 @dataclass(frozen=True)
 class Nadam(Adam):
-    """Adam that looks ahead: mhat = beta_1 m / (1 - beta_1^(t+1)) + (1 - beta_1) g / (1 - beta_1^t) (Dozat 2016).
+    """Adam with Nesterov momentum: mhat = beta_1 m / (1 - beta_1^(t+1)) + (1 - beta_1) g / (1 - beta_1^t) (Dozat 2016).
 
     >>> import clearprop as cp
     >>> round(float(cp.Nadam(0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 4)
@@ -306,7 +306,7 @@ class Nadam(Adam):
 
 @dataclass(frozen=True)
 class Rprop(Optimizer):
-    """Only the sign of g counts: each parameter has a step that grows while the sign stays and shrinks when it turns.
+    """Uses the sign of g only: the step of each parameter grows while the sign stays and shrinks when it changes.
 
     step <- min(step * grow, largest) where g keeps its sign, max(step * shrink, smallest) where it changes (and g then
     counts as 0 once), w <- w - learning_rate step sign(g), with a first step of 1. For full-batch gradients (Riedmiller
@@ -347,11 +347,11 @@ class Rprop(Optimizer):
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS on the whole set, by SciPy: each epoch is one iteration (Liu and Nocedal 1989).
+    """Limited-memory BFGS on the full batch, by SciPy; each epoch is one iteration (Liu and Nocedal 1989).
 
-    `memory` is the number of gradient differences kept; `line_steps` the most evaluations in one line search. It ends
-    when no entry of the gradient is above `gradient_tolerance`, when an iteration lowers the cost by less than
-    `cost_tolerance` of itself, or after `evaluations` of the cost (None for no bound).
+    `memory` is the number of gradient differences that are stored, `line_steps` the maximum number of evaluations in a
+    line search. Training ends when no entry of the gradient is above `gradient_tolerance`, when an iteration decreases
+    the cost by less than the fraction `cost_tolerance`, or after `evaluations` of the cost (None for no limit).
 
     >>> import clearprop as cp
     >>> cp.LBFGS(memory=20).memory
@@ -374,7 +374,7 @@ class LBFGS:
             check_integer(self.evaluations, "LBFGS evaluations")
 
 
-#: Every optimizer that comes with the library, by the name that stands for it.
+#: The optimizers of the library by name.
 OPTIMIZERS: dict[str, type[Optimizer] | type[LBFGS]] = {
     optimizer.name: optimizer
     for optimizer in (
@@ -394,14 +394,14 @@ OPTIMIZERS: dict[str, type[Optimizer] | type[LBFGS]] = {
 }
 
 
-def as_optimizer(given: str | Optimizer | LBFGS) -> Optimizer | LBFGS:
-    """The optimizer that a name stands for, with its defaults; an optimizer stays as it is.
+def as_optimizer(value: str | Optimizer | LBFGS) -> Optimizer | LBFGS:
+    """The optimizer of that name with its defaults; an optimizer is returned unchanged.
 
     >>> as_optimizer("adam").beta_1
     0.9
     """
-    if isinstance(given, (Optimizer, LBFGS)):
-        return given
-    if isinstance(given, str) and given in OPTIMIZERS:
-        return OPTIMIZERS[given]()
-    raise ArgumentError(f"optimizer: {unknown('optimizer', given, OPTIMIZERS, Optimizer, 'learning_rate')}")
+    if isinstance(value, (Optimizer, LBFGS)):
+        return value
+    if isinstance(value, str) and value in OPTIMIZERS:
+        return OPTIMIZERS[value]()
+    raise ArgumentError(f"optimizer: {unknown('optimizer', value, OPTIMIZERS, Optimizer, 'learning_rate')}")

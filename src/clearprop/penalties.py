@@ -1,12 +1,13 @@
-"""Penalties and limits: what is added to the cost of large weights, and what keeps weights and gradients in bounds.
+"""Penalties, which add a cost of large weights, and limits on gradients and weights.
 
-A penalty is a term of its own, with its own value and gradient. It acts on the trainable weights (not on biases), does
-not depend on the size of the batch, and is not divided by it.
+A penalty is a separate term of the cost, with its own value and gradient. It acts on the trainable weights (not on the
+biases), and does not depend on the batch size.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Penalty(ABC):
-    """A cost of large weights, of the given strength (0 or more).
+    """A cost of large weights, with a strength of 0 or more.
 
     >>> import numpy as np, clearprop as cp
     >>> class Quartic(cp.penalties.Penalty):
@@ -45,11 +46,11 @@ class Penalty(ABC):
 
     @abstractmethod
     def value_and_slope(self, w: Array) -> tuple[Array, Array]:
-        """Penalty of single weights and its derivative, both of the shape of w."""
+        """The penalty of each weight and its derivative, both of the shape of w."""
 
 
 class L2(Penalty):
-    """strength / 2 * w^2 for each weight, slope strength * w (ridge; weight decay).
+    """strength / 2 * w^2 for each weight, with the derivative strength * w (ridge regression).
 
     >>> import clearprop as cp
     >>> cp.penalties.L2(0.1).value_and_slope(2.0)
@@ -63,7 +64,7 @@ class L2(Penalty):
 
 
 class L1(Penalty):
-    """strength * |w| for each weight, slope strength * sign(w), 0 at w = 0 (lasso).
+    """strength * |w| for each weight, with the derivative strength * sign(w), 0 at w = 0 (lasso).
 
     >>> import numpy as np, clearprop as cp
     >>> cp.penalties.L1(0.5).value_and_slope(np.array([-2.0, 0.0]))
@@ -76,17 +77,17 @@ class L1(Penalty):
         return self.strength * absolute(w), self.strength * sign(w)
 
 
-#: Every penalty that comes with the library, by the name that stands for it.
+#: The penalties of the library by name.
 PENALTIES: dict[str, type[Penalty]] = {penalty.name: penalty for penalty in (L1, L2)}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on steps and weights, None for no bound.
+    """Limits on gradients and weights; None for no limit.
 
-    `clip_norm`: the gradient of all parameters is scaled down to this Euclidean norm (Pascanu et al. 2013);
-    `clip_value`: each entry of the gradient is cut to +-clip_value, before the norm is looked at;
-    `max_norm`: after each step, the weights into each unit from one source are scaled down to this norm (Srebro 2005).
+    `clip_value`: each entry of the gradient is clipped to +-clip_value. `clip_norm`: then the whole gradient is scaled
+    down to this Euclidean norm (Pascanu et al. 2013). `max_norm`: after each step, the weights into each unit from one
+    source are scaled down to this norm (Srebro 2005).
 
     >>> import numpy as np, clearprop as cp
     >>> gradient = np.array([3.0, 4.0])
@@ -105,7 +106,7 @@ class Limits:
                 check_number(value, field, above=0)
 
     def clip(self, gradient: np.ndarray) -> None:
-        """Clip a gradient vector in place."""
+        """Clip a gradient in place."""
         if self.clip_value is not None:
             np.clip(gradient, -self.clip_value, self.clip_value, out=gradient)
         if self.clip_norm is not None:
@@ -114,20 +115,20 @@ class Limits:
                 gradient *= self.clip_norm / norm
 
     def bound(self, W: np.ndarray) -> None:
-        """Scale the columns of a weight matrix (or a vector of shared weights) down to max_norm, in place."""
+        """Scale the columns of a weight matrix, or a vector of shared weights, down to max_norm in place."""
         if self.max_norm is not None:
             norms = np.sqrt((W * W).sum(axis=0))
             W *= np.where(norms > self.max_norm, self.max_norm / np.maximum(norms, self.max_norm), 1.0)
 
 
-def as_penalties(given: Penalty | list[Penalty] | tuple[Penalty, ...] | None) -> tuple[Penalty, ...]:
+def as_penalties(value: Penalty | Sequence[Penalty] | None) -> tuple[Penalty, ...]:
     """One or several penalties as a tuple.
 
     >>> as_penalties(L2(0.1))
     (L2(strength=0.1),)
     """
-    listed = one_or_several(given)
-    for penalty in listed:
+    penalties = one_or_several(value)
+    for penalty in penalties:
         if not isinstance(penalty, Penalty):
             raise ArgumentError(f"penalty: expected penalties such as cp.penalties.L2(1e-4), got {penalty!r}.")
-    return listed
+    return penalties

@@ -1,7 +1,7 @@
-"""Schedules: the learning rate as a function of how far training has come. Each serves every optimizer.
+"""Schedules: the learning rate as a function of the progress of training. Every optimizer takes every schedule.
 
-A schedule is a pure function of the progress (steps and epochs done, costs so far), so a run that is resumed goes on
-with the rate it would have had.
+A schedule depends on the progress only (steps, epochs and costs so far), so a resumed run continues with the same
+learning rates.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands before a step: all counted from 0; `costs` has one entry per finished epoch.
+    """The progress of training before a step; counts start at 0, and `costs` has one entry per finished epoch.
 
     >>> import clearprop as cp
     >>> progress = cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5)
@@ -47,18 +47,18 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished."""
+        """The number of finished epochs."""
         return self.step // self.steps_per_epoch
 
     @property
     def done(self) -> float:
-        """Epochs done, with the part of the present one."""
+        """Epochs as a fraction, including the part of the current one."""
         return self.step / self.steps_per_epoch
 
 
 @dataclass(frozen=True)
 class Schedule(ABC):
-    """The learning rate over time; `learning_rate` is its scale, above 0.
+    """The learning rate over time; `learning_rate`, above 0, scales it.
 
     >>> import clearprop as cp
     >>> class Linear(cp.schedules.Schedule):
@@ -80,7 +80,7 @@ class Schedule(ABC):
 
 
 class Constant(Schedule):
-    """The same rate in every step.
+    """The same learning rate in every step.
 
     >>> import clearprop as cp
     >>> cp.schedules.Constant(0.1).at(cp.schedules.Progress(step=7, steps_per_epoch=10, epochs=5))
@@ -115,7 +115,7 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """learning_rate * factor^k after every k times `every` epochs.
+    """learning_rate * factor^k, where k grows by 1 every `every` epochs.
 
     >>> import clearprop as cp
     >>> cp.schedules.Step(0.1, every=2, factor=0.5).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
@@ -157,7 +157,7 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From learning_rate down to final along half a cosine over the whole run (Loshchilov and Hutter 2017).
+    """From learning_rate down to `final` along half a cosine over the run (Loshchilov and Hutter 2017).
 
     >>> import clearprop as cp
     >>> cp.schedules.Cosine(0.1).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
@@ -180,7 +180,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Up from learning_rate / start to learning_rate, then down to learning_rate / end (Smith 2018).
 
-    Both ways along half a cosine; `rise` is the share of the run that goes up.
+    Both parts follow half a cosine; `rise` is the fraction of the run in which the rate goes up.
 
     >>> import clearprop as cp
     >>> cp.schedules.OneCycle(0.1, rise=0.5).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
@@ -247,7 +247,7 @@ class OnPlateau(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Rises in a straight line over the first epochs, then follows another schedule (or stays at the rate).
+    """Rises linearly over the first epochs, then follows another schedule or stays at the learning rate.
 
     >>> import clearprop as cp
     >>> cp.schedules.WarmUp(cp.schedules.Cosine(0.1), epochs=2).at(
@@ -270,7 +270,7 @@ class WarmUp(Schedule):
         return share * as_schedule(self.learning_rate).at(progress)
 
 
-#: Every schedule that comes with the library, by the name that stands for it in model files.
+#: The schedules of the library by name, as in model files.
 SCHEDULES: dict[str, type[Schedule]] = {
     schedule.name: schedule
     for schedule in (Constant, InverseScaling, Step, ExponentialDecay, Cosine, OneCycle, OnPlateau, WarmUp)
@@ -278,7 +278,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def as_schedule(learning_rate: float | Schedule) -> Schedule:
-    """A number as a constant schedule; a schedule stays as it is.
+    """A number as a constant schedule; a schedule is returned unchanged.
 
     >>> as_schedule(0.1)
     Constant(learning_rate=0.1)

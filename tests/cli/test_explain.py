@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 import clearprop as cp
+from clearprop.cli.app import main
 from clearprop.cli.explain import for_terminal
-from clearprop.cli.main import main
 from tests.model.test_model import people
 
 
@@ -56,10 +56,10 @@ def test_documents(folder, name, capsys):
     [
         (["--weight", "hiden[0] <- agee"], 'there is no "hiden[0] <- agee". The nearest are: hidden[0] <- age'),
         (["--row", "60"], "--row: expected a row from 0 to 59, got 60."),
-        (["--rows", "50:70"], "--rows: expected first:last with rows from 0 to 60 such as 0:8, the last one left out"),
+        (["--rows", "50:70"], "--rows: expected first:last with rows from 0 to 60, last excluded, such as 0:8"),
         (["--rows", "abc"], 'got "abc"'),
-        (["--paths", "5"], "--paths: belongs to --weight"),
-        (["--learning-rate", "0.1"], "--learning-rate: belongs to --weight or --document"),
+        (["--paths", "5"], "--paths: needs --weight"),
+        (["--learning-rate", "0.1"], "--learning-rate: needs --weight or --document"),
         (
             ["--rows", "0:60", "--weight", "hidden[0].b", "--paths", "5"],
             "has 60 paths over 60 samples, more than limit=5",

@@ -14,7 +14,7 @@ import pytest
 from numba.core import event
 
 import clearprop as cp
-from clearprop.cli.main import main
+from clearprop.cli.app import main
 from clearprop.engine.compiled import cache, machine
 from clearprop.engine.compiled import code_store as kept
 from clearprop.engine.compiled.sparse import sparse_kernels

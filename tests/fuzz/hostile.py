@@ -68,7 +68,7 @@ def chain(length: int) -> list[object]:
 def encoding(categories: int) -> bytes:
     """The kept encoding with so many categories in its column of texts."""
     tree = json.loads(dict(corpus("description"))["seed-encoding"])
-    column = next(column for column in tree["columns"] if column["type"] == "categorical")
+    column = next(column for column in tree["encoders"] if column["type"] == "categorical")
     column["categories"] = [str(i) for i in range(categories)]
     return json.dumps(tree).encode()
 

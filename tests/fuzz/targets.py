@@ -95,24 +95,22 @@ def read_parquet(content: bytes) -> None:
 #: What `read_description` tries to decode.
 KINDS = [
     cp.Network, cp.activations.Activation, cp.losses.Loss, cp.optimizers.Optimizer | cp.LBFGS,
-    cp.schedules.Schedule, cp.penalties.Penalty, cp.initializers.Initializer, cp.History,
+    cp.schedules.Schedule, cp.penalties.Penalty, cp.initializers.Initializer, cp.History, TableEncoding,
 ]  # fmt: skip
 
 
 def read_description(content: bytes) -> None:
     """The description of a definition, a network, a history, or the encoding of a table, in JSON."""
     data, refused = _json(content), []
-    readers = [lambda data, kind=kind: decode(kind, data) for kind in KINDS]
-    readers.append(TableEncoding.from_dict)
-    for rebuild in readers:
+    for kind in KINDS:
         try:
-            found = rebuild(data)
+            found = decode(kind, data)
         except ClearpropError as reason:
             refused.append(reason)
             continue
-        if dataclasses.is_dataclass(found) and not isinstance(found, TableEncoding):
+        if dataclasses.is_dataclass(found):
             assert decode(type(found), json.loads(json.dumps(encode(found)))) == found
-    if len(refused) == len(readers):
+    if len(refused) == len(KINDS):
         raise refused[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def odd_trees(draw: st.DrawFn, target: str) -> bytes:
             elif how == "double" and isinstance(parent, list):
                 parent.append(parent[key])
             else:
-                parent[key] = draw(st.sampled_from(ODD))
+                parent[key] = copy.deepcopy(draw(st.sampled_from(ODD)))  # it may be changed in the next round
     return json.dumps(tree).encode() + newline + rest
 
 

@@ -4,9 +4,23 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from clearprop.model.evaluation import evaluate_classes, evaluate_flags, evaluate_numbers
+from clearprop.model.evaluation import evaluate
+from clearprop.model.predictions import Predictions
 
 RANDOM = np.random.default_rng(0)
+
+
+def evaluate_classes(y, p, labels, **more):
+    task = "binary" if len(labels) == 2 else "multiclass"
+    return evaluate(Predictions(task, "y", tuple(map(str, labels)), y, p, **more))
+
+
+def evaluate_numbers(y, yhat, names, **more):
+    return evaluate(Predictions("regression", names[0], tuple(names), y, yhat, **more))
+
+
+def evaluate_flags(y, p, names, **more):
+    return evaluate(Predictions("multilabel", names[0], tuple(names), y, p, **more))
 
 
 @pytest.mark.parametrize("k", [2, 3, 15])
@@ -24,7 +38,7 @@ def test_class_metrics_equal_scikit_learn(k):
     if k == 2:
         assert found.metrics["ROC AUC"] == pytest.approx(sklearn.metrics.roc_auc_score(y, p[:, 1]))
     text = str(found)
-    assert ("commonest mistakes" in text) == (k > 12)
+    assert ("most frequent mistakes" in text) == (k > 12)
     assert ("confusion matrix" in text) == (k <= 12)
 
 
@@ -41,9 +55,9 @@ def test_number_metrics_equal_scikit_learn():
 
 
 def test_flag_metrics():
-    found = evaluate_flags(np.array([[1, 0], [1, 1.0]]), np.array([[0.9, 0.1], [0.8, 0.3]]), ["a", "b"])
+    found = evaluate_flags(np.array([[1, 0], [1, 1]]), np.array([[0.9, 0.1], [0.8, 0.3]]), ["a", "b"])
     assert found.metrics == {"all right": 0.5, "a accuracy": 1.0, "b accuracy": 0.5}
-    assert "always the commonest answer" in str(found)
+    assert "always the most frequent answer" in str(found)
 
 
 def test_one_class_and_a_constant_target_have_no_undefined_metric():
@@ -73,3 +87,26 @@ def test_large_numbers_are_whole_and_their_columns_stand_below_their_heads():
     assert lines[1].startswith("  RMSE  45,334    (144,")
     assert lines[-1].endswith("-45,334 -45,334        0 45,334    45,334")
     assert len(lines[-1]) == len(lines[-2])
+
+
+def test_sample_weights_count_rows_as_often_as_they_say():
+    y, p = RANDOM.integers(0, 2, 50), RANDOM.dirichlet(np.ones(2), 50)
+    weight = RANDOM.integers(1, 4, 50)
+    for make, truth, answers in (
+        (evaluate_classes, y, p),
+        (evaluate_flags, np.stack([y, 1 - y], axis=1), p),
+        (evaluate_numbers, RANDOM.normal(size=(50, 2)), p),
+    ):
+        names = ["a", "b"]
+        weighted = make(truth, answers, names, sample_weight=weight.astype(float))
+        repeated = make(np.repeat(truth, weight, axis=0), np.repeat(answers, weight, axis=0), names)
+        assert weighted.metrics == pytest.approx(repeated.metrics, rel=1e-12)
+        assert weighted.baseline == pytest.approx(repeated.baseline, rel=1e-12)
+
+
+def test_predictions_that_are_not_finite_have_no_metric_and_raise_no_error():
+    numbers = evaluate_numbers(np.array([[1.0], [2.0]]), np.array([[np.nan], [2.0]]), ["y"])
+    assert all(np.isnan(value) for value in numbers.metrics.values())
+    classes = evaluate_classes(np.array([0, 1]), np.full((2, 2), np.nan), ["no", "yes"])
+    assert np.isnan(classes.metrics["ROC AUC"])
+    assert np.isnan(classes.metrics["log loss"])

@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import clearprop as cp
 from clearprop.datasets import digits
 from clearprop.errors import ArgumentError
-from clearprop.model.model import Model, fit
+from clearprop.model import Model, fit
 from clearprop.report import render_report, write_report
 
 HOSTILE = '<script>alert("x")</script> & \'"]]>--><b>\x00\x1f\u202e é 漢字 {{ 7 * 7 }}'

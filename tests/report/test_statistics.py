@@ -8,6 +8,7 @@ import scipy.stats
 import sklearn.metrics
 from sklearn.calibration import calibration_curve
 
+from clearprop.model.predictions import Predictions
 from clearprop.report.statistics import (
     brier_score,
     class_scores,
@@ -24,9 +25,22 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
+def classes(y: np.ndarray, predicted: np.ndarray, k: int) -> Predictions:
+    return Predictions("multiclass", "y", tuple(map(str, range(k))), y, np.eye(k)[predicted])
+
+
+def test_scores_of_labels_are_those_of_the_answer_yes(generator):
+    y, p = generator.integers(0, 2, (100, 3)), generator.random((100, 3))
+    for labels in (3, 1):
+        scores = class_scores(Predictions("multilabel", "y", ("a", "b", "c")[:labels], y[:, :labels], p[:, :labels]))
+        for i in range(labels):
+            assert scores.recall[i] == sklearn.metrics.recall_score(y[:, i], p[:, i] > 0.5)
+            assert scores.rows[i] == y[:, i].sum()
+
+
 def test_class_scores_are_those_of_scikit_learn(generator):
     y, predicted = generator.integers(0, 5, 400), generator.integers(0, 5, 400)
-    scores = class_scores(sklearn.metrics.confusion_matrix(y, predicted))
+    scores = class_scores(classes(y, predicted, 5))
     precision, recall, f1, rows = sklearn.metrics.precision_recall_fscore_support(y, predicted)
     np.testing.assert_allclose(scores.precision, precision, rtol=1e-12)
     np.testing.assert_allclose(scores.recall, recall, rtol=1e-12)
@@ -35,7 +49,7 @@ def test_class_scores_are_those_of_scikit_learn(generator):
 
 
 def test_class_without_rows_or_answers_has_no_score():
-    scores = class_scores(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
+    scores = class_scores(classes(np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1]), 3))
     assert np.isnan(scores.precision[2])
     assert np.isnan(scores.recall[2])
     assert np.isnan(scores.f1[2])

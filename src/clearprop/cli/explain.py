@@ -1,60 +1,75 @@
-"""What `clearprop explain` shows: a trace, a derivation or a worked solution of rows of a table."""
+"""The command `clearprop explain`: a trace, a derivation or a worked solution of rows of a table."""
 
 from __future__ import annotations
 
 import re
+import sys
+from typing import Annotated
 
-import numpy as np
+import typer
 
+from clearprop.cli.arguments import ModelPath, Table, check_outputs
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import names_of_table
 from clearprop.explain.derivation.text import to_ascii
-from clearprop.explain.worked.pages import derivation_document, derivation_page
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
-from clearprop.model.model import Model, encode
-from clearprop.tables import as_frame
+from clearprop.model import Model
 
 
-def explain_rows(
-    model: str,
-    table: str,
-    row: int,
-    rows: str | None,
-    weight: str | None,
-    learning_rate: float | None,
-    paths: int | None,
-    document: str | None,
-) -> str:
-    """The text to print; a document is written on the way. Raises ClearpropError for what cannot be used."""
-    loaded = Model.load(model)
-    encoding = loaded.known_encoding
-    frame = as_frame(table, text=encoding.text_columns)
-    chosen = chosen_rows(row, rows, frame.shape[0])
+def explain(
+    model: ModelPath,
+    table: Table,
+    row: Annotated[int, typer.Option(help="Row of the table, counted from 0.")] = 0,
+    rows: Annotated[str | None, typer.Option(help="A batch of rows instead, such as 0:8 for rows 0 to 7.")] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate of the update that is shown.", show_default="0.1 in a worked step, else no update"
+        ),
+    ] = None,
+    paths: Annotated[
+        int | None, typer.Option(help="List every path of --weight, if there are at most this many.")
+    ] = None,
+    document: Annotated[
+        str | None,
+        typer.Option(help="Write the worked step (.html or .tex), or the derivation of --weight (.md as well)."),
+    ] = None,
+) -> None:
+    """Show the forward and backward sweep of rows, or derive one gradient by the chain rule.
+
+    Without --weight: z, a, error signal, delta and gradients of each layer.
+
+    With --document, and a small network: one whole training step as a worked solution.
+    """
+    check_outputs([model, table], [document])
     if paths is not None and weight is None:
-        raise ArgumentError('--paths: belongs to --weight; name that too, such as --weight "hidden[0] <- input[0]".')
+        raise ArgumentError('--paths: needs --weight, such as --weight "hidden[0] <- input[0]".')
     if learning_rate is not None and weight is None and document is None:
-        raise ArgumentError("--learning-rate: belongs to --weight or --document; name one of them too.")
-    X, y = encode(encoding, frame[chosen], np.dtype("float64"))  # float64, so that all digits shown are right
+        raise ArgumentError("--learning-rate: needs --weight or --document.")
+    loaded = Model.load(model)
+    encoding = loaded.require_encoding()
+    known = encoding.table(table)
+    chosen = select_rows(row, rows, len(known))
+    X, y = loaded.encode(known.take(chosen), "float64")  # float64, so that all printed digits are right
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
     if weight is not None:
-        return _explain_one(trace, names, weight, learning_rate, paths, document)
-    if document is None:
-        return str(trace)
-    if count_sums(trace) > MOST_SUMS:
-        raise ArgumentError(
-            f"--document: a whole step of this network has {count_sums(trace):,} sums to write out, and a page holds "
-            f'{MOST_SUMS}. Name one gradient, such as --weight "{names["input"][0]}", take fewer --rows, or train a '
-            "smaller network, such as --hidden 4."
-        )
-    which = f"row {chosen[0]}" if len(chosen) == 1 else f"rows {chosen[0]} to {chosen[-1]}"
-    title = f"One step of backpropagation, {which}"
-    worked_solution(trace, 0.1 if learning_rate is None else learning_rate, names=names, title=title).save(document)
-    return f"worked solution of {which} written to {document}"
+        text = _derive(trace, names, weight, learning_rate, paths, document)
+    elif document is not None:
+        text = _write_solution(trace, names, chosen, learning_rate, document)
+    else:
+        text = str(trace)
+    typer.echo(for_terminal(text.rstrip("\n"), sys.stdout.encoding))
 
 
-def _explain_one(
+def _derive(
     trace: Trace,
     names: dict[str, tuple[str, ...]],
     weight: str,
@@ -62,6 +77,9 @@ def _explain_one(
     paths: int | None,
     document: str | None,
 ) -> str:
+    """The derivation of one gradient as text, or its paths, or written to a document."""
+    from clearprop.explain.worked.pages import derivation_document, derivation_page  # most commands write no pages
+
     derivation = trace.derivation(weight, learning_rate=learning_rate, names=names)
     if paths is not None:
         return derivation.path_list(paths)
@@ -76,10 +94,26 @@ def _explain_one(
     return f"{derivation.title} written to {document}"
 
 
-def chosen_rows(row: int, rows: str | None, count: int) -> list[int]:
-    """The rows that --row or --rows A:B mean, B left out.
+def _write_solution(
+    trace: Trace, names: dict[str, tuple[str, ...]], rows: list[int], learning_rate: float | None, document: str
+) -> str:
+    """Write the worked solution of one step."""
+    if count_sums(trace) > MOST_SUMS:
+        raise ArgumentError(
+            f"--document: a whole step of this network has {count_sums(trace):,} sums to write out, and a page holds "
+            f'{MOST_SUMS}. Name one gradient, such as --weight "{names["input"][0]}", take fewer --rows, or train a '
+            "smaller network, such as --hidden 4."
+        )
+    which = f"row {rows[0]}" if len(rows) == 1 else f"rows {rows[0]} to {rows[-1]}"
+    title = f"One step of backpropagation, {which}"
+    worked_solution(trace, 0.1 if learning_rate is None else learning_rate, names=names, title=title).save(document)
+    return f"worked solution of {which} written to {document}"
 
-    >>> chosen_rows(3, None, 10), chosen_rows(0, "2:5", 10)
+
+def select_rows(row: int, rows: str | None, count: int) -> list[int]:
+    """The row numbers of --row, or of --rows first:last without the last.
+
+    >>> select_rows(3, None, 10), select_rows(0, "2:5", 10)
     ([3], [2, 3, 4])
     """
     if rows is None:
@@ -89,14 +123,14 @@ def chosen_rows(row: int, rows: str | None, count: int) -> list[int]:
     match = re.fullmatch(r"([0-9]{1,12}):([0-9]{1,12})", rows)
     if match is None or not int(match[1]) < int(match[2]) <= count:
         raise ArgumentError(
-            f"--rows: expected first:last with rows from 0 to {count} such as 0:{min(8, count)}, the last one left "
-            f'out, got "{rows}".'
+            f"--rows: expected first:last with rows from 0 to {count}, last excluded, such as 0:{min(8, count)}, got "
+            f'"{rows}".'
         )
     return list(range(int(match[1]), int(match[2])))
 
 
 def for_terminal(text: str, encoding: str | None) -> str:
-    """The text as a terminal of that encoding can show it: with its signs, or spelt out.
+    """The text in characters that the encoding of the terminal has; mathematical signs are spelled out if needed.
 
     >>> for_terminal("∂J/∂w", "ascii")
     'dJ/dw'

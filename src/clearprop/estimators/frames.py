@@ -11,10 +11,9 @@ import narwhals as nw
 import numpy as np
 
 from clearprop.errors import TableError, suggest
-from clearprop.tables import as_frame
-from clearprop.tables.choose import Column, choose
+from clearprop.tables import as_table
+from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.frame import declared_categories
-from clearprop.tables.values import held
 
 
 def is_frame(X: Any) -> bool:
@@ -55,17 +54,9 @@ class FrameEncoder:
         Columns of text, categories and enumerations are categorical with "from_dtype"; numbers, dates, and true and
         false are not. Raises TableError for a name that does not exist and where no column is left to learn from.
         """
-        frame = as_frame(X)
-        wanted = dict.fromkeys(_named(X, frame.columns, categorical), "categorical")
-        numeric = sum(
-            held(frame[name]) in ("number", "date", "duration") for name in frame.columns if name not in wanted
-        )
-        chosen = {name: choose(frame[name], wanted.get(name), numeric) for name in frame.columns}
-        encoders = tuple(column for column in chosen.values() if not isinstance(column, str))
-        left_out = tuple((name, why) for name, why in chosen.items() if isinstance(why, str))
-        if not encoders:
-            told = "; ".join(f'"{name}": {why}' for name, why in left_out)
-            raise TableError(f"X: no column is left to learn from. Left out: {told or 'none'}.")
+        table = as_table(X)
+        wanted = dict.fromkeys(_named(X, table.columns, categorical), "categorical")
+        encoders, left_out = choose_columns(table, table.columns, wanted)
         return cls(encoders, left_out)
 
     @property
@@ -77,15 +68,13 @@ class FrameEncoder:
         """The inputs of each row, (n, inputs)."""
         if not is_frame(X):
             raise TableError(f"X: expected a data frame as in fit, got {type(X).__name__}.")
-        frame = as_frame(X)
-        for column in self.encoders:
-            if column.name not in frame.columns:
-                raise TableError(f'X: column "{column.name}" is missing. {suggest(column.name, frame.columns)}')
-        out = np.empty((frame.shape[0], len(self.input_names)), dtype)
+        table = as_table(X)
+        table.require([column.name for column in self.encoders], "X: column", "is missing.")
+        out = np.empty((len(table), len(self.input_names)), dtype)
         start = 0
         for column in self.encoders:
             stop = start + len(column.inputs)
-            column.encode(frame[column.name], out[:, start:stop])
+            column.encode(table[column.name], out[:, start:stop])
             start = stop
         return out
 

@@ -1,19 +1,20 @@
-"""How good predictions are: metrics, confusion matrix or residuals, in the target's own unit."""
+"""The quality of predictions: metrics, and a confusion matrix or residuals, in the unit of the target."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+
+from clearprop.model.predictions import Predictions
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Metrics by name, with the confusion matrix (rows: true class) or residuals (predicted - true); prints readably.
 
-    `baseline` holds the same metrics for always answering the commonest class, or the mean of the target.
+    `baseline` holds the same metrics for always predicting the most frequent class, or the mean of the target.
 
     >>> import clearprop as cp
     >>> print(cp.model.Evaluation("regression", 120, {"rmse": 1.5}, {"rmse": 3.0}))
@@ -32,12 +33,11 @@ class Evaluation:
     def __str__(self) -> str:
         """The metrics with their baseline, then a confusion matrix or the spread of the residuals."""
         lines = [f"{self.rows:,} rows"]
-        wide = max(map(len, self.metrics))
+        width = max(map(len, self.metrics))
         for name, value in self.metrics.items():
-            beside = (
-                f"    ({readable(self.baseline[name])} for {_BASELINE[self.task]})" if name in self.baseline else ""
-            )
-            lines.append(f"  {name:{wide}s}  {readable(value)}{beside}")
+            baseline = self.baseline.get(name)
+            note = "" if baseline is None else f"    ({readable(baseline)} for {_BASELINE[self.task]})"
+            lines.append(f"  {name:{width}s}  {readable(value)}{note}")
         if self.confusion is not None:
             lines += ["", *_format_confusion(self.confusion, self.labels)]
         if self.residuals is not None:
@@ -46,15 +46,15 @@ class Evaluation:
 
 
 _BASELINE = {
-    "binary": "always the commonest class",
-    "multiclass": "always the commonest class",
-    "multilabel": "always the commonest answer",
+    "binary": "always the most frequent class",
+    "multiclass": "always the most frequent class",
+    "multilabel": "always the most frequent answer",
     "regression": "always the mean",
 }
 
 
 def readable(value: float) -> str:
-    """Four significant digits; from a thousand on whole numbers with the thousands apart.
+    """Four significant digits; an integer with commas from a thousand on.
 
     >>> readable(0.123456), readable(45333.86), readable(-999.96), readable(2.5e12)
     ('0.1235', '45,334', '-1,000', '2.5e+12')
@@ -62,18 +62,14 @@ def readable(value: float) -> str:
     return f"{value:,.0f}" if 999.95 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
-def evaluate_classes(
-    y: np.ndarray, probabilities: np.ndarray, labels: Sequence[Any], log_loss: float | None = None
-) -> Evaluation:
-    """One label per row: y (n,) class indices, probabilities (n, k).
-
-    The log loss comes from the probabilities unless it is given: where one is rounded to 0, only the weighted sums of
-    the network know it exactly.
+def evaluate(predictions: Predictions) -> Evaluation:
+    """The metrics of predictions by scikit-learn; the log loss comes from the weighted sums if they are known.
 
     >>> import numpy as np
-    >>> print(evaluate_classes(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ["no", "yes"]))
+    >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    >>> print(evaluate(Predictions("binary", "rich", ("no", "yes"), np.array([0, 1, 1]), p)))
     3 rows
-      accuracy           0.6667    (0.6667 for always the commonest class)
+      accuracy           0.6667    (0.6667 for always the most frequent class)
       balanced accuracy  0.75
       log loss           0.4149
       ROC AUC            1
@@ -82,47 +78,8 @@ def evaluate_classes(
                  no   yes  recall
     no            1     0  100.0%
     yes           1     1   50.0%
-    """
-    import sklearn.metrics  # takes a moment to load
-
-    k = len(labels)
-    guess = probabilities.argmax(axis=1)
-    confusion = sklearn.metrics.confusion_matrix(y, guess, labels=np.arange(k))
-    present = np.unique(y)
-    recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    if log_loss is None:
-        with np.errstate(divide="ignore"):
-            log_loss = float(-np.log(probabilities[np.arange(len(y)), y].astype(np.float64)).mean())
-    metrics = {"accuracy": float((guess == y).mean()), "balanced accuracy": float(recall.mean()), "log loss": log_loss}
-    if k == 2 and len(present) == 2:
-        metrics["ROC AUC"] = float(sklearn.metrics.roc_auc_score(y, probabilities[:, 1]))
-    baseline = {"accuracy": float(np.bincount(y, minlength=k).max() / len(y))}
-    task = "binary" if k == 2 else "multiclass"
-    return Evaluation(task, len(y), metrics, baseline, [str(label) for label in labels], confusion)
-
-
-def evaluate_flags(y: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> Evaluation:
-    """Several yes-or-no answers per row: y and probabilities (n, o).
-
-    >>> import numpy as np
-    >>> evaluate_flags(np.array([[1.0, 0.0]]), np.array([[0.9, 0.9]]), ["a", "b"]).metrics["a accuracy"]
-    1.0
-    """
-    right = (probabilities > 0.5) == (y > 0.5)
-    share = np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))
-    metrics = {"all right": float(right.all(axis=1).mean())}
-    baseline = {}
-    for i, name in enumerate(names):
-        metrics[f"{name} accuracy"] = float(right[:, i].mean())
-        baseline[f"{name} accuracy"] = float(share[i])
-    return Evaluation("multilabel", len(y), metrics, baseline)
-
-
-def evaluate_numbers(y: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> Evaluation:
-    """Numbers: y and predicted (n, o) in the target's own unit.
-
-    >>> import numpy as np
-    >>> print(evaluate_numbers(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), ["price"]))
+    >>> y = np.array([[1.0], [3.0]])
+    >>> print(evaluate(Predictions("regression", "price", ("price",), y, np.array([[1.0], [2.0]]))))
     2 rows
       RMSE  0.7071    (1 for always the mean)
       MAE   0.5    (1 for always the mean)
@@ -132,18 +89,67 @@ def evaluate_numbers(y: np.ndarray, predicted: np.ndarray, names: Sequence[str])
               smallest     5%   median    95%   largest
     price           -1  -0.95     -0.5  -0.05         0
     """
-    metrics, baseline = {}, {}
-    residuals = predicted.astype(np.float64) - y
-    for i, name in enumerate(names):
-        prefix = f"{name} " if len(names) > 1 else ""
-        spread = y[:, i] - y[:, i].mean()
-        metrics[f"{prefix}RMSE"] = float(np.sqrt(np.mean(residuals[:, i] ** 2)))
-        metrics[f"{prefix}MAE"] = float(np.abs(residuals[:, i]).mean())
-        if spread.any():
-            metrics[f"{prefix}R2"] = float(1 - (residuals[:, i] ** 2).sum() / (spread**2).sum())
-        baseline[f"{prefix}RMSE"] = float(np.sqrt(np.mean(spread**2)))
-        baseline[f"{prefix}MAE"] = float(np.abs(spread).mean())
-    return Evaluation("regression", len(y), metrics, baseline, list(names), residuals=residuals)
+    if predictions.has_classes:
+        return _evaluate_classes(predictions)
+    return _evaluate_flags(predictions) if predictions.task == "multilabel" else _evaluate_numbers(predictions)
+
+
+def _evaluate_classes(found: Predictions) -> Evaluation:
+    from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score  # takes a moment to load
+
+    y, p, guess, weight = found.y, found.yhat, found.predicted, found.sample_weight
+    present, log_loss = np.unique(y), found.log_loss
+    if log_loss is None:
+        with np.errstate(divide="ignore"):
+            log_loss = -np.log(p[np.arange(len(y)), y])
+    metrics = {
+        "accuracy": float(accuracy_score(y, guess, sample_weight=weight)),
+        "balanced accuracy": float(
+            recall_score(y, guess, labels=present, average="macro", sample_weight=weight, zero_division=0.0)  # type: ignore[arg-type]
+        ),
+        "log loss": float(np.average(log_loss, weights=weight)),
+    }
+    if len(found.labels) == len(present) == 2:
+        finite = np.isfinite(p).all()
+        metrics["ROC AUC"] = float(roc_auc_score(y, p[:, 1], sample_weight=weight)) if finite else np.nan
+    commonest = np.bincount(y, weights=weight).argmax()
+    baseline = {"accuracy": float(np.average(y == commonest, weights=weight))}
+    confusion = confusion_matrix(y, guess, labels=np.arange(len(found.labels)))
+    return Evaluation(found.task, len(y), metrics, baseline, found.labels, confusion)
+
+
+def _evaluate_flags(found: Predictions) -> Evaluation:
+    from sklearn.metrics import accuracy_score  # takes a moment to load
+
+    y, weight = found.y, found.sample_weight
+    metrics = {"all right": float(accuracy_score(y, found.predicted, sample_weight=weight))}
+    baseline = {}
+    for i, name in enumerate(found.labels):
+        metrics[f"{name} accuracy"] = float(accuracy_score(y[:, i], found.predicted[:, i], sample_weight=weight))
+        share = float(np.average(y[:, i], weights=weight))
+        baseline[f"{name} accuracy"] = max(share, 1 - share)
+    return Evaluation("multilabel", len(y), metrics, baseline)
+
+
+def _evaluate_numbers(found: Predictions) -> Evaluation:
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error  # takes a moment to load
+
+    metrics: dict[str, float] = {}
+    baseline: dict[str, float] = {}
+    weight = found.sample_weight
+    for i, name in enumerate(found.labels):
+        y, yhat = found.y[:, i], found.yhat[:, i]
+        mean = np.full(len(y), np.average(y, weights=weight))
+        prefix = f"{name} " if len(found.labels) > 1 else ""
+        scores = {"RMSE": root_mean_squared_error, "MAE": mean_absolute_error}
+        if (y != y[0]).any():
+            scores["R2"] = r2_score
+        for short, score in scores.items():
+            finite = np.isfinite(yhat).all()
+            metrics[prefix + short] = float(score(y, yhat, sample_weight=weight)) if finite else np.nan
+            if short != "R2":
+                baseline[prefix + short] = float(score(y, mean, sample_weight=weight))
+    return Evaluation("regression", len(found.y), metrics, baseline, found.labels, residuals=found.yhat - found.y)
 
 
 _CLASSES_SHOWN = 12
@@ -166,10 +172,10 @@ def _format_confusion(confusion: np.ndarray, labels: Sequence[str]) -> list[str]
 
 
 def _format_mistakes(confusion: np.ndarray, labels: Sequence[str]) -> list[str]:
-    """The commonest mistakes, where the matrix is too large to print."""
+    """The most frequent mistakes, if the matrix is too large to print."""
     mistakes = confusion - np.diag(confusion.diagonal())
     order = np.argsort(mistakes, axis=None)[::-1][:10]
-    lines = ["commonest mistakes (true -> predicted)"]
+    lines = ["most frequent mistakes (true -> predicted)"]
     for true, predicted in zip(*np.unravel_index(order, mistakes.shape), strict=True):
         if mistakes[true, predicted]:
             lines.append(f"  {mistakes[true, predicted]:6d}  {labels[true]} -> {labels[predicted]}")

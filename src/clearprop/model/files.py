@@ -32,7 +32,7 @@ class ModelFile:
     network: Network
     parameters: np.ndarray
     losses: dict[str, Loss]
-    encoding: dict[str, Any] | None
+    encoding: TableEncoding | None
     settings: dict[str, Any]
     history: History | None
 
@@ -46,6 +46,14 @@ class ModelFile:
         check_finite(flat, "parameters")
         if set(self.losses) != set(self.network.outputs or ()):
             raise ModelFileError(f"losses: expected one for each output of the network, got {list(self.losses)}.")
+        if self.encoding is not None:
+            encoded = (self.encoding.inputs, [self.encoding.outputs])
+            expected = (self.network.inputs, [self.network[name].units for name in self.network.outputs or ()])
+            if encoded != expected:
+                raise ModelFileError(
+                    f"encoding: expected {expected[0]} inputs and {expected[1]} outputs, as the network has, "
+                    f"got {encoded[0]} and {encoded[1]}."
+                )
 
 
 def pack(
@@ -57,35 +65,17 @@ def pack(
     history: History | None,
 ) -> bytes:
     """The bytes of a model file."""
-    described = None if encoding is None else encoding.to_dict()
-    return pack_file(MODEL, ModelFile(net, params.flat, losses, described, settings, history))
+    return pack_file(MODEL, ModelFile(net, params.flat, losses, encoding, settings, history))
 
 
 def unpack(content: bytes, where: str, own: Iterable[Activation | Loss] = ()) -> dict[str, Any]:
     """The parts of a model file by name, all checked; raises ModelFileError for anything that is not whole."""
     found = read_file(content, where, MODEL, ModelFile, own)
-    try:
-        encoding = _encoding(found.encoding, found.network)
-    except ModelFileError as reason:
-        raise ModelFileError(f"{where}: {reason}") from reason
     return {
         "net": found.network,
         "params": Parameters(found.network, found.parameters),
         "losses": found.losses,
-        "encoding": encoding,
+        "encoding": found.encoding,
         "settings": found.settings,
         "history": found.history,
     }
-
-
-def _encoding(data: Any, net: Network) -> TableEncoding | None:
-    if data is None:
-        return None
-    encoding = TableEncoding.from_dict(data)
-    outputs = net[(net.outputs or ("",))[0]].units
-    if encoding.inputs != net.inputs or encoding.outputs != outputs or len(net.outputs or ()) != 1:
-        raise ModelFileError(
-            f"the table's encoding gives {encoding.inputs} inputs and {encoding.outputs} outputs, "
-            f"the network has {net.inputs} and {outputs}."
-        )
-    return encoding

@@ -27,7 +27,7 @@ def format_model(model: Model) -> str:
     )
     sections.append(f"network: {counts}\n{_indent(str(net))}")
     if model.encoding is not None:
-        notes = [(n.column, n.kind, str(n.inputs), n.done) for n in model.encoding.describe()]
+        notes = [(n.column, n.kind, str(n.inputs), n.description) for n in model.encoding.describe()]
         sections.append("columns\n" + _indent(columns([("column", "kind", "inputs", "what was done"), *notes])))
     if model.settings:
         rows = [(name.replace("_", " "), format_setting(value)) for name, value in model.settings.items()]

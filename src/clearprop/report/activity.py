@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from clearprop.activations import Activation, Elementwise
-from clearprop.core.backprop import forward
+from clearprop.core.backprop import Forward
 from clearprop.core.network import Layer
 from clearprop.core.objective import Objective
+from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.losses import Loss
 
@@ -38,35 +38,18 @@ class LayerActivity:
     slow: bool  #: whether saturation slows learning, which it does not where the loss has the short form yhat - y
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """The forward sweep over all rows: weighted sums and activations of the outputs, and what each layer did."""
-
-    z: Mapping[str, np.ndarray]
-    a: Mapping[str, np.ndarray]
-    layers: tuple[LayerActivity, ...]
-
-
-def sweep(objective: Objective, params: Parameters) -> Sweep:
-    """Run the network over the rows, a chunk at a time, without dropout."""
-    net, outputs = objective.net, tuple(objective.net.outputs or ())
-    z: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
-    a: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
-    meters = [_Meter(layer, objective.samples) for layer in net.layers]
+def sweep(objective: Objective, params: Parameters) -> tuple[Outputs, tuple[LayerActivity, ...]]:
+    """Run the network over the rows once: its outputs, and what each layer did."""
+    meters = [_Meter(layer, objective.samples) for layer in objective.net.layers]
     sampled = np.unique(np.linspace(0, objective.samples - 1, _HISTOGRAM_ROWS).astype(int))
-    for rows in objective.chunks():
-        seen = forward(net, params, objective.X[rows])
+
+    def observe(rows: slice, seen: Forward) -> None:
         inside = sampled[(sampled >= rows.start) & (sampled < rows.stop)] - rows.start
         for meter in meters:
             meter.read(seen.z[meter.layer.name], seen.f[meter.layer.name], inside)
-        for name in outputs:
-            z[name].append(seen.z[name])
-            a[name].append(seen.a[name])
-    return Sweep(
-        {name: np.concatenate(parts) for name, parts in z.items()},
-        {name: np.concatenate(parts) for name, parts in a.items()},
-        tuple(meter.result(objective.losses.get(meter.layer.name)) for meter in meters),
-    )
+
+    outputs = sweep_rows(objective, params, observe)
+    return outputs, tuple(meter.result(objective.losses.get(meter.layer.name)) for meter in meters)
 
 
 def largest_slope(f: Elementwise) -> float:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from clearprop.core.objective import Objective
-from clearprop.explain.diagnosis import diagnose
+from clearprop.explain.diagnosis import Diagnosis
 from clearprop.report.sections import Section, Table
 
-if TYPE_CHECKING:
-    from clearprop.model.model import Model
 
-
-def diagnosis_section(model: Model, objective: Objective) -> Section | None:
-    """The findings of `cp.diagnose` on the rows of the report, with the history of the training; None without any."""
-    columns = None if model.encoding is None else model.encoding.input_names
-    found = diagnose(
-        *(model.net, model.params, objective.X, dict(objective.targets), dict(objective.losses)),
-        history=model.history,
-        columns=columns,
-    )
+def diagnosis_section(found: Diagnosis) -> Section | None:
+    """The findings of a diagnosis; None without any."""
     if found.ok:
         return None
     rows = [(finding.severity, finding.name, finding.words, finding.advice) for finding in found]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import numpy as np
 
+from clearprop.core.objective import Objective, prepare
 from clearprop.draw.svg import clean, number
+from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
+from clearprop.model.predictions import Predictions, predictions_of
 from clearprop.report.activity import sweep
 from clearprop.report.look_at import diagnosis_section
-from clearprop.report.predictions import Answer, Classes, Flags, answer, input_columns, objective_of, task_of
 from clearprop.report.results import quality_sections, results
 from clearprop.report.sections import (
     activity_section,
     gradient_section,
     importance_section,
+    input_columns,
     learning_section,
     making_section,
     network_section,
@@ -28,12 +32,20 @@ if TYPE_CHECKING:
 
 
 def write_report(
-    model: Model, X: Any, y: Any, path: str | os.PathLike[str], *, evaluated_on: str, seed: int = 0
+    model: Model,
+    X: Any,
+    y: Any,
+    path: str | os.PathLike[str],
+    *,
+    evaluated_on: str,
+    seed: int = 0,
+    diagnosis: Diagnosis | None = None,
 ) -> None:
     """Write the report of a model as one HTML file, whole or not at all.
 
-    X (n, inputs) and y (as the loss takes it; (n,) also for one unit) are the rows to judge it on, and `evaluated_on`
-    says what they are. Raises ShapeError or DataError for rows that cannot be used, ArgumentError for the path.
+    X (n, inputs) and y (as the loss takes it; (n,) also for one unit) are the rows to evaluate it on, and
+    `evaluated_on` says which rows they are. `diagnosis` is that of these rows, if it is known already. Raises
+    ShapeError or DataError for rows that cannot be used, ArgumentError for the path.
 
     >>> import pathlib, tempfile, clearprop as cp
     >>> from clearprop.model.model import Model
@@ -44,11 +56,19 @@ def write_report(
     ...     pathlib.Path(folder, "report.html").read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
-    page = render_report(model, X, y, evaluated_on=evaluated_on, seed=seed)
+    page = render_report(model, X, y, evaluated_on=evaluated_on, seed=seed, diagnosis=diagnosis)
     write_atomically(path, page.encode("utf-8"))
 
 
-def render_report(model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of rows held out", seed: int = 0) -> str:
+def render_report(
+    model: Model,
+    X: Any,
+    y: Any,
+    *,
+    evaluated_on: str = "20% of rows held out",
+    seed: int = 0,
+    diagnosis: Diagnosis | None = None,
+) -> str:
     """The report of a model as the text of an HTML page; the same for the same model, rows and seed.
 
     >>> import clearprop as cp
@@ -58,27 +78,27 @@ def render_report(model: Model, X: Any, y: Any, *, evaluated_on: str = "20% of r
     >>> "root mean squared error" in render_report(model, [[0.0], [1.0]], [0.0, 2.0])
     True
     """
-    objective = objective_of(model, X, y)
-    seen = sweep(objective, model.params)
-    outputs = tuple(model.net.outputs or ())
-    tasks = {name: task_of(model, name, objective.targets[name]) for name in outputs}
-    answers = [answer(model, name, tasks[name], objective.targets[name], seen.a[name]) for name in outputs]
-    sections = [diagnosis_section(model, objective), learning_section(model)]
-    for found in answers:
-        sections += quality_sections(found, objective, seen, several=len(outputs) > 1)
+    outputs, layers = sweep(_objective(model, X, y), model.params)
+    predictions = predictions_of(model.net, model.encoding, outputs)
+    if diagnosis is None:
+        columns = None if model.encoding is None else model.encoding.input_names
+        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns)
+    sections = [diagnosis_section(diagnosis), learning_section(model)]
+    for each in predictions:
+        sections += quality_sections(each, several=len(predictions) > 1)
     sections += [
-        importance_section(model, objective, answers, tasks, seed),
+        importance_section(model, outputs.objective, predictions, seed),
         gradient_section(model),
-        activity_section(seen),
-        network_section(model, objective, answers),
+        activity_section(layers),
+        network_section(model, outputs.objective, predictions),
         making_section(model),
     ]
     return _template().render(
-        title=_title(answers),
-        told=_told(model, answers),
-        results=[result for found in answers for result in results(found)],
+        title=_title(predictions),
+        told=_description(model, predictions),
+        results=[result for each in predictions for result in results(each)],
         evaluated_on=evaluated_on,
-        facts=_facts(model, objective.samples),
+        facts=_facts(model, outputs.objective.samples),
         stopped=_stopped(model),
         sections=[section for section in sections if section is not None],
     )
@@ -96,35 +116,51 @@ def _template() -> jinja2.Template:
     return environment.get_template("template.html.jinja")
 
 
-def _title(answers: Sequence[Answer]) -> str:
+def _objective(model: Model, X: Any, y: Any) -> Objective:
+    """The rows of the report, checked. y (n,) counts as a column if the output has one unit."""
+    net = model.net
+
+    def column(name: str, values: Any) -> Any:
+        array = np.asarray(values)
+        return array[:, None] if array.ndim == 1 and net[name].units == 1 else array
+
+    outputs = tuple(net.outputs or ())
+    if isinstance(y, Mapping):
+        y = {name: column(name, values) if name in outputs else values for name, values in y.items()}
+    elif len(outputs) == 1:
+        y = column(outputs[0], y)
+    return prepare(net, model.params, X, y, model.loss)
+
+
+def _title(predictions: Sequence[Predictions]) -> str:
     """What is predicted."""
-    names = list(dict.fromkeys(_named(found) for found in answers))
+    names = list(dict.fromkeys(_name(each) for each in predictions))
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     listed = f"{', '.join(names[:-1])} and {names[-1]}" if 1 < len(names) <= 3 else ", ".join(names[:3])
     return f"Predicting {listed}{more}"
 
 
-def _named(found: Answer) -> str:
-    if isinstance(found, Classes) or len(found.labels) == 1:
-        return found.target[:80]
-    return f"{len(found.labels):,} {'labels' if isinstance(found, Flags) else 'numbers'}"
+def _name(predictions: Predictions) -> str:
+    if predictions.has_classes or len(predictions.labels) == 1:
+        return predictions.target[:80]
+    return f"{len(predictions.labels):,} {'labels' if predictions.task == 'multilabel' else 'numbers'}"
 
 
-def _told(model: Model, answers: Sequence[Answer]) -> str:
-    """What kind of answer it is, and from what."""
+def _description(model: Model, predictions: Sequence[Predictions]) -> str:
+    """What kind of answer the network gives, and from how many columns."""
     kinds = []
-    for found in answers[:4]:
-        many = len(found.labels)
-        if isinstance(found, Classes):
-            pair = " or ".join(label[:40] for label in found.labels)
-            kinds.append(f"either {pair}" if many == 2 else f"one of {many:,} classes")
-        elif isinstance(found, Flags):
+    for each in predictions[:4]:
+        if each.task == "binary":
+            kinds.append(f"either {' or '.join(label[:40] for label in each.labels)}")
+        elif each.has_classes:
+            kinds.append(f"one of {len(each.labels):,} classes")
+        elif each.task == "multilabel":
             kinds.append("yes or no for each label")
         else:
-            kinds.append("a number" if many == 1 else "numbers")
+            kinds.append("a number" if len(each.labels) == 1 else "numbers")
     columns = len(input_columns(model))
-    told = f"{' and '.join(kinds)}, from {columns:,} column{'s' * (columns > 1)}."
-    return told[0].upper() + told[1:]
+    text = f"{' and '.join(kinds)}, from {columns:,} column{'s' * (columns > 1)}."
+    return text[0].upper() + text[1:]
 
 
 def _facts(model: Model, rows: int) -> list[tuple[str, str]]:

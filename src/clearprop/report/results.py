@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.core.objective import Objective
 from clearprop.draw.charts import versus
 from clearprop.draw.svg import element, number, percent, shorten
-from clearprop.losses import usual_loss
-from clearprop.model.evaluation import Evaluation, evaluate_classes, evaluate_flags, evaluate_numbers
-from clearprop.report.activity import Sweep
-from clearprop.report.predictions import Answer, Classes, Flags, Numbers
+from clearprop.model.evaluation import evaluate
+from clearprop.model.predictions import Predictions
 from clearprop.report.quality_charts import (
     POINTS,
     confusion_chart,
@@ -26,6 +23,7 @@ from clearprop.report.quality_charts import (
 )
 from clearprop.report.sections import Figure, Section, Table
 from clearprop.report.statistics import (
+    ClassScores,
     Reliability,
     brier_score,
     class_scores,
@@ -52,13 +50,14 @@ class Result:
     details: Sequence[tuple[str, str]]
 
 
-def results(found: Answer) -> list[Result]:
+def results(predictions: Predictions) -> list[Result]:
     """The headline of an output; of several columns of numbers one each."""
-    if isinstance(found, Classes):
-        return [_class_result(found)]
-    if isinstance(found, Flags):
-        return [_flag_result(found)]
-    return [_number_result(found, column) for column in range(min(_COLUMNS_SHOWN, len(found.labels)))]
+    if predictions.has_classes:
+        return [_class_result(predictions)]
+    if predictions.task == "multilabel":
+        return [_flag_result(predictions)]
+    columns = range(min(_COLUMNS_SHOWN, len(predictions.labels)))
+    return [_number_result(predictions.column(column)) for column in columns]
 
 
 def _shares(share: float, baseline: float, other: str) -> Markup:
@@ -69,32 +68,28 @@ def _shares(share: float, baseline: float, other: str) -> Markup:
     return versus(f"{percent(share)}, against {percent(baseline)} for {other}", rows, 1.0)
 
 
-def _class_result(found: Classes) -> Result:
-    evaluation = evaluate_classes(found.y, found.p, found.labels)
-    share, baseline, n = evaluation.metrics["accuracy"], evaluation.baseline["accuracy"], len(found.y)
-    low, high = wilson_interval(round(share * n), n)
+def _class_result(predictions: Predictions) -> Result:
+    evaluation, y, labels = evaluate(predictions), predictions.y, predictions.labels
+    share, baseline = evaluation.metrics["accuracy"], evaluation.baseline["accuracy"]
+    low, high = wilson_interval(int((predictions.predicted == y).sum()), len(y))
     details = [("95% interval", f"{percent(low)} to {percent(high)}")]
     details.append(("balanced accuracy", percent(evaluation.metrics["balanced accuracy"])))
     if "ROC AUC" in evaluation.metrics:
         details.append(("ROC AUC", number(evaluation.metrics["ROC AUC"], 4)))
-    other = f"always “{shorten(found.labels[int(np.bincount(found.y).argmax())], 100)}”"
-    return Result(found.target, percent(share), "accuracy", _shares(share, baseline, other), details)
+    other = f"always “{shorten(labels[int(np.bincount(y).argmax())], 100)}”"
+    return Result(predictions.target, percent(share), "accuracy", _shares(share, baseline, other), details)
 
 
-def _flag_result(found: Flags) -> Result:
-    share = evaluate_flags(found.y, found.p, found.labels).metrics["all right"]
-    single = float((found.predicted == found.y).mean())
-    details = [("labels", f"{len(found.labels):,}"), ("single labels right", percent(single))]
-    chart = _shares(share, commonest_row(found.y), "always the commonest")
-    return Result(found.target, percent(share), "of the rows have every label right", chart, details)
+def _flag_result(predictions: Predictions) -> Result:
+    share = evaluate(predictions).metrics["all right"]
+    single = float((predictions.predicted == predictions.y).mean())
+    details = [("labels", f"{len(predictions.labels):,}"), ("single labels right", percent(single))]
+    chart = _shares(share, commonest_row(predictions.y), "always the most frequent")
+    return Result(predictions.target, percent(share), "of the rows have every label right", chart, details)
 
 
-def _evaluate_column(found: Numbers, column: int) -> Evaluation:
-    return evaluate_numbers(found.y[:, [column]], found.yhat[:, [column]], [found.labels[column]])
-
-
-def _number_result(found: Numbers, column: int) -> Result:
-    evaluation = _evaluate_column(found, column)
+def _number_result(predictions: Predictions) -> Result:
+    evaluation = evaluate(predictions)
     error, baseline = evaluation.metrics["RMSE"], evaluation.baseline["RMSE"]
     rows = [("this network", error, number(error), "first"), ("always the mean", baseline, number(baseline), "idle")]
     chart = versus(f"RMSE {number(error)}, against {number(baseline)} for the mean", rows, max(error, baseline))
@@ -102,17 +97,17 @@ def _number_result(found: Numbers, column: int) -> Result:
         ("mean absolute error", number(evaluation.metrics["MAE"])),
         ("R²", number(evaluation.metrics.get("R2", np.nan))),
     ]
-    return Result(found.labels[column], number(error), "root mean squared error", chart, details)
+    return Result(predictions.target, number(error), "root mean squared error", chart, details)
 
 
-def quality_sections(found: Answer, objective: Objective, seen: Sweep, several: bool) -> list[Section]:
+def quality_sections(predictions: Predictions, several: bool) -> list[Section]:
     """What the output gets right and wrong, and whether its probabilities can be trusted."""
-    of = f"{found.output[:60]}: " if several else ""
-    if isinstance(found, Classes):
-        return [_confusion_section(found, of), _class_reliability(found, objective, seen, of)]
-    if isinstance(found, Flags):
-        return [_flag_section(found, of), _flag_reliability(found, of)]
-    return [_error_section(found, of)]
+    of = f"{predictions.output[:60]}: " if several else ""
+    if predictions.has_classes:
+        return [_confusion_section(predictions, of), _class_reliability(predictions, of)]
+    if predictions.task == "multilabel":
+        return [_flag_section(predictions, of), _flag_reliability(predictions, of)]
+    return [_error_section(predictions, of)]
 
 
 def _titled(of: str, title: str) -> str:
@@ -120,8 +115,8 @@ def _titled(of: str, title: str) -> str:
     return of + title[0].lower() + title[1:] if of else title
 
 
-def _confusion_section(found: Classes, of: str) -> Section:
-    matrix, labels = evaluate_classes(found.y, found.p, found.labels).confusion, found.labels
+def _confusion_section(predictions: Predictions, of: str) -> Section:
+    matrix, labels = evaluate(predictions).confusion, predictions.labels
     assert matrix is not None
     pairs, figures, tables = confused_pairs(matrix), [], []
     if len(labels) <= _CLASSES_DRAWN:
@@ -130,13 +125,12 @@ def _confusion_section(found: Classes, of: str) -> Section:
     elif pairs:
         rows = [(labels[i][:100], labels[j][:100], f"{m:,}", percent(m / matrix[i].sum())) for i, j, m in pairs]
         tables.append(Table("Most often mixed up", ("true", "answered", "rows", "of the class"), rows, left=2))
-    tables.append(_scores_table(matrix, labels))
+    tables.append(_scores_table(class_scores(predictions), labels))
     title = _titled(of, "What it gets right and wrong")
     return Section(title, read_confusion(matrix, labels, pairs), figures, tables)
 
 
-def _scores_table(matrix: np.ndarray, labels: Sequence[str]) -> Table:
-    scores = class_scores(matrix)
+def _scores_table(scores: ClassScores, labels: Sequence[str]) -> Table:
     order = np.arange(len(labels))
     more = ""
     if len(labels) > _ROWS_SHOWN:
@@ -164,53 +158,40 @@ def meter(share: float) -> Markup | str:
     return element("span", bar, element("b", percent(share)), class_="meter")
 
 
-def _flag_section(found: Flags, of: str) -> Section:
-    right = (found.predicted == found.y).mean(axis=0)
+def _flag_section(predictions: Predictions, of: str) -> Section:
+    y, labels, predicted = predictions.y, predictions.labels, predictions.predicted
+    right = (predicted == y).mean(axis=0)
     worst = int(right.argmin())
-    shown = min(len(found.labels), _CLASSES_DRAWN)
-    chart = flag_bars("Right and wrong answers by label", found.labels[:shown], found.y, found.predicted)
+    shown = min(len(labels), _CLASSES_DRAWN)
+    chart = flag_bars("Right and wrong answers by label", labels[:shown], y, predicted)
     note = (
-        "From left to right: yes and found, yes but missed, no but taken for yes, no and found. "
-        "The number is the share right."
+        "From left to right: true positives, false negatives, false positives, true negatives. "
+        "The number is the share of right answers."
     )
-    rows = [_flag_row(found, i) for i in range(min(len(found.labels), _ROWS_SHOWN))]
-    head = ("label", "precision", "recall", "F1", "rows with yes")
-    reading = f"Hardest is “{found.labels[worst][:60]}”, right in {percent(float(right[worst]))} of the rows."
-    return Section(
-        _titled(of, "What it gets right and wrong"),
-        reading,
-        [Figure("Answers by label", chart, note, "wide")],
-        [Table("By label", head, rows, folded=len(rows) > _CLASSES_DRAWN)],
-    )
+    table = replace(_scores_table(class_scores(predictions), labels), heading="By label")
+    table = replace(table, head=("label", *table.head[1:-1], "rows with yes"))
+    reading = f"Hardest is “{labels[worst][:60]}”, right in {percent(float(right[worst]))} of the rows."
+    figure = Figure("Answers by label", chart, note, "wide")
+    return Section(_titled(of, "What it gets right and wrong"), reading, [figure], [table])
 
 
-def _flag_row(found: Flags, label: int) -> Sequence[Markup | str]:
-    pairs = 2 * found.y[:, label] + found.predicted[:, label]
-    scores = class_scores(np.bincount(pairs, minlength=4).reshape(2, 2))
-    return (
-        found.labels[label][:100],
-        meter(scores.precision[1]),
-        meter(scores.recall[1]),
-        percent(scores.f1[1]),
-        f"{scores.rows[1]:,}",
-    )
-
-
-def _error_section(found: Numbers, of: str) -> Section:
+def _error_section(predictions: Predictions, of: str) -> Section:
     figures, rows = [], []
-    for i, name in enumerate(found.labels):
-        evaluation = _evaluate_column(found, i)
+    several = len(predictions.labels) > 1
+    for i, name in enumerate(predictions.labels):
+        column = predictions.column(i)
+        evaluation = evaluate(column)
         shown = [evaluation.metrics["RMSE"], evaluation.baseline["RMSE"], evaluation.metrics["MAE"]]
         rows.append((name[:100], *map(number, [*shown, evaluation.metrics.get("R2", np.nan)])))
         if i < _COLUMNS_SHOWN:
-            figures += _error_figures(found.y[:, i], found.yhat[:, i], name[:60], len(found.labels) > 1)
+            figures += _error_figures(column.y[:, 0], column.yhat[:, 0], name[:60], several)
     tables = []
-    if len(rows) > 1:
+    if several:
         head = ("column", "RMSE", "RMSE of the mean", "MAE", "R²")
         more = f"and {len(rows) - _ROWS_SHOWN:,} more" if len(rows) > _ROWS_SHOWN else ""
         tables.append(Table("By column", head, rows[:_ROWS_SHOWN], more=more))
-    reading = read_residuals(found.y[:, 0], found.yhat[:, 0])
-    reading = f"{found.labels[0][:60]}: {reading}" if len(rows) > 1 else reading
+    reading = read_residuals(predictions.y[:, 0], predictions.yhat[:, 0])
+    reading = f"{predictions.labels[0][:60]}: {reading}" if several else reading
     return Section(_titled(of, "How far off it is"), reading, figures, tables)
 
 
@@ -226,25 +207,22 @@ def _error_figures(y: np.ndarray, yhat: np.ndarray, name: str, several: bool) ->
     ]
 
 
-def _class_reliability(found: Classes, objective: Objective, seen: Sweep, of: str) -> Section:
-    f, y = objective.net[found.output].f, objective.targets[found.output]
-    # from the weighted sums, because a probability may be rounded to 0
-    losses, _ = usual_loss(f).value_and_delta(f, seen.z[found.output], seen.a[found.output], y)
+def _class_reliability(predictions: Predictions, of: str) -> Section:
+    y, p, labels = predictions.y, predictions.yhat, list(predictions.labels)
     scores = {
-        "Brier score": number(brier_score(found.y, found.p)),
-        "log loss": number(float(losses.mean(dtype=np.float64))),
+        "Brier score": number(brier_score(y, p)),
+        "log loss": number(evaluate(predictions).metrics["log loss"]),
     }
-    if len(found.labels) > 2:
-        bins = reliability((found.predicted == found.y).astype(int), found.p.max(axis=1))
-        return _reliability_section(of, bins, None, "probability of the answered class", "share that is right", scores)
-    second = list(found.labels)[1]
-    label = shorten(second, 120)
-    bins = reliability((found.y == 1).astype(int), found.p[:, 1])
-    return _reliability_section(of, bins, second, f"probability of “{label}”", f"share that is “{label}”", scores)
+    if len(labels) > 2:
+        bins = reliability((predictions.predicted == y).astype(int), p.max(axis=1))
+        return _reliability_section(of, bins, None, "probability of the predicted class", "share that is right", scores)
+    label = shorten(labels[1], 120)
+    bins = reliability((y == 1).astype(int), p[:, 1])
+    return _reliability_section(of, bins, labels[1], f"probability of “{label}”", f"share that is “{label}”", scores)
 
 
-def _flag_reliability(found: Flags, of: str) -> Section:
-    p, y = found.p.ravel(), found.y.ravel()
+def _flag_reliability(predictions: Predictions, of: str) -> Section:
+    p, y = predictions.yhat.ravel(), predictions.y.ravel()
     scores = {"Brier score": number(float(np.mean((p - y) ** 2)))}
     return _reliability_section(
         of, reliability(y, p), "yes", "probability of yes, all labels", "share that is yes", scores
@@ -252,17 +230,19 @@ def _flag_reliability(found: Flags, of: str) -> Section:
 
 
 def _reliability_section(
-    of: str, bins: Reliability, label: str | None, said: str, true: str, scores: Mapping[str, str]
+    of: str, bins: Reliability, label: str | None, x_axis: str, y_axis: str, scores: Mapping[str, str]
 ) -> Section:
     note = (
-        "On the dashed line the probabilities keep their word; the whiskers are 95% intervals, "
-        "larger dots hold more rows."
+        "On the dashed line the probabilities are calibrated; the whiskers are 95% intervals, "
+        "and larger dots stand for more rows."
     )
     figures = [
-        Figure("Said and came true", reliability_curve("Calibration curve", bins, said, true), note),
-        Figure("How often each probability is said", reliability_counts("Rows by probability", bins, said)),
+        Figure(
+            "Predicted against observed frequency", reliability_curve("Calibration curve", bins, x_axis, y_axis), note
+        ),
+        Figure("How often each probability is predicted", reliability_counts("Rows by probability", bins, x_axis)),
     ]
-    told = {"expected calibration error": percent(bins.expected_error), **scores}
-    listed = " · ".join(f"{name} {value}" for name, value in told.items())
+    scores = {"expected calibration error": percent(bins.expected_error), **scores}
+    listed = " · ".join(f"{name} {value}" for name, value in scores.items())
     title = _titled(of, "Can its probabilities be trusted?")
     return Section(title, read_reliability(bins, label), figures, note=listed)

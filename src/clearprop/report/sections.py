@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,10 @@ from clearprop.draw.charts import (
 from clearprop.draw.network import draw_network
 from clearprop.draw.network_layout import style_of
 from clearprop.draw.svg import number, percent, shorten
+from clearprop.model.predictions import Predictions, read_output
 from clearprop.model.summary import format_setting
-from clearprop.report.activity import SATURATED, LayerActivity, Sweep
+from clearprop.report.activity import SATURATED, LayerActivity
 from clearprop.report.importance import REPEATS, importance, plan
-from clearprop.report.predictions import Answer, Numbers, answer, input_columns
 from clearprop.report.summaries import read_activity, read_gradient, read_importance, read_learning
 from clearprop.training.history import History
 
@@ -150,14 +150,13 @@ def gradient_section(model: Model) -> Section | None:
     return Section("Does the gradient reach every layer?", reading, figures)
 
 
-def network_section(model: Model, objective: Objective, answers: Sequence[Answer]) -> Section:
+def network_section(model: Model, objective: Objective, predictions: Sequence[Predictions]) -> Section:
     """The drawing of the network."""
     net = model.net
     encoding = model.encoding
     inputs = list(encoding.input_names) if encoding is not None else [f"column {i}" for i in range(net.inputs)]
     outputs = {
-        a.output: [a.labels[-1]] if net[a.output].units == 1 and not isinstance(a, Numbers) else list(a.labels)
-        for a in answers
+        each.output: [each.labels[-1]] if net[each.output].units == 1 else list(each.labels) for each in predictions
     }
     drawing = draw_network(net, model.params, objective.losses, inputs, outputs)
     frozen = net.parameter_count - net.trainable_count
@@ -167,9 +166,9 @@ def network_section(model: Model, objective: Objective, answers: Sequence[Answer
     return Section("The network", reading, [figure])
 
 
-def activity_section(seen: Sweep) -> Section | None:
+def activity_section(layers: Sequence[LayerActivity]) -> Section:
     """Saturated activations, dead units, and what each layer puts out."""
-    measured = [layer for layer in seen.layers if layer.saturated is not None and layer.slow]
+    measured = [layer for layer in layers if layer.saturated is not None and layer.slow]
     figures = []
     if measured:
         bars = saturation_bars("Saturated activations and dead units by layer", measured[:_HISTOGRAMS_SHOWN])
@@ -181,11 +180,11 @@ def activity_section(seen: Sweep) -> Section | None:
         if any(isinstance(layer.layer.f, ReLU) for layer in measured):
             note += " For relu about half is usual."
         figures.append(Figure("Saturated activations and dead units", bars, note, "wide"))
-    figures += _histograms(seen.layers)
+    figures += _histograms(layers)
     reading = read_activity(measured) if measured else "No layer can saturate in a way that slows learning."
     note = "The small pictures are histograms of the activations of each layer, without dropout."
-    if len(seen.layers) > _HISTOGRAMS_SHOWN:
-        note += f" The first {_HISTOGRAMS_SHOWN} of {len(seen.layers)} layers are shown."
+    if len(layers) > _HISTOGRAMS_SHOWN:
+        note += f" The first {_HISTOGRAMS_SHOWN} of {len(layers)} layers are shown."
     return Section("Saturated and dead units", reading, figures, note=note)
 
 
@@ -200,25 +199,24 @@ def _histograms(layers: Sequence[LayerActivity]) -> list[Figure]:
     return figures
 
 
-def importance_section(
-    model: Model, objective: Objective, answers: Sequence[Answer], tasks: Mapping[str, str], seed: int
-) -> Section:
+def importance_section(model: Model, objective: Objective, predictions: Sequence[Predictions], seed: int) -> Section:
     """What it costs to shuffle each column."""
     generator = np.random.default_rng(seed)
     columns = input_columns(model)
     chosen = plan(model.net, model.params, objective.X, columns, generator)
     targets = {name: y[chosen.rows] for name, y in objective.targets.items()}
     part = Objective(model.net, objective.losses, objective.X[chosen.rows], targets, None, objective.reduction)
-    (output, task), *others = tasks.items()
+    first, *others = predictions
 
     def error(X: np.ndarray) -> float:
         if others:
             return replace(part, X=X).cost(model.params)
-        return answer(model, output, task, targets[output], predict(model.net, model.params, X)).error
+        yhat = predict(model.net, model.params, X)
+        return read_output(model.net, model.encoding, first.output, targets[first.output], yhat, task=first.task).error
 
     tried = {name: columns[name] for name in chosen.columns}
     found = importance(error, part.X, tried, generator, chosen.left_out)
-    unit, scale_by, without = _what_grows(answers)
+    unit, scale_by, without = _what_grows(predictions)
     picture = importance_bars("Permutation importance of the columns", found, unit, scale_by)
     note = f"The bar is the mean of {REPEATS} shuffles, the dots are the shuffles, on {found.rows:,} rows."
     if len(found.names) > 20:
@@ -229,18 +227,26 @@ def importance_section(
     return Section("Which columns matter", reading, [Figure("Permutation importance", picture, note, "wide")])
 
 
-def _what_grows(answers: Sequence[Answer]) -> tuple[str, float, Callable[[float], str]]:
+def _what_grows(predictions: Sequence[Predictions]) -> tuple[str, float, Callable[[float], str]]:
     """Name of the axis, its factor, and the words for an error that has grown."""
-    if len(answers) > 1:
+    first = predictions[0]
+    if len(predictions) > 1:
         return "increase of the cost", 1.0, lambda grown: f"the cost grows by {number(grown)}"
-    if not isinstance(answers[0], Numbers):
+    if first.task != "regression":
         axis = "accuracy lost, in percentage points"
         return axis, 100.0, lambda grown: f"accuracy falls by {number(100 * grown, 2)} percentage points"
-    if len(answers[0].labels) > 1:
+    if len(first.labels) > 1:
         axis = "increase of the RMSE, in standard deviations"
         return axis, 1.0, lambda grown: f"the RMSE grows by {number(grown)} standard deviations"
-    axis = shorten(f"increase of the RMSE of {answers[0].target}", 400)
+    axis = shorten(f"increase of the RMSE of {first.target}", 400)
     return axis, 1.0, lambda grown: f"the RMSE grows by {number(grown)}"
+
+
+def input_columns(model: Model) -> dict[str, slice]:
+    """The columns of the table and the inputs of each; every input by itself without a table."""
+    if model.encoding is not None:
+        return dict(model.encoding.columns)
+    return {f"column {i}": slice(i, i + 1) for i in range(model.net.inputs)}
 
 
 def making_section(model: Model) -> Section:
@@ -257,7 +263,7 @@ def making_section(model: Model) -> Section:
     tables.append(_layers_table(model))
     if model.encoding is not None:
         notes = model.encoding.describe()
-        rows = [(n.column[:200], n.kind, n.done[:300], f"{n.inputs:,}") for n in notes[:_ROWS_SHOWN]]
+        rows = [(n.column[:200], n.kind, n.description[:300], f"{n.inputs:,}") for n in notes[:_ROWS_SHOWN]]
         more = f"and {len(notes) - _ROWS_SHOWN:,} more columns" if len(notes) > _ROWS_SHOWN else ""
         head = ("column", "kind", "what was done", "inputs")
         tables.append(Table("Columns of the table", head, rows, 3, more, len(rows) > 24, "broad"))

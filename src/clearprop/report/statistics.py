@@ -1,16 +1,19 @@
-"""How good the answers are beyond the metrics of an evaluation: scores by class, reliability of probabilities."""
+"""Statistics beyond the metrics of an evaluation: scores by class, calibration of probabilities, intervals."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_fscore_support
+
+from clearprop.model.predictions import Predictions
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Of each class, (k,): rows, precision, recall and F1; NaN where a class has no rows or is never answered."""
+    """Of each class or label, (k,): rows, precision, recall and F1; NaN if a class has no rows or no predictions."""
 
     rows: np.ndarray
     precision: np.ndarray
@@ -18,17 +21,15 @@ class ClassScores:
     f1: np.ndarray
 
 
-def class_scores(matrix: np.ndarray) -> ClassScores:
-    """Precision, recall and F1 of each class from its confusion matrix.
-
-    precision_j = m_jj / sum_i m_ij,  recall_i = m_ii / sum_j m_ij,  F1 = 2 m_ii / (sum_j m_ij + sum_j m_ji)
-    """
-    right, rows, answered = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-
-    def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-
-    return ClassScores(rows, share(right, answered), share(right, rows), share(2 * right, rows + answered))
+def class_scores(predictions: Predictions) -> ClassScores:
+    """Precision, recall and F1 of each class, or of the answer yes of each label."""
+    labels = range(len(predictions.labels)) if predictions.has_classes else None
+    y, predicted = predictions.y, predictions.predicted
+    if not predictions.has_classes and y.shape[1] == 1:
+        y, predicted, labels = y[:, 0], predicted[:, 0], [1]
+    scores = precision_recall_fscore_support(y, predicted, labels=labels, average=None, zero_division=np.nan)  # type: ignore[arg-type]
+    precision, recall, f1, rows = map(np.asarray, scores)
+    return ClassScores(rows, precision, recall, f1)
 
 
 def confused_pairs(matrix: np.ndarray, most: int = 20) -> list[tuple[int, int, int]]:
@@ -44,16 +45,14 @@ def confused_pairs(matrix: np.ndarray, most: int = 20) -> list[tuple[int, int, i
     return [(i, j, int(wrong[i, j])) for i, j in pairs if wrong[i, j] > 0]
 
 
-def wilson_interval(right: float, rows: float, z: float = 1.959964) -> tuple[float, float]:
-    """The 95% interval of a share seen as right of rows (Wilson 1927).
+def wilson_interval(right: float, rows: int) -> tuple[float, float]:
+    """The 95% interval of a share of `right` in `rows` (Wilson 1927).
 
     >>> [round(limit, 3) for limit in wilson_interval(90, 100)]
     [0.826, 0.945]
     """
-    share = right / rows
-    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    interval = binomtest(round(right), int(rows)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,15 @@ def reliability(came_true: np.ndarray, p: np.ndarray, bins: int = 10) -> Reliabi
 
 
 def brier_score(y: np.ndarray, p: np.ndarray) -> float:
-    """Mean over rows of the squared distance of p (n, k) to the one-hot y (n,), halved so that 0 is best and 1 worst.
+    """Mean over rows of |p - e_y|^2 / 2 for p (n, k) and the one-hot e_y of y (n,): 0 is best, 1 is worst (Brier 1950).
 
-    For two classes it is the mean of (p_1 - y)^2 (Brier 1950, who did not halve).
+    scikit-learn's `brier_score_loss` warns about probabilities of single precision, whose sum is not exactly 1.
 
     >>> import numpy as np
     >>> brier_score(np.array([1]), np.array([[0.5, 0.5]]))
     0.25
     """
-    squares = (p**2).sum(axis=1) + 1 - 2 * p[np.arange(len(y)), y]  # |p - e_y|^2
-    return float(np.mean(squares) / 2)
+    return float(np.mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1)) / 2)
 
 
 def commonest_row(y: np.ndarray) -> float:

@@ -106,7 +106,6 @@ def read_reliability(found: Reliability, of_class: str | None) -> str:
     rows = int(found.rows.sum())
     said, true = found.mean_said, found.mean_true
     low, high = wilson_interval(true * rows, rows)
-    low, high = wilson_interval(true * rows, rows)
     numbers = f"on average it says {percent(said)}, and "
     numbers += (
         f"{percent(true)} of the rows are {_quoted(of_class)}"

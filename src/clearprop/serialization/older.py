@@ -1,7 +1,8 @@
 """Files of earlier layouts, changed into what the present layout would hold, before anything is decoded.
 
-Layout 1 had no digests and every number of the history in JSON. Layout 2 named no arrays in its JSON data but the
-patterns of wired connections, kept the history in one matrix, and used other names for the learning rate.
+Layout 1 had no digests, and all numbers of the history in JSON. Layout 2 had the history in one matrix, a version of
+the encoding of a table, no names of arrays in its JSON data except for the patterns of wired connections, and other
+names for the learning rate.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _HISTORY_PARTS = ("columns", "delta_norms", "gradient_norms")
 def upgraded(sections: Sections, kind: str) -> Sections:
     """The sections of a file as the present layout has them; ModelFileError where they are not what the older one held.
 
-    >>> old = Sections(2, {"history": None, "settings": {}}, {"parameters": np.zeros(2)})
+    >>> old = Sections(2, {"history": None, "encoding": None, "settings": {}}, {"parameters": np.zeros(2)})
     >>> upgraded(old, "model").head
-    {'history': None, 'settings': {}, 'parameters': 'parameters'}
+    {'history': None, 'encoding': None, 'settings': {}, 'parameters': 'parameters'}
     """
     if sections.version == VERSION or kind != "model":
         return sections
@@ -32,6 +33,8 @@ def upgraded(sections: Sections, kind: str) -> Sections:
         head["parameters"] = "parameters"
         if head["history"] is not None:
             head["history"] = _history(head["history"], arrays)
+        if head["encoding"] is not None:
+            head["encoding"] = _encoding(**head["encoding"])
         optimizer = head["settings"].get("optimizer")
         if isinstance(optimizer, dict):
             head["settings"] = head["settings"] | {"optimizer": _renamed(optimizer)}
@@ -46,6 +49,13 @@ def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
         RENAMED_FIELDS.get(name, name): _renamed(value) if isinstance(value, dict) else value
         for name, value in fields.items()
     }
+
+
+def _encoding(version: int, columns: Any, **fields: Any) -> dict[str, Any]:
+    """The encoding of a table by its present names."""
+    if version != 1:
+        raise KeyError("version")
+    return {"encoders": columns, **fields}
 
 
 def _history(history: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:

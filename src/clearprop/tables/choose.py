@@ -1,36 +1,62 @@
-"""Which encoding a column gets, from what it holds in the training table."""
+"""Choose the encoding of each column from its values in the training rows."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
-import narwhals as nw
 import numpy as np
+import polars as pl
 
 from clearprop.errors import TableError
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
-from clearprop.tables.texts import MISSING
-from clearprop.tables.values import held, missing, numbers, rows, spell
+from clearprop.tables.frame import Table
+from clearprop.tables.values import MISSING, as_numbers, is_missing, kind_of, not_numeric, row_list, spell
 
 MOST_CATEGORIES = 100
 RARE = 10
-"""Categories of fewer rows are pooled, in tables of 10,000 rows and more; of proportionally fewer below."""
+"""Categories of fewer rows are pooled, in tables of 10,000 rows and more; in smaller ones, proportionally fewer."""
 OTHER_ROWS = 100
-"""Rows that the pooled categories need together to get an input: fewer would teach it only noise."""
+"""The pooled categories get an input of their own if they have at least this many rows; fewer teach only noise."""
 MOST_STEPS, LEAST_STEPS, ROWS_PER_STEP, MOST_STEP_INPUTS = 48, 8, 250, 400
-"""Ranges per column of numbers: as many as the rows support, none in a small table, and a bound on all columns."""
+"""Steps of a column of numbers: one per 250 rows, none in a small table, and a limit on those of all columns."""
 HEAVY_SKEW = 2.0
 
 Column = NumericColumn | CategoricalColumn
 
 
-def steps_for(rows_present: int, numeric_columns: int) -> int:
-    """The number of ranges that a column of numbers is cut into.
+def choose_columns(
+    table: Table, names: Sequence[str], wanted: Mapping[str, str], rows: np.ndarray | None = None
+) -> tuple[tuple[Column, ...], tuple[tuple[str, str], ...]]:
+    """The encodings of the columns `names`, and the (column, reason) pairs of those that are left out.
 
-    Measured in docs/decisions/0005: many ranges help when there are rows enough to learn each, and hurt when not.
+    `wanted` maps a column to "categorical", "numeric" or "drop"; the encoding of the others is chosen from their
+    values. Learnt from `rows`, or all rows. Raises TableError if a column cannot be encoded or none is left.
+    """
+    kinds = {name: kind_of(table[name]) for name in names}
+    numeric = sum(kinds[name] in ("number", "date", "duration") for name in names if name not in wanted)
+    numeric += sum(role == "numeric" for role in wanted.values())
+    columns: list[Column] = []
+    left_out: list[tuple[str, str]] = []
+    for name in names:
+        role = wanted.get(name)
+        chosen = "dropped, as requested" if role == "drop" else choose(table[name], role, numeric, rows)
+        if isinstance(chosen, str):
+            left_out.append((name, chosen))
+        else:
+            columns.append(chosen)
+    if not columns:
+        reasons = "; ".join(f'"{name}": {reason}' for name, reason in left_out)
+        raise TableError(f"No column is left to learn from. Left out: {reasons or 'none'}.")
+    return tuple(columns), tuple(left_out)
+
+
+def steps_for(rows_present: int, numeric_columns: int) -> int:
+    """The number of steps of a column of numbers.
+
+    Measured in docs/decisions/0005: many steps help if there are enough rows to learn each, and hurt if not.
 
     >>> steps_for(20_000, 8), steps_for(4_000, 8), steps_for(1_000, 8), steps_for(20_000, 64)
     (48, 16, 0, 0)
@@ -39,104 +65,97 @@ def steps_for(rows_present: int, numeric_columns: int) -> int:
     return steps if steps >= LEAST_STEPS else 0
 
 
-def choose(series: nw.Series[Any], wanted: str | None = None, numeric_columns: int = 1) -> Column | str:
-    """The encoding of one training column, or in words why it is left out.
+def choose(
+    series: pl.Series, wanted: str | None = None, numeric_columns: int = 1, rows: np.ndarray | None = None
+) -> Column | str:
+    """The encoding of one column learnt from `rows` (all of them if None), or the reason why it is left out.
 
-    `wanted` is "categorical", "numeric", or None to decide from what the column holds. `numeric_columns` is how many
-    columns of numbers the table has, which share a bound on the number of inputs.
-    Raises TableError when the column cannot be encoded.
+    `wanted` is "categorical", "numeric", or None to choose from the values. `numeric_columns` is the number of numeric
+    columns of the table, which share a limit on their inputs. Every row is checked, also those not in `rows`, so that
+    messages count the rows of the table. Raises TableError if the column cannot be encoded.
     """
-    kind = held(series)
+    kind = kind_of(series)
     if kind == "other":
-        row = int(np.flatnonzero(~missing(series))[0])
+        row = int(np.flatnonzero(~is_missing(series))[0])
         raise TableError(
-            f'Column "{series.name}", row {row + 1}: expected a number, text, truth value or date, got '
+            f'Column "{series.name}", row {row + 1}: expected a number, text, boolean or date, got '
             f'{type(series[row]).__name__}. Convert the column, or leave it out: drop=["{series.name}"].'
         )
-    if series.null_count() == len(series):
+    training = series if rows is None else series[rows]
+    if training.null_count() == len(training):
         return "all values are missing"
-    if series.null_count() == 0 and series.n_unique() == 1:
-        return f"all rows hold the same value, {series[0]!r}"
-    if wanted == "numeric":
-        return fit_numeric(series, "number" if kind == "text" else kind, numeric_columns)
+    if training.null_count() == 0 and training.n_unique() == 1:
+        return f"all rows hold the same value, {training[0]!r}"
     if wanted == "categorical":
-        return fit_categorical(series, kind)
-    if kind == "text":
-        return _like_identifiers(series) or fit_categorical(series, kind)
-    return _like_row_numbers(series, kind) or fit_numeric(series, kind, numeric_columns)
+        return fit_categorical(training, kind)
+    if wanted is None and kind == "text":
+        return _like_identifiers(series, training, rows) or fit_categorical(training, kind)
+    kind = "number" if kind == "text" else kind
+    values = as_numbers(series, kind)
+    values = values if rows is None else values[rows]
+    reason = None if wanted == "numeric" else _like_row_numbers(series.name, values, kind)
+    return reason or fit_numeric(series.name, values, kind, numeric_columns)
 
 
-def _like_identifiers(series: nw.Series[Any]) -> str | None:
-    present = series.drop_nulls()
-    distinct = present.n_unique()
-    stray = _strays(series)
-    _refuse_broken_numbers(series, stray, distinct)
-    if distinct <= 20 or distinct <= len(present) / 2:
-        return None
-    hint = "" if stray.any() else f'; all are numbers written as text, which numeric=["{series.name}"] takes as numbers'
-    return f"{distinct} different texts in {len(present)} rows, like a name or an identifier{hint}"
-
-
-def _strays(series: nw.Series[Any]) -> np.ndarray:
-    """True where a text is no number, shape (n,)."""
-    native = series.to_native()
-    return (native.is_not_null() & native.cast(float, strict=False).is_null()).to_numpy()
-
-
-def _refuse_broken_numbers(series: nw.Series[Any], stray: np.ndarray, distinct: int) -> None:
-    """A column of numbers with a few stray texts would silently become many categories, or be left out."""
-    if distinct > 20 and 0 < stray.sum() <= 0.05 * len(stray):
+def _like_identifiers(series: pl.Series, training: pl.Series, rows: np.ndarray | None) -> str | None:
+    distinct, present = training.n_unique() - (training.null_count() > 0), len(training) - training.null_count()
+    stray = not_numeric(series)
+    if 0 < stray.sum() <= 0.05 * len(stray) and series.drop_nulls().n_unique() > 20:
+        # it would silently become many categories, or be left out
         row = int(np.flatnonzero(stray)[0])
         raise TableError(
-            f'Column "{series.name}": numbers, except in {rows(stray)}: "{series[row]}". Correct the value, '
-            f"mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or take the column as it is: "
+            f'Column "{series.name}": numbers, except in {row_list(stray)}: "{series[row]}". Correct the value, '
+            f"mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or keep the column as it is: "
             f'categorical=["{series.name}"], or drop=["{series.name}"].'
         )
-
-
-def _like_row_numbers(series: nw.Series[Any], kind: str) -> str | None:
-    if kind != "number" or series.null_count() or len(series) <= 20:
+    if distinct <= 20 or distinct <= present / 2:
         return None
-    values = numbers(series, kind)
+    all_numbers = not (stray if rows is None else stray[rows]).any()
+    hint = f'; all are numbers written as text: numeric=["{series.name}"] reads them' if all_numbers else ""
+    return f"{distinct} different texts in {present} rows, like a name or an identifier{hint}"
+
+
+def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
+    if kind != "number" or np.isnan(values).any() or len(values) <= 20:
+        return None
     if values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
         return "the number of the row"
-    named = re.search(r"(?i:(^|[_ ])id$)|[a-z]I[dD]$", series.name)
+    named = re.search(r"(?i:(^|[_ ])id$)|[a-z]I[dD]$", name)
     if named and (values == np.floor(values)).all() and len(np.unique(values)) == len(values):
-        return "a different whole number in every row, and named like an identifier"
+        return "a different integer in every row, and a name like an identifier"
     return None
 
 
-def fit_numeric(series: nw.Series[Any], kind: str, numeric_columns: int = 1) -> NumericColumn:
-    """Learn fill, logarithm, standardization and knots from a column of numbers."""
-    raw = numbers(series, kind)
-    present = raw[~np.isnan(raw)]
+def fit_numeric(name: str, values: np.ndarray, kind: str, numeric_columns: int = 1) -> NumericColumn:
+    """Learn fill value, logarithm, standardization and knots from values (n,), NaN where missing."""
+    present = values[~np.isnan(values)]
     fill = _typical(present, kind)
     low, high = float(present.min()), float(present.max())
     reach = 0.0 if kind == "boolean" else high - low
     plain = NumericColumn(
-        name=series.name, kind=kind, varies=low < high, flag=len(present) < len(raw), fill=fill, low=low - reach,
+        name=name, kind=kind, varies=low < high, flag=len(present) < len(values), fill=fill, low=low - reach,
         high=high + reach, log_unit=0.0, center=0.0, scale=1.0, knots=(), means=(),
     )  # fmt: skip
     if kind == "boolean" or low == high:
         return plain
     log_unit = _log_unit(present, fill)
     t = np.arcsinh((present - fill) / log_unit) if log_unit else present
-    spots = knots(present, steps=steps_for(len(present), numeric_columns))
-    rises = [np.clip((present - a) / (b - a), 0, 1) for a, b in pairwise(spots)]
+    cuts = knots(present, steps=steps_for(len(present), numeric_columns))
+    steps = [np.clip((present - a) / (b - a), 0, 1) for a, b in pairwise(cuts)]
     return replace(
-        plain, log_unit=log_unit, center=float(t.mean()), scale=float(t.std()) or 1.0, knots=spots,
-        means=tuple(float(rise.mean()) for rise in rises),
+        plain, log_unit=log_unit, center=float(t.mean()), scale=float(t.std()) or 1.0, knots=cuts,
+        means=tuple(float(step.mean()) for step in steps),
     )  # fmt: skip
 
 
 def _typical(present: np.ndarray, kind: str) -> float:
-    """The value that stands in for a missing one: the median; the commoner one of true and false."""
+    """The value that replaces a missing one: the median; for booleans the more frequent one."""
     median = float(np.median(present))
     return float(median > 0.5) if kind == "boolean" else median
 
 
 def _log_unit(present: np.ndarray, fill: float) -> float:
-    """The distance from `fill` where the signed logarithm turns from straight to bent; 0 for no logarithm."""
+    """The distance from `fill` at which the signed logarithm turns from linear to logarithmic; 0 for no logarithm."""
     deviation = present - present.mean()
     spread = deviation.std()
     if len(present) < 20 or spread == 0 or abs(np.mean((deviation / spread) ** 3)) <= HEAVY_SKEW:
@@ -146,9 +165,9 @@ def _log_unit(present: np.ndarray, fill: float) -> float:
 
 
 def knots(values: np.ndarray, steps: int) -> tuple[float, ...]:
-    """Places that cut the values into about `steps` ranges of as many rows each.
+    """Knots that divide the values into about `steps` ranges of equally many rows.
 
-    A value common enough to fill a range alone, such as the 0 of most rows, gets a knot of its own.
+    A value frequent enough to fill a range alone, such as 0 in most rows, gets a knot of its own.
 
     >>> knots(np.arange(101.0), steps=4)
     (0.0, 25.0, 50.0, 75.0, 100.0)
@@ -158,33 +177,33 @@ def knots(values: np.ndarray, steps: int) -> tuple[float, ...]:
         return ()
     if len(different) <= steps + 1:
         return tuple(map(float, different))
-    common = different[counts > len(values) / steps]
-    rest = values[~np.isin(values, common)]
-    ranges = max(1, min(steps - len(common), len(rest) // 20))
+    frequent = different[counts > len(values) / steps]
+    rest = values[~np.isin(values, frequent)]
+    ranges = max(1, min(steps - len(frequent), len(rest) // 20))
     cuts = np.quantile(rest, np.linspace(0, 1, ranges + 1), method="nearest") if len(rest) else rest
-    return tuple(map(float, np.unique(np.concatenate([common, cuts, different[[0, -1]]]))))
+    return tuple(map(float, np.unique(np.concatenate([frequent, cuts, different[[0, -1]]]))))
 
 
-def fit_categorical(series: nw.Series[Any], kind: str) -> CategoricalColumn | str:
-    """Learn the categories of a column; the rare ones, and those beyond the cap, are pooled.
+def fit_categorical(series: pl.Series, kind: str) -> CategoricalColumn | str:
+    """Learn the categories of a column; rare ones, and those beyond the most frequent 100, are pooled.
 
-    In words why the column is left out, when no two values occur often enough.
+    Returns the reason why the column is left out if no two values are frequent enough.
     """
-    counted = series.drop_nulls().value_counts(sort=False)
+    counted = series.drop_nulls().alias("value").value_counts(sort=False)
     counts = {spell(value): int(count) for value, count in counted.rows()}
     rare = min(RARE, len(series) // 1000)
     by_count = sorted(counts, key=lambda category: (-counts[category], category))
     kept = sorted(category for category in by_count[:MOST_CATEGORIES] if counts[category] >= rare)
     pooled = sum(counts.values()) - sum(counts[category] for category in kept)
     other, flag = pooled >= OTHER_ROWS, series.null_count() > 0
-    rows_of = [
+    rows_of_inputs = [
         *(counts[category] for category in kept),
         *([pooled] if other else []),
         *([series.null_count()] if flag else []),
     ]
-    if len(rows_of) < 2:
+    if len(rows_of_inputs) < 2:
         return f"no two of its {len(counts)} values occur in at least {rare} rows"
     return CategoricalColumn(
-        name=series.name, kind=kind, categories=tuple(kept), shares=tuple(c / len(series) for c in rows_of),
+        name=series.name, kind=kind, categories=tuple(kept), shares=tuple(c / len(series) for c in rows_of_inputs),
         other=other, flag=flag,
     )  # fmt: skip

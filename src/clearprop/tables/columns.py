@@ -1,36 +1,35 @@
 """How one column becomes inputs of the network: numbers, or one input per category.
 
-Each class holds what was learnt from the training table as plain data, and turns a column of any later table into
-the same inputs.
+Each class holds what was learnt from the training rows as plain data, and encodes the column of any table.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import narwhals as nw
 import numpy as np
+import polars as pl
 
+from clearprop.checks import check_choice, check_number, check_that
 from clearprop.errors import TableError
 from clearprop.fork_safety import cached_property
-from clearprop.tables.stored import Stored
-from clearprop.tables.values import find, first_row, held, missing, numbers
+from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, first_row, is_missing, kind_of
 
 KINDS = ("number", "boolean", "date", "duration")
 
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A number v as a standardized value and as its place between knots; with a flag where missing occurred.
+    """A number v as a standardized value and in steps between knots, with a flag if training had missing values.
 
-        v        the value, `fill` where missing, held within `low` to `high`
-        value    (t - center) / scale      t = v, or arcsinh((v - fill) / log_unit) when the column is heavily skewed
+        v        the value, `fill` where missing, clipped to the range `low` to `high`
+        value    (t - center) / scale      t = v, or arcsinh((v - fill) / log_unit) if the column is heavily skewed
         step i   clip((v - knot_i) / (knot_{i+1} - knot_i), 0, 1) - mean_i
 
-    The steps are the piecewise linear encoding of Gorishniy et al. (2022): a layer after them can bend its answer at
-    every knot. Dates are days since 1970-01-01.
+    The steps are the piecewise linear encoding of Gorishniy et al. (2022): the function that a layer learns from them
+    can change its slope at every knot. Dates are days since 1970-01-01.
     """
 
     name: str
@@ -48,6 +47,17 @@ class NumericColumn:
 
     type: ClassVar[str] = "numeric"
 
+    def __post_init__(self) -> None:
+        check_choice(self.kind, "kind", KINDS)
+        check_number(self.high, "high", least=self.low)
+        check_number(self.log_unit, "log_unit", least=0)
+        check_number(self.scale, "scale", above=0)
+        check_that(
+            len(self.knots) != 1 and all(a < b for a, b in pairwise(self.knots)), "knots: expected 2 or more, rising"
+        )
+        check_that(len(self.means) == max(len(self.knots) - 1, 0), "means: expected one per step between knots")
+        check_that(self.varies or not self.knots, "varies: expected true, because there are knots")
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """The name of each input."""
@@ -59,69 +69,42 @@ class NumericColumn:
         )
 
     @property
-    def done(self) -> str:
-        """What was done, for a person to read."""
-        said = [] if self.kind in ("number", "boolean") else ["in days"]
+    def description(self) -> str:
+        """How the column is encoded, in words."""
+        parts = [] if self.kind in ("number", "boolean") else ["in days"]
         if self.varies:
-            said.append("as 0 and 1" if self.kind == "boolean" else "standardized")
+            parts.append("as 0 and 1" if self.kind == "boolean" else "standardized")
         if self.log_unit:
-            said.append("after a logarithm, because it is skewed")
+            parts.append("after a logarithm, because it is skewed")
         if self.knots:
-            said.append(f"and its place in {len(self.knots) - 1} ranges")
+            parts.append(f"and in {len(self.knots) - 1} steps")
         if self.flag:
-            said.append(f"; missing set to {self.fill:.6g} and flagged")
-        return " ".join(said).replace(" ;", ";").removeprefix("; ")
+            parts.append(f"; missing set to {self.fill:.6g} and flagged")
+        return " ".join(parts).replace(" ;", ";").removeprefix("; ")
 
-    def encode(self, series: nw.Series[Any], out: np.ndarray) -> None:
+    def encode(self, series: pl.Series, out: np.ndarray) -> None:
         """Write the inputs of the column into `out`, shape (n, inputs)."""
-        raw = numbers(series, self.kind)
-        absent = np.isnan(raw)
-        v = np.clip(np.where(absent, self.fill, raw), self.low, self.high)
+        raw = as_numbers(series, self.kind)
+        missing = np.isnan(raw)
+        v = np.clip(np.where(missing, self.fill, raw), self.low, self.high)
         if self.varies:
-            out[:, 0] = (self.transformed(v) - self.center) / self.scale
+            t = np.arcsinh((v - self.fill) / self.log_unit) if self.log_unit else v
+            out[:, 0] = (t - self.center) / self.scale
         for i, mean in enumerate(self.means):
             rise = (v - self.knots[i]) / (self.knots[i + 1] - self.knots[i])
             out[:, 1 + i] = np.clip(rise, 0, 1) - mean
         if self.flag:
-            out[:, -1] = absent
-
-    def transformed(self, v: np.ndarray) -> np.ndarray:
-        """t: v itself, or its signed logarithm around `fill` when the column is heavily skewed."""
-        return np.arcsinh((v - self.fill) / self.log_unit) if self.log_unit else v
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"type": self.type, **asdict(self), "knots": list(self.knots), "means": list(self.means)}
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> NumericColumn:
-        """The column that `to_dict` described; ModelFileError when the fields make no sense."""
-        knots, means = stored.numbers("knots"), stored.numbers("means")
-        column = cls(
-            name=stored.text("name"), kind=stored.choice("kind", KINDS), varies=stored.truth("varies"),
-            flag=stored.truth("flag"), fill=stored.number("fill"), low=stored.number("low"), high=stored.number("high"),
-            log_unit=stored.number("log_unit"), center=stored.number("center"), scale=stored.positive("scale"),
-            knots=knots, means=means,
-        )  # fmt: skip
-        if any(a >= b for a, b in pairwise(knots)) or len(knots) == 1:
-            raise stored.error("knots", "no knots, or at least two that rise")
-        if len(means) != max(len(knots) - 1, 0):
-            raise stored.error("means", f"{max(len(knots) - 1, 0)} numbers, one per step between knots")
-        if knots and not column.varies:
-            raise stored.error("varies", "true, because there are knots")
-        if column.low > column.high or column.log_unit < 0:
-            raise stored.error("low", 'at most "high", with a log_unit of at least 0')
-        return column
+            out[:, -1] = missing
 
 
 @dataclass(frozen=True)
 class CategoricalColumn:
     """One input per category, 1 for the category of the row and 0 elsewhere.
 
-    Rare categories share one input "other", which also takes every category never seen in training. Where too few rows
-    are rare to teach "other" anything, there is none; then a rare category and one never seen count as the average row:
-    they get the `shares` of the inputs in training. Missing is a category of its own where it occurred in training,
-    and otherwise is treated as never seen.
+    Rare categories share one input "other", which also stands for categories that are not in the training rows. If too
+    few training rows are rare to learn from, there is no "other": a rare or unknown category is then encoded as the
+    average row, with the `shares` of the inputs in the training rows. A missing value is a category of its own if the
+    training rows have missing values, and an unknown category otherwise.
     """
 
     name: str
@@ -132,6 +115,12 @@ class CategoricalColumn:
     flag: bool
 
     type: ClassVar[str] = "categorical"
+
+    def __post_init__(self) -> None:
+        check_choice(self.kind, "kind", ("text", *KINDS))
+        check_that(len(set(self.categories)) == len(self.categories), "categories: expected different texts")
+        inputs = len(self.inputs)
+        check_that(len(self.shares) == inputs > 0, f"shares: expected {inputs} numbers, one per input, at least one")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -144,60 +133,41 @@ class CategoricalColumn:
         )
 
     @property
-    def done(self) -> str:
-        """What was done, for a person to read."""
-        said = f"one input per category ({len(self.categories)})"
-        said += ", rare ones and those never seen share one" if self.other else ", one never seen is the average row"
-        return said + (", missing is one more" if self.flag else "")
+    def description(self) -> str:
+        """How the column is encoded, in words."""
+        unknown = "rare and unknown ones share one" if self.other else "an unknown one is the average row"
+        more = ", missing is one more" if self.flag else ""
+        return f"one input per category ({len(self.categories)}), {unknown}{more}"
 
     @cached_property
     def _known(self) -> dict[str, int]:
         return {category: i for i, category in enumerate(self.categories)}
 
-    def encode(self, series: nw.Series[Any], out: np.ndarray) -> None:
+    def encode(self, series: pl.Series, out: np.ndarray) -> None:
         """Write the inputs of the column into `out`, shape (n, inputs)."""
-        n, unseen = len(series), len(self.categories)
-        code = np.full(n, unseen)
-        absent = missing(series)
-        present = series.filter((~absent).tolist())
+        unknown = len(self.categories)
+        code = np.full(len(series), unknown)
+        missing = is_missing(series)
+        present = series.drop_nulls()
         values = present.unique(maintain_order=True).to_list()
         if values:
-            places = [self._place(value, series) for value in values]
-            code[~absent] = present.replace_strict(values, places, return_dtype=nw.Int64()).to_numpy()
+            indices = [self._index_of(value, series) for value in values]
+            code[~missing] = present.replace_strict(values, indices, return_dtype=pl.Int64).to_numpy()
         if self.flag:
-            code[absent] = out.shape[1] - 1
+            code[missing] = out.shape[1] - 1
         out[:] = 0
-        to_average = (code == unseen) & (not self.other) & ~(absent & self.flag)
-        out[to_average] = self.shares
-        chosen = np.flatnonzero(~to_average)
-        out[chosen, code[chosen]] = 1
+        average = (code == unknown) & (not self.other) & ~(missing & self.flag)
+        out[average] = self.shares
+        rows = np.flatnonzero(~average)
+        out[rows, code[rows]] = 1
 
-    def _place(self, value: Any, series: nw.Series[Any]) -> int:
-        """The input of a value; that of a value never seen is one past the last category."""
-        place, now = find(value, self._known, self.kind), held(series)
-        if place is None and now != self.kind:
+    def _index_of(self, value: Any, series: pl.Series) -> int:
+        """The input of a value; one past the last category for an unknown value."""
+        index, kind = find_index(value, self._known, self.kind), kind_of(series)
+        if index is None and kind != self.kind:
             raise TableError(
-                f'Column "{self.name}", {first_row(series, value)}: it held {_HELD[self.kind]} in training, now it '
-                f"holds {_HELD.get(now, now)}, and {value!r} is none of its categories. Convert the column first; a "
-                f'CSV column stays text with read_table(path, text=["{self.name}"]).'
+                f'Column "{self.name}", {first_row(series, value)}: expected {KIND_NAMES[self.kind]} as in training, '
+                f"got {KIND_NAMES.get(kind, kind)}, and {value!r} is not one of its categories. Convert the column; to "
+                f'keep a column of a CSV file as text, use read_table(path, text=["{self.name}"]).'
             )
-        return len(self.categories) if place is None else place
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"type": self.type, **asdict(self), "categories": list(self.categories), "shares": list(self.shares)}
-
-    @classmethod
-    def from_dict(cls, stored: Stored) -> CategoricalColumn:
-        """The column that `to_dict` described; ModelFileError when the fields make no sense."""
-        column = cls(
-            name=stored.text("name"), kind=stored.choice("kind", ("text", "number", "boolean", "date", "duration")),
-            categories=stored.texts("categories"), shares=stored.numbers("shares"), other=stored.truth("other"),
-            flag=stored.truth("flag"),
-        )  # fmt: skip
-        if len(column.shares) != len(column.inputs) or not column.inputs:
-            raise stored.error("shares", f"{len(column.inputs)} numbers, one per input")
-        return column
-
-
-_HELD = {"text": "text", "number": "numbers", "boolean": "true and false", "date": "dates", "duration": "durations"}
+        return len(self.categories) if index is None else index

@@ -1,44 +1,39 @@
-"""The whole encoding of a table: every column's inputs, the target, and what was left out and why."""
+"""The encoding of a table: the inputs of every column, the target, and which columns are left out and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import DTypeLike
 
-from clearprop.checks import check_choice, check_texts
+from clearprop.checks import check_choice, check_texts, check_that
 from clearprop.errors import TableError, suggest
 from clearprop.fork_safety import cached_property
-from clearprop.tables.choose import Column, choose
+from clearprop.serialization import codec
+from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
-from clearprop.tables.frame import as_frame, declared_categories
-from clearprop.tables.stored import Stored, refuse
-from clearprop.tables.targets import ClassTarget, Label, Target, choose_target, target_from_dict
-from clearprop.tables.values import held
-
-TASKS = ("auto", "classification", "regression")
-VERSION = 1
+from clearprop.tables.frame import Columns, Table, as_table
+from clearprop.tables.targets import ClassTarget, Label, Target, infer_target
 
 
 class ColumnNote(NamedTuple):
-    """What became of one column, for printing."""
+    """How one column is used, for printing."""
 
     column: str
     kind: str
     inputs: int
-    done: str
+    description: str
 
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """How the rows of a table become the inputs and targets of a network, and its answers columns again.
+    """How the rows of a table become the inputs and targets of a network, and how its outputs become columns.
 
-    Learnt once from the training table by `fit`; plain data, so that it lies in the model file and `predict` needs
-    nothing else. Every method takes whatever `as_frame` takes: a path, a data frame, a dict of columns.
+    Learnt once from the training table by `fit`. It is plain data and part of the model file, so that `predict` needs
+    nothing else. Every method takes a path, a data frame or a dict of columns.
 
     >>> people = {
     ...     "age": [25, 40, None, 60],
@@ -63,10 +58,15 @@ class TableEncoding:
     task_reason: str
     left_out: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        names = [*(column.name for column in self.encoders), *self.target_names]
+        check_that(len(self.encoders) > 0, "encoders: expected at least one column")
+        check_that(len(set(names)) == len(names), "encoders: expected different names, and none of a target")
+
     @classmethod
     def fit(
         cls,
-        frame: Any,
+        data: Any,
         target: str | Sequence[str],
         *,
         task: str = "auto",
@@ -76,31 +76,27 @@ class TableEncoding:
     ) -> TableEncoding:
         """Learn the encoding from a training table.
 
-        `target` names the column to predict, or several (numbers: regression with several outputs; true and false:
-        multilabel). `task` is "classification", "regression", or "auto" to recognise it. `drop` names columns to
-        leave out; `categorical` and `numeric` name columns to be taken as such whatever they look like.
+        `target` names the column to predict, or several (numbers: regression with several outputs; booleans:
+        multilabel). `task` is "classification", "regression", or "auto" to infer it. `drop` names columns to leave
+        out; `categorical` and `numeric` name columns to encode as such whatever they look like.
 
-        Raises TableError when a column is missing or cannot be encoded, when a target is missing in a row, when
-        there is only one class, and when no column is left to learn from.
+        Raises TableError if a column is missing or cannot be encoded, if a target is missing in a row, if there is
+        only one class, and if no column is left to learn from.
         """
-        check_choice(task, "task", TASKS)
-        drop, categorical, numeric = (
-            check_texts(given, name)
-            for given, name in ((drop, "drop"), (categorical, "categorical"), (numeric, "numeric"))
-        )
-        names = check_texts(target, "target")
-        frame, declared = as_frame(frame, text=categorical), declared_categories(frame)
-        wanted = dict.fromkeys(declared, "categorical") | _wanted(frame, names, drop, categorical, numeric)
-        if frame.shape[0] == 0:
-            raise TableError("The table has no rows; expected at least two.")
-        learnt, reason = choose_target(frame, names, task, declared)
-        chosen = _chosen(frame.drop(names), wanted)
-        left_out = tuple((name, why) for name, why in chosen.items() if isinstance(why, str))
-        encoders = tuple(column for column in chosen.values() if not isinstance(column, str))
-        if not encoders:
-            told = "; ".join(f'"{name}": {why}' for name, why in left_out)
-            raise TableError(f"No column is left to learn from besides the target. Left out: {told or 'none'}.")
-        return cls(encoders, learnt, reason, left_out)
+        roles = ColumnRoles.check(target, task, drop, categorical, numeric)
+        table = as_table(data, text=roles.categorical)
+        target_of_all, reason = roles.infer_target(table)
+        return cls.learn(table, roles, target_of_all, reason)
+
+    @classmethod
+    def learn(
+        cls, table: Table, roles: ColumnRoles, target: Target, reason: str, rows: np.ndarray | None = None
+    ) -> TableEncoding:
+        """The encoding from `rows` of a table (all of them if None) and a target inferred from all of its rows."""
+        wanted = dict.fromkeys(table.categories, "categorical") | roles.of_columns
+        names = [name for name in table.columns if name not in roles.target]
+        encoders, left_out = choose_columns(table, names, wanted, rows)
+        return cls(encoders, target if rows is None else target.restrict(table.take(rows)), reason, left_out)
 
     @property
     def task(self) -> str:
@@ -114,7 +110,7 @@ class TableEncoding:
 
     @property
     def classes(self) -> list[Label]:
-        """The labels in their own type, in the order of the outputs; empty unless binary or multiclass."""
+        """The labels in their own type, in the order of the outputs; empty unless the task is binary or multiclass."""
         return list(self.target.classes)
 
     @property
@@ -134,7 +130,7 @@ class TableEncoding:
 
     @cached_property
     def columns(self) -> dict[str, slice]:
-        """For each column that is used, the inputs it fills."""
+        """For each column that is used, the slice of its inputs."""
         ends = np.cumsum([len(column.inputs) for column in self.encoders]).tolist()
         starts = [0, *ends[:-1]]
         return {c.name: slice(a, b) for c, a, b in zip(self.encoders, starts, ends, strict=True)}
@@ -147,122 +143,101 @@ class TableEncoding:
             texts.append(self.target.name)
         return tuple(texts)
 
-    def features(self, frame: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
-        """The inputs of each row: C-contiguous, shape (n, inputs). Columns not learnt from are ignored.
+    def features(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
+        """The inputs of each row: C-contiguous, shape (n, inputs). Columns that are not used are ignored.
 
-        Raises TableError when a column is missing, or holds another type than in training: with column, row, value.
+        Raises TableError with column, row and value if a column is missing or holds another type than in training.
         """
-        frame = self._frame(frame, tuple(self.columns))
-        X = np.empty((frame.shape[0], self.inputs), dtype=dtype)
+        table = self.table(data, tuple(self.columns))
+        X = np.empty((len(table), self.inputs), dtype=dtype)
         for column in self.encoders:
-            column.encode(frame[column.name], X[:, self.columns[column.name]])
+            column.encode(table[column.name], X[:, self.columns[column.name]])
         return X
 
-    def targets(self, frame: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
+    def targets(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The target of each row.
 
-        Binary and multiclass: the place of the label in `classes`, int64 of shape (n,). Multilabel: 0 and 1, shape
+        Binary and multiclass: the index of the label in `classes`, int64 of shape (n,). Multilabel: 0 and 1, shape
         (n, outputs). Regression: standardized numbers, shape (n, outputs).
 
-        Raises TableError when the column or a value is missing, or a label was never seen in training.
+        Raises TableError if the column or a value is missing, or if a label does not occur in the training table.
         """
-        return self.target.encode(self._frame(frame, self.target_names), np.dtype(dtype))
+        return self.target.encode(self.table(data, self.target_names), np.dtype(dtype))
 
-    def decode(self, yhat: np.ndarray) -> dict[str, np.ndarray]:
-        """The answers of the network, shape (n, outputs), as columns.
+    def decode(self, yhat: np.ndarray) -> Columns:
+        """The outputs of the network, shape (n, outputs), as columns.
 
-        The target column holds the label or number on its own scale; for classes and flags "probability of ..."
-        columns follow. Raises ShapeError when the shape is another.
+        The target column holds the label, or the number in its own unit; for classes and booleans, columns named
+        "probability of ..." follow. Raises ShapeError for another shape.
         """
         return self.target.decode(yhat)
 
+    def table(self, data: Any, columns: Sequence[str] = ()) -> Table:
+        """`data` as a normalised table; raises TableError if it has no rows or lacks one of the `columns`."""
+        table = data if isinstance(data, Table) else as_table(data, text=self.text_columns)
+        table.require(columns)
+        if len(table) == 0:
+            raise TableError("The table has no rows; expected at least one.")
+        return table
+
     def describe(self) -> list[ColumnNote]:
-        """What became of each column: used ones in their order, then those left out."""
-        used = [ColumnNote(c.name, _kind(c), len(c.inputs), c.done) for c in self.encoders]
+        """How each column is used: the used ones in their order, then those left out."""
+        used = [ColumnNote(c.name, _kind(c), len(c.inputs), c.description) for c in self.encoders]
         return used + [ColumnNote(name, "left out", 0, why) for name, why in self.left_out]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON data; `from_dict` gives an equal encoding back."""
-        return {
-            "version": VERSION,
-            "columns": [column.to_dict() for column in self.encoders],
-            "target": self.target.to_dict(),
-            "task_reason": self.task_reason,
-            "left_out": [list(pair) for pair in self.left_out],
-        }
+        """As JSON data; `from_dict` returns an equal encoding."""
+        return codec.encode(self)
 
     @classmethod
     def from_dict(cls, fields: Any) -> TableEncoding:
-        """The encoding that `to_dict` described. Raises ModelFileError when a field is missing or makes no sense."""
-        stored = Stored(fields, "the whole")
-        if stored.number("version") != VERSION:
-            raise stored.error("version", f"{VERSION}, the one this clearprop reads")
-        encoders = tuple(_column(column, i) for i, column in enumerate(stored.items("columns"), start=1))
-        left_out = stored.items("left_out")
-        for pair in left_out:
-            if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
-                raise stored.error("left_out", "pairs of column and reason")
-        encoding = cls(
-            encoders,
-            target_from_dict(stored.fields.get("target")),
-            stored.text("task_reason"),
-            tuple((name, why) for name, why in left_out),
-        )
-        names = [column.name for column in encoders]
-        if not names or len({*names, *encoding.target_names}) != len(names) + len(encoding.target_names):
-            raise stored.error("columns", "at least one column, all of different names and none of them a target")
-        return encoding
-
-    def _frame(self, data: Any, names: tuple[str, ...]) -> nw.DataFrame[Any]:
-        frame = as_frame(data, text=self.text_columns)
-        for name in names:
-            if name not in frame.columns:
-                raise TableError(f'Column "{name}" is missing from the table. {suggest(name, frame.columns)}')
-        if frame.shape[0] == 0:
-            raise TableError("The table has no rows; expected at least one.")
-        return frame
+        """The encoding of `to_dict`. Raises ModelFileError where a field is missing or has an impossible value."""
+        return codec.decode(cls, fields, path="encoding")
 
 
-def _chosen(frame: nw.DataFrame[Any], wanted: Mapping[str, str]) -> dict[str, Column | str]:
-    """For each column its encoding, or in words why it is left out."""
-    numeric = sum(held(frame[name]) in ("number", "date", "duration") for name in frame.columns if name not in wanted)
-    numeric += sum(how == "numeric" for how in wanted.values())
-    return {
-        name: "dropped, as asked" if wanted.get(name) == "drop" else choose(frame[name], wanted.get(name), numeric)
-        for name in frame.columns
-    }
+@dataclass(frozen=True)
+class ColumnRoles:
+    """What the user requested for the columns of a table."""
 
+    target: tuple[str, ...]
+    task: str
+    drop: tuple[str, ...]
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
 
-def _wanted(
-    frame: nw.DataFrame[Any],
-    targets: tuple[str, ...],
-    drop: Sequence[str],
-    categorical: Sequence[str],
-    numeric: Sequence[str],
-) -> dict[str, str]:
-    """What was asked for each column; TableError for names that do not exist or contradict each other."""
-    if not targets:
-        raise TableError(f"Target: expected the name of a column, got none. {suggest('', frame.columns)}")
-    asked: dict[str, str] = {}
-    for role, names in (("target", targets), ("drop", drop), ("categorical", categorical), ("numeric", numeric)):
-        for name in (names,) if isinstance(names, str) else names:
-            if name not in frame.columns:
-                what = "Target column" if role == "target" else f"{role}: column"
-                raise TableError(f'{what} "{name}" does not exist. {suggest(name, frame.columns)}')
-            if name in asked:
-                raise TableError(f'Column "{name}" is named twice, as {asked[name]} and as {role}; name it once.')
-            asked[name] = role
-    return {name: role for name, role in asked.items() if role != "target"}
+    @classmethod
+    def check(cls, target: Any, task: str, drop: Any, categorical: Any, numeric: Any) -> ColumnRoles:
+        """The roles from the arguments of a user."""
+        check_choice(task, "task", ("auto", "classification", "regression"))
+        given = {"target": target, "drop": drop, "categorical": categorical, "numeric": numeric}
+        return cls(task=task, **{name: check_texts(columns, name) for name, columns in given.items()})
+
+    @property
+    def of_columns(self) -> dict[str, str]:
+        """The role of each column that has one, apart from the targets."""
+        return {name: role for role in ("drop", "categorical", "numeric") for name in getattr(self, role)}
+
+    def infer_target(self, table: Table) -> tuple[Target, str]:
+        """The target learnt from all rows, and the reason for its task.
+
+        Raises TableError for an empty table, and for names that do not exist or contradict each other.
+        """
+        if not self.target:
+            raise TableError(f"Target: expected the name of a column, got none. {suggest('', table.columns)}")
+        roles: dict[str, str] = {}
+        for role in ("target", "drop", "categorical", "numeric"):
+            what = "Target column" if role == "target" else f"{role}: column"
+            table.require(getattr(self, role), what, "does not exist.")
+            for name in getattr(self, role):
+                if name in roles:
+                    raise TableError(
+                        f'Column "{name}" is named twice, as {roles[name]} and as {role}; name it only once.'
+                    )
+                roles[name] = role
+        if len(table) == 0:
+            raise TableError("The table has no rows; expected at least two.")
+        return infer_target(table, self.target, self.task)
 
 
 def _kind(column: Column) -> str:
     return column.kind if isinstance(column, NumericColumn) else "categorical"
-
-
-def _column(fields: Any, number: int) -> Column:
-    stored = Stored(fields, f"column {number}")
-    kind = stored.text("type")
-    for known in (NumericColumn, CategoricalColumn):
-        if kind == known.type:
-            return known.from_dict(stored)
-    raise refuse(f"column {number}, type", "numeric or categorical", kind)

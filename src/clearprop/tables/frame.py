@@ -1,37 +1,73 @@
-"""Any data frame as one kind of frame, so that everything after it is written and tested once."""
+"""Any data frame as one table: the columns in a few Polars types, cleaned once."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import polars as pl
 
-from clearprop.errors import TableError
-from clearprop.tables.plain import cleaned, from_objects, is_absent
+from clearprop.errors import ArgumentError, TableError, suggest
 from clearprop.tables.read import read_table
+from clearprop.tables.values import infer_type, normalise, spell, strip
 
 
-def as_frame(data: Any, *, text: Sequence[str] = ()) -> nw.DataFrame[Any]:
-    """`data` as a narwhals frame over polars.
+@dataclass(frozen=True)
+class Table:
+    """A normalised table, as `as_table` makes it; `categories` are the columns that a data frame declares as such."""
 
-    `data` is a path, a pandas, polars, narwhals or pyarrow table, or a dict of columns. Categories become text. White
+    frame: pl.DataFrame
+    categories: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def columns(self) -> list[str]:
+        """The column names."""
+        return self.frame.columns
+
+    def __getitem__(self, column: str) -> pl.Series:
+        return self.frame[column]
+
+    def take(self, rows: np.ndarray | Sequence[int]) -> Table:
+        """The table of some rows only."""
+        return Table(self.frame[np.asarray(rows)], self.categories)
+
+    def require(
+        self, columns: Sequence[str], what: str = "Column", problem: str = "is missing from the table."
+    ) -> None:
+        """Raise TableError if one of the columns does not exist."""
+        for name in columns:
+            if name not in self.columns:
+                raise TableError(f'{what} "{name}" {problem} {suggest(name, self.columns)}')
+
+
+def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
+    """`data` as a table: the one place where a file, a data frame or a dict of columns is normalised.
+
+    `data` is a path, a pandas, Polars, narwhals or pyarrow table, or a dict of columns. Categories become text. White
     space around texts is stripped, and "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing, as
-    are NaN and None. A column of a frame keeps the type it has: "1" stays text. `text` names columns of a file that
+    are NaN and None. A column of a data frame keeps its type: "1" stays text. `text` names columns of a file that
     are read as text whatever they look like.
 
-    Raises TableError when `data` is not a table.
+    Raises TableError if `data` is not a table.
 
-    >>> as_frame({"age": [30, None], "job": [" clerk", "?"]}).rows()
+    >>> as_table({"age": [30, None], "job": [" clerk", "?"]}).frame.rows()
     [(30, 'clerk'), (None, None)]
     """
+    if isinstance(data, Table):
+        return data
     if isinstance(data, str | os.PathLike):
-        return read_table(data, text=text)
+        return Table(read_table(data, text=text))
     if isinstance(data, Mapping):
-        return nw.from_native(_from_columns(data), eager_only=True)
+        return Table(_from_columns(data))
     try:
         frame = nw.from_native(data, eager_only=True)
     except TypeError:
@@ -43,57 +79,113 @@ def as_frame(data: Any, *, text: Sequence[str] = ()) -> nw.DataFrame[Any]:
     except nw.exceptions.DuplicateError as reason:
         raise TableError(f"{reason} Give each column its own name.") from None
     names = [str(name) for name in frame.columns]
-    refuse_twice(names)
-    plain = [_plain(series, name) for series, name in zip(frame.iter_columns(), names, strict=True)]
-    return nw.from_native(pl.DataFrame(plain), eager_only=True)
+    _check_unique(names)
+    columns = [_from_series(series, name) for series, name in zip(frame.iter_columns(), names, strict=True)]
+    return Table(pl.DataFrame(columns), declared_categories(frame))
 
 
 def declared_categories(data: Any) -> tuple[str, ...]:
-    """The columns that a frame declares as categories; what they hold does not matter then, even numbers."""
-    if isinstance(data, str | os.PathLike | Mapping):
-        return ()
+    """The columns that a data frame declares as categories, whatever they hold."""
     schema = nw.from_native(data, eager_only=True).schema
     return tuple(str(name) for name, dtype in schema.items() if isinstance(dtype, nw.Categorical | nw.Enum))
 
 
-def refuse_twice(names: Sequence[str]) -> None:
-    """Raise TableError when a column name occurs twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TableError(f'Column "{twice[0]}" occurs {names.count(twice[0])} times; give each column its own name.')
+class Columns(dict[str, np.ndarray]):
+    """Columns by name, a dict of arrays of equal length, that also becomes a data frame.
+
+    >>> columns = Columns(job=np.array(["cook", "clerk"]), probability=np.array([0.75, 0.5]))
+    >>> columns["job"]
+    array(['cook', 'clerk'], dtype='<U5')
+    >>> columns.to_polars().shape
+    (2, 2)
+    """
+
+    def to_polars(self) -> pl.DataFrame:
+        """The columns as a Polars data frame."""
+        return pl.DataFrame(dict(self))
+
+    def to_pandas(self) -> Any:
+        """The columns as a pandas data frame; raises ArgumentError if pandas is not installed."""
+        try:
+            import pandas as pd  # optional
+        except ImportError:
+            raise ArgumentError("to_pandas: pandas is not installed; install it, or use to_polars().") from None
+        return pd.DataFrame(dict(self))
+
+
+def _check_unique(names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise TableError(
+            f'Column "{repeated[0]}" occurs {names.count(repeated[0])} times; give each column its own name.'
+        )
 
 
 def _from_columns(columns: Mapping[Any, Any]) -> pl.DataFrame:
-    made: list[pl.Series] = []
+    series: list[pl.Series] = []
     for name, values in columns.items():
         if isinstance(values, str) or not hasattr(values, "__len__"):
             raise TableError(f'Column "{name}": expected a sequence of values, got {values!r}.')
         if isinstance(values, np.ndarray) and values.ndim != 1:
             raise TableError(f'Column "{name}": expected one value per row, got an array of shape {values.shape}.')
         if isinstance(values, np.ndarray) and values.dtype.kind in "iufbM":
-            made.append(cleaned(pl.Series(str(name), values)))
+            series.append(normalise(pl.Series(str(name), values)))
         else:
-            made.append(cleaned(from_objects(str(name), [None if is_absent(v) else v for v in values])))
-    lengths = {len(series) for series in made}
-    if len(lengths) > 1:
-        told = ", ".join(f'"{series.name}" {len(series)}' for series in made)
-        raise TableError(f"Columns of different lengths: {told} rows. Every column needs one value per row.")
-    refuse_twice([series.name for series in made])
-    return pl.DataFrame(made)
+            series.append(normalise(_from_objects(str(name), list(values))))
+    if len({len(column) for column in series}) > 1:
+        lengths = ", ".join(f'"{column.name}" {len(column)}' for column in series)
+        raise TableError(f"Columns of different lengths: {lengths} rows. Every column needs one value per row.")
+    _check_unique([column.name for column in series])
+    return pl.DataFrame(series)
 
 
-def _plain(series: nw.Series[Any], name: str) -> pl.Series:
-    """A polars series of the same values."""
+def _from_series(series: nw.Series[Any], name: str) -> pl.Series:
+    """A series of any library as a normalised Polars series."""
     native = series.to_native()
     if isinstance(native, pl.Series):
-        plain = native.rename(name)
-        return cleaned(from_objects(name, plain.to_list()) if plain.dtype == pl.Object else plain)
+        column = native.rename(name)
+        return normalise(_from_objects(name, column.to_list()) if column.dtype == pl.Object else column)
     if series.dtype.is_numeric() and not series.dtype.is_decimal():
-        whole = series if series.null_count() == 0 else series.cast(nw.Float64())
-        return cleaned(pl.Series(name, whole.to_numpy()))
+        values = series if series.null_count() == 0 else series.cast(nw.Float64())
+        return normalise(pl.Series(name, values.to_numpy()))
     if isinstance(series.dtype, nw.Datetime):
         if series.dtype.time_zone is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return cleaned(pl.Series(name, series.to_numpy()))
-    absent = series.is_null().to_list()
-    return cleaned(from_objects(name, [None if gone else v for v, gone in zip(series.to_list(), absent, strict=True)]))
+        return normalise(pl.Series(name, series.to_numpy()))
+    missing = series.is_null().to_list()
+    values = [None if gone else value for value, gone in zip(series.to_list(), missing, strict=True)]
+    return normalise(_from_objects(name, values))
+
+
+def _from_objects(name: str, values: list[Any]) -> pl.Series:
+    """A typed series of Python objects; the type of mixed texts and numbers is inferred as for a file."""
+    values = [None if _is_absent(value) else value for value in values]
+    kinds = {type(value) for value in values if value is not None}
+    truths, texts, real = {bool, np.bool_}, {str, np.str_}, {int, float, Decimal}
+    if kinds <= truths:
+        return pl.Series(name, values, dtype=pl.Boolean)
+    if kinds <= texts:
+        return pl.Series(name, values, dtype=pl.String)
+    numeric = all(kind in real or issubclass(kind, np.integer | np.floating) for kind in kinds - truths - texts)
+    if numeric and not kinds & (truths | texts):
+        return pl.Series(name, _int_or_float(values))
+    if numeric:
+        return infer_type(strip(pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)))
+    if all(issubclass(kind, date) for kind in kinds):
+        datetimes = [v if v is None or isinstance(v, datetime) else datetime(v.year, v.month, v.day) for v in values]
+        return pl.Series(name, datetimes)
+    if kinds == {time}:
+        return pl.Series(name, values, dtype=pl.Time)
+    if all(issubclass(kind, timedelta) for kind in kinds):
+        return pl.Series(name, values, dtype=pl.Duration("us"))
+    return pl.Series(name, values, dtype=pl.Object)
+
+
+def _int_or_float(values: list[Any]) -> list[float | int | None]:
+    """Integers if every value is one of at most 64 bits; floats otherwise."""
+    integers = all(v is None or (isinstance(v, int | np.integer) and abs(int(v)) < 2**63) for v in values)
+    return [None if v is None else (int(v) if integers else float(v)) for v in values]
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))

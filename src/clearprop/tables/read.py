@@ -1,4 +1,4 @@
-"""Files to frames: CSV and Parquet, each read once."""
+"""CSV and Parquet files to data frames."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import narwhals as nw
 import numpy as np
 import polars as pl
 
 from clearprop.errors import TableError, suggest
-from clearprop.tables.plain import cleaned
-from clearprop.tables.texts import inferred, stripped_columns
+from clearprop.tables.values import infer_type, normalise, strip
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-#: The most columns of a CSV file.
+#: A CSV file may have at most this many columns.
 MAX_COLUMNS = 30_000
 _CSV, _PARQUET = (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
 
 
-def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> nw.DataFrame[Any]:
+def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pl.DataFrame:
     """The table in a CSV (`.csv`, `.tsv`, either with `.gz`) or Parquet (`.parquet`, `.pq`) file.
 
-    A CSV file is UTF-8 with one line of column names; comma, semicolon or tab between the cells. The type of a column
-    is found from all of its cells, except that the columns named in `text` stay text. White space around texts is
-    stripped; "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing. Lines without anything are
-    skipped.
+    A CSV file is UTF-8 text with one line of column names; cells are separated by comma, semicolon or tab. The type of
+    a column is inferred from all of its cells, except that the columns named in `text` stay text. White space around
+    texts is stripped; "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing. Blank lines are
+    skipped. A Parquet file is first decoded in a process of its own, because some damaged files end the process that
+    decodes them (docs/decisions/0020); for a file that you trust, `polars.read_parquet` saves these 0.2 seconds.
 
-    Raises TableError when the file is missing, empty, damaged or no table; it says where.
+    Raises TableError, which names the file and the line, if the file is missing, empty, damaged or not a table.
 
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "people.csv"
@@ -56,14 +55,12 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> nw.
     except OSError as reason:
         raise TableError(f"{file}: cannot be read: {reason.strerror}.") from None
     if ending.endswith(".gz"):
-        content = _unpacked(content, file)
+        content = _unpack(content, file)
     if not content.strip():
         raise TableError(f"{file}: is empty; expected a line of column names and at least one row.")
-    if ending in _PARQUET:
-        frame = nw.from_native(_parquet(content, file), eager_only=True)
-    else:
-        frame = nw.from_native(_csv(content, file, text, tabs=ending.startswith(".tsv")), eager_only=True)
-    if frame.shape[0] == 0:
+    is_parquet = ending in _PARQUET
+    frame = _parquet(content, file) if is_parquet else _csv(content, file, text, tabs=ending.startswith(".tsv"))
+    if frame.height == 0:
         raise TableError(f"{file}: has column names but no rows; expected at least one row.")
     return frame
 
@@ -83,109 +80,119 @@ def _not_found(file: Path) -> str:
     return f"{file}: no such file. {suggest(file.name, tables)}"
 
 
-def most_unpacked(size: int) -> int:
-    """How many bytes a compressed file of this size may hold: 100 times as many, and 32 MiB."""
+def most_unpack(size: int) -> int:
+    """The most bytes that a compressed file of this size may unpack to: 100 times as many, plus 32 MiB."""
     return 100 * size + 2**25
 
 
-def _unpacked(content: bytes, file: Path) -> bytes:
-    most = most_unpacked(len(content))
+def _unpack(content: bytes, file: Path) -> bytes:
+    most = most_unpack(len(content))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as unpacking:
-            found = unpacking.read(most + 1)
-        if len(found) > most:
+            unpacked = unpacking.read(most + 1)
+        if len(unpacked) > most:
             raise TableError(
-                f"{file}: holds more than {most:,} bytes in {len(content):,}, which no table does. Unpack it first "
-                "if it is one all the same."
+                f"{file}: {len(content):,} bytes unpack to more than {most:,}, which is not plausible for a table. "
+                "If it is one, unpack the file first."
             )
-        return found
+        return unpacked
     except (OSError, EOFError, zlib.error) as reason:
-        raise TableError(f"{file}: expected a whole gzip file, but it is damaged or not one: {reason}.") from None
+        raise TableError(f"{file}: expected a gzip file, but it is damaged or not one: {reason}.") from None
 
 
 def _parquet(content: bytes, file: Path) -> pl.DataFrame:
-    _try_parquet(content, file)
+    _check_parquet(content, file)
     try:
-        return pl.DataFrame([cleaned(series) for series in pl.read_parquet(io.BytesIO(content))])
+        return pl.DataFrame([normalise(series) for series in pl.read_parquet(io.BytesIO(content))])
     except (pl.exceptions.PolarsError, OSError) as reason:
         raise TableError(f"{file}: expected a Parquet file, but it is damaged or not one: {reason}.") from None
 
 
-def _try_parquet(content: bytes, file: Path) -> None:
-    """Raise a TableError for what is no Parquet file, or one that a process of its own could not decode.
+def _check_parquet(content: bytes, file: Path) -> None:
+    """Raise TableError if a separate process cannot decode the file.
 
-    A damaged file may claim sizes at which the decoder ends its process, whoever called it.
+    A damaged file may claim sizes at which the decoder aborts its process, which no `except` can catch.
     """
     refused = f"{file}: expected a Parquet file, but it is damaged or not one"
     if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
         raise TableError(f"{refused}: it does not begin and end with PAR1.")
-    most = most_unpacked(len(content)) + 2**25  # what decoding itself takes
+    most = most_unpack(len(content)) + 2**25  # the memory that decoding itself takes
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
     seconds = 5 + len(content) // 2_000_000
-    command = [sys.executable, str(Path(__file__).with_name("trial.py")), str(most), str(seconds)]
+    command = [sys.executable, str(Path(__file__).with_name("parquet_trial.py")), str(most), str(seconds)]
     try:
         done = subprocess.run(
             command, input=content, env=environment, capture_output=True, timeout=60 + 10 * seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        raise TableError(f"{refused}: after {60 + 10 * seconds} seconds it was not decoded.") from None
+        raise TableError(f"{refused}: decoding did not finish within {60 + 10 * seconds} seconds.") from None
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["its decoding ended without a word"]
-        raise TableError(f"{refused}: {said[0][:200]} (with at most {most:,} bytes and {seconds} s to decode it).")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["the decoder exited without a message"]
+        raise TableError(f"{refused}: {lines[0][:200]} (the decoder may use {most:,} bytes and {seconds} s).")
 
 
 def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.DataFrame:
     content = content.removeprefix(b"\xef\xbb\xbf")
-    _refuse_junk(content, file)
+    _check_text(content, file)
     first = content.lstrip().partition(b"\n")[0]
-    between = "\t" if tabs else (";" if b";" in first and b"," not in first else ",")
-    names = _header(content, between, file)
+    separator = "\t" if tabs else (";" if b";" in first and b"," not in first else ",")
+    names = _header(content, separator, file)
     try:
-        raw = pl.read_csv(io.BytesIO(content), separator=between, infer_schema_length=0, has_header=True)
+        raw = pl.read_csv(io.BytesIO(content), separator=separator, infer_schema_length=0, has_header=True)
     except pl.exceptions.PolarsError as reason:
-        _refuse_ragged(content, between, names, file)
-        raise TableError(f"{file}: is not a CSV file that can be read: {reason}.") from None
+        _check_row_lengths(content, separator, names, file)
+        raise TableError(f"{file}: cannot be read as a CSV file: {reason}.") from None
     if raw.width != len(names):
         raise TableError(
-            f"{file}: the line of column names has {len(names)} cells or {raw.width}, by how it is read. Is there a "
-            "line end within a name, or a quote in the middle of one?"
+            f"{file}: the line of column names is ambiguous: {len(names)} or {raw.width} cells. Is there a line end "
+            "within a name, or a quote in the middle of one?"
         )
     raw.columns = names
     blank = array("q")
-    # A row that is too short shows as missing cells at its end; only then is a look at every line needed.
+    # Polars fills a short row with missing cells; only if the last column has some, every line must be checked.
     if raw.height and raw[names[-1]].null_count():
-        blank = _refuse_ragged(content, between, names, file, raw.height)
+        blank = _check_row_lengths(content, separator, names, file, raw.height)
     if blank:
         kept = np.ones(raw.height, bool)
         kept[np.frombuffer(blank, np.int64)] = False
         raw = raw.filter(pl.Series(kept))
-    bare = stripped_columns(raw)
-    return pl.DataFrame([s if s.name in text else inferred(s, decimal_comma=between == ";") for s in bare])
+    columns = _strip_columns(raw)
+    return pl.DataFrame([s if s.name in text else infer_type(s, decimal_comma=separator == ";") for s in columns])
 
 
-def _refuse_junk(content: bytes, file: Path) -> None:
+def _strip_columns(frame: pl.DataFrame) -> list[pl.Series]:
+    """All columns of a frame of texts stripped; many short ones are joined to a long one first, which is faster."""
+    at_once, columns = max(1, 2**20 // max(1, frame.height)), []
+    for start in range(0, frame.width, at_once):
+        names = frame.columns[start : start + at_once]
+        long = strip(pl.concat([frame[name] for name in names]))
+        columns += [long.slice(i * frame.height, frame.height).alias(name) for i, name in enumerate(names)]
+    return columns
+
+
+def _check_text(content: bytes, file: Path) -> None:
     try:
-        whole = content.decode("utf-8")
+        characters = content.decode("utf-8")
     except UnicodeDecodeError as reason:
         line = content[: reason.start].count(b"\n") + 1
         raise TableError(
             f"{file}: line {line} is not UTF-8 text (byte 0x{content[reason.start]:02x}). "
             "If this is a CSV file, save it again with the encoding UTF-8."
         ) from None
-    if "\0" in whole:
-        line = whole[: whole.index("\0")].count("\n") + 1
+    if "\0" in characters:
+        line = characters[: characters.index("\0")].count("\n") + 1
         raise TableError(f"{file}: expected text, got binary data (a zero byte in line {line}). Is this a CSV file?")
 
 
-def _lines(content: bytes, between: str) -> Reader:
+def _lines(content: bytes, separator: str) -> Reader:
     """The cells of each line. A cell may hold line ends between its quotes."""
-    return csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), delimiter=between)
+    return csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), delimiter=separator)
 
 
-def _header(content: bytes, between: str, file: Path) -> list[str]:
-    """The column names, of which none may occur twice; a nameless column is called by its place."""
+def _header(content: bytes, separator: str, file: Path) -> list[str]:
+    """The column names, each different; a nameless column is called by its number."""
     try:
-        names = next((cells for cells in _lines(content, between) if cells), [])
+        names = next((cells for cells in _lines(content, separator) if cells), [])
     except csv.Error as reason:
         raise TableError(f"{file}: the line of column names cannot be read: {reason}.") from None
     if len(names) > MAX_COLUMNS:
@@ -193,20 +200,22 @@ def _header(content: bytes, between: str, file: Path) -> list[str]:
     bare = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
     for name, times in Counter(bare).items():
         if times > 1:
-            places = [str(i) for i, other in enumerate(bare, start=1) if other == name]
+            numbers = [str(i) for i, other in enumerate(bare, start=1) if other == name]
             raise TableError(
-                f'{file}: the column name "{name}" occurs {len(places)} times (columns {", ".join(places)}); '
+                f'{file}: the column name "{name}" occurs {times} times (columns {", ".join(numbers)}); '
                 "give each column its own name."
             )
     return bare
 
 
-def _refuse_ragged(content: bytes, between: str, names: list[str], file: Path, height: int | None = None) -> array[int]:
-    """Raise TableError at the first row of another length than the header; else the numbers of the blank rows.
+def _check_row_lengths(
+    content: bytes, separator: str, names: list[str], file: Path, height: int | None = None
+) -> array[int]:
+    """The indices of the blank rows; raises TableError at the first row that is not as long as the header.
 
-    `height` is how many rows were read, where that is known.
+    `height` is the number of rows that Polars read, if known.
     """
-    lines, blank, row = _lines(content, between), array("q"), -1
+    lines, blank, row = _lines(content, separator), array("q"), -1
     try:
         for cells in lines:
             if row < 0 and not cells:
@@ -224,7 +233,7 @@ def _refuse_ragged(content: bytes, between: str, names: list[str], file: Path, h
         raise TableError(f"{file}: line {lines.line_num} cannot be read: {reason}.") from None
     if height is not None and blank and height <= blank[-1]:
         raise TableError(
-            f"{file}: has {row} rows or {height}, by how it is read. Is there a line that ends with a carriage return "
-            "alone, or a quote in the middle of a cell?"
+            f"{file}: the number of rows is ambiguous: {row} or {height}. Is there a line that ends with a carriage "
+            "return alone, or a quote in the middle of a cell?"
         )
     return blank

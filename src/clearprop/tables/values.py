@@ -1,57 +1,67 @@
-"""The values of one column as numbers or as labels, and the rows that an error message names."""
+"""The values of a column: what kind they are, how they become numbers or texts, and how a message names their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
-import narwhals as nw
 import numpy as np
+import polars as pl
 
 from clearprop.errors import TableError
-from clearprop.tables.texts import as_dates
 
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+"""Texts that mean a missing value, without the white space around them."""
 MICROSECONDS_PER_DAY = 86_400_000_000
 LARGEST = 1e100
-"""Numbers beyond are refused: their squares would overflow when a column is standardized."""
+"""Larger numbers are refused: their squares would overflow when a column is standardized."""
+
+_DATES = ("%Y-%m-%d",)
+_DATETIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")  # fmt: skip  # noqa: E501
+
+KIND_NAMES = {"text": "text", "number": "numbers", "boolean": "booleans", "date": "dates", "duration": "durations"}
+_ONE_OF_KIND = {"text": "text", "number": "a number", "boolean": "true or false", "date": "a date", "duration": "a duration", "other": "a value of an unsupported type"}  # fmt: skip  # noqa: E501
 
 
-def held(series: nw.Series[Any]) -> str:
-    """What a column holds: "text", "number", "boolean", "date", "duration", or "other" when it cannot be used."""
+def kind_of(series: pl.Series) -> str:
+    """The kind of values in a column: "text", "number", "boolean", "date", "duration", or "other" if unsupported."""
     dtype = series.dtype
     if dtype.is_numeric():
         return "number"
-    for kind, types in (("text", nw.String), ("boolean", nw.Boolean), ("date", (nw.Date, nw.Datetime))):
+    for kind, types in (("text", pl.String), ("boolean", pl.Boolean), ("date", (pl.Date, pl.Datetime))):
         if isinstance(dtype, types):
             return kind
-    return "duration" if isinstance(dtype, nw.Duration | nw.Time) else "other"
+    return "duration" if isinstance(dtype, (pl.Duration, pl.Time)) else "other"
 
 
-def rows(mask: np.ndarray) -> str:
-    """Where `mask` is true, in words; rows count from 1 and the line of column names is none.
+def is_missing(series: pl.Series) -> np.ndarray:
+    """True where a value is missing, shape (n,)."""
+    return series.is_null().to_numpy()
 
-    >>> rows(np.array([False, True, True]))
+
+def row_list(mask: np.ndarray) -> str:
+    """The rows where `mask` is true, for a message; rows count from 1, without the line of column names.
+
+    >>> row_list(np.array([False, True, True]))
     'rows 2, 3'
     """
-    found = np.flatnonzero(mask) + 1
-    listed = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-    return f"row{'s' if len(found) > 1 else ''} {listed}"
+    numbers = np.flatnonzero(mask) + 1
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return f"row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}{more}"
 
 
-def first_row(series: nw.Series[Any], value: Any) -> str:
-    """The first row that holds `value`, in words."""
-    return rows(np.arange(len(series)) == np.flatnonzero((series == value).fill_null(False).to_numpy())[0])
+def first_row(series: pl.Series, value: Any) -> str:
+    """The first row that holds `value`, for a message."""
+    return f"row {np.flatnonzero((series == value).fill_null(False).to_numpy())[0] + 1}"
 
 
-def missing(series: nw.Series[Any]) -> np.ndarray:
-    """True where a value is missing, shape (n,)."""
-    return series.is_null().to_numpy().astype(bool)
+# labels and categories
 
 
 def spell(value: Any) -> str:
-    """One spelling for equal values: 1, 1.0 and Decimal(1) are "1", and midnight of a day is that day.
+    """One text for equal values: 1, 1.0 and Decimal(1) are "1"; a datetime at midnight is its date.
 
     >>> spell(1.0), spell(True), spell("a"), spell(0.5)
     ('1', 'True', 'a', '0.5')
@@ -68,15 +78,12 @@ def spell(value: Any) -> str:
     return str(value)
 
 
-def find(value: Any, known: Mapping[str, int], kind: str) -> int | None:
-    """The place of `value` among the `known` spellings of a column that held `kind`; None when it is not there.
+def find_index(value: Any, known: Mapping[str, int], kind: str) -> int | None:
+    """The index of `value` among the `known` texts of a column of that `kind`; None if it is not among them.
 
-    The type may differ from the one that was learnt from ("1" for 1, True for "true") as long as the meaning is plain.
+    The type may differ from that of the training column ("1" for 1, True for "true") if the meaning is unambiguous.
     """
-    for spelling in _spellings(value, kind):
-        if spelling in known:
-            return known[spelling]
-    return None
+    return next((known[text] for text in _spellings(value, kind) if text in known), None)
 
 
 def _spellings(value: Any, kind: str) -> tuple[str, ...]:
@@ -94,76 +101,154 @@ def _spellings(value: Any, kind: str) -> tuple[str, ...]:
     return (spell(value),)
 
 
-def numbers(series: nw.Series[Any], kind: str) -> np.ndarray:
+# numbers
+
+
+def as_numbers(series: pl.Series, kind: str) -> np.ndarray:
     """The column as float64 of shape (n,), NaN where missing; a "date" or "duration" in days.
 
-    Raises TableError with column, row and value where a value is not of that `kind`, and where it is infinite.
+    Raises TableError with column, row and value if a value is not of that `kind` or is infinite.
     """
-    now, name = held(series), series.name
+    actual, name = kind_of(series), series.name
     if series.null_count() == len(series):
         return np.full(len(series), np.nan)
-    fits = {"number": ("number", "boolean"), "boolean": ("number", "boolean")}.get(kind, (kind,))
-    if now == "text":
-        values = _parsed(series, kind)
-    elif now not in fits:
-        row = int(np.flatnonzero(~missing(series))[0])
-        value = series[row]
-        raise TableError(f'Column "{name}", row {row + 1}: expected {_WORDS[kind]}, got {value!r} ({_WORDS[now]}).')
+    if actual == "text":
+        values = _parse(series, kind)
+    elif actual == kind or {actual, kind} == {"number", "boolean"}:
+        values = _days(series) if kind in ("date", "duration") else _floats(series)
     else:
-        values = _days(series) if now in ("date", "duration") else _floats(series)
-    if (np.abs(values) > LARGEST).any():
+        row = int(np.flatnonzero(~is_missing(series))[0])
         raise TableError(
-            f'Column "{name}": infinity, or a number beyond {LARGEST:g}, in {rows(np.abs(values) > LARGEST)}; '
-            "expected finite numbers. "
-            "Correct the value, or leave the cell empty to mark it as missing."
+            f'Column "{name}", row {row + 1}: expected {_ONE_OF_KIND[kind]}, got {series[row]!r} '
+            f"({_ONE_OF_KIND[actual]})."
         )
-    if kind == "boolean" and not np.isin(values[~np.isnan(values)], (0, 1)).all():
-        row = int(np.flatnonzero(~np.isnan(values) & (values != 0) & (values != 1))[0])
+    too_large = np.abs(values) > LARGEST
+    if too_large.any():
+        raise TableError(
+            f'Column "{name}": infinity, or a number beyond {LARGEST:g}, in {row_list(too_large)}; expected finite '
+            "numbers. Correct the value, or leave the cell empty to mark it as missing."
+        )
+    neither = ~np.isnan(values) & (values != 0) & (values != 1)
+    if kind == "boolean" and neither.any():
+        row = int(np.flatnonzero(neither)[0])
         raise TableError(f'Column "{name}", row {row + 1}: expected true or false (or 1 and 0), got {series[row]!r}.')
     return values
 
 
-_WORDS = {
-    "number": "a number",
-    "boolean": "true or false",
-    "date": "a date",
-    "duration": "a duration",
-    "text": "text",
-    "other": "a value of a type that cannot be used",
-}
+def not_numeric(texts: pl.Series) -> np.ndarray:
+    """True where a text is present but is not a number, shape (n,)."""
+    return (texts.is_not_null() & _number(texts).is_null()).to_numpy()
 
 
-def _floats(series: nw.Series[Any]) -> np.ndarray:
-    return series.cast(nw.Float64()).to_numpy().astype(np.float64)
+def _floats(series: pl.Series) -> np.ndarray:
+    return series.cast(pl.Float64).to_numpy().astype(np.float64)
 
 
-def _days(series: nw.Series[Any]) -> np.ndarray:
-    if isinstance(series.dtype, nw.Time):
-        return _floats(series.cast(nw.Int64())) / (1000 * MICROSECONDS_PER_DAY)
-    if isinstance(series.dtype, nw.Duration):
+def _days(series: pl.Series) -> np.ndarray:
+    if isinstance(series.dtype, pl.Time):
+        return _floats(series.cast(pl.Int64)) / (1000 * MICROSECONDS_PER_DAY)
+    if isinstance(series.dtype, pl.Duration):
         return _floats(series.dt.total_microseconds()) / MICROSECONDS_PER_DAY
-    return _floats(series.cast(nw.Datetime("us")).dt.timestamp("us")) / MICROSECONDS_PER_DAY
+    return _floats(series.cast(pl.Datetime("us")).dt.timestamp("us")) / MICROSECONDS_PER_DAY
 
 
-def _parsed(series: nw.Series[Any], kind: str) -> np.ndarray:
+def _parse(series: pl.Series, kind: str) -> np.ndarray:
     """Texts that spell values of `kind`."""
-    native = series.to_native()
     if kind == "date":
-        read = nw.from_native(as_dates(native), series_only=True)
+        parsed = _datetime(series).fill_null(_date(series).cast(pl.Datetime("us")))
     elif kind == "boolean":
         known = {"True": 1, "False": 0}
-        found = [None if text is None else find(text, known, "boolean") for text in native.to_list()]
-        read = nw.new_series(series.name, found, nw.Float64(), backend="polars")
+        indices = [None if text is None else find_index(text, known, "boolean") for text in series.to_list()]
+        parsed = pl.Series(series.name, indices, pl.Float64)
     elif kind == "number":
-        read = nw.from_native(native.cast(float, strict=False), series_only=True)
+        parsed = _number(series)
     else:
-        read = nw.from_native(native.clear().extend_constant(None, len(native)), series_only=True)
-    lost = missing(read) & ~missing(series)
-    if lost.any():
-        row = int(np.flatnonzero(lost)[0])
-        more = f" ({int(lost.sum())} such rows)" if lost.sum() > 1 else ""
+        parsed = pl.repeat(None, len(series), dtype=pl.Duration, eager=True)
+    unparsed = is_missing(parsed) & ~is_missing(series)
+    if unparsed.any():
+        row = int(np.flatnonzero(unparsed)[0])
+        more = f" ({int(unparsed.sum())} such rows)" if unparsed.sum() > 1 else ""
         raise TableError(
-            f'Column "{series.name}", row {row + 1}: expected {_WORDS[kind]}, got "{series[row]}"{more}. '
+            f'Column "{series.name}", row {row + 1}: expected {_ONE_OF_KIND[kind]}, got "{series[row]}"{more}. '
             "Correct the value, or leave the cell empty to mark it as missing."
         )
-    return _days(read) if kind == "date" else _floats(read)
+    return _days(parsed) if kind == "date" else _floats(parsed)
+
+
+# texts of a file or of objects
+
+
+def normalise(series: pl.Series) -> pl.Series:
+    """The column as Int64, Float64, Boolean, String, or a type of time; an unsupported type as it is."""
+    if series.dtype == pl.String:
+        return strip(series)
+    if series.dtype in (pl.Categorical, pl.Enum):
+        return strip(series.cast(pl.String))
+    if series.dtype == pl.Null:
+        return series.cast(pl.String)
+    if series.dtype.is_signed_integer() and series.dtype != pl.Int128:
+        return series.cast(pl.Int64)
+    if series.dtype in (pl.UInt8, pl.UInt16, pl.UInt32):
+        return series.cast(pl.Int64)
+    if series.dtype.is_numeric():
+        return series.cast(pl.Float64).fill_nan(None)
+    return series
+
+
+def strip(texts: pl.Series) -> pl.Series:
+    """The texts without white space around them; null where they mean a missing value."""
+    bare = texts.str.strip_chars()
+    return bare.set(bare.is_in(MISSING).fill_null(False), None)
+
+
+def infer_type(texts: pl.Series, *, decimal_comma: bool = False) -> pl.Series:
+    """Integers, floats, booleans or dates if every text is one; otherwise the texts.
+
+    Codes such as "01234" stay text: as numbers they would lose their zeros.
+
+    >>> infer_type(pl.Series(["1", None, "2.5"])).dtype
+    Float64
+    >>> infer_type(pl.Series(["01234", "98765"])).dtype
+    String
+    """
+    if texts.null_count() == len(texts) or texts.str.contains(r"^[+-]?0\d").any():
+        return texts
+    with_points = texts.str.replace(",", ".", literal=True) if decimal_comma else texts
+    for parse in (_integer, _number, _boolean, _date, _datetime):
+        values = parse(with_points if parse is _number else texts)
+        if values.null_count() == texts.null_count():
+            return values
+    return texts
+
+
+def _integer(texts: pl.Series) -> pl.Series:
+    return texts.cast(pl.Int64, strict=False)
+
+
+def _number(texts: pl.Series) -> pl.Series:
+    return texts.cast(pl.Float64, strict=False)
+
+
+def _boolean(texts: pl.Series) -> pl.Series:
+    lower = texts.str.to_lowercase()
+    return (lower == "true").set(~lower.is_in(["true", "false"]).fill_null(False), None)
+
+
+def _date(texts: pl.Series) -> pl.Series:
+    return _first_format(texts, _DATES, lambda t, f: t.str.to_date(f, strict=False))
+
+
+def _datetime(texts: pl.Series) -> pl.Series:
+    return _first_format(texts, _DATETIMES, lambda t, f: t.str.to_datetime(f, strict=False, time_unit="us"))
+
+
+def _first_format(
+    texts: pl.Series, formats: tuple[str, ...], parse: Callable[[pl.Series, str], pl.Series]
+) -> pl.Series:
+    """Each text parsed by the first of the formats that fits it; null if none does."""
+    values = parse(texts, formats[0])
+    for form in formats[1:]:
+        if values.null_count() == texts.null_count():
+            break
+        values = values.fill_null(parse(texts, form))
+    return values

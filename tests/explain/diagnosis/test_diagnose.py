@@ -11,6 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 import clearprop as cp
 from clearprop.core.backprop import forward
 from clearprop.core.objective import prepare
+from clearprop.core.outputs import sweep_rows
 from clearprop.errors import ArgumentError, ClearpropError
 from clearprop.explain.diagnosis.diagnose import LOOKED_FOR
 from clearprop.explain.diagnosis.evidence import Evidence
@@ -342,7 +343,7 @@ def test_targets_with_a_slipped_decimal_point_are_found():
 def test_what_a_constant_would_cost(loss, output, y, best):
     net = cp.Network.sequential(2, 3, output=output)
     objective = prepare(net, net.initialize(), rng.normal(size=(90, 2)), y, loss)
-    evidence = Evidence.gather(objective, net.initialize())
+    evidence = Evidence.gather(sweep_rows(objective, net.initialize()), net.initialize())
     expected = 0.5 * y.var(axis=0).sum() if best is None else best
     assert evidence.prior["output"] == pytest.approx(expected)
     assert evidence.left == pytest.approx(evidence.cost / expected)

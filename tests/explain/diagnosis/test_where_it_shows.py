@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import clearprop as cp
-from clearprop.cli.main import main
+from clearprop.cli.app import main
 from clearprop.report.page import render_report
 
 

@@ -1,6 +1,6 @@
 """Diagnosis: what is wrong with a network or its training, in words with the numbers behind them."""
 
-from clearprop.explain.diagnosis.diagnose import diagnose
+from clearprop.explain.diagnosis.diagnose import diagnose, diagnose_outputs
 from clearprop.explain.diagnosis.findings import Diagnosis, Finding
 
-__all__ = ["Diagnosis", "Finding", "diagnose"]
+__all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_outputs"]

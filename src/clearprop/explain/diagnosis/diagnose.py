@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from clearprop.checks import check_texts
 from clearprop.core.network import Network
 from clearprop.core.nonfinite import find_nonfinite
-from clearprop.core.objective import Objective, prepare
+from clearprop.core.objective import prepare
+from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError
 from clearprop.explain.diagnosis.data import labels, scales, stuck, worse
@@ -72,28 +73,40 @@ def diagnose(
     if history is not None and not hasattr(history, "cost"):
         raise ArgumentError(f"history: expected the cp.History that cp.train returns, got {type(history).__name__}.")
     rule = None if optimizer is None else as_optimizer(optimizer)
-    names = tuple(f"column {i}" for i in range(net.inputs)) if columns is None else check_texts(columns, "columns")
-    if len(names) != net.inputs:
+    names = None if columns is None else check_texts(columns, "columns")
+    if names is not None and len(names) != net.inputs:
         raise ArgumentError(f"columns: expected {net.inputs} names, one per input of the network, got {len(names)}.")
-    findings = sorted(_findings(objective, params, names, history, rule), key=lambda f: SEVERITIES.index(f.severity))
+    return diagnose_outputs(sweep_rows(objective, params), params, history, rule, names)
+
+
+def diagnose_outputs(
+    outputs: Outputs,
+    params: Parameters,
+    history: History | None = None,
+    optimizer: Optimizer | LBFGS | None = None,
+    columns: Sequence[str] | None = None,
+) -> Diagnosis:
+    """The diagnosis of rows whose outputs are known already; it sweeps once more over at most 4,096 of them."""
+    names = tuple(f"column {i}" for i in range(params.net.inputs)) if columns is None else tuple(columns)
+    findings = sorted(_findings(outputs, params, names, history, optimizer), key=lambda f: SEVERITIES.index(f.severity))
     return Diagnosis(tuple(findings), LOOKED_FOR)
 
 
 def _findings(
-    objective: Objective,
+    outputs: Outputs,
     params: Parameters,
     columns: tuple[str, ...],
     history: History | None,
     optimizer: Optimizer | LBFGS | None,
 ) -> Iterator[Finding]:
-    born = find_nonfinite(objective, params)
+    born = None if outputs.is_finite else find_nonfinite(outputs.objective, params)
     if born is not None:
         epochs = f" after {history.epochs} epochs" if history is not None and history.epochs else ""
         words = f"The first number that is not finite{epochs}: {born}."
         advice = "Scale the inputs, lower the rate, set clip_norm=1, or start from smaller weights."
         yield Finding("numbers that are not finite", "serious", words, advice, (born.layer,))
         return  # of what comes after it, nothing can be said
-    evidence = Evidence.gather(objective, params)
+    evidence = Evidence.gather(outputs, params)
     for look in (deltas, activities, copies, stuck, labels):
         yield from look(evidence)
     if history is not None and history.epochs:

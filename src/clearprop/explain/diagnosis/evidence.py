@@ -1,13 +1,14 @@
-"""What a diagnosis looks at: one pass over (some of) the rows, the loss of every row, the cost of a constant."""
+"""What a diagnosis reads: a trace of (some of) the rows, the outputs for every row, and the cost of a constant."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clearprop.core.backprop import forward, loss_and_delta
 from clearprop.core.objective import Objective
+from clearprop.core.outputs import Outputs
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.losses import Loss, PointwiseLoss
@@ -18,15 +19,28 @@ ROWS = 4096
 
 @dataclass(frozen=True)
 class Evidence:
-    """A trace of the rows `rows`, the loss (n,) and outputs of every row, and the cost of the best constant output."""
+    """The outputs for every row, a trace of the rows `rows`, and the cost of the best constant output."""
 
-    objective: Objective
+    outputs: Outputs
     params: Parameters
     trace: Trace
     rows: np.ndarray
-    losses: np.ndarray
-    yhat: dict[str, np.ndarray]
     prior: dict[str, float]
+
+    @property
+    def objective(self) -> Objective:
+        """The data, losses and weights."""
+        return self.outputs.objective
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The loss of every row, (n,)."""
+        return self.outputs.losses
+
+    @property
+    def yhat(self) -> Mapping[str, np.ndarray]:
+        """The activations of each output layer for every row, (n, units)."""
+        return self.outputs.a
 
     @property
     def cost(self) -> float:
@@ -41,35 +55,24 @@ class Evidence:
         return self.cost / constant if constant > 0 else 0.0
 
     @classmethod
-    def gather(cls, objective: Objective, params: Parameters) -> Evidence:
-        """Sweep over the rows."""
+    def gather(cls, outputs: Outputs, params: Parameters) -> Evidence:
+        """Trace the rows, in addition to the outputs."""
+        objective = outputs.objective
         n = objective.samples
         rows = np.unique(np.linspace(0, n - 1, min(n, ROWS)).astype(int))
         part = _take(objective, rows)
         weight = part.sample_weight if part.sample_weight is None or part.sample_weight.any() else None
         trace = backpropagate(objective.net, params, part.X, dict(part.targets), dict(part.losses), weight)
-        losses, yhat = _losses(objective, params)
-        prior = {name: _constant_cost(loss, objective.targets[name], yhat[name]) for name, loss in part.losses.items()}
-        return cls(objective, params, trace, rows, losses, yhat, prior)
+        prior = {
+            name: _constant_cost(loss, objective.targets[name], outputs.a[name]) for name, loss in part.losses.items()
+        }
+        return cls(outputs, params, trace, rows, prior)
 
 
 def _take(objective: Objective, rows: np.ndarray) -> Objective:
     weight = None if objective.sample_weight is None else objective.sample_weight[rows]
     targets = {name: y[rows] for name, y in objective.targets.items()}
     return replace(objective, X=objective.X[rows], targets=targets, sample_weight=weight)
-
-
-def _losses(objective: Objective, params: Parameters) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    losses: list[np.ndarray] = []
-    yhat: dict[str, list[np.ndarray]] = {name: [] for name in objective.losses}
-    for rows in objective.chunks():
-        seen = forward(objective.net, params, objective.X[rows])
-        targets = {name: y[rows] for name, y in objective.targets.items()}
-        ones = np.ones(len(seen.a["input"]), objective.X.dtype)
-        losses.append(np.asarray(loss_and_delta(objective.net, objective.losses, seen, targets, ones)[0]))
-        for name, parts in yhat.items():
-            parts.append(seen.a[name])
-    return np.concatenate(losses).astype(np.float64), {name: np.concatenate(parts) for name, parts in yhat.items()}
 
 
 def _constant_cost(loss: Loss, y: np.ndarray, like: np.ndarray) -> float:

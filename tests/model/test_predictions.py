@@ -1,4 +1,4 @@
-"""What an output answers, with and without the encoding of a table."""
+"""The predictions of an output layer, with and without the encoding of a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 import clearprop as cp
 from clearprop.errors import ArgumentError, ShapeError
 from clearprop.model.model import Model
-from clearprop.report.predictions import Classes, Flags, Numbers, answer, input_columns, objective_of, task_of
+from clearprop.model.predictions import Predictions, read_output
+from clearprop.report.page import _objective
+from clearprop.report.sections import input_columns
 from clearprop.tables import TableEncoding
 
 TABLE = {
@@ -27,19 +29,18 @@ def model(units: int, output: str, loss: str, target=None, drop=()) -> Model:
     return Model(net, net.initialize(), cp.losses.LOSSES[loss](), encoding)
 
 
-def answered(m: Model, y, yhat):
-    objective = objective_of(m, np.zeros((len(yhat), m.net.inputs)), y)
-    targets = objective.targets["output"]
-    return answer(m, "output", task_of(m, "output", targets), targets, np.asarray(yhat, float))
+def answered(m: Model, y, yhat) -> Predictions:
+    objective = _objective(m, np.zeros((len(yhat), m.net.inputs)), y)
+    return read_output(m.net, m.encoding, "output", objective.targets["output"], np.asarray(yhat, float))
 
 
 @pytest.mark.parametrize("y", [[0, 1, 1], [[0], [1], [1]], [0.0, 1.0, 1.0], [[0.0], [1.0], [1.0]]])
 def test_one_sigmoid_unit_answers_one_of_two_classes(y):
     found = answered(model(1, "sigmoid", "binary_cross_entropy"), y, [[0.25], [0.75], [0.125]])
-    assert isinstance(found, Classes)
+    assert found.task == "binary"
     assert found.labels == ("0", "1")
     assert found.y.tolist() == [0, 1, 1]
-    assert found.p.tolist() == [[0.75, 0.25], [0.25, 0.75], [0.875, 0.125]]
+    assert found.yhat.tolist() == [[0.75, 0.25], [0.25, 0.75], [0.875, 0.125]]
     assert found.error == pytest.approx(1 / 3)
 
 
@@ -53,14 +54,14 @@ def test_softmax_answers_one_of_several_classes(y):
 
 def test_several_sigmoid_units_answer_yes_or_no_each():
     found = answered(model(2, "sigmoid", "binary_cross_entropy"), [[0, 1], [1, 1]], [[0.2, 0.9], [0.4, 0.9]])
-    assert isinstance(found, Flags)
+    assert found.task == "multilabel"
     assert found.labels == ("output 0", "output 1")
     assert found.error == 0.5
 
 
 def test_sigmoid_with_targets_between_answers_a_number():
     found = answered(model(1, "sigmoid", "squared_error"), [0.01, 0.99], [[0.5], [0.5]])
-    assert isinstance(found, Numbers)
+    assert found.task == "regression"
     assert found.error == pytest.approx(0.49)
 
 
@@ -101,7 +102,7 @@ def test_classes_of_a_table_need_probabilities():
     with pytest.raises(ArgumentError) as caught:
         answered(m, [0.0, 1.0], [[0.1], [0.2]])
     assert str(caught.value) == (
-        'report: the output "output" has the activation tanh, but the table sets a binary task. '
+        'the output "output" has the activation tanh, but the task of the table is binary. '
         "Expected an output that gives probabilities: sigmoid or softmax."
     )
 

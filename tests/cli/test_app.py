@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import clearprop as cp
-from clearprop.cli import main as cli
-from clearprop.cli.main import main
+from clearprop.cli import fitting
+from clearprop.cli.app import main
 from tests.model.test_model import people
 
 
@@ -43,7 +43,7 @@ def test_train_predict_evaluate_summary(table, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert 'classification, because "rich" holds text' in printed
-    assert "on 40 rows held out of 200, which training never saw" in printed
+    assert "on 40 rows held out of 200, which training did not see" in printed
     assert "confusion matrix" in printed
     assert report.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
 
@@ -92,13 +92,13 @@ def test_default_name_of_the_model_is_the_tables(table, tmp_path, monkeypatch):
 BAD_COMMANDS = [
     ("train {table} --target incme", 'Target column "incme" does not exist'),
     ("train {folder}/peple.csv --target rich", "people.csv"),
-    ("train {table} --target rich --out {table}", "is read or written already"),
-    ("train {table} --target rich --out {folder}/x.cprop --report {folder}/x.cprop", "is read or written already"),
+    ("train {table} --target rich --out {table}", "already reads or writes it"),
+    ("train {table} --target rich --out {folder}/x.cprop --report {folder}/x.cprop", "already reads or writes it"),
     ("train {table} --target rich --out {folder}/none/m.cprop", "does not exist"),
     ("train {table} --target rich --hidden abc --out {folder}/x.cprop", 'such as 128,64, got "abc"'),
     (
         "train {table} --target rich --learning-rate 0.1 --out {folder}/x.cprop",
-        "--learning-rate: belongs to --optimizer",
+        "--learning-rate: needs --optimizer",
     ),
     (
         "train {table} --target rich --optimizer adam --learning-rate 0 --out {folder}/x.cprop",
@@ -111,7 +111,7 @@ BAD_COMMANDS = [
     ),
     ("predict {table} {table}", "expected a clearprop model file"),
     ("predict {model} {folder}/none.csv", "none.csv"),
-    ("predict {model} {table} --out {model}", "is read or written already"),
+    ("predict {model} {table} --out {model}", "already reads or writes it"),
     ("predict {model} {table} --out {folder}/p.xlsx", "expected a name that ends in .csv, .parquet or .pq"),
     ("evaluate {model} {folder}/short.csv", 'Column "age" is missing'),
     ("explain {model} {table} --row 200", "expected a row from 0 to 199, got 200"),
@@ -162,7 +162,7 @@ def test_the_first_ctrl_c_stops_after_the_epoch_and_saves(table, trained):
     printed, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert "stopping after this epoch; Ctrl-C again stops at once" in error
-    assert "stopped by Ctrl-C; kept the parameters of epoch" in printed
+    assert "stopped by Ctrl-C; restored the parameters of epoch" in printed
     assert trained.read_bytes() != old
     assert cp.Model.load(trained).history.epochs == cp.Checkpoint(run_file).read().epoch >= 1
     assert {path.name for path in trained.parent.iterdir()} == {"people.csv", "m.cprop", "run.ckpt"}
@@ -172,7 +172,7 @@ def test_the_first_ctrl_c_stops_after_the_epoch_and_saves(table, trained):
 @pytest.mark.parametrize("saved", [True, False], ids=["with a checkpoint", "without"])
 def test_stopped_at_once(table, trained, monkeypatch, capsys, kind, saved):
     """The old model stays; the same command with --resume ends as if it had not been stopped."""
-    old, run_file, real = trained.read_bytes(), trained.parent / "run.ckpt", cli.fit
+    old, run_file, real = trained.read_bytes(), trained.parent / "run.ckpt", fitting.fit
     words = ["train", table, "--target", "rich", "--epochs", "4", "--patience", "9"]
     words += ["--checkpoint", run_file, "--resume"] if saved else []
 
@@ -185,15 +185,15 @@ def test_stopped_at_once(table, trained, monkeypatch, capsys, kind, saved):
         return real(*arguments, callbacks=[callbacks, stop], **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "fit", fit)
+        patch.setattr(fitting, "fit", fit)
         assert run(*words, "--out", trained) == (130 if kind == "two Ctrl-C" else 143)
     captured = capsys.readouterr()
-    how = f"{run_file} holds the run: the same command with --resume goes on with it" if saved else "nothing is written"
+    how = f"{run_file} holds the run: the same command with --resume continues it" if saved else "no file was written"
     assert f"clearprop: interrupted, {how}" in captured.err
     assert trained.read_bytes() == old
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if saved:
-        assert "run.ckpt is not there yet: training begins from the start" in captured.out
+        assert "run.ckpt does not exist yet: training starts from the beginning" in captured.out
         assert run(*words, "--out", trained) == 0
         assert run(*words[:-3], "--out", trained.parent / "whole.cprop") == 0
         whole, resumed = cp.Model.load(trained.parent / "whole.cprop"), cp.Model.load(trained)

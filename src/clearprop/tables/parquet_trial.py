@@ -1,8 +1,8 @@
-"""A trial of a Parquet file, in a process of its own: python trial.py BYTES SECONDS < file
+"""Try to decode a Parquet file in a process of its own: python parquet_trial.py BYTES SECONDS < file
 
-It decodes the file from standard input, with at most so many bytes of memory more than it has at the start and so many
-seconds of a core, and ends with 0; or with 3 and the reason on standard error; or as the decoder or the limits end it.
-It imports nothing of clearprop.
+The process may use BYTES of memory beyond what it has at the start, and SECONDS of processor time. It exits with 0 if
+the file can be decoded, with 3 and the reason on standard error if not, and otherwise as the decoder or the limits end
+it. It imports nothing of clearprop, so that it starts quickly.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ def _set_limits(most: int, seconds: int) -> None:
 
         now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (ImportError, OSError):
-        return  # a system without such limits; the decoder's own remain
+        return  # a system without such limits (Windows)
     _, highest = resource.getrlimit(resource.RLIMIT_AS)
     most += now
     most = most if highest == resource.RLIM_INFINITY else min(most, highest)
-    with contextlib.suppress(ValueError):  # a lower limit is there already
+    with contextlib.suppress(ValueError):  # a lower limit is already set
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

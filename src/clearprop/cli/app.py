@@ -1,0 +1,54 @@
+"""The command line app: its commands, and the handling of errors.
+
+An error that the user can fix is printed on standard error without a traceback, with exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from clearprop.cli.check import check
+from clearprop.cli.demo import demo
+from clearprop.cli.evaluate import evaluate
+from clearprop.cli.explain import explain
+from clearprop.cli.gallery import gallery
+from clearprop.cli.predict import predict
+from clearprop.cli.summary import summary
+from clearprop.cli.train import train
+from clearprop.cli.warmup import warmup
+from clearprop.errors import ClearpropError
+
+app = typer.Typer(name="clearprop", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (train, demo, gallery, predict, evaluate, summary, warmup, explain, check):
+    app.command()(command)
+
+
+def _show_version(show: bool) -> None:
+    if show:
+        typer.echo(f"clearprop {metadata.version('clearprop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Feedforward networks trained by backpropagation, from a table to a model and a report."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exits with code 2 on an error that the user can fix."""
+    try:
+        app(arguments, prog_name="clearprop")
+    except ClearpropError as reason:
+        typer.echo(f"clearprop: {reason}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
