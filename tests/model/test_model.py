@@ -1,4 +1,4 @@
-"""Training on tables: splits, tasks, saving and loading, and bad input."""
+"""Models of tables: tasks, splits, prediction, evaluation, saving and loading, and bad input."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from paths import SHARED_DATA
 
 import clearprop as cp
-from clearprop.errors import ArgumentError, DataError, ModelFileError, TableError
+from clearprop.errors import ArgumentError, DataError, ModelFileError, ShapeError, TableError
 from clearprop.model.fit import default_batch_size, split_rows
 
 DATA = SHARED_DATA
@@ -261,3 +261,95 @@ def test_a_model_says_in_a_line_what_it_is_and_writes_its_report(tmp_path):
     pl.DataFrame(table).write_csv(tmp_path / "people.csv")
     model.report(tmp_path / "c.html", tmp_path / "people.csv")
     assert "100 rows of people.csv" in (tmp_path / "c.html").read_text(encoding="utf-8")
+
+
+def test_predictions_become_data_frames():
+    model = cp.fit(people(), "rich", hidden=(4,), epochs=1)
+    predictions = model.predict(people(20, 1))
+    assert isinstance(predictions, dict)
+    assert list(predictions) == ["rich", "probability of no", "probability of yes"]
+    pandas, polars = predictions.to_pandas(), predictions.to_polars()
+    assert isinstance(pandas, pd.DataFrame)
+    assert isinstance(polars, pl.DataFrame)
+    for frame in (pandas, polars):
+        assert list(frame.columns) == list(predictions)
+        for name, column in predictions.items():
+            assert frame[name].to_numpy().tolist() == column.tolist()
+
+
+@pytest.mark.parametrize("case", ["binary", "multiclass", "multilabel"])
+def test_predict_proba_has_a_column_for_each_class(case):
+    target = TASK_CASES[case][0]
+    model = cp.fit(people(), target, hidden=(4,), epochs=1)
+    p, predictions = model.predict_proba(people(20, 1)), model.predict(people(20, 1))
+    names = model.encoding.classes or model.encoding.target_names
+    assert p.shape == (20, len(names))
+    for i, name in enumerate(names):
+        np.testing.assert_array_equal(p[:, i], predictions[f"probability of {name}"])
+
+
+def test_predict_proba_of_numbers_is_refused():
+    model = cp.fit(people(), "pay", hidden=(), epochs=1)
+    with pytest.raises(ArgumentError, match="predict_proba: the model predicts numbers, not classes; use predict"):
+        model.predict_proba(people())
+
+
+def test_evaluate_without_data_is_about_the_rows_held_out():
+    model = cp.fit(people(), "rich", hidden=(4,), epochs=2)
+    assert model.evaluate().metrics == model.settings["held_out"]
+    assert model.evaluate().rows == 60
+    whole = cp.fit(people(), "rich", hidden=(4,), epochs=1, holdout=0)
+    with pytest.raises(ArgumentError, match="data: no rows are held out; give a table that has the target"):
+        whole.evaluate()
+
+
+def test_evaluate_weighs_the_rows():
+    model, table = cp.fit(people(), "rich", hidden=(4,), epochs=2), people(50, 1)
+    weight = np.arange(50) % 3
+    twice = {name: np.repeat(values, weight) for name, values in table.items()}
+    expected = model.evaluate(twice)
+    found = model.evaluate(table, sample_weight=weight)
+    assert found.metrics == pytest.approx(expected.metrics, rel=1e-6)
+    assert found.baseline == pytest.approx(expected.baseline, rel=1e-12)
+    with pytest.raises(ShapeError, match=r"sample_weight: expected shape \(50,\)"):
+        model.evaluate(table, sample_weight=[1.0])
+
+
+def test_predictions_hold_answers_and_truth_in_the_unit_of_the_target():
+    model, table = cp.fit(people(), "pay", hidden=(4,), epochs=2), people(50, 1)
+    predictions = model.predictions(table)
+    assert (predictions.task, predictions.target, predictions.labels) == ("regression", "pay", ("pay",))
+    np.testing.assert_allclose(predictions.y[:, 0], table["pay"], rtol=1e-6)
+    np.testing.assert_array_equal(predictions.yhat[:, 0], model.predict(table)["pay"])
+
+
+def test_messages_count_the_rows_of_the_table_wherever_they_are_split():
+    _, test = split_rows(300, 0.2, 0)
+    row = int(test[3])
+    table = people()
+    codes = [str(i) for i in range(300)]
+    codes[row] = "old"
+    with pytest.raises(TableError, match=f'Column "code": numbers, except in row {row + 1}: "old"'):
+        cp.fit({**table, "code": codes}, "pay", epochs=1)
+    age = table["age"].astype(float)
+    age[row] = np.inf
+    with pytest.raises(TableError, match=f'Column "age": infinity, or a number beyond .* in row {row + 1};'):
+        cp.fit({**table, "age": age}, "pay", epochs=1)
+
+
+def test_training_rows_of_one_label_only_are_refused():
+    table = people(60)
+    _, test = split_rows(60, 0.2, 0)
+    rich = np.array(["no"] * 60)
+    rich[test[0]] = "yes"
+    with pytest.raises(
+        TableError, match="Target column \"rich\": all 48 training rows hold 'no'; expected at least two"
+    ):
+        cp.fit({**table, "rich": rich}, "rich", epochs=1)
+
+
+def test_several_penalties_are_in_the_settings():
+    penalties = [cp.penalties.L2(0.1), cp.penalties.L1(0.01)]
+    model = cp.fit(people(), "pay", hidden=(), penalty=penalties, epochs=1)
+    assert "penalty           l2(strength=0.1), l1(strength=0.01)" in str(model)
+    assert "penalty           none" in str(cp.fit(people(), "pay", hidden=(), epochs=1))

@@ -89,6 +89,14 @@ def test_other_formats(tmp_path: Path) -> None:
         assert read_table(tmp_path / name).rows() == [(1, "x,y")], name
 
 
+def test_a_parquet_file_of_many_columns_that_compress_well(tmp_path: Path) -> None:
+    words = ["clerk", "cook", "pilot", "a longer text that is stored once"]
+    columns = {f"c{i}": [words[(i + j * j) % 4] for j in range(30_000)] for i in range(15)}
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 300_000
+    assert read_table(tmp_path / "a.parquet").shape == (30_000, 15)
+
+
 def test_text_stays_text_when_asked(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,1\n2,2\n")
     assert read_table(tmp_path / "a.csv", text=["a"]).rows() == [("1", 1), ("2", 2)]

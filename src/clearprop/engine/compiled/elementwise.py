@@ -32,7 +32,7 @@ from clearprop.losses import Loss
 from clearprop.optimizers import Optimizer
 from clearprop.penalties import Penalty
 from clearprop.symbolic.graph import ELEMENT, INTEGER, REAL, ROW, STEP, Graph, TraceError, ordered
-from clearprop.symbolic.operations import as_symbol, clip, total, tracer
+from clearprop.symbolic.tracing import as_symbol, clip, total, tracer
 
 #: Whether Numba's compiler is switched off.
 PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
@@ -93,7 +93,7 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
 def _pullback(activation: Activation) -> Body:
     def pullback(array: Callable[[str], Any]) -> dict[str, Any]:
         z, a, error = array("z"), array("a"), array("error")
-        return {"error": activation.pullback(a if activation.sign_is_enough else z, a, error)}
+        return {"error": activation.pullback(a if activation.pullback_needs_only_output else z, a, error)}
 
     return pullback
 
@@ -163,7 +163,7 @@ def optimizer_kernels(
 
     def body(array: Callable[[str], Any]) -> dict[str, Any]:
         w, g = array("w"), array("g")
-        rate, t, shrink, strength = map(array, ("rate", "t", "shrink", "ridge"))
+        rate, t, shrink, strength = map(array, _STEP)
         slots = [array(f"slot{i}") for i in range(len(optimizer.slots))]
         g = _with_slopes(g, w, penalties)
         g = g + strength * w if ridge else g
@@ -175,7 +175,7 @@ def optimizer_kernels(
 
     pointers = ("w", "g", "slot0", "slot1", "scalars")
     if PLAIN:
-        return register(_plain_prepare), register(_plain_run(body, ("w", "g", "slot0", "slot1", "count", "scalars")))
+        return register(_plain_prepare), _plain(body, *pointers[:-1], "count", "scalars")
     with _compiling(optimizer, "update"):
         kernel = RunKernel(*_instructions(body, dtype, pointers, rows=False))
         if len(kernel.scalars) > SCALARS:
@@ -200,10 +200,10 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
         return {"total": values}
 
     if PLAIN:
-        return register(_plain_run(slope, ("w", "g", "count"))), register(_plain_run(value, ("w", "count", "total")))
-    kernels = (RunKernel(*_instructions(slope, dtype, ("w", "g"), rows=False)),
-               RunKernel(*_instructions(value, dtype, ("w", "total"), rows=False)))  # fmt: skip
-    return compile_function(kernels[0].text()), compile_function(kernels[1].text())
+        return _plain(slope, "w", "g", "count"), _plain(value, "w", "count", "total")
+    slopes = RunKernel(*_instructions(slope, dtype, ("w", "g"), rows=False))
+    values = RunKernel(*_instructions(value, dtype, ("w", "total"), rows=False))
+    return compile_function(slopes.text()), compile_function(values.text())
 
 
 def _with_slopes(g: Any, w: Any, penalties: Sequence[Penalty]) -> Any:
@@ -215,11 +215,13 @@ def _with_slopes(g: Any, w: Any, penalties: Sequence[Penalty]) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------- compiled
+#: The numbers of a step, in the order in which `prepare` gets them.
+_STEP = ("rate", "t", "shrink", "ridge")
 #: Level, kind and shape of the inputs that are not arrays (n, u) of real numbers.
 _INPUTS: dict[str, tuple[int, str, bool]] = {
     "y_index": (ROW, INTEGER, True),
     "weights": (ROW, REAL, True),
-    **dict.fromkeys(("rate", "t", "shrink", "ridge"), (STEP, REAL, False)),
+    **dict.fromkeys(_STEP, (STEP, REAL, False)),
 }
 
 
@@ -234,7 +236,7 @@ def _row_kernel(
 ) -> int:
     """The address of a kernel over rows."""
     if PLAIN:
-        return register(_plain_rows(body, pointers))
+        return _plain(body, *pointers, "rows", "units", "stride")
     with _compiling(definition, what):
         instructions = _instructions(body, dtype, pointers)
     return compile_function(kernel(*instructions, apart).text())
@@ -273,44 +275,31 @@ def _compiling(definition: Any, what: str) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- plain
-def _plain_rows(body: Body, pointers: tuple[str, ...]) -> Callable[..., None]:
-    """A kernel over rows in plain Python."""
+def _plain(body: Body, *names: str) -> int:
+    """A kernel in plain Python, whose arguments have these names."""
 
     def kernel(*arguments: Any) -> None:
-        *arrays, rows, units, stride = arguments
-        by_name = dict(zip(pointers, arrays, strict=True))
+        given = dict(zip(names, arguments, strict=True))
 
-        def view(name: str) -> np.ndarray:
+        def view(name: str) -> Any:
+            if name in _STEP:
+                number = given["scalars"][_STEP.index(name)]
+                return int(number) if name == "t" else float(number)
+            if "count" in given:
+                return given[name][: given["count"]]
+            rows, units, stride = given["rows"], given["units"], given["stride"]
             if name in ("y_index", "weights", "values"):
-                return by_name[name][:rows]
-            return by_name[name][: rows * stride].reshape(rows, stride)[:, :units]
+                return given[name][:rows]
+            return given[name][: rows * stride].reshape(rows, stride)[:, :units]
 
         for name, value in body(view).items():
-            view(name)[...] = view(name) + value if name == "values" else value
+            if name == "total":
+                given[name][0] += value.sum()
+            else:
+                view(name)[...] = view(name) + value if name == "values" else value
 
-    return kernel
+    return register(kernel)
 
 
 def _plain_prepare(rate: float, t: int, shrink: float, ridge: float, scalars: np.ndarray) -> None:
     scalars[:4] = rate, t, shrink, ridge
-
-
-def _plain_run(body: Body, names: tuple[str, ...]) -> Callable[..., None]:
-    """A kernel over a run of parameters in plain Python."""
-
-    def kernel(*arguments: Any) -> None:
-        by_name = dict(zip(names, arguments, strict=True))
-
-        def view(name: str) -> Any:
-            if name in by_name:
-                return by_name[name][: by_name["count"]]
-            number = by_name["scalars"][("rate", "t", "shrink", "ridge").index(name)]
-            return int(number) if name == "t" else float(number)
-
-        for name, value in body(view).items():
-            if name == "total":
-                by_name[name][0] += value.sum()
-            else:
-                view(name)[...] = value
-
-    return kernel

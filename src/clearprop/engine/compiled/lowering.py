@@ -1,9 +1,9 @@
-"""From traced operations to LLVM text: explicit vector instructions in a loop over rows and columns.
+"""From expression graphs to LLVM text: explicit vector instructions in a loop over rows and columns.
 
-Every element goes through the same vector instructions wherever it stands, so results do not depend on how rows or
-runs of elements are divided among threads. A definition with sums or maxima along a row takes several passes over the
-row: one for the values that each reduction needs, and a last one for the results. Here are the passes, and the kernels
-of a run of parameters and of a step's numbers; `row_kernels` has those of rows.
+Every element is computed by the same vector instructions, so results do not depend on how rows or runs of elements are
+divided among threads. A definition with sums or maxima along a row takes several passes over the
+row: one for the values that each reduction needs, and a last one for the results. This module has the passes, and the
+kernels of a run of parameters and of the numbers of a step; `row_kernels` has the kernels of rows.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 from clearprop.engine.compiled.builder import Emitter
 from clearprop.symbolic.graph import ELEMENT, INTEGER, ROW, STEP, Graph, Symbol, ordered
-from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS
+from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS, REDUCTIONS
 from clearprop.symbolic.primitives import INTEGERS, constant, convert
 
-#: A value this many operations deep is kept between two passes over a row instead of being computed again.
-DEAR = 8
+#: A value of more operations than this is stored between two passes over a row instead of being computed again.
+EXPENSIVE = 8
 #: Where the running sum, max or min of a row starts.
 NEUTRAL = {"sum": -0.0, "max": float("-inf"), "min": float("inf")}
 
@@ -49,14 +49,14 @@ class Lowering:
             kind = graph.kind if node.level else "double"
             return graph.node("input", (), kind, node.extra, node.level, node.flat)
         operation, args = OPERATIONS[node.op], [self._lowered[x.index] for x in node.args]
-        if operation.compute is None or operation.tangent is None:
-            return operation.machine(*args or [graph])
-        return operation.machine(*args, flat=node.flat)
+        if node.op in REDUCTIONS:
+            return operation.machine(*args, flat=node.flat)
+        return operation.machine(*args or [graph])
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result goes: `store` into an array (n, u), or `add` to a double precision array (n,)."""
+    """A result: stored into an array (n, u), or with `add` added to a double precision array (n,)."""
 
     pointer: str
     value: Symbol
@@ -64,7 +64,7 @@ class Output:
 
 
 def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
-    """How many passes over the row have to be over before a node can be computed; nodes come operands first."""
+    """How many passes over the row each node has to wait for; the nodes are sorted, operands first."""
     stage: dict[int, int] = {}
     for node in nodes:
         before = max((stage[id(x)] for x in node.args), default=0)
@@ -75,8 +75,7 @@ def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
 class Columns(Emitter):
     """The passes over the columns of one row of arrays.
 
-    A row is padded to whole vectors, unless it is `ragged`, and so may end anywhere. `apart` says that no result
-    overlaps an input.
+    A row is padded to whole vectors, unless it is `ragged`. With `apart` no result overlaps an input.
     """
 
     ragged = False
@@ -90,23 +89,23 @@ class Columns(Emitter):
         self.reductions = [node for node in self.nodes if node.op == "reduce"]
         stored = [output.value for output in outputs if not output.add]
         self.last = max([self.stage[id(x)] for x in stored] + [self.stage[id(x)] - 1 for x in self.reductions])
-        self.kept = self._worth_keeping()
+        self.kept = self._most_expensive()
 
     # ---------------------------------------------------------------------------------------------------------- plan
     def targets(self, number: int) -> list[Symbol]:
-        """The values that a pass over the row is for."""
-        found = [node.args[0] for node in self.reductions if self.stage[id(node)] == number + 1]
+        """The values that a pass over the row computes."""
+        needed = [node.args[0] for node in self.reductions if self.stage[id(node)] == number + 1]
         if number == self.last:
-            found += [output.value for output in self.outputs if not output.add]
-        return found
+            needed += [output.value for output in self.outputs if not output.add]
+        return needed
 
-    def _worth_keeping(self) -> tuple[int, Symbol] | None:
-        """The dearest value that a later pass needs again, and the pass that computes it.
+    def _most_expensive(self) -> tuple[int, Symbol] | None:
+        """The most expensive value that a later pass needs again, and the pass that computes it.
 
-        It is kept in the row of the first stored result. Unless results lie apart, that may be an input's row, so no
+        It is stored in the row of the first result. Unless results are `apart`, that may be the row of an input, so no
         later pass may read one.
         """
-        best, depth = None, DEAR
+        best, cost = None, EXPENSIVE
         for number in range(self.last if any(not output.add for output in self.outputs) else 0):
             later = [target for n in range(number + 1, self.last + 1) for target in self.targets(n)]
             again = {id(node) for node in ordered(later)}
@@ -114,21 +113,21 @@ class Columns(Emitter):
                 rest = ordered(later, known=[id(node)])
                 inside = sum(x.level == ELEMENT for x in ordered([node]))
                 reads = not self.apart and any(x.op == "input" and x.level == ELEMENT for x in rest)
-                if id(node) in again and node.kind == self.kind and inside > depth and not reads:
-                    best, depth = (number, node), inside
+                if id(node) in again and node.kind == self.kind and inside > cost and not reads:
+                    best, cost = (number, node), inside
         return best
 
     # ------------------------------------------------------------------------------------------------------ emission
     def slots(self) -> list[str]:
-        """Memory of the loop counters and running reductions, which LLVM turns into registers."""
+        """Memory for loop counters and running reductions, which LLVM promotes to registers."""
         vector = self.type(self.kind)
         return ["  %j = alloca i64"] + [f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))]
 
     def _step_level(self) -> None:
         """What depends on the step alone, once per call: read from `scalars`, or computed from the number of units."""
         if "scalars" in self.pointers:
-            for place, node in enumerate(self.scalars):
-                address = self.emit(f"getelementptr double, ptr %scalars, i64 {place}")
+            for index, node in enumerate(self.scalars):
+                address = self.emit(f"getelementptr double, ptr %scalars, i64 {index}")
                 value = self.emit(f"load double, ptr {address}")
                 self.names[id(node)] = self.emit(f"fptrunc double {value} to float") if node.kind == "float" else value
         else:
@@ -140,14 +139,14 @@ class Columns(Emitter):
         self.spreads = {id(node): self.spread(self.names[id(node)], node.kind) for node in self.scalars}
 
     def function(self, arguments: Sequence[str], body: Callable[[], None]) -> str:
-        """The LLVM text of a function whose memory slots and step's numbers come before its body."""
+        """The LLVM text of a function: its memory slots, the numbers of the step, and its body."""
         self._step_level()
         head, self.lines = self.lines, []
         body()
         return self.defined(", ".join(arguments), [*self.slots(), *head])
 
     def _columns(self, number: int, targets: list[Symbol]) -> None:
-        """One pass over the columns of a row: whole vectors, and where the run is ragged the rest under a mask."""
+        """One pass over the columns of a row: whole vectors, and for a ragged run the rest under a mask."""
         vector = self.type(self.kind)
         for i, node in enumerate(self.reductions):
             if self.stage[id(node)] == number + 1:
@@ -173,7 +172,7 @@ class Columns(Emitter):
 
     @contextmanager
     def _only_if(self, comparison: str) -> Iterator[None]:
-        """What is emitted inside runs only where a comparison holds."""
+        """Code that runs only if a comparison holds."""
         inside, after = self.label("inside"), self.label("after")
         self.do(f"br i1 {self.emit(comparison)}, label %{inside}, label %{after}")
         self.start(inside)
@@ -195,7 +194,7 @@ class Columns(Emitter):
                     self._store(output.pointer, self.emit(f"bitcast {whole} {kept} to {vector}"), "")
 
     def _mask(self) -> str:
-        """Which lanes stand for real columns."""
+        """The lanes of real columns."""
         return self.first_lanes(self.emit(f"sub i64 %units, {self.j}"))
 
     def _vector(self, number: int, targets: list[Symbol], masked: bool) -> None:
@@ -294,7 +293,8 @@ class RunKernel(Columns):
 class StepKernel(Emitter):
     """A function that computes the numbers of one step.
 
-    From its rate, its number t, the share that weights shrink by, and the strength of the batch's own penalty (ridge).
+    Its arguments are the learning rate, the number t of the step, the factor by which weights shrink, and the strength
+    of the penalty of the batch (ridge).
     """
 
     def text(self, values: Sequence[Symbol]) -> str:
@@ -304,14 +304,14 @@ class StepKernel(Emitter):
                 self.names[id(node)] = f"%{node.extra}" if node.extra != "t" else self.emit("sitofp i64 %t to double")
             else:
                 self.compute(node)
-        for place, node in enumerate(values):
+        for index, node in enumerate(values):
             value = self.operand(node, STEP)
             wide = self.emit(f"fpext float {value} to double") if node.kind == "float" else value
-            self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {place}')}")
+            self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {index}')}")
         return self.defined("double %rate, i64 %t, double %shrink, double %ridge, ptr %scalars")
 
 
 def step_values(nodes: Iterable[Symbol], results: Iterable[Symbol]) -> list[Symbol]:
-    """The numbers of one step that arrays meet or that are results, in a fixed order."""
+    """The numbers of one step that operations on arrays use or that are results, in a fixed order."""
     met = [x for node in nodes if node.level != STEP for x in node.args] + list(results)
     return list({id(x): x for x in met if x.level == STEP and x.op != "constant"}.values())

@@ -13,13 +13,13 @@ _BASES = {
     "delta": r"\delta", "yhat": r"\hat{y}", "omega": r"\omega", "alpha": r"\alpha",
     "Delta w": r"\Delta w", "Delta b": r"\Delta b",
 }  # fmt: skip
-#: What only mathematics mode has.
+#: Characters that exist in mathematics mode only.
 _MATH = {
     "−": "-", "·": r"\cdot", "→": r"\to", "←": r"\leftarrow", "δ": r"\delta", "ŷ": r"\hat{y}", "∂": r"\partial",
     "α": r"\alpha", "∞": r"\infty", "Σ": r"\Sigma", "ω": r"\omega", "Δ": r"\Delta", "≤": r"\le", "≥": r"\ge",
     "≠": r"\ne",
 }  # fmt: skip
-#: Signs that are commands to LaTeX, in a text and in a formula.
+#: Special characters of LaTeX, in text and in a formula.
 _SPECIAL = {
     "\\": (r"\textbackslash{}", r"\backslash"), "{": (r"\{", r"\{"), "}": (r"\}", r"\}"), "$": (r"\$", r"\$"),
     "&": (r"\&", r"\&"), "%": (r"\%", r"\%"), "#": (r"\#", r"\#"), "_": (r"\_", r"\_"),
@@ -30,7 +30,7 @@ _SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Text with what LaTeX would take as a command written out; letters no usual font has by their code point.
+    """Text with LaTeX's special characters escaped; letters that common fonts lack are written as code points.
 
     >>> escape("50% of a_b"), escape("水")
     ('50\\\\% of a\\\\_b', '[U+6C34]')
@@ -45,7 +45,7 @@ def _escaped(c: str) -> str:
 
 
 def words(text: str) -> str:
-    """Text inside a formula: commands stand beside \\text{}, because MathJax reads none inside it.
+    """Text inside a formula: commands are placed outside \\text{}, because MathJax ignores them inside it.
 
     >>> print(words("job_id → J"))
     \\text{job}{\\_}\\text{id }{\\to}\\text{ J}

@@ -102,7 +102,7 @@ def item_html(item: Prose | Heading | Equation | Table, notation: MathMLNotation
 
 
 def _table(table: Table, notation: MathMLNotation) -> str:
-    """A table whose columns of numbers stand to the right, heads included."""
+    """A table whose columns of numbers are aligned to the right, heads included."""
     columns = [[row[i] for row in table.rows] for i in range(len(table.head))]
     classes = ["" if all(isinstance(cell, (str, Symbol)) for cell in column) else ' class="n"' for column in columns]
     head = "".join(

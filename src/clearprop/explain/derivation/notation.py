@@ -1,4 +1,4 @@
-"""Writing an expression: what all notations share (order of operations, signs, numbers) and what each must say."""
+"""Writing an expression: the common parts of all notations (precedence, signs, numbers) and their interface."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from clearprop.symbolic.operations import OPERATIONS, named
 if TYPE_CHECKING:
     from clearprop.explain.derivation.content import Row
 
-_SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # how tightly an expression holds together
+_SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # precedence of an expression
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def figure(value: float, digits: int) -> Figure:
 
 
 class Notation(ABC):
-    """Writes expressions; a subclass says how symbols, numbers, fractions and so on look."""
+    """Writes expressions; a subclass defines the form of symbols, numbers, fractions and so on."""
 
     minus = "−"
     leading = "−"  #: the minus before a number or an expression
@@ -102,7 +102,7 @@ class Notation(ABC):
                 raise TypeError(f"{type(expression).__name__} has no notation.")
 
     def write(self, expression: Expression, tight: int = _SUM) -> str:
-        """The expression, in parentheses where it holds together less than `tight`."""
+        """The expression, in parentheses if its precedence is lower than `tight`."""
         holds, written = self._written(expression)
         return self.parentheses(written) if holds < tight else written
 
@@ -144,7 +144,7 @@ class Notation(ABC):
                 raise TypeError(f"{type(expression).__name__} has no notation.")
 
     def _apply(self, expression: Apply) -> tuple[int, str]:
-        """A function as its row in the table of operations says; f', l and so on by their name."""
+        """A function as written in the table of operations; f', l and so on by their name."""
         operation = OPERATIONS.get(expression.function)
         shown = named(expression.function, expression.function) if operation is None else operation.written
         if shown is None:
@@ -178,7 +178,7 @@ class Notation(ABC):
         return f" {sign} "
 
     def line_inside(self, row: Row) -> tuple[str, str]:
-        """The sign and the rest of a line that goes on with a sum or a product."""
+        """The sign and the content of a line that continues a sum or a product."""
         if row.sign == "·":
             return self.times, self.write(row.expression, _PRODUCT)
         return self.signed(row.expression)

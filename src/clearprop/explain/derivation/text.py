@@ -23,7 +23,7 @@ _WIDTH = 110
 
 
 def to_ascii(text: str) -> str:
-    """The text with its mathematical signs spelt out, for a terminal that knows ASCII only.
+    """The text with its mathematical signs in ASCII, for terminals that support nothing else.
 
     >>> to_ascii("∂J/∂w = δ · a")
     'dJ/dw = delta * a'
@@ -114,7 +114,7 @@ def _equation(equation: Equation, notation: Notation) -> list[str]:
 
 
 def _folded(start: str, body: str) -> list[str]:
-    """The line, broken before a sign where it is too long."""
+    """The line, broken before a sign if it is too long."""
     lines, line = [], start
     for piece in re.split(r"(?= [·+−=] )", body):
         if len(line) + len(piece) > _WIDTH and line.strip() and len(line) > len(start):
