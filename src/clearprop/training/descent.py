@@ -12,7 +12,7 @@ import numpy as np
 from clearprop.engine.api import Engine, EpochResult, Epochs, Patience, State, Training
 from clearprop.errors import TrainingDiverged
 from clearprop.training.checkpoint import Snapshot
-from clearprop.training.divergence import find_divergence, is_finite, is_finite_on
+from clearprop.training.divergence import find_divergence, is_finite
 from clearprop.training.run import Run
 from clearprop.training.saver import Saver
 
@@ -131,7 +131,7 @@ class Descent:
             if len(result.losses) < len(call.epochs):
                 self.order.keep(len(result.losses))
                 call = _Call(call.params, call.state, call.epochs.part(0, len(result.losses)))
-            if not self._is_sound(result, call.epochs, first):
+            if not is_finite(result, run.params):
                 self._raise_divergence(call, result, first)
         self._last, self._seconds = call, 0.0
         reason = run.end_epoch(result, float(call.epochs.rates[-1]), time.perf_counter() - began)
@@ -143,7 +143,7 @@ class Descent:
     def _run(
         self, epochs: Epochs, pause: Callable[[], None] | None = None, patience: Patience | None = None
     ) -> EpochResult:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # `_is_sound` looks for them
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # `is_finite` looks for them
             return self.engine.run(epochs, pause, patience)
 
     def _limits(self) -> tuple[int, int]:
@@ -161,6 +161,7 @@ class Descent:
             self.order.orders(first, count),
             self.order.edges,
             self.rates.of_epochs(first, count),
+            verify=first + count == self.run.epochs,
         )
         buffer = self._buffers[self._last is not None and self._last.params is self._buffers[0]]
         np.copyto(buffer, self.run.params.flat)
@@ -171,15 +172,6 @@ class Descent:
         if self.saver is not None:
             self.saver.within_epoch()
 
-    def _is_sound(self, result: EpochResult, epochs: Epochs, first: int) -> bool:
-        """Whether costs, outputs and parameters are finite; after the last epoch also those of one more step."""
-        run = self.run
-        if not is_finite(result, run.params):
-            return False
-        if first + len(epochs) < run.epochs:
-            return True  # the next epoch would show it
-        return is_finite_on(run.objective, run.params, epochs.batch(len(epochs) * epochs.steps - 1))
-
     def _raise_divergence(self, call: _Call, result: EpochResult, first: int) -> None:
         """Raise for the epoch of a call in which numbers stop being finite; the epochs before it are recorded."""
         params, after = self.run.params, self.run.params.flat.copy()
@@ -188,7 +180,7 @@ class Descent:
         if len(call.epochs) > 1:
             self._restore(call)
             result = self._run(epochs)
-        while self._is_sound(result, epochs, first):
+        while is_finite(result, params):
             self.run.record(result)
             first, earlier, before, index = first + 1, before, params.flat.copy(), index + 1
             epochs = call.epochs.part(index, index + 1)
