@@ -58,7 +58,7 @@ class Training:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Epochs:
     """Epochs to run: the order of the rows in each of them, where its batches begin, and the rate of each step.
 
@@ -97,7 +97,7 @@ class Epochs:
         return Epochs(self.first + start, self.orders[start:stop], self.edges, rates, verify)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class EpochResult:
     """What a call of `Engine.run` reports.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +46,9 @@ class Divergence:
 
 def is_finite(result: EpochResult, params: Parameters) -> bool:
     """Whether the steps had finite costs and outputs, and left finite parameters."""
-    overflow = np.isinf(result.cost + result.penalty)  # NaN where several epochs were run
-    finite = result.failed_step is None and not overflow and np.isfinite(result.losses).all()
-    return bool(finite and result.is_verified and np.isfinite(params.flat).all())
+    overflow = math.isinf(result.cost + result.penalty)  # NaN where several epochs were run
+    finite = result.failed_step is None and result.is_verified and not overflow
+    return finite and all(map(math.isfinite, result.losses.tolist())) and bool(np.isfinite(params.flat).all())
 
 
 def find_divergence(

@@ -141,10 +141,10 @@ class CompiledEngine:
         completed = self.runner.finished // steps if progress.stopped else len(epochs)
         complete = completed == len(epochs) and failed is None
         verified = not (epochs.verify and complete) or bool(np.isfinite(self.runner.cost_of(epochs.batch(-1))))
+        if single:
+            return self._result((self.runner.costs * batches.shares).sum(keepdims=True), failed, verified)
         losses = (self.runner.costs.reshape(len(epochs), steps)[:completed] * batches.shares).sum(axis=1)
-        if not single:
-            return EpochResult(losses, failed_step=failed, is_verified=verified)
-        return self._result(losses, failed, verified)
+        return EpochResult(losses, failed_step=failed, is_verified=verified)
 
     def _keys(self, epochs: Epochs) -> np.ndarray:
         """The dropout key of each layer in each epoch."""
