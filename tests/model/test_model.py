@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
     assert flats[0].tobytes() != flats[2].tobytes()
 
 
-def test_the_rows_held_out_do_not_touch_the_encoding():
+def test_held_out_rows_do_not_affect_the_encoding():
     table = people()
     kept, apart = split_rows(300, 0.2, 0)
     table["pay"] = np.array(table["pay"])
@@ -81,7 +81,7 @@ def test_the_rows_held_out_do_not_touch_the_encoding():
     assert len(model.held_out.X) == len(apart)
 
 
-def test_a_rare_label_held_out_is_known_all_the_same():
+def test_a_label_only_in_held_out_rows_is_a_class():
     table = people(60)
     table["rich"] = np.array(["no"] * 30 + ["yes"] * 29 + ["maybe"])
     model = cp.fit(table, "rich", hidden=(4,), epochs=2)
@@ -96,7 +96,7 @@ def test_pandas_and_polars_and_a_file_give_the_same_model(tmp_path):
     assert len({model.params.flat.tobytes() for model in models}) == 1
 
 
-def test_columns_and_targets_declared_categories_are_taken_as_such():
+def test_declared_categories_are_categorical_columns_and_classes():
     frame = pd.DataFrame(people())
     frame["code"] = pd.Categorical(np.arange(300) % 3)
     frame["grade"] = pd.Categorical(np.arange(300) % 25)
@@ -154,7 +154,7 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("options", "error", "text"), BAD_CALLS)
-def test_bad_calls_are_answered_before_training(options, error, text):
+def test_invalid_arguments_raise_before_training(options, error, text):
     options = {"target": "rich", "hidden": (4,), "epochs": 1, **options}
     with pytest.raises(error, match=text):
         cp.fit(people(60), **options)
@@ -200,7 +200,7 @@ def test_an_encoding_that_does_not_fit_the_network_is_rejected(tmp_path):
         cp.Model.load(tmp_path / "m.cprop")
 
 
-def test_diverged_training_says_so():
+def test_diverged_training_raises():
     with pytest.raises(
         cp.TrainingDiverged, match=r"epoch 1, step 2 of 7: the cost or the parameters became NaN or infinite"
     ):
@@ -242,14 +242,14 @@ def test_log_loss_is_exact_where_a_probability_is_rounded_to_0():
     assert 10 < log_loss < np.inf
 
 
-def test_X_and_y_apart_are_told_where_they_belong():
+def test_separate_X_and_y_raise_and_name_the_estimators():
     with pytest.raises(
         ArgumentError, match=r"target: expected the name of a column of the table, got ndarray\. cp\.fit"
     ):
         cp.fit({"age": [1.0, 2.0]}, np.array(["a", "b"]))
 
 
-def test_a_model_says_in_a_line_what_it_is_and_writes_its_report(tmp_path):
+def test_repr_is_one_line_and_the_report_is_written(tmp_path):
     table = people(100)
     model = cp.fit(table, "rich", hidden=(3,), epochs=2)
     assert repr(model).startswith("<Model: predicts rich from ")
@@ -323,7 +323,7 @@ def test_predictions_hold_answers_and_truth_in_the_unit_of_the_target():
     np.testing.assert_array_equal(predictions.yhat[:, 0], model.predict(table)["pay"])
 
 
-def test_messages_count_the_rows_of_the_table_wherever_they_are_split():
+def test_messages_count_the_rows_of_the_whole_table():
     _, test = split_rows(300, 0.2, 0)
     row = int(test[3])
     table = people()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.core import config
 
 from clearprop.core.randomness import GOLDEN, mask_of, mix
 from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.records import Memory
 
-if config.DISABLE_JIT:
+if PLAIN:
 
     def fill_mask(m: Memory, mask, stride, begin, rows, column, units, key, dropout):
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.column_parallel import own_columns
-from clearprop.engine.compiled.ffi import call_multiply_transposed, call_part, call_transposed_sparse
+from clearprop.engine.compiled.ffi import call_multiply_transposed, call_multiply_transposed_sparse, call_part
 from clearprop.engine.compiled.products import column_sums, transpose_block
 from clearprop.engine.compiled.records import (
     DENSE,
@@ -41,7 +41,7 @@ def weight_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, 
     is_input = source.index == INPUT_LAYER
     delta = layer.delta + j
     if is_input and layout.is_sparse:
-        call_transposed_sparse(
+        call_multiply_transposed_sparse(
             m.code.multiply_transposed_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, source.a_rows,
             samples, row, rows, m.work, delta, layer.stride, width, m.work, g,
         )  # fmt: skip
@@ -50,7 +50,7 @@ def weight_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, 
     else:
         call_multiply_transposed(
             m.code.multiply_transposed, m.X if is_input else m.work, 0, m.offsets, source.a_rows,
-            samples, row, rows, m.work, delta, layer.stride, width // lanes, lanes,
+            samples, row, rows, m.work, delta, layer.stride, width,
             m.weights, layout.zeros, m.work, g,
         )  # fmt: skip
 
@@ -65,13 +65,13 @@ def transposed_gradient(m: Memory, source: Layer, layer: Layer, samples, row, ro
         m.work[g + i] = 0.0
     for i in range(0, rows, panel):
         count = min(panel, rows - i)
-        vectors = -(-count // lanes)
+        padded = -(-count // lanes) * lanes
         call_multiply_transposed(
             m.code.multiply_transposed, m.work, 0, m.offsets, layer.delta_rows, samples, j, units,
-            m.work, source.a + row + i, source.stride, vectors, lanes,
+            m.work, source.a + row + i, source.stride, padded,
             m.weights, layout.zeros, m.work, block,
         )  # fmt: skip
-        transpose_block(m.work, block, units, vectors * lanes, count, g + i * width, width)
+        transpose_block(m.work, block, units, padded, count, g + i * width, width)
 
 
 def dense_gradient(table, work, c, samples, thread, threads, how):

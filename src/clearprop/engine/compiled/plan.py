@@ -15,14 +15,13 @@ from clearprop.activations import Elementwise, Identity
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer, Network
 from clearprop.engine.compiled import records
-from clearprop.engine.compiled.builder import LINE
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.narrow_product import multiply_kernel
 from clearprop.engine.compiled.records import NONE, Memory, copy_record, new_record, new_table
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
-from clearprop.engine.compiled.vectors import Lanes, lanes_of
+from clearprop.engine.compiled.vectors import LINE, Lanes, lanes_of
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
 

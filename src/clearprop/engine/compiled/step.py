@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
-from numba.core import config
 
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.cache import address, compiled, inner
 from clearprop.engine.compiled.column_parallel import sweep_by_columns
-from clearprop.engine.compiled.ffi import call_part, register
+from clearprop.engine.compiled.ffi import c_signature, call_part, register
 from clearprop.engine.compiled.gradients import bias_gradient, dense_gradient, gradients_and_updates, wired_gradient
 from clearprop.engine.compiled.limits import add_penalty, apply_stored, bound_weights, squared_norm
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.records import (
     DIFFERENTIATE,
@@ -38,10 +39,10 @@ def add_cost(table, work, begin, end, step, unused1, unused2):
     """The cost of a step, summed in the order of the rows, and its share in the cost of the pass."""
     m: Memory = memory_at(table, work)
     results = m.results
-    cost = 0.0
+    cost: Any = 0.0
     for n in range(end - begin):
         cost += m.values[n]
-    share = total_weight(m, begin, end) if m.options.is_mean else 1.0
+    share: Any = total_weight(m, begin, end) if m.options.is_mean else 1.0
     results.cost += cost * share
     results.share += share
     results.penalty += results.step_penalty
@@ -105,11 +106,10 @@ def kernels(dtype: np.dtype) -> dict[str, int]:
     in every one that calls it, and compilation would take a minute instead of seconds.
     """
     products = product_kernels(dtype)
-    addresses = dict(zip(("multiply", "multiply_transposed", "add_rows"), products, strict=True))
-    n, table, work = types.intp, types.CPointer(types.int64), types.CPointer(from_dtype(dtype))
-    signature = types.void(table, work, n, n, n, n, n)
+    addresses: dict[str, int] = dict(zip(("multiply", "multiply_transposed", "add_rows"), products, strict=True))
+    signature = c_signature("part", {"table": types.int64, "work": from_dtype(dtype)})
     for name, part in _PARTS.items():
-        addresses[name] = register(part) if config.DISABLE_JIT else address(part, signature)
+        addresses[name] = register(part) if PLAIN else address(part, signature)
     return addresses
 
 

@@ -72,7 +72,7 @@ def weighted_sum(m: Memory, layer: Layer, first, rows, column, width):
             call_multiply_sparse(
                 code.multiply_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
                 rows, source.units, m.weights, connection.W + column * source.units,
-                width, layout.panel, start, start_at, start_row, m.work, z, stride,
+                width, start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
         elif connection.kind == IDENTITY:
             call_add_rows(
@@ -84,7 +84,6 @@ def weighted_sum(m: Memory, layer: Layer, first, rows, column, width):
                 connection.product if is_first and rows >= layout.lanes else code.multiply,
                 a, 0, m.offsets, rows_of_a, rows, source.units,
                 m.weights, connection.W + column * source.units, width,
-                layout.lanes, layout.panel,
                 start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
 
@@ -187,7 +186,6 @@ def send_error(m: Memory, connection: Connection, first, rows, column, width):
         call_multiply(
             m.code.multiply, m.work, 0, m.offsets, rows_of_delta, rows, layer.units,
             m.weights, connection.W_T + column * layer.units, width,
-            layout.lanes, layout.panel,
             start, start_at, start_row, m.work, error, stride,
         )  # fmt: skip
 

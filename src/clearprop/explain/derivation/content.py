@@ -1,4 +1,4 @@
-"""What a derivation consists of, before it is written in any notation: sections of prose, equations and tables."""
+"""Equations, before they are written in any notation: their sides, and how they are broken into lines."""
 
 from __future__ import annotations
 
@@ -6,20 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clearprop.symbolic.expression import Expression, Negative, Number, Product, Sum, numbers
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A small heading inside a section."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Prose:
-    """A paragraph: text with symbols in it."""
-
-    parts: tuple[str | Expression, ...]
 
 
 @dataclass(frozen=True)
@@ -67,22 +53,6 @@ class Row:
     expression: Expression
     remark: str | Number = ""
     result: Number | None = None  #: the value of the line, written at its end
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text, numbers and symbols below a head; numbers are aligned to the right."""
-
-    head: tuple[str | Expression, ...]
-    rows: tuple[tuple[str | float | Expression, ...], ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and its content."""
-
-    title: str
-    items: tuple[Prose | Heading | Equation | Table, ...]
 
 
 def _fits_beside(side: Side, last: Row, width: Callable[[Expression], float], room: float) -> bool:

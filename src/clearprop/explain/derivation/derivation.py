@@ -10,9 +10,9 @@ import numpy as np
 from clearprop.checks import check_integer, check_number
 from clearprop.core.network import INPUT
 from clearprop.core.trace import Trace
+from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.chain_rule import ChainRule, Path
-from clearprop.explain.derivation.content import Section
 from clearprop.explain.derivation.latex import render_equations, render_latex, render_markdown
 from clearprop.explain.derivation.mathml import render_sections
 from clearprop.explain.derivation.names import Names, Subject

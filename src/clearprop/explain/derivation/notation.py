@@ -31,7 +31,7 @@ _SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # precedence of an expression
 
 
 @dataclass(frozen=True)
-class Figure:
+class WrittenNumber:
     """A number as written: minus or not, digits, and a power of ten where it is tiny or huge."""
 
     negative: bool
@@ -39,22 +39,24 @@ class Figure:
     power: int | None = None
 
 
-def figure(value: float, digits: int) -> Figure:
+def written_number(value: float, digits: int) -> WrittenNumber:
     """A number with `digits` decimals at most; below 10^(3 - digits) and from 10^6 on as a power of ten.
 
-    >>> figure(-0.13849856, 6)
-    Figure(negative=True, digits='0.138499', power=None)
-    >>> figure(0.00043856771, 6), figure(0.00043856771, 9)
-    (Figure(negative=False, digits='4.38568', power=-4), Figure(negative=False, digits='0.000438568', power=None))
+    >>> written_number(-0.13849856, 6)
+    WrittenNumber(negative=True, digits='0.138499', power=None)
+    >>> written_number(0.00043856771, 6)
+    WrittenNumber(negative=False, digits='4.38568', power=-4)
+    >>> written_number(0.00043856771, 9)
+    WrittenNumber(negative=False, digits='0.000438568', power=None)
     """
     size, negative = abs(value), value < 0
     if not math.isfinite(size):
-        return Figure(negative, "NaN" if math.isnan(size) else "∞")
+        return WrittenNumber(negative, "NaN" if math.isnan(size) else "∞")
     if size == 0 or 10.0 ** (3 - digits) <= size < 1e6:
         text = f"{size:.{digits}f}"
-        return Figure(negative, text.rstrip("0").rstrip(".") if "." in text else text)
+        return WrittenNumber(negative, text.rstrip("0").rstrip(".") if "." in text else text)
     mantissa, _, power = f"{size:.{max(0, digits - 1)}e}".partition("e")
-    return Figure(negative, mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa, int(power))
+    return WrittenNumber(negative, mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa, int(power))
 
 
 class Notation(ABC):
@@ -75,7 +77,7 @@ class Notation(ABC):
         """About how wide an expression is when it is typeset, in digits: labels are small, fractions high."""
         match expression:
             case Number():
-                shown = figure(expression.number, self.digits)
+                shown = written_number(expression.number, self.digits)
                 return len(shown.digits) + shown.negative + (0 if shown.power is None else 4)
             case Symbol():
                 marks = 0 if expression.sample is None else len(str(expression.sample)) + 1
@@ -109,7 +111,7 @@ class Notation(ABC):
     def _written(self, expression: Expression) -> tuple[int, str]:
         match expression:
             case Number():
-                shown = figure(expression.number, self.digits)
+                shown = written_number(expression.number, self.digits)
                 minus = shown.negative
                 holds = _SUM if minus else _ATOM if shown.power is None else _PRODUCT
                 return holds, (self.leading if minus else "") + self.number(shown)
@@ -186,7 +188,7 @@ class Notation(ABC):
     quotient_holds = _PRODUCT
 
     @abstractmethod
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         """A number without its sign."""
 
     @abstractmethod

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearprop.core.network import INPUT
-from clearprop.explain.derivation.content import Equation, Prose, Section, Side, Table, equation
+from clearprop.draw.document import Prose, Section, Table
+from clearprop.explain.derivation.content import Equation, Side, equation
 from clearprop.explain.derivation.names import Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols, described
