@@ -426,7 +426,7 @@ WRONG_PARTS = [
     ({"slots": "none"}, {}, "expected a list of slots"),
     ({"slots": ["velocity"]}, {}, "slot velocity: expected a vector of 21 numbers, got none"),
     ({"epoch": 1}, {}, "expected a history of 1 epochs, got 2"),
-    ({"done": 2, "steps": 12}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"done": 2, "steps": 12, "rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
     ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, do not go together with 5 steps an epoch"),
     ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, do not go together"),
     ({"extra": 1}, {}, "lacks or adds 'extra'"),
