@@ -8,7 +8,10 @@ from paths import SHARED_DATA
 
 import clearprop as cp
 from clearprop.errors import ArgumentError, DataError, ModelFileError, ShapeError, TableError
+from clearprop.model.files import MODEL
 from clearprop.model.fit import default_batch_size, split_rows
+from clearprop.serialization.codec import encode
+from clearprop.serialization.sealed import pack_sections, read_sections
 
 DATA = SHARED_DATA
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real tables of ../shared/data are not here")
@@ -195,8 +198,14 @@ def test_a_model_without_a_table():
 def test_an_encoding_that_does_not_fit_the_network_is_rejected(tmp_path):
     model = cp.fit(people(), "rich", hidden=(4,), epochs=1)
     net = cp.Network.sequential(2, 1, output="sigmoid")
-    cp.Model(net, net.initialize(), model.loss, model.encoding).save(tmp_path / "m.cprop")
-    with pytest.raises(ModelFileError, match=r"encoding gives .* inputs and 1 outputs, the network has 2 and 1"):
+    text = r"encoding: expected 2 inputs and \[1\] outputs, as the network has, got \d+ and \[1\]"
+    with pytest.raises(ArgumentError, match=text):
+        cp.Model(net, net.initialize(), model.loss, model.encoding).save(tmp_path / "m.cprop")
+    model.save(tmp_path / "m.cprop")
+    found = read_sections((tmp_path / "m.cprop").read_bytes(), "m.cprop", MODEL)
+    head, arrays = found.head | {"network": encode(net)}, found.arrays | {"parameters": np.zeros(3)}
+    (tmp_path / "m.cprop").write_bytes(pack_sections(MODEL, head, arrays))
+    with pytest.raises(ModelFileError, match=r"m\.cprop: " + text):
         cp.Model.load(tmp_path / "m.cprop")
 
 

@@ -321,7 +321,7 @@ def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 
 @compiled_as(_pointer, lambda array: types.CPointer(array.dtype)(array))
-def pointer(array):
+def pointer(array: Any) -> Any:
     """Pointer to the first element of an array."""
     return array
 
@@ -409,6 +409,6 @@ def _cast(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 
 @compiled_as(_cast, lambda table, work: MemoryType(work.dtype)(table, work))
-def memory_at(table, work) -> Any:
+def memory_at(table: Any, work: Any) -> Memory:
     """The memory whose addresses are in `table`; `work` tells the precision."""
     return table

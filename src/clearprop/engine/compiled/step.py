@@ -35,14 +35,14 @@ STEP = 65536
 ROUNDING = 1e-10
 
 
-def add_cost(table, work, begin, end, step, unused1, unused2):
+def add_cost(table: Any, work: Any, begin: int, end: int, step: int, unused1: int, unused2: int) -> None:
     """The cost of a step, summed in the order of the rows, and its share in the cost of the pass."""
     m: Memory = memory_at(table, work)
     results = m.results
-    cost: Any = 0.0
+    cost = 0.0
     for n in range(end - begin):
-        cost += m.values[n]
-    share: Any = total_weight(m, begin, end) if m.options.is_mean else 1.0
+        cost += float(m.values[n])
+    share = total_weight(m, begin, end) if m.options.is_mean else 1.0
     results.cost += cost * share
     results.share += share
     results.penalty += results.step_penalty
@@ -50,7 +50,7 @@ def add_cost(table, work, begin, end, step, unused1, unused2):
 
 
 @inner
-def add_delta_norms(m: Memory, samples):
+def add_delta_norms(m: Memory, samples: int) -> None:
     """Add the squared norms of the delta of a batch, by layer."""
     for index in range(1, m.layout.layer_count):
         layer = m.layers[index]
@@ -63,7 +63,7 @@ def add_delta_norms(m: Memory, samples):
         m.squares[2 * index] += total
 
 
-def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
+def write_norms(table: Any, work: Any, samples: int, unused1: int, unused2: int, unused3: int, unused4: int) -> None:
     """Squared norms of the last step's delta and gradient, by layer."""
     m: Memory = memory_at(table, work)
     add_delta_norms(m, samples)
@@ -114,7 +114,7 @@ def kernels(dtype: np.dtype) -> dict[str, int]:
 
 
 @inner
-def run_step(m: Memory, step, last, thread, threads, base):
+def run_step(m: Memory, step: int, last: bool, thread: int, threads: int, base: int) -> int:
     """One step by one of `threads` threads; `base` arrivals were counted before it.
 
     Returns the arrivals counted by then, or -1 if the cost of a training step is not finite, in which case no parameter
@@ -162,7 +162,7 @@ def run_step(m: Memory, step, last, thread, threads, base):
 
 
 @inner
-def meet_all(m: Memory, target, threads):
+def meet_all(m: Memory, target: int, threads: int) -> int:
     """Wait for the other threads, if there are any; returns the arrivals counted by then."""
     if threads > 1:
         target += threads
@@ -171,7 +171,7 @@ def meet_all(m: Memory, target, threads):
 
 
 @inner
-def is_out_of_patience(m: Memory, finished):
+def is_out_of_patience(m: Memory, finished: int) -> bool:
     """Whether the finished step ends an epoch, and more than `patience` epochs in a row did not improve the loss.
 
     The loss is that of `EpochResult.per_row` to rounding. A difference that may be rounding is no improvement: training
@@ -191,7 +191,7 @@ def is_out_of_patience(m: Memory, finished):
 
 
 @compiled
-def run_steps(table, steps, threads):
+def run_steps(table: Any, steps: int, threads: int) -> None:
     """The steps of a pass up to `steps` as the leader of `threads` threads, or (threads = 0) as one that joins it.
 
     The leader publishes each step; threads that have joined by then take part in it. It counts the finished steps, and

@@ -1,4 +1,4 @@
-"""How threads meet inside compiled code: atomic numbers in an array, and waiting that soon yields the core."""
+"""How threads meet inside compiled code: atomic counters in an array, and waiting that soon yields the core."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from numba import types
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.ffi import compiled_as
 
-# Places in `sync`, a cache line (8 numbers) apart.
+# Indices of the counters in `sync`, a cache line (8 numbers) apart.
 JOINED, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32
 SYNC = 48
 
-#: How often a waiting thread looks before it yields its core, and how often it yields before it sleeps.
+#: How often a waiting thread checks before it yields its core, and how often it yields before it sleeps.
 SPINS, YIELDS = 300, 2000
 
 
 def _system() -> tuple[Any, Any]:
-    """What gives up the core, and what sleeps for some milliseconds or microseconds."""
+    """The C functions that yield the core, and that sleep for some milliseconds or microseconds."""
     if sys.platform == "win32":
         kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
         return kernel.SwitchToThread, kernel.Sleep
@@ -33,7 +33,7 @@ def _system() -> tuple[Any, Any]:
 
 
 _YIELD, _SLEEP = _system()
-_NAP = 1 if sys.platform == "win32" else 50
+_MOMENT = 1 if sys.platform == "win32" else 50
 
 llvm.add_symbol("clearprop_yield", ctypes.cast(_YIELD, ctypes.c_void_p).value)
 llvm.add_symbol("clearprop_sleep", ctypes.cast(_SLEEP, ctypes.c_void_p).value)
@@ -71,62 +71,62 @@ def _pause(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-# Without the compiler the steps run in one thread, and nothing has to be atomic.
+# Without the compiler the steps run in one thread, so nothing has to be atomic.
 
 
-@compiled_as(_add, lambda numbers, index, value: types.int64(numbers, types.intp, types.int64))
-def atomic_add(numbers, index, value):
-    """Add to a number and return its previous value."""
-    before = numbers[index]
-    numbers[index] += value
+@compiled_as(_add, lambda counters, index, value: types.int64(counters, types.intp, types.int64))
+def atomic_add(counters: Any, index: int, value: int) -> int:
+    """Add to a counter and return its previous value."""
+    before = counters[index]
+    counters[index] += value
     return before
 
 
-@compiled_as(_load, lambda numbers, index: types.int64(numbers, types.intp))
-def atomic_load(numbers, index):
-    """The number, with everything that its writer wrote before it."""
-    return numbers[index]
+@compiled_as(_load, lambda counters, index: types.int64(counters, types.intp))
+def atomic_load(counters: Any, index: int) -> int:
+    """The counter, with everything that its writer wrote before."""
+    return counters[index]
 
 
-@compiled_as(_store, lambda numbers, index, value: types.void(numbers, types.intp, types.int64))
-def atomic_store(numbers, index, value):
-    """Set the number, after everything written before."""
-    numbers[index] = value
+@compiled_as(_store, lambda counters, index, value: types.void(counters, types.intp, types.int64))
+def atomic_store(counters: Any, index: int, value: int) -> None:
+    """Set the counter, after everything written before."""
+    counters[index] = value
 
 
 @compiled_as(_pause, types.void)
-def pause():
+def pause() -> None:
     """Tell the core that this is a waiting loop."""
 
 
 @compiled_as(_external("clearprop_yield"), types.void)
-def give_way():
-    """Let another thread have the core."""
+def yield_core() -> None:
+    """Let another thread use the core."""
     time.sleep(0)
 
 
-@compiled_as(_external("clearprop_sleep", _NAP), types.void)
-def nap():
+@compiled_as(_external("clearprop_sleep", _MOMENT), types.void)
+def sleep() -> None:
     """Sleep for a moment."""
     time.sleep(1e-4)
 
 
 @inner
-def wait_until(numbers, place, least):
-    """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep."""
+def wait_until(counters: Any, index: int, least: int) -> None:
+    """Wait until a counter is at least `least`: check for a moment, then yield the core, then sleep."""
     tries = 0
-    while atomic_load(numbers, place) < least:
+    while atomic_load(counters, index) < least:
         tries += 1
         if tries < SPINS:
             pause()
         elif tries < SPINS + YIELDS:
-            give_way()
+            yield_core()
         else:
-            nap()
+            sleep()
 
 
 @inner
-def meet(numbers, target):
-    """Wait until `target` arrivals have been counted, one's own included."""
-    atomic_add(numbers, ARRIVED, 1)
-    wait_until(numbers, ARRIVED, target)
+def meet(counters: Any, target: int) -> None:
+    """Wait until `target` arrivals have been counted, including this one."""
+    atomic_add(counters, ARRIVED, 1)
+    wait_until(counters, ARRIVED, target)
