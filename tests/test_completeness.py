@@ -63,7 +63,7 @@ def test_every_entry_of_a_registry_has_a_row(registry, rows):
 
 
 @pytest.mark.parametrize(("registry", "rows"), REGISTRIES.values(), ids=REGISTRIES)
-def test_entries_go_by_their_own_name(registry, rows):
+def test_entries_are_registered_by_their_own_name(registry, rows):
     names = [getattr(entry, "kind", None) or getattr(entry, "name", None) for entry in registry.values()]
     if registry is cp.initializers.INITIALIZERS:  # several settings of one class
         assert len(set(registry.values())) == len(registry)
@@ -71,7 +71,7 @@ def test_entries_go_by_their_own_name(registry, rows):
         assert names == list(registry)
 
 
-def test_the_tables_have_not_shrunk():
+def test_the_case_tables_have_their_minimum_size():
     """The least numbers of rows; a row more is welcome, one less is an accident."""
     counts = {
         "activations": len(ACTIVATION_CASES),

@@ -115,13 +115,13 @@ def test_every_study_is_tested():
     assert sorted(re.findall(r'@of\("(\w+)"\)', source)) == STUDIES
 
 
-def test_the_installed_package_carries_the_scripts_where_they_are_looked_for():
+def test_the_installed_package_contains_the_scripts():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]["examples"]
     assert Path(gallery.__file__).parents[1] / carried == gallery._INSTALLED
 
 
-def test_every_script_says_what_it_is():
+def test_every_script_has_a_description():
     assert len(gallery.scripts()) == 13
     assert [s.name for s in gallery.scripts().values() if not s.about.endswith(".")] == []
 
@@ -148,20 +148,20 @@ def test_command_lists_and_runs(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_starts_that_do_not_get_there_are_said(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_unsolved_starts_are_reported(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     functions = runpy.run_path(str(gallery.script(name).path), run_name="gallery")
     functions["main"].__globals__["MOST_SWEEPS"] = 1
     assert functions["main"](2) == {}
     assert re.search(r"none of 2 starts solves it|0 of 2 starts solve it", capsys.readouterr().out)
 
 
-def test_nothing_learnt_is_not_drawn(tmp_path: Path):
+def test_no_picture_without_a_solution(tmp_path: Path):
     with pytest.raises(ArgumentError, match="picture: no start solved the problem, so there is nothing to draw"):
         gallery.script("rumelhart_negation").run(1, str(tmp_path / "a.svg"))
     assert not list(tmp_path.iterdir())
 
 
-def test_says_which_there_are():
+def test_unknown_examples_and_invalid_seeds():
     with pytest.raises(ArgumentError, match=r"gallery: unknown example 'xor'\. .*rumelhart_xor"):
         gallery.script("xor")
     with pytest.raises(ArgumentError, match="seeds: expected a whole number of at least 1, got 0"):

@@ -21,7 +21,7 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_import_loads_little():
+def test_import_loads_no_heavy_modules():
     assert loaded_after("import clearprop") == set()
 
 
@@ -35,7 +35,7 @@ except SystemExit as end:
     assert not loaded_after(code) & {"numba", "pandas", "sklearn"}
 
 
-def test_every_name_is_found_before_it_is_loaded():
+def test_every_name_is_listed_before_it_is_loaded():
     code = """import clearprop as cp
 names = set(dir(cp))
 assert set(cp.__all__) | {"datasets", "estimators", "model", "tables", "views"} <= names
@@ -47,7 +47,7 @@ assert MLPClassifier is cp.estimators.MLPClassifier and fit is cp.model.fit"""
     assert loaded_after(code) >= {"numba", "polars", "sklearn"}
 
 
-def test_what_is_loaded_later_is_declared_to_type_checkers():
+def test_lazy_names_are_declared_to_type_checkers():
     tree = ast.parse(inspect.getsource(cp))
     blocks = [node for node in tree.body if isinstance(node, ast.If)]
     imports = [node for node in blocks[0].body if isinstance(node, ast.ImportFrom)]
@@ -76,6 +76,6 @@ def test_a_namespace_is_a_module_of_public_names(name):
     assert len(set(module.__all__)) == len(module.__all__) >= 5
 
 
-def test_another_name_is_no_attribute():
+def test_an_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'clearprop' has no attribute 'MLP'"):
         cp.MLP  # noqa: B018

@@ -52,7 +52,7 @@ def test_orthogonal_rows_or_columns(shape):
 
 
 @pytest.mark.parametrize(("name", "activation"), cp.activations.ACTIVATIONS.items())
-def test_the_usual_initializer_suits_the_activation(name, activation):
+def test_the_default_initializer_depends_on_the_activation(name, activation):
     """Kept spread needs variance 1 / fan for S-shapes, 2 / fan_in where half of z is cut off, 1 / fan_in for SELU."""
     rectifying = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "mish"}
     expected = "he_uniform" if name in rectifying else "lecun_normal" if name == "selu" else "glorot_uniform"
@@ -109,7 +109,7 @@ def test_same_seed_same_parameters():
     )
 
 
-def test_given_arrays_take_their_place_and_the_others_stay():
+def test_given_arrays_are_used_and_the_others_are_drawn():
     net = cp.Network.sequential(2, 3, 1)
     W = np.arange(6.0).reshape(2, 3)
     params = net.initialize(seed=0, given={"hidden": {"input": W}, "output": {"b": [9]}})
@@ -176,7 +176,7 @@ def test_bad_given_arrays(given, kind, telling):
         (lambda: cp.Network.sequential(1, 1).initialize(dtype="flot"), "dtype: expected 'float32' or 'float64'"),
     ],
 )
-def test_settings_out_of_range(make, telling):
+def test_arguments_out_of_range(make, telling):
     with pytest.raises(ArgumentError) as error:
         make()
     assert telling in str(error.value)

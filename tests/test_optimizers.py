@@ -138,7 +138,7 @@ def steps(optimizer, w, gradients):
 
 
 @every_stepper
-def test_steps_are_the_plain_formulas(case):
+def test_steps_equal_the_formulas(case):
     found = list(steps(case.optimizer, np.full(3, START), GRADIENTS))
     expected = list(PLAIN[case.name](START, GRADIENTS))
     assert len(expected) == len(GRADIENTS)
@@ -147,7 +147,7 @@ def test_steps_are_the_plain_formulas(case):
 
 @every_stepper
 @every_engine
-def test_steps_of_training_are_the_plain_formulas(case, engine):
+def test_steps_of_training_equal_the_formulas(case, engine):
     """A single weight w with l = g w has the gradient g in each step, whatever w is."""
     net = cp.Network(1, [cp.Layer("w", 1, bias=False)])
     params = net.initialize(given={"w": {"input": [[START]]}})
@@ -243,7 +243,7 @@ def test_adam_equals_sklearn():
         np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
-def test_adam_equals_sklearn_where_epsilon_does_not_count():
+def test_adam_equals_sklearn_with_negligible_epsilon():
     w = np.full(2, START)
     theirs = list(sklearn_steps(AdamOptimizer([w], 0.03, epsilon=1e-30), w, GRADIENTS))
     ours = list(steps(cp.Adam(0.03, epsilon=1e-30), np.full(2, START), GRADIENTS))
@@ -307,7 +307,7 @@ def test_rosenbrock(case, engine):
 
 @every_stepper
 @pytest.mark.parametrize("schedule", SCHEDULE_CASES, ids=ids(SCHEDULE_CASES))
-def test_every_schedule_serves_every_optimizer(case, schedule):
+def test_every_schedule_with_every_optimizer(case, schedule):
     """Training with the schedule is training with its rates, epoch by epoch, by hand."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(6, 2)), rng.normal(size=(6, 1))
@@ -357,7 +357,7 @@ def test_weight_decay_shrinks_weights_and_not_biases(engine):
     assert params["a"].W["input"] == 2
 
 
-def test_rprop_does_not_mind_the_size_of_the_gradient():
+def test_rprop_does_not_depend_on_the_size_of_the_gradient():
     found = [list(steps(cp.Rprop(0.01), np.full(1, START), [k * g for g in GRADIENTS])) for k in (1, 1e-200, 1e200)]
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
@@ -373,7 +373,7 @@ def test_rprop_steps_stay_between_smallest_and_largest():
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
-def test_a_name_stands_for_its_optimizer():
+def test_optimizers_by_name():
     for name, kind in cp.optimizers.OPTIMIZERS.items():
         assert as_optimizer(name) == kind()
     assert as_optimizer(cp.Nadam(0.1)) == cp.Nadam(0.1)
@@ -382,7 +382,7 @@ def test_a_name_stands_for_its_optimizer():
 
 @every_stepper
 @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, "fast", None])
-def test_rates_that_are_none(case, rate):
+def test_invalid_learning_rates(case, rate):
     kind = type(case.optimizer)
     with pytest.raises(ArgumentError) as error:
         kind(rate)
@@ -421,7 +421,7 @@ def test_rates_that_are_none(case, rate):
         (lambda: as_optimizer(0.1), "optimizer: unknown optimizer 0.1."),
     ],
 )
-def test_settings_out_of_range(make, telling):
+def test_arguments_out_of_range(make, telling):
     with pytest.raises(ArgumentError) as error:
         make()
     assert telling in str(error.value)
@@ -450,7 +450,7 @@ def test_adam_epsilon_hat_equals_sklearns_adam(epsilon):
         (lambda: cp.LBFGS(evaluations=0), "LBFGS evaluations: expected a whole number of at least 1, got 0."),
     ],
 )
-def test_lbfgs_says_what_it_takes(make, message):
+def test_invalid_arguments_of_lbfgs(make, message):
     with pytest.raises(cp.ClearpropError) as found:
         make()
     assert str(found.value) == message
@@ -502,13 +502,13 @@ def test_names_slots_and_defaults():
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, _, _, fields in DEFAULTS for field in fields])
-def test_settings_cannot_be_changed_afterwards(kind, field):
+def test_optimizers_are_immutable(kind, field):
     optimizer = kind()
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(optimizer, field, getattr(optimizer, field))
 
 
-def test_what_the_slots_hold_first():
+def test_initial_values_of_the_slots():
     found = {(kind.name, slot): kind().first(slot) for kind, _, slots, _ in DEFAULTS for slot in slots}
     assert found == {
         ("momentum", "velocity"): 0.0,
@@ -570,7 +570,7 @@ def test_what_the_slots_hold_first():
         ),
     ],
 )
-def test_the_whole_message_of_each_setting(make, message):
+def test_complete_messages(make, message):
     with pytest.raises(ArgumentError) as error:
         make()
     assert str(error.value) == message
@@ -588,5 +588,5 @@ def test_the_whole_message_of_each_setting(make, message):
         lambda: cp.LBFGS(1, 1, 0, 0, 1),
     ],
 )
-def test_settings_at_the_bounds_are_taken(make):
+def test_arguments_at_the_bounds_are_accepted(make):
     assert make() == make()

@@ -17,7 +17,7 @@ WEIGHTS = np.array([-2.0, -1e-3, 0.0, 0.5, 7.0])
 
 
 @every_penalty
-def test_value_and_slope_are_the_written_formulas(case):
+def test_value_and_slope_equal_the_formulas(case):
     assert isinstance(case.penalty, cp.penalties.Penalty)
     value, slope = case.penalty.value_and_slope(WEIGHTS)
     np.testing.assert_allclose(value, [case.value(w) for w in WEIGHTS], rtol=1e-14)
@@ -32,7 +32,7 @@ def test_slope_is_the_derivative(case):
 
 
 @every_penalty
-def test_precision_is_kept(case):
+def test_precision_is_preserved(case):
     value, slope = case.penalty.value_and_slope(WEIGHTS.astype("float32"))
     assert value.dtype == slope.dtype == np.float32
 
@@ -93,7 +93,7 @@ def test_one_or_several():
         ),
     ],
 )
-def test_settings_out_of_range(make, telling):
+def test_arguments_out_of_range(make, telling):
     with pytest.raises(ArgumentError) as error:
         make()
     assert telling in str(error.value)

@@ -34,7 +34,7 @@ def test_rates_scale(case):
 
 
 @every_schedule
-def test_any_step_can_be_asked_for_by_itself(case):
+def test_each_step_can_be_computed_by_itself(case):
     """A run that is taken up again goes on with the rate it would have had, and one that goes on too long has one."""
     schedule = case.make(1.0)
     for step in (7, 0, 3, 7):
@@ -52,7 +52,7 @@ def test_progress():
     assert progress.costs == ()
 
 
-def test_plateau_watches_for_a_fall_by_a_share_of_the_best():
+def test_plateau_requires_a_decrease_relative_to_the_best():
     plateau = cp.schedules.OnPlateau(1.0, factor=0.1, patience=2, min_delta=0.1, smallest=0.05)
 
     def rate(*costs):
@@ -99,7 +99,7 @@ def test_a_number_is_a_constant_schedule():
 
 @pytest.mark.parametrize("kind", cp.schedules.SCHEDULES.values(), ids=cp.schedules.SCHEDULES)
 @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, "fast", None])
-def test_rates_that_are_none(kind, rate):
+def test_invalid_learning_rates(kind, rate):
     with pytest.raises(ArgumentError) as error:
         kind(rate)
     assert f"{kind.__name__} learning_rate: expected a finite number above 0, got {rate!r}." in str(error.value)
@@ -149,7 +149,7 @@ def test_rates_that_are_none(kind, rate):
         (lambda: as_schedule("cosine"), "learning_rate: expected a finite number above 0, got 'cosine'."),
     ],
 )
-def test_settings_out_of_range(make, telling):
+def test_arguments_out_of_range(make, telling):
     with pytest.raises(ArgumentError) as error:
         make()
     assert telling in str(error.value)

@@ -93,7 +93,7 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
 
 #: Names that other libraries use, with the names used here.
 _ELSEWHERE = {
-    "sgd": ("gradient_descent", "momentum"), "sgdm": ("momentum",), "logistic": ("sigmoid",), "linear": ("identity",),
+    "sgdm": ("momentum",), "logistic": ("sigmoid",), "linear": ("identity",),
     "swish": ("silu",), "mse": ("squared_error",), "mean_squared_error": ("squared_error",), "l2": ("squared_error",),
     "mae": ("absolute_error",), "mean_absolute_error": ("absolute_error",), "l1": ("absolute_error",),
     "log_loss": ("binary_cross_entropy", "cross_entropy"), "logloss": ("binary_cross_entropy", "cross_entropy"),

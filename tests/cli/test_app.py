@@ -83,7 +83,7 @@ def test_explain_and_check(trained, table, capsys):
     assert "along 4 random directions in each W and b" in capsys.readouterr().out
 
 
-def test_default_name_of_the_model_is_the_tables(table, tmp_path, monkeypatch):
+def test_the_model_is_named_after_the_table_by_default(table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("train", table, "--target", "pay", "--hidden", "", "--epochs", "2") == 0
     assert cp.Model.load("people.cprop").net.parameter_count > 0
@@ -120,7 +120,7 @@ BAD_COMMANDS = [
 
 
 @pytest.mark.parametrize(("command", "text"), BAD_COMMANDS)
-def test_mistakes_are_answered_with_exit_code_2_and_leave_files_alone(command, text, trained, table, tmp_path, capsys):
+def test_errors_exit_with_code_2_and_change_no_file(command, text, trained, table, tmp_path, capsys):
     (tmp_path / "short.csv").write_text("rich\nyes\nno\n")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     words = command.format(table=table, folder=tmp_path, model=trained).split(" ")
@@ -137,7 +137,7 @@ def test_a_wrong_option_is_a_usage_error(table, capsys):
     assert "--target" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
 
 
-def test_help_tells_what_an_option_is_when_it_is_not_given(capsys):
+def test_help_shows_the_defaults(capsys):
     """A default in square brackets within the text would be taken for markup and vanish."""
     for command, defaults in (
         ("train", ["TABLE with .cprop", "0.1", "adamw with warm-up and cosine", "32 to 256", "every 10 seconds"]),

@@ -71,7 +71,7 @@ def test_documents(folder, name, capsys):
         ),
     ],
 )
-def test_mistakes_end_with_code_2_and_say_how_to_mend_them(folder, options, said, capsys, monkeypatch):
+def test_errors_exit_with_code_2_and_explain_the_fix(folder, options, said, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
     assert run(folder, *options) == 2
@@ -81,6 +81,6 @@ def test_mistakes_end_with_code_2_and_say_how_to_mend_them(folder, options, said
     assert sorted(folder.iterdir()) == before
 
 
-def test_a_terminal_that_knows_ascii_only_gets_the_signs_spelt_out():
+def test_signs_are_spelled_out_on_an_ascii_terminal():
     assert for_terminal("∂J/∂w · 水", "ascii") == "dJ/dw * \\u6c34"
     assert for_terminal("∂J/∂w · 水", "utf-8") == "∂J/∂w · 水"

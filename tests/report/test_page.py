@@ -189,7 +189,7 @@ def test_sixty_thousand_rows_of_784_inputs(check_page, words):
     model = Model(net, net.initialize(dtype="float32"), cp.SquaredError())
     said = words(check_page(render_report(model, X, X[:, 0] + X[:, 1] ** 2)))
     assert "60,000" in said
-    assert "The darker the colour, the more rows" in said
+    assert "The stronger the colour, the more rows" in said
 
 
 def test_long_history_of_many_layers(check_page):

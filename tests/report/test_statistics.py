@@ -12,9 +12,8 @@ from clearprop.model.predictions import Predictions
 from clearprop.report.statistics import (
     brier_score,
     class_scores,
-    commonest_row,
     confused_pairs,
-    density,
+    most_frequent_share,
     reliability,
     wilson_interval,
 )
@@ -48,7 +47,7 @@ def test_class_scores_are_those_of_scikit_learn(generator):
     np.testing.assert_array_equal(scores.rows, rows)
 
 
-def test_class_without_rows_or_answers_has_no_score():
+def test_class_without_rows_or_predictions_has_no_score():
     scores = class_scores(classes(np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1]), 3))
     assert np.isnan(scores.precision[2])
     assert np.isnan(scores.recall[2])
@@ -75,16 +74,16 @@ def test_wilson_interval_is_that_of_scipy(right, rows):
 
 def test_reliability_is_the_calibration_curve_of_scikit_learn(generator):
     p = generator.random(5000)
-    came_true = (generator.random(5000) < p**1.5).astype(int)
-    found = reliability(came_true, p)
-    true, said = calibration_curve(came_true, p, n_bins=10, strategy="uniform")
-    np.testing.assert_allclose(found.said, said, rtol=1e-12)
-    np.testing.assert_allclose(found.came_true, true, rtol=1e-12)
+    outcome = (generator.random(5000) < p**1.5).astype(int)
+    found = reliability(outcome, p)
+    observed, predicted = calibration_curve(outcome, p, n_bins=10, strategy="uniform")
+    np.testing.assert_allclose(found.predicted, predicted, rtol=1e-12)
+    np.testing.assert_allclose(found.observed, observed, rtol=1e-12)
     assert found.rows.sum() == 5000
-    gap = sum(n * abs(t - s) for n, t, s in zip(found.rows, true, said, strict=True)) / 5000
+    gap = sum(n * abs(t - s) for n, t, s in zip(found.rows, observed, predicted, strict=True)) / 5000
     assert found.expected_error == pytest.approx(gap, rel=1e-12)
-    assert found.mean_said == pytest.approx(p.mean(), rel=1e-12)
-    assert found.mean_true == pytest.approx(came_true.mean(), rel=1e-12)
+    assert found.mean_predicted == pytest.approx(p.mean(), rel=1e-12)
+    assert found.mean_observed == pytest.approx(outcome.mean(), rel=1e-12)
 
 
 def test_reliability_leaves_out_empty_bins_and_takes_both_ends():
@@ -102,15 +101,7 @@ def test_brier_score_is_that_of_scikit_learn(generator, classes):
     assert brier_score(y, p) == pytest.approx(expected, rel=1e-12)
 
 
-def test_commonest_row_is_the_best_constant_answer(generator):
+def test_most_frequent_share_is_the_best_constant_prediction(generator):
     y = generator.integers(0, 2, (100, 3))
     constants = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
-    assert commonest_row(y) == max((y == constant).all(axis=1).mean() for constant in constants)
-
-
-def test_density_holds_every_point(generator):
-    x, y = generator.normal(size=(2, 10_000))
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    cells = density(x, y, low, high, cells=20)
-    assert sum(count for *_, count in cells) == 10_000
-    assert len(cells) <= 400
+    assert most_frequent_share(y) == max((y == constant).all(axis=1).mean() for constant in constants)

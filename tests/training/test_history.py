@@ -51,7 +51,7 @@ def test_a_number_for_each_epoch(engine, optimizer):
     assert min(history["seconds"]) > 0
 
 
-def test_the_cost_of_an_epoch_is_what_its_steps_saw():
+def test_the_cost_of_an_epoch_is_that_of_its_steps():
     """Before each step's change, so the first is the cost at the start, and differs from the validation cost."""
     history = train(epochs=3, batch_size=None, validation=(X, Y))
     start = cp.backpropagate(NET, NET.initialize(seed=0), X, Y, "squared_error").cost

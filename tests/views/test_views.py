@@ -71,7 +71,7 @@ def all_figures(trained: tuple[cp.Trace, views.Recorder, cp.History]) -> dict[st
     }
 
 
-def test_views_are_there_without_an_import_of_their_own():
+def test_views_are_an_attribute_of_the_package():
     assert cp.__getattr__("views") is views
     with pytest.raises(AttributeError, match="module 'clearprop' has no attribute 'view'"):
         cp.__getattr__("view")
@@ -113,7 +113,7 @@ def test_the_width_of_a_link_is_its_own(trained):
                 assert used - {"link", "plus", "minus", "dense", "identity", "frozen", "wired"}, selector
 
 
-def test_network_says_what_it_cannot_draw():
+def test_network_reports_what_it_cannot_draw():
     net = cp.Network.sequential(2, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), X, Y, loss="squared_error")
     with pytest.raises(ArgumentError, match="sample: expected a row of the trace from 0 to 3, got 4"):
@@ -152,7 +152,7 @@ def test_hinton_of_shared_weights_and_of_identity():
 # --- over time --------------------------------------------------------------------------------------------------------
 
 
-def test_recorder_keeps_the_start_and_every_so_many(trained):
+def test_recorder_records_the_start_and_every_tenth_epoch(trained):
     trace, recorder, _ = trained
     assert list(recorder.recorded) == list(range(0, 121, 10))
     assert np.array_equal(recorder.recorded[120].flat, trace.params.flat)
@@ -198,7 +198,7 @@ def test_history_needs_an_epoch(trained):
 # --- planes and surfaces ----------------------------------------------------------------------------------------------
 
 
-def test_boundary_is_where_the_network_changes_its_mind():
+def test_boundary_is_where_the_output_is_one_half():
     net = cp.Network.sequential(2, 1, output="sigmoid")
     params = net.initialize(given={"output": {"input": [[1.0], [0.0]], "b": [-0.5]}})  # x = 0.5, upright
     root = parsed(views.decision_boundary(params, X, np.array([0, 0, 1, 1])))
@@ -234,7 +234,7 @@ def test_classes_have_their_names(trained):
         views.decision_boundary(params, X, Y, classes=["no"])
 
 
-def test_planes_say_what_does_not_fit(trained):
+def test_planes_report_what_does_not_match(trained):
     params = trained[0].params
     with pytest.raises(ArgumentError, match=r"inputs: expected two different indices from 0 to 1, got \(0, 2\)"):
         views.decision_boundary(params, X, Y, inputs=(0, 2))
@@ -316,7 +316,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("ask", "said"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_drawn_is_said(trained, ask, said):
+def test_what_cannot_be_drawn_is_reported(trained, ask, said):
     with pytest.raises(cp.errors.ClearpropError) as caught:
         ask(*trained)
     assert said in str(caught.value)
@@ -394,7 +394,7 @@ def test_columns_of_a_hinton_diagram_have_their_names():
     assert {"setosa", "versicolor", "virginica"} <= set(texts(parsed(figure)))
 
 
-def test_a_figure_says_what_it_is_in_one_line(trained):
+def test_repr_of_a_figure(trained):
     assert repr(views.hinton(trained[0].params)) == '<Figure: Weights; save("name.svg") writes it>'
 
 

@@ -11,7 +11,7 @@ from clearprop.draw.charts import Bar, bar_rows
 from clearprop.draw.svg import Drawing, number, percent, shorten
 from clearprop.model.evaluation import evaluate
 from clearprop.model.predictions import Predictions
-from clearprop.report.statistics import commonest_row, wilson_interval
+from clearprop.report.statistics import most_frequent_share, wilson_interval
 
 #: Of several columns of numbers these many have a result.
 _COLUMNS_SHOWN = 4
@@ -64,7 +64,9 @@ def _flag_result(predictions: Predictions) -> Result:
     share = evaluate(predictions).metrics["all right"]
     single = float((predictions.predicted == predictions.y).mean())
     details = [("labels", f"{len(predictions.labels):,}"), ("single labels right", percent(single))]
-    chart = _compared("All labels right", share, commonest_row(predictions.y), "always the most frequent", percent)
+    chart = _compared(
+        "All labels right", share, most_frequent_share(predictions.y), "always the most frequent", percent
+    )
     return Result(predictions.target, percent(share), "of the rows have every label right", chart, details)
 
 

@@ -59,7 +59,7 @@ def _confusion_section(predictions: Predictions, of: str) -> Section:
     assert matrix is not None
     pairs, items = confused_pairs(matrix), []
     if len(labels) <= _CLASSES_DRAWN:
-        note = "Each row is a true class. The darker the colour, the larger its share of that class."
+        note = "Each row is a true class. The stronger the colour, the larger its share of that class."
         items.append(Figure("Confusion matrix", (confusion_chart("Confusion matrix", matrix, labels),), note))
     elif pairs:
         rows = [(labels[i][:100], labels[j][:100], f"{m:,}", percent(m / matrix[i].sum())) for i, j, m in pairs]
@@ -138,7 +138,7 @@ def _error_figures(y: np.ndarray, yhat: np.ndarray, name: str, several: bool) ->
     title = f": {name}" if several else ""
     histogram, outside = residual_histogram(f"Histogram of predicted minus true {name}", yhat - y)
     outliers = f" {outside:,} rows are outside this range." if outside else ""
-    dots = "A dot is a row" if len(y) <= POINTS else "The darker the colour, the more rows"
+    dots = "A dot is a row" if len(y) <= POINTS else "The stronger the colour, the more rows"
     scatter = predicted_against_true(f"Predicted against true {name}", y, yhat)
     return [
         Figure(f"Predicted against true{title}", (scatter,), f"{dots}; on the dashed line the prediction is right."),
@@ -175,8 +175,10 @@ def _reliability_section(
         "On the dashed line the probabilities are calibrated; the whiskers are 95% intervals, "
         "and larger dots stand for more rows."
     )
-    intervals = [wilson_interval(share * n, n) for share, n in zip(bins.came_true, bins.rows, strict=True)]
-    curve = reliability_curve("Calibration curve", bins.said, bins.came_true, intervals, bins.rows, (x_axis, y_axis))
+    intervals = [wilson_interval(share * n, n) for share, n in zip(bins.observed, bins.rows, strict=True)]
+    curve = reliability_curve(
+        "Calibration curve", bins.predicted, bins.observed, intervals, bins.rows, (x_axis, y_axis)
+    )
     counts = reliability_counts("Rows by probability", bins.edges, bins.rows, x_axis)
     figures = [
         Figure("Predicted against observed frequency", (curve,), note),

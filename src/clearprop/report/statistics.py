@@ -57,44 +57,45 @@ def wilson_interval(right: float, rows: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What probabilities say and what came true, in bins of equal width; bins without rows are left out.
+    """Predicted probabilities and observed frequencies in bins of equal width, without empty bins.
 
-    `rows`, `said` (mean probability) and `came_true` (share) are (bins,); `expected_error` is the mean of
-    |said - came_true| over all rows, the expected calibration error (Naeini, Cooper and Hauskrecht 2015).
+    `edges` are (bins, 2); `rows`, `predicted` (the mean probability) and `observed` (the frequency) are (bins,).
+    `expected_error` is the mean of |predicted - observed| over all rows, the expected calibration error (Naeini, Cooper
+    and Hauskrecht 2015).
     """
 
     edges: np.ndarray
     rows: np.ndarray
-    said: np.ndarray
-    came_true: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
     expected_error: float
 
     @property
-    def mean_said(self) -> float:
+    def mean_predicted(self) -> float:
         """The mean probability over all rows."""
-        return float(np.average(self.said, weights=self.rows))
+        return float(np.average(self.predicted, weights=self.rows))
 
     @property
-    def mean_true(self) -> float:
-        """The share that came true over all rows."""
-        return float(np.average(self.came_true, weights=self.rows))
+    def mean_observed(self) -> float:
+        """The frequency over all rows."""
+        return float(np.average(self.observed, weights=self.rows))
 
 
-def reliability(came_true: np.ndarray, p: np.ndarray, bins: int = 10) -> Reliability:
-    """Compare probabilities p (n,) with what came true (n,) of 0 and 1.
+def reliability(y: np.ndarray, p: np.ndarray, bins: int = 10) -> Reliability:
+    """Compare probabilities p (n,) with outcomes y (n,) of 0 and 1.
 
     >>> import numpy as np
     >>> reliability(np.array([1, 0]), np.array([0.75, 0.75])).expected_error
     0.25
     """
     edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], p)
-    rows = np.bincount(place, minlength=bins)
+    bin_of_row = np.searchsorted(edges[1:-1], p)
+    rows = np.bincount(bin_of_row, minlength=bins)
     used = rows > 0
-    said = np.bincount(place, weights=p, minlength=bins)[used] / rows[used]
-    true = np.bincount(place, weights=came_true, minlength=bins)[used] / rows[used]
-    error = float(np.average(np.abs(said - true), weights=rows[used]))
-    return Reliability(np.stack([edges[:-1], edges[1:]], axis=1)[used], rows[used], said, true, error)
+    predicted = np.bincount(bin_of_row, weights=p, minlength=bins)[used] / rows[used]
+    observed = np.bincount(bin_of_row, weights=y, minlength=bins)[used] / rows[used]
+    error = float(np.average(np.abs(predicted - observed), weights=rows[used]))
+    return Reliability(np.stack([edges[:-1], edges[1:]], axis=1)[used], rows[used], predicted, observed, error)
 
 
 def brier_score(y: np.ndarray, p: np.ndarray) -> float:
@@ -109,18 +110,12 @@ def brier_score(y: np.ndarray, p: np.ndarray) -> float:
     return float(np.mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1)) / 2)
 
 
-def commonest_row(y: np.ndarray) -> float:
-    """The share of rows that equal the commonest row of y (n, o): what always answering it gets right.
+def most_frequent_share(y: np.ndarray) -> float:
+    """The frequency of the most frequent row of y (n, o): the score of a constant prediction.
 
     >>> import numpy as np
-    >>> commonest_row(np.array([[0, 1], [0, 1], [1, 1], [0, 0]]))
+    >>> most_frequent_share(np.array([[0, 1], [0, 1], [1, 1], [0, 0]]))
     0.5
     """
     _, counts = np.unique(y, axis=0, return_counts=True)
     return float(counts.max() / len(y))
-
-
-def density(x: np.ndarray, y: np.ndarray, low: float, high: float, cells: int = 44) -> list[tuple[int, int, int]]:
-    """How many points lie in each cell of a square grid from low to high, as (column, row, count) of the used cells."""
-    counts, _, _ = np.histogram2d(x, y, bins=cells, range=[[low, high], [low, high]])
-    return [(int(i), int(j), int(counts[i, j])) for i, j in np.argwhere(counts > 0)]

@@ -102,7 +102,7 @@ def read_residuals(y: np.ndarray, yhat: np.ndarray) -> str:
 def read_reliability(found: Reliability, of_class: str | None) -> str:
     """Whether the probabilities are calibrated; `of_class` is None for those of the predicted class."""
     rows = int(found.rows.sum())
-    predicted, observed = found.mean_said, found.mean_true
+    predicted, observed = found.mean_predicted, found.mean_observed
     low, high = wilson_interval(observed * rows, rows)
     rows_are = f"of the rows are {_quoted(of_class)}" if of_class else "of the predictions are right"
     numbers = f"the mean probability is {percent(predicted)}, and {percent(observed)} {rows_are}"

@@ -61,7 +61,7 @@ def cost_surface(
         plot.add(*contours.area(float(low), float(high), "first", shade))
     for level in levels[1:-1]:
         plot.add(*contours.line(float(level), "level"))
-    shades = f"cost, from {number(float(J.min()))} to {number(float(J.max()))} where darkest"
+    shades = f"cost, from {number(float(J.min()))} to {number(float(J.max()))} where the colour is strongest"
     legend = [(swatch("square", "first"), shades)]
     if len(moves):
         _add_path(plot, moves)

@@ -115,16 +115,11 @@ class Builder:
         """Begin the block of this label."""
         self.lines.append(f"{label}:")
 
-    def declare(self, name: str, result: str, arguments: Sequence[str]) -> str:
-        """Declare an external function; returns its name."""
-        self.declared[name] = f"declare {result} @{name}({', '.join(arguments)})"
-        return f"@{name}"
-
     def call(self, name: str, result: str, arguments: Sequence[tuple[str, object]]) -> str:
         """Declare and call a function with (type, value) pairs; returns its result ("" for void)."""
-        function = self.declare(name, result, [kind for kind, _ in arguments])
+        self.declared[name] = f"declare {result} @{name}({', '.join(kind for kind, _ in arguments)})"
         values = ", ".join(f"{kind.removesuffix(' immarg')} {value}" for kind, value in arguments)
-        instruction = f"call {result} {function}({values})"
+        instruction = f"call {result} @{name}({values})"
         return self.emit(instruction) if result != "void" else self.do(instruction) or ""
 
     def slot(self, kind: str) -> Slot:

@@ -1,7 +1,9 @@
 """Compilation of the parts of the engine by Numba, and where their code is stored between processes.
 
-Numba's own cache looks at the file of a function alone. The parts of the engine share tables of columns and helpers, so
-here a change of any file of the engine counts; and the code is stored where that of the kernels is.
+Numba's own cache looks at the file of a function alone. The parts of the engine share records and helpers, so here a
+change of any file of the engine counts. There is one file for each function, signature, processor and settings, which
+is complete or counts as absent: Numba's own files end the process where they are damaged, and of two processes that
+write a signature to its index at once, one undoes what the other did.
 """
 
 from __future__ import annotations
@@ -93,33 +95,24 @@ def is_stored(function: str) -> bool:
     return PLAIN or (path is not None and any(path.glob(f"{function}-*{_SUFFIX}")))
 
 
-class _Files:
-    """One file for each function, signature, processor and settings, which is complete or counts as absent.
-
-    Numba's own files would be read as they are, and end the process where they are damaged; and of two processes that
-    write a signature to its index at once, one would undo what the other did.
-    """
-
-    def _path(self, function: str, key: str) -> Path:
-        return Path(str(place())) / f"{function}-{key}{_SUFFIX}"
-
-    def load(self, function: str, key: str) -> bytes | None:
-        """What was saved under a key; None if there is nothing."""
-        return read(self._path(function, key))
-
-    def save(self, function: str, key: str, content: bytes) -> None:
-        """Save compiled code. A folder that can only be read, as in an image, still gives what it holds."""
-        if not is_writable():
-            _warn("it can only be read")
-            return
-        try:
-            write(self._path(function, key), content)
-        except OSError as reason:
-            _warn(str(reason))
+def _load(name: str) -> bytes | None:
+    """The stored code of that name; None if there is none."""
+    path = place()
+    return None if path is None else read(path / f"{name}{_SUFFIX}")
 
 
-def _store() -> _Files | None:
-    return None if place() is None else _Files()
+def _save(name: str, content: bytes) -> None:
+    """Store compiled code. A folder that can only be read, as in an image, still gives what it holds."""
+    path = place()
+    if path is None:
+        return
+    if not is_writable():
+        _warn("it can only be read")
+        return
+    try:
+        write(path / f"{name}{_SUFFIX}", content)
+    except OSError as reason:
+        _warn(str(reason))
 
 
 def inner(function: F) -> F:
@@ -129,7 +122,10 @@ def inner(function: F) -> F:
 
 def compiled(function: Callable[..., Any]) -> Any:
     """A function for Python to call, compiled for the types it is called with; it holds no lock while it runs."""
-    return function if PLAIN else compile_for_python(function, _store())
+    if PLAIN:
+        return function
+    place()  # now, because a relative NUMBA_CACHE_DIR depends on the working directory
+    return compile_for_python(function, _load, _save)
 
 
 _alive: dict[tuple[Callable[..., Any], Any], Any] = {}
@@ -141,7 +137,7 @@ def address(function: Callable[..., Any], signature: Any) -> int:
     if key not in _alive:
         with compiler_lock:
             if key not in _alive:
-                _alive[key] = compile_for_c(function, signature, _store())
+                _alive[key] = compile_for_c(function, signature, _load, _save)
     return _alive[key].address
 
 

@@ -24,7 +24,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
 from numba import config, njit
@@ -57,16 +57,9 @@ _SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_V
 _LEVEL = 1
 
 
-class Store(Protocol):
-    """Where compiled code is kept between processes."""
-
-    def load(self, function: str, key: str) -> bytes | None:
-        """What was saved under a key; None if there is nothing."""
-        ...
-
-    def save(self, function: str, key: str, content: bytes) -> None:
-        """Save compiled code."""
-        ...
+#: Functions that load the code saved under a name (None if there is none), and that save it.
+Load: TypeAlias = Callable[[str], bytes | None]
+Save: TypeAlias = Callable[[str, bytes], None]
 
 
 def processor() -> tuple[str, str]:
@@ -81,28 +74,27 @@ def processor() -> tuple[str, str]:
 class _Cache:
     """What Numba calls before and after it compiles a function."""
 
-    def __init__(self, function: Any, store: Store) -> None:
-        self.function, self.store = function, store
+    def __init__(self, function: Any, load: Load, save: Save) -> None:
+        self.function, self.load, self.save = function, load, save
 
-    def _key(self, signature: Any, codegen: Any) -> str:
+    def _name(self, signature: Any, codegen: Any) -> str:
         settings = [getattr(_settings, name, None) for name in _SETTINGS]
         function = self.function
         name = (function.__module__, function.__qualname__, sys.implementation.cache_tag)
         code = (function.__code__.co_code, dumps([cell.cell_contents for cell in function.__closure__ or ()]))
         parts = (name, code, signature, codegen.magic_tuple(), settings)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        return f"{function.__name__}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """The compiled function for a signature; None if it was not saved."""
         target_context.refresh()
-        saved = self.store.load(self.function.__name__, self._key(signature, target_context.codegen()))
+        saved = self.load(self._name(signature, target_context.codegen()))
         return None if saved is None else CompileResult._rebuild(target_context, *pickle.loads(saved))
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Save a compiled function, unless it holds addresses of this process."""
         if not result.library.has_dynamic_globals:
-            key = self._key(signature, result.codegen)
-            self.store.save(self.function.__name__, key, dumps(result._reduce()))
+            self.save(self._name(signature, result.codegen), dumps(result._reduce()))
 
 
 @contextmanager
@@ -117,11 +109,10 @@ def _fewer_optimisations() -> Iterator[None]:
             _settings.OPT = before
 
 
-def compile_for_python(function: Callable[..., Any], store: Store | None) -> Any:
+def compile_for_python(function: Callable[..., Any], load: Load, save: Save) -> Any:
     """A function for Python to call, compiled for the types it is called with; it holds no lock while it runs."""
     dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
-    if store is not None:
-        dispatcher._cache = _Cache(function, store)
+    dispatcher._cache = _Cache(function, load, save)
     compile_ = dispatcher.compile
 
     def compile_with_less(signature: Any) -> Any:
@@ -132,12 +123,11 @@ def compile_for_python(function: Callable[..., Any], store: Store | None) -> Any
     return dispatcher
 
 
-def compile_for_c(function: Callable[..., Any], signature: Any, store: Store | None) -> Any:
+def compile_for_c(function: Callable[..., Any], signature: Any, load: Load, save: Save) -> Any:
     """A C function: its `address` is valid as long as the object returned is alive."""
     options = {"nopython": True, "error_model": "numpy"}
     compiled: Any = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
-    if store is not None:
-        compiled._cache = _Cache(function, store)
+    compiled._cache = _Cache(function, load, save)
     with _fewer_optimisations():
         compiled.compile()
     return compiled
