@@ -32,7 +32,9 @@ def table_of(memory: Memory) -> Any:
 
 def address_of(array: Any) -> int:
     """Address of the first element of an array, or of a record."""
-    return array.__array_interface__["data"][0]
+    if isinstance(array, Record):
+        array = np.frombuffer(array, np.uint8)  # without a description of its fields, which takes long to make
+    return array.ctypes.data
 
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:

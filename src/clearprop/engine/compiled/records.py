@@ -10,7 +10,7 @@ what a layer or connection does not have. "Address" is the address of a kernel, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -258,6 +258,7 @@ R = TypeVar("R", bound=Record)
 _TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
 
 
+@cache
 def dtype_of(kind: type[Record]) -> np.dtype:
     """The structured dtype of a class of records."""
     fields = [(name, _TYPES[hint]) for name, hint in kind.__annotations__.items()]
