@@ -19,8 +19,8 @@ from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.textbook import TextbookEngine
 from clearprop.errors import DataError, TrainingDiverged
 from clearprop.training import divergence
+from clearprop.training.batches import BatchPlan
 from clearprop.training.divergence import is_finite_on
-from clearprop.training.loop import BatchPlan
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))

@@ -13,7 +13,7 @@ from epochs import planned_epochs
 import clearprop as cp
 from clearprop.core.randomness import epoch_order
 from clearprop.errors import ArgumentError, CompilationError, DataError, ShapeError, TrainingDiverged
-from clearprop.training.loop import BatchPlan
+from clearprop.training.batches import BatchPlan
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 rng = np.random.default_rng(0)

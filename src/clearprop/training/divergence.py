@@ -47,7 +47,9 @@ class Divergence:
 
 def is_finite(result: EpochResult, params: Parameters) -> bool:
     """Whether the steps had finite costs and outputs, and left finite parameters."""
-    return bool(result.failed_step is None and np.isfinite(result.losses).all() and np.isfinite(params.flat).all())
+    overflow = np.isinf(result.cost + result.penalty)  # NaN where several epochs were run
+    finite = result.failed_step is None and not overflow and np.isfinite(result.losses).all()
+    return bool(finite and np.isfinite(params.flat).all())
 
 
 def is_finite_on(objective: Objective, params: Parameters, rows: np.ndarray) -> bool:
@@ -85,7 +87,7 @@ def find_divergence(
     steps = batches.steps if batches else 0
     last = steps - 1 if step is None else step
     batch = batches.batch(last) if batches else None
-    masks = None if step is None or batch is None else training.dropout_masks(after, epoch, batch)
+    masks = training.dropout_masks(after, batches.first, batches.batch(last)) if batches and step is not None else None
     born = find_nonfinite(training.objective, after, batch, masks)
     if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
         rows = batches.orders[0, : batches.edges[last + 1]] if batches else None

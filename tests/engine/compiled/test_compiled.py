@@ -25,7 +25,7 @@ from clearprop.core.objective import prepare
 from clearprop.engine.api import Epochs, Patience, Training
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.textbook import TextbookEngine
-from clearprop.training.loop import BatchPlan
+from clearprop.training.batches import BatchPlan
 
 SMOOTH = (
     "identity",
