@@ -91,6 +91,13 @@ def decode(
     return _Decoder(arrays or {}, tuple(own)).decode(kind, data, (path,) if path else ())
 
 
+def definitions(net: Network) -> list[Any]:
+    """The activations and initializers of a network, to decode another of the same definitions."""
+    parts = [(layer.activation, layer.initializer, layer.bias_initializer) for layer in net.layers]
+    parts += [(connection.initializer,) for layer in net.layers for connection in layer.connections]
+    return [part for several in parts for part in several if part is not None]
+
+
 def joined(path: _Path) -> str:
     """A path in messages, and the name of an array.
 
@@ -301,33 +308,3 @@ class _Decoder:
             _refuse(path, f"one of {', '.join(map(repr, known))}", name)
         message = unknown(family.__name__.lower(), name, known)
         raise _error(path, f"{message} If it is your own, pass it: cp.Model.load(path, own=[...]).")
-
-
-# --- TEMPORARY
-def describe(thing: Any) -> Any:
-    return encode(thing)
-
-
-def describe_network(net: Any) -> Any:
-    return encode(net)
-
-
-def pack_network(net: Any) -> Any:
-    arrays: dict[str, np.ndarray] = {}
-    return encode(net, arrays, "network"), arrays
-
-
-def rebuild_network(data: Any, own: Any = (), arrays: Any = None) -> Network:
-    return decode(Network, data, arrays, own=own, path="network")
-
-
-def rebuild_loss(data: Any, own: Any = ()) -> Any:
-    return decode(Loss, data, own=own, path="loss")
-
-
-def rebuild_optimizer(data: Any) -> Any:
-    return decode(Optimizer | LBFGS, data, path="optimizer")
-
-
-def rebuild_penalty(data: Any) -> Any:
-    return decode(Penalty, data, path="penalty")

@@ -2,11 +2,12 @@
 
 Layout 1 had no digests, and all numbers of the history in JSON. Layout 2 had the history in one matrix, a version of
 the encoding of a table, no names of arrays in its JSON data except for the patterns of wired connections, and other
-names for the learning rate.
+names for the learning rate and for the restoring of the best epoch.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ import numpy as np
 from clearprop.errors import ModelFileError
 from clearprop.serialization.sealed import VERSION, Sections
 
-#: Names that were changed with layout 3: fields of optimizers and schedules, and columns of the history.
-RENAMED_FIELDS, RENAMED_COLUMNS = {"rate": "learning_rate"}, {"rate": "learning rate"}
+#: Names that layout 3 changed: arguments of definitions, and columns of the history.
+_ARGUMENTS, _COLUMNS = {"rate": "learning_rate", "restore": "restore_best"}, {"rate": "learning rate"}
 _HISTORY_PARTS = ("columns", "delta_norms", "gradient_norms")
 
 
@@ -26,29 +27,56 @@ def upgraded(sections: Sections, kind: str) -> Sections:
     >>> upgraded(old, "model").head
     {'history': None, 'encoding': None, 'settings': {}, 'parameters': 'parameters'}
     """
-    if sections.version == VERSION or kind != "model":
+    if sections.version == VERSION or kind not in _UPGRADES:
         return sections
     head, arrays = dict(sections.head), dict(sections.arrays)
     try:
-        head["parameters"] = "parameters"
-        if head["history"] is not None:
-            head["history"] = _history(head["history"], arrays)
-        if head["encoding"] is not None:
-            head["encoding"] = _encoding(**head["encoding"])
-        optimizer = head["settings"].get("optimizer")
-        if isinstance(optimizer, dict):
-            head["settings"] = head["settings"] | {"optimizer": _renamed(optimizer)}
+        changed = _UPGRADES[kind](head, arrays)
     except (KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"its data is not what layout {sections.version} of a {kind} file holds.") from None
-    return Sections(VERSION, head, arrays)
+    return Sections(VERSION, head | {"parameters": "parameters"} | changed, arrays)
 
 
-def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an optimizer or a schedule by their present names."""
+def _model(head: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of a model file that changed."""
+    settings, encoding, history = head["settings"], head["encoding"], head["history"]
+    optimizer = settings.get("optimizer")
     return {
-        RENAMED_FIELDS.get(name, name): _renamed(value) if isinstance(value, dict) else value
-        for name, value in fields.items()
+        "settings": settings | {"optimizer": _renamed(optimizer)} if isinstance(optimizer, dict) else settings,
+        "encoding": None if encoding is None else _encoding(**encoding),
+        "history": None if history is None else _history(history, arrays),
     }
+
+
+def _checkpoint(head: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of a checkpoint that changed."""
+    arrays.setdefault("sums", np.zeros(0))
+    for i, layer in enumerate(head["network"]["layers"]):
+        for j, source in enumerate(layer["sources"]):
+            if "pattern" in source:
+                name = f"network.layers[{i}].sources[{j}].pattern"
+                arrays[name], source["pattern"] = arrays[source["pattern"]], name
+    return {
+        "history": _history(head["history"], arrays),
+        "facts": _renamed(head["facts"]),
+        "learning_rate": head.pop("rate"),
+        "slots": {name: f"slot {name}" for name in head["slots"]},
+        "best": "best" if "best" in arrays else None,
+        "sums": "sums",
+        "written_by": head.pop("by"),
+    }
+
+
+_UPGRADES = {"model": _model, "checkpoint": _checkpoint}
+
+
+def _renamed(value: Any) -> Any:
+    """Plain data with the present names of arguments: as fields of a definition, and in definitions in words."""
+    if isinstance(value, dict):
+        return {_ARGUMENTS.get(name, name): _renamed(item) for name, item in value.items()}
+    if isinstance(value, str):
+        return re.sub(rf"\b({'|'.join(_ARGUMENTS)})=", lambda match: f"{_ARGUMENTS[match[1]]}=", value)
+    return value
 
 
 def _encoding(version: int, columns: Any, **fields: Any) -> dict[str, Any]:
@@ -62,7 +90,7 @@ def _history(history: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str
     """The history with a matrix for each of its parts in `arrays`; layout 1 has lists of numbers by name instead."""
     parts, row = {}, 0
     for part in _HISTORY_PARTS:
-        names = [RENAMED_COLUMNS.get(name, name) for name in history[part]]
+        names = [_COLUMNS.get(name, name) for name in history[part]]
         if isinstance(history[part], dict):
             parts[part] = dict(zip(names, history[part].values(), strict=True))
         else:

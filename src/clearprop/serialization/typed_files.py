@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.errors import ModelFileError
 from clearprop.serialization.codec import decode, encode
 from clearprop.serialization.older import upgraded
-from clearprop.serialization.sealed import Kind, pack_sections, read_sections
+from clearprop.serialization.sealed import Kind, Sections, pack_sections, read_sections
 
 T = TypeVar("T")
 
@@ -32,9 +32,21 @@ def read_file(content: bytes, where: str, kind: Kind, of: type[T], own: Iterable
 
     Raises the error of the kind, with `where` in front, for anything that is not exactly such a file.
     """
+    return decode_sections(open_file(content, where, kind), where, kind, of, own)
+
+
+def open_file(content: bytes, where: str, kind: Kind) -> Sections:
+    """The JSON data and the arrays of a file, in the present layout, before they are decoded."""
     sections = read_sections(content, where, kind)
     try:
-        sections = upgraded(sections, kind.name)
+        return upgraded(sections, kind.name)
+    except ModelFileError as reason:
+        raise kind.error(f"{where}: {reason}") from reason
+
+
+def decode_sections(sections: Sections, where: str, kind: Kind, of: type[T], own: Iterable[Any] = ()) -> T:
+    """The dataclass that the sections of a file hold; see `read_file`."""
+    try:
         return decode(of, sections.head, sections.arrays, own=own)
     except ModelFileError as reason:
         raise kind.error(f"{where}: {reason}") from reason
