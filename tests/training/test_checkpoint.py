@@ -431,7 +431,7 @@ WRONG_PARTS = [
         r"slots.velocity: expected a vector of 21 numbers of float64, got shape \(0,\)",
     ),
     ({"epoch": 1}, {}, "history: expected 1 epochs, got 2"),
-    ({"done": 1, "steps": 11}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"done": 1, "steps": 11, "learning_rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
     ({"done": 1, "steps": 11}, {"sums": np.zeros(2, np.float32)}, "sums: expected a vector of float64 numbers, got"),
     ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, do not go together with 5 steps an epoch"),
     ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, do not go together"),
