@@ -142,9 +142,8 @@ class _Encoder:
             return {tag: getattr(value, tag), **fields} if tag else fields
         if self.arrays is not None and hint == _MATRIX:
             return self._put(np.array(value, np.int32), path)
-        if self.arrays is not None and hint == _COLUMNS:
-            rows = np.array(list(value.values()), np.float64).reshape(len(value), -1 if value else 0)
-            return {"names": list(value), "values": self._put(rows, path)}
+        if self.arrays is not None and hint == _COLUMNS and value:
+            return {"names": list(value), "values": self._put(np.array(list(value.values()), np.float64), path)}
         if isinstance(value, np.ndarray) and self.arrays is not None and hint is not Any:
             return self._put(value, path)
         inner = Any if hint is Any or Any in typing.get_args(hint) else None
