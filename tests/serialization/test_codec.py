@@ -171,6 +171,7 @@ WRONG = [
     (cp.losses.Loss, {"name": "huber", "threshold": -1.0}, "Huber threshold: expected a finite number above 0"),
     (cp.losses.Loss, {"name": "adam"}, "name: unknown loss 'adam'"),
     (cp.losses.Loss, {"name": "huber"}, "missing field 'threshold'"),
+    (cp.losses.Loss, {"name": "x" * 10**7}, "name: unknown loss '" + "x" * 100 + "'. Available: "),
     (cp.Network, {"inputs": 10**300}, "inputs: expected an integer"),
     (cp.Network, {"layers": [LAYER] * (MAX_LAYERS + 1)}, "layers: expected at most 10,000 layers, got 10001"),
     (cp.Network, {"layers": [LAYER | {"activation": "tanh"}]}, "layers[0].activation: expected an object, got 'tanh'"),

@@ -59,7 +59,9 @@ def test_arrays_have_the_path_of_their_field_as_name():
     ("head", "text"),
     [
         ({"epoch": "3"}, "epoch: expected an integer of at most 64 bits, got '3'"),
-        ({"parameters": "other"}, "parameters: the file has no array 'other'"),
+        ({"parameters": "other"}, "parameters: the file has no array 'other', or another field uses it"),
+        ({"slots": {"a": "parameters"}}, "slots.a: the file has no array 'parameters', or another field uses it"),
+        ({"slots": {"a": "slots.mean", "b": "slots.mean"}}, "slots.b: the file has no array 'slots.mean', or another"),
         ({"best": 7}, "best: expected the name of an array or null, got 7"),
         ({"extra": 1}, "run.ckpt: unknown field 'extra'; expected epoch, best_cost, "),
         (

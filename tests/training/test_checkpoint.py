@@ -426,8 +426,8 @@ WRONG_PARTS = [
     ({"slots": "none"}, {}, "slots: expected an object, got 'none'"),
     ({"slots": {"velocity": "slots.velocity"}}, {}, "slots.velocity: the file has no array 'slots.velocity'"),
     (
-        {"slots": {"velocity": "sums"}},
-        {},
+        {"slots": {"velocity": "v"}},
+        {"v": np.zeros(0)},
         r"slots.velocity: expected a vector of 21 numbers of float64, got shape \(0,\)",
     ),
     ({"epoch": 1}, {}, "history: expected 1 epochs, got 2"),

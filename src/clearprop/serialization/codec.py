@@ -53,8 +53,7 @@ _FAMILIES: dict[type, Mapping[str, type]] = {
 _MATRIX, _COLUMNS = Sequence[Sequence[int]], dict[str, list[float]]
 _EXPECTED = {
     type(None): "null", bool: "true or false", int: "an integer of at most 64 bits", float: "a finite number",
-    str: "a string", list: "a list", dict: "an object",
-    np.ndarray: "the name of an array",
+    str: "a string", list: "a list", dict: "an object", np.ndarray: "the name of an array",
 }  # fmt: skip
 _Path = tuple[str | int, ...]
 
@@ -88,7 +87,7 @@ def decode(
     Traceback (most recent call last):
     clearprop.errors.ModelFileError: loss.threshold: expected a finite number, got '2'.
     """
-    return _Decoder(arrays or {}, tuple(own)).decode(kind, data, (path,) if path else ())
+    return _Decoder(dict(arrays or {}), tuple(own)).decode(kind, data, (path,) if path else ())
 
 
 def definitions(net: Network) -> list[Any]:
@@ -108,7 +107,7 @@ def joined(path: _Path) -> str:
 
 
 def _error(path: _Path, text: str) -> ModelFileError:
-    return ModelFileError(f"{joined(path)}: {text}" if path else text)
+    return ModelFileError(f"{joined(path)[:300]}: {text}" if path else text)
 
 
 @cache
@@ -210,7 +209,7 @@ def _shown(value: Any) -> str:
 
 
 class _Decoder:
-    def __init__(self, arrays: Mapping[str, np.ndarray], own: tuple[Any, ...]) -> None:
+    def __init__(self, arrays: dict[str, np.ndarray], own: tuple[Any, ...]) -> None:
         self.arrays, self.own = arrays, own
 
     def decode(self, hint: Any, data: Any, path: _Path) -> Any:
@@ -260,20 +259,15 @@ class _Decoder:
         return list(items) if origin is list else tuple(items)
 
     def _array(self, name: str, path: _Path) -> np.ndarray:
-        found = self.arrays.get(name)
+        found = self.arrays.pop(name, None)  # used once, so that a small file cannot name many copies of an array
         if found is None:
-            raise _error(path, f"the file has no array {_shown(name)}.")
+            raise _error(path, f"the file has no array {_shown(name)}, or another field uses it.")
         return found.copy()
 
     def _columns(self, data: dict[str, Any], path: _Path) -> dict[str, list[float]]:
         names = self.decode(tuple[str, ...], data["names"], (*path, "names"))
         matrix = self._array(data["values"], path)
-        if (
-            matrix.ndim != 2
-            or len(matrix) != len(set(names))
-            or len(matrix) != len(names)
-            or matrix.dtype != np.float64
-        ):
+        if matrix.ndim != 2 or matrix.dtype != np.float64 or not len(matrix) == len(names) == len(set(names)):
             expected = f"a float64 matrix with a row for each of {len(names)} different names"
             raise _error(path, f"expected {expected}, got shape {matrix.shape} of {matrix.dtype}.")
         return dict(zip(names, matrix.tolist(), strict=True))
@@ -305,5 +299,5 @@ class _Decoder:
         path, family = (*path, tag), next((kind for kind in kinds if kind in _FAMILIES), None)
         if not isinstance(name, str) or family is None:
             _refuse(path, f"one of {', '.join(map(repr, known))}", name)
-        message = unknown(family.__name__.lower(), name, known)
+        message = unknown(family.__name__.lower(), name[:100], known)
         raise _error(path, f"{message} If it is your own, pass it: cp.Model.load(path, own=[...]).")
