@@ -12,8 +12,9 @@ from pathlib import Path
 from markupsafe import Markup
 from peers import WORKLOADS
 
-from clearprop.draw.svg import element, log_scale
-from clearprop.views.figure import Figure, Panel
+from clearprop.draw.axes import log_scale
+from clearprop.draw.figure import Figure
+from clearprop.draw.svg import Drawing, element
 
 LEFT, WIDTH, ROW, TOP = 190.0, 560.0, 36.0, 14.0
 CLASSES = {"clearprop": "first", "jax": "ramp7", "torch": "ramp5", "torch.compile": "ramp3", "scikit-learn": "ramp1"}
@@ -26,7 +27,7 @@ def figure(lines: list[dict], note: str) -> Figure:
     bottom = TOP + ROW * len(lines)
 
     def x(value: float) -> float:
-        return LEFT + WIDTH * float(scale.place(value))
+        return LEFT + WIDTH * float(scale.position(value))
 
     parts: list[Markup] = []
     for tick, label in zip(scale.ticks, scale.labels, strict=True):
@@ -49,7 +50,7 @@ def figure(lines: list[dict], note: str) -> Figure:
         for peer, name in CLASSES.items()
         if any(peer in line["step_us"] for line in lines)
     )
-    panel = Panel("", LEFT + WIDTH + 20, bottom + 48, tuple(parts))
+    panel = Drawing("Microseconds per step", LEFT + WIDTH + 20, bottom + 48, tuple(parts))
     return Figure("A training step of clearprop and of its peers", (panel,), note, legend)
 
 

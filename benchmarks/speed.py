@@ -44,11 +44,11 @@ SETTINGS = {"dtype": ("float32", "float64"), "optimizer": tuple(RATES), "hidden"
 
 
 @compiled
-def repeat_tile(address, a, offsets, W, c, steps, columns, lanes, repeats):
+def repeat_tile(address, a, offsets, W, c, steps, columns, repeats):
     """The product of 6 rows with one panel, again and again, with everything in the first-level cache."""
     for _ in range(repeats):
         call_multiply(
-            address, pointer(a), 0, pointer(offsets), 0, 6, steps, pointer(W), 0, columns, lanes, columns,
+            address, pointer(a), 0, pointer(offsets), 0, 6, steps, pointer(W), 0, columns,
             pointer(c), 0, 0, pointer(c), columns, columns,
         )  # fmt: skip
 
@@ -62,7 +62,7 @@ def peak(dtype: str) -> float:
     offsets, best = np.arange(6) * steps, float("inf")
     for _ in range(60):
         start = time.perf_counter()
-        repeat_tile(product_kernels(kind)[0], a, offsets, W, c, steps, columns, lanes.lanes, 1000)
+        repeat_tile(product_kernels(kind)[0], a, offsets, W, c, steps, columns, 1000)
         best = min(best, time.perf_counter() - start)
     return 2 * 6 * steps * columns * 1000 / best / 1e9
 

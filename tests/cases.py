@@ -542,6 +542,7 @@ TESTED_IN = {
     "train": "training/test_loop.py",
     "History": "training/test_history.py",
     "EpochEnd": "training/test_callbacks.py",
+    "Stepper": "training/test_stepper.py",
     "StoppingRule": "training/test_stopping.py",
     "Convergence": "training/test_stopping.py",
     "EarlyStopping": "training/test_stopping.py",

@@ -41,7 +41,6 @@ REGISTRIES = {
 TESTED_ELSEWHERE = {
     "mathematics": "test_activations.py",
     "core.layer": "core/test_network.py",
-    "serialization.older": "model/test_files.py",
     "core.layout": "core/test_parameters.py",
     "datasets": "tables/test_tables.py",
     "model.summary": "cli/test_app.py",

@@ -46,7 +46,7 @@ def test_xor(study: Any):
     assert 80 <= direct["median"] <= 558  # 179
     assert study["hidden unit against direct links"] == 1
     assert set(study["kinds"]) <= {"both count", "each prefers one input"}  # never one of each
-    assert {"Before the bend: z", "hidden[0]", "output[0]"} <= study["words"]
+    assert {"Weighted sums: z", "hidden[0]", "output[0]"} <= study["words"]
 
 
 @of("rumelhart_parity")

@@ -264,7 +264,7 @@ def test_a_partner_needs_a_short_form():
             return yhat, yhat
 
     cube = cp.activations.Custom("cube", lambda z: z**3, lambda z, a: 3 * z**2)
-    with pytest.raises(NotImplementedError, match="Half names a partner but gives no short form"):
+    with pytest.raises(NotImplementedError, match="Half has a partner but no short_form"):
         Half().value_and_delta(cube, np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
 
 
@@ -317,8 +317,8 @@ BAD_TARGETS = [
     (cp.CrossEntropy(), ["cat", "dog"], 3, DataError, "classes, y = np.unique(y, return_inverse=True)."),
     (cp.CrossEntropy(), [[0], [1]], 3, ShapeError, "got shape (2, 1). Give a vector: y.ravel()."),
     (cp.CrossEntropy(), [0, 1, 2], 3, ShapeError, "expected class indices (2,) or one row of class probabilities"),
-    (cp.CrossEntropy(), [[1, 1, 0], [0, 1, 0]], 3, DataError, "add up to 1, got [1.0, 1.0, 0.0] at row 0."),
-    (cp.CrossEntropy(), [[1, 0, 0], [2, -1, 0]], 3, DataError, "not negative and add up to 1, got [2.0, -1.0, 0.0]"),
+    (cp.CrossEntropy(), [[1, 1, 0], [0, 1, 0]], 3, DataError, "sum to 1, got [1.0, 1.0, 0.0] at row 0."),
+    (cp.CrossEntropy(), [[1, 0, 0], [2, -1, 0]], 3, DataError, "at least 0 and sum to 1, got [2.0, -1.0, 0.0]"),
     (cp.CrossEntropy(), [[1, 0, 0], [math.nan, 0, 0]], 3, DataError, "y: nan at row 1, column 0"),
     (cp.CrossEntropy(), [0.0, math.nan], 3, DataError, "expected class indices of an integer type"),
 ]
@@ -574,14 +574,14 @@ MESSAGES = [
         cp.CrossEntropy(),
         [[0.5, 0.5], [0.5, 0.502]],
         2,
-        "y: expected class probabilities that are not negative and add up to 1, got [0.5, 0.502] at row 1. "
+        "y: expected class probabilities that are at least 0 and sum to 1, got [0.5, 0.502] at row 1. "
         "Weigh samples with sample_weight instead.",
     ),
     (
         cp.CrossEntropy(),
         [[1.5, -0.5], [1, 0]],
         2,
-        "y: expected class probabilities that are not negative and add up to 1, got [1.5, -0.5] at row 0. "
+        "y: expected class probabilities that are at least 0 and sum to 1, got [1.5, -0.5] at row 0. "
         "Weigh samples with sample_weight instead.",
     ),
 ]

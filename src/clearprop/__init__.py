@@ -42,7 +42,7 @@ from clearprop.optimizers import (
     RMSprop,
     Rprop,
 )
-from clearprop.training import Checkpoint, EarlyStopping, History, train
+from clearprop.training import Checkpoint, EarlyStopping, History, Stepper, train
 
 if typing.TYPE_CHECKING:
     from clearprop.engine.compiled.predictor import Predictor
@@ -130,6 +130,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SquaredError",
+    "Stepper",
     "Trace",
     "TrainingDiverged",
     "Wired",

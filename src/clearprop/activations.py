@@ -1,11 +1,12 @@
-r"""Activations a = f(z) with their pullback: each is defined here, once.
+r"""Activations a = f(z) with their pullback.
 
 An activation turns the weighted sums z (n samples, u units) into activations a (n, u), and its *pullback* turns the
 error signal dJ/da into the sensitivity delta = dJ/dz, both (n, u). For an elementwise activation the pullback is
 error * f'(z); for one that mixes the units of a row (softmax, layer normalisation) it is the product with the
 transposed Jacobian of each row.
 
-The function and derivative of an activation may use its fields and the functions of `clearprop.mathematics` only.
+The function and derivative of an activation use its fields and the functions of `clearprop.mathematics` only. From
+these definitions come compiled kernels, second derivatives and written formulas (`clearprop.symbolic`).
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Activation(ABC):
-    """What turns weighted sums into activations, and error signals into sensitivities.
+    """Base class of activations: functions of the weighted sums, with their pullback.
 
-    `name` is the string that stands for it; `initializer` names the spread of starting weights that suits it. With
-    `sign_is_enough` the pullback asks of z only whether z > 0, and a > 0 in just these places: then no engine needs to
-    keep z beside a.
+    `name` is the string that selects it, and `initializer` the name of a suitable initializer. If
+    `pullback_needs_only_output` is true, the pullback uses of z only whether z > 0, which holds exactly where a > 0, so
+    that an engine can pass a in place of z.
 
     >>> import numpy as np
     >>> import clearprop as cp
@@ -94,12 +95,12 @@ class Activation(ABC):
 
     name: ClassVar[str] = ""
     initializer: ClassVar[str] = "glorot_uniform"
-    sign_is_enough: ClassVar[bool] = False
+    pullback_needs_only_output: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **given: Any) -> None:
-        super().__init_subclass__(**given)
-        if {"function", "derivative", "pullback"} & vars(cls).keys() and "sign_is_enough" not in vars(cls):
-            cls.sign_is_enough = False  # what is said of a definition is not said of another that is derived from it
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if {"function", "derivative", "pullback"} & vars(cls).keys() and "pullback_needs_only_output" not in vars(cls):
+            cls.pullback_needs_only_output = False  # a redefinition may need more than its base class
 
     def __call__(self, z: Array) -> Array:
         """A = f(z), both (n, u)."""
@@ -136,11 +137,11 @@ class Elementwise(Activation):
 
     @abstractmethod
     def derivative(self, z: Array, a: Array) -> Array:
-        """f'(z), where a = f(z) is at hand."""
+        """f'(z), with a = f(z) as an argument because it often simplifies the formula."""
 
     def pullback(self, z: Array, a: Array, error: Array) -> Array:
         """Delta = error * f'(z)."""
-        # A derivative written with bare numbers is float64; delta keeps the precision of the network.
+        # A derivative made of plain numbers is float64; delta has the precision of the network.
         return error * self.derivative(z, a).astype(error.dtype, copy=False)
 
 
@@ -161,7 +162,7 @@ class Custom(Elementwise):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The name given to it."""
+        """The label."""
         return self.label
 
     def __post_init__(self) -> None:
@@ -170,18 +171,18 @@ class Custom(Elementwise):
         check_function(self.slope, "Custom slope")
 
     def function(self, z: Array) -> Array:
-        """f(z) as given."""
+        """f(z) by the user's function."""
         contract = (
             f'cp.activations.Custom "{self.label}": f(z) gets an array (n samples, units) and returns one of that shape'
         )
         return like(call_own(self.f, contract, z), z, contract)
 
     def derivative(self, z: Array, a: Array) -> Array:
-        """f'(z) as given; a single number is the same for every z."""
+        """f'(z) by the user's function; a single number is the slope for every z."""
         contract = f'cp.activations.Custom "{self.label}": slope(z, a) gets z and a = f(z), arrays (n samples, units), '
         contract += "and returns f'(z), an array of that shape"
-        found = call_own(self.slope, contract, z, a)
-        return found + 0 * z if isinstance(found, (int, float)) else like(found, z, contract)
+        slope = call_own(self.slope, contract, z, a)
+        return slope + 0 * z if isinstance(slope, (int, float)) else like(slope, z, contract)
 
 
 class Identity(Elementwise):
@@ -245,7 +246,7 @@ class ReLU(Elementwise):
 
     name = "relu"
     initializer = "he_uniform"
-    sign_is_enough = True
+    pullback_needs_only_output = True
 
     def function(self, z: Array) -> Array:
         return maximum(z, 0)
@@ -288,7 +289,7 @@ class ELU(Elementwise):
 
     name = "elu"
     initializer = "he_uniform"
-    sign_is_enough = True
+    pullback_needs_only_output = True
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
@@ -311,7 +312,7 @@ class SELU(Elementwise):
 
     name = "selu"
     initializer = "lecun_normal"
-    sign_is_enough = True
+    pullback_needs_only_output = True
 
     def function(self, z: Array) -> Array:
         return where(z > 0, 1.0507009873554805 * z, 1.7580993408473766 * expm1(minimum(z, 0)))
@@ -511,7 +512,7 @@ class Softmax(Activation):
     name = "softmax"
 
     def function(self, z: Array) -> Array:
-        e = exp(z - row_max(z))  # the shift cancels in the quotient and keeps exp from overflowing
+        e = exp(z - row_max(z))  # the shift cancels in the quotient and prevents overflow
         return e / row_sum(e)
 
     def pullback(self, z: Array, a: Array, error: Array) -> Array:
@@ -551,7 +552,7 @@ softplus, softsign, mish, hard_sigmoid = Softplus(), Softsign(), Mish(), HardSig
 gaussian, sine, log_sigmoid, exponential = Gaussian(), Sine(), LogSigmoid(), Exponential()
 softmax, layer_normalization = Softmax(), LayerNormalization()
 
-#: Every activation that comes with the library, by the name that stands for it.
+#: The activations of the library by name.
 ACTIVATIONS: dict[str, Activation] = {
     a.name: a
     for a in (
@@ -579,7 +580,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def as_activation(given: str | Activation, where: str = "activation") -> Activation:
-    """The activation that a name stands for; an activation stays as it is.
+    """The activation of a name; an activation is returned unchanged.
 
     >>> as_activation("tanh") is tanh
     True

@@ -1,10 +1,10 @@
-r"""Losses: each gives its value and its error signal (or delta) in one call, from one place.
+r"""Losses: each computes its value and its error signal (or delta) together, in one call.
 
 A loss compares the output activations yhat (n samples, o units) with the targets y and returns the loss of each
 sample l (n,), summed over the outputs, together with the error signal dl/dyhat (n, o). Where a loss has a *partner*
 activation (softmax for cross-entropy, sigmoid for binary cross-entropy, exp for Poisson, gamma and Tweedie), value and
 delta = dl/dz are computed straight from the weighted sums z, in a short stable form without the logarithm of a rounded
-probability; delta is `yhat - y` in the first three. Every other pair goes through the error signal and
+probability; delta is `yhat - y` in the first three. Every other pair uses the error signal and
 the activation's pullback.
 """
 
@@ -63,9 +63,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """What a network is trained to make small.
+    """Base class of losses, which training minimizes.
 
-    `name` stands for it in model files; `partner` is the activation with which it has a short form.
+    `name` is the string that selects it; `partner` is the activation with which it has a short form.
 
     >>> import numpy as np, clearprop as cp
     >>> z, y = np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])
@@ -84,17 +84,17 @@ class Loss(ABC):
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         """Loss of each sample (n,) and delta = dl/dz (n, o) from the weighted sums of the partner activation."""
-        raise NotImplementedError(f"{type(self).__name__} names a partner but gives no short form.")
+        raise NotImplementedError(f"{type(self).__name__} has a partner but no short_form.")
 
     def value_and_delta(self, activation: Activation, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
-        """Loss of each sample (n,) and delta = dl/dz (n, o), by the short form where there is one."""
+        """Loss of each sample (n,) and delta = dl/dz (n, o), by the short form if there is one."""
         if self.partner is not None and isinstance(activation, self.partner):
             return self.short_form(z, yhat, y)
         value, error = self.value_and_error(yhat, y)
         return value, activation.pullback(z, yhat, error)
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
-        """The targets as a finite matrix (n, o); a vector (n,) is refused rather than broadcast."""
+        """The targets as a finite matrix (n, o); a vector (n,) is refused, not broadcast."""
         array = check_array(y, where, dtype)
         if array.shape != (samples, units):
             column = array.ndim == 1 and units == 1
@@ -133,7 +133,7 @@ class PointwiseLoss(Loss):
 
 @dataclass(frozen=True)
 class SquaredError(PointwiseLoss):
-    """l = factor * sum over outputs of (yhat - y)^2, factor 1/2 unless given otherwise.
+    """l = factor * sum over outputs of (yhat - y)^2, factor 1/2 by default.
 
     Published examples differ in the factor, and in taking the mean over the outputs instead of the sum
     (`outputs="mean"`), so both are parameters.
@@ -191,7 +191,7 @@ class Huber(PointwiseLoss):
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         r = yhat - y
-        cut = minimum(absolute(r), self.threshold)  # no square of a large residual is taken, which could overflow
+        cut = minimum(absolute(r), self.threshold)  # avoids the square of a large residual, which could overflow
         return cut * (absolute(r) - 0.5 * cut), cut * sign(r)
 
 
@@ -393,8 +393,8 @@ class CrossEntropy(Loss):
 
     def short_form(self, z: Array, yhat: Array, y: Array) -> tuple[Array, Array]:
         y = self._rows(y, z)
-        half = z / 2 - row_max(z) / 2  # in halves, since two weighted sums may lie apart by twice the largest number
-        half_log_yhat = half - log(row_sum(exp(z - row_max(z)))) / 2  # where exp(-infinity) does no harm
+        half = z / 2 - row_max(z) / 2  # in halves, because two weighted sums may differ by twice the largest number
+        half_log_yhat = half - log(row_sum(exp(z - row_max(z)))) / 2  # exp(-infinity) is 0 here
         return -row_sum(where(y == 0, 0, 2 * y * half_log_yhat))[:, 0], yhat - y
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
@@ -455,7 +455,7 @@ def _check_distributions(array: np.ndarray, where: str) -> np.ndarray:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{where}: expected class probabilities that are not negative and add up to 1, "
+            f"{where}: expected class probabilities that are at least 0 and sum to 1, "
             f"got {array[row].tolist()} at row {row}. Weigh samples with sample_weight instead."
         )
     return array
@@ -480,19 +480,19 @@ class CustomLoss(PointwiseLoss):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The name given to it."""
+        """The label."""
         return self.label
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         contract = f'cp.losses.CustomLoss "{self.label}": function(yhat, y) gets arrays (n samples, output units) and '
         contract += "returns two of that shape, the loss of each output and its slope by yhat"
-        found = call_own(self.function, contract, yhat, y)
-        if not isinstance(found, (tuple, list)) or len(found) != 2:
-            raise ArgumentError(f"{contract}; got {type(found).__name__}.")
-        return like(found[0], yhat, contract), like(found[1], yhat, contract)
+        pair = call_own(self.function, contract, yhat, y)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ArgumentError(f"{contract}; got {type(pair).__name__}.")
+        return like(pair[0], yhat, contract), like(pair[1], yhat, contract)
 
 
-#: Every loss that comes with the library, by the name that stands for it.
+#: The losses of the library by name.
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss
     for loss in (
@@ -510,7 +510,7 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def as_loss(given: str | Loss, where: str = "loss") -> Loss:
-    """The loss that a name stands for, with its defaults; a loss stays as it is.
+    """The loss of a name, with its defaults; a loss is returned unchanged.
 
     >>> as_loss("squared_error")
     SquaredError(factor=0.5, outputs='sum')
@@ -523,7 +523,7 @@ def as_loss(given: str | Loss, where: str = "loss") -> Loss:
 
 
 def usual_loss(activation: Activation) -> Loss:
-    """The loss that belongs to an output activation: its partner, or squared error.
+    """The default loss of an output activation: the one with this partner, or squared error.
 
     >>> from clearprop.activations import softmax
     >>> usual_loss(softmax)

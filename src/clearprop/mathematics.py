@@ -1,7 +1,7 @@
-"""The vocabulary in which activations, losses and optimizers are written.
+"""The functions with which activations, losses and optimizers are defined.
 
-Each function takes the array namespace of its argument, so that a definition written with it stays the same
-for any array library, and a compiled engine can give each name a scalar meaning.
+Each function looks up the array namespace of its argument, so that a definition works with any array library, and with
+the symbols of `clearprop.symbolic`, which record its operations.
 """
 
 from __future__ import annotations
@@ -100,12 +100,12 @@ def row_mean(x: Array) -> Array:
 
 
 def one_hot(indices: Array, like: Array) -> Array:
-    """Rows of the shape and type of `like` (n, k) that are 1 at the column given by `indices` (n,), and 0 elsewhere."""
+    """Rows of the shape and type of `like` (n, k): 1 in the column that `indices` (n,) selects, 0 elsewhere."""
     return (namespace(like).arange(like.shape[-1]) == indices[:, None]).astype(like.dtype)
 
 
 def logistic(z: Array) -> Array:
-    """1 / (1 + exp(-z)) without overflow: only exp of a negative number is taken."""
+    """1 / (1 + exp(-z)) without overflow: exp gets negative numbers only."""
     e = exp(-absolute(z))
     return where(z >= 0, 1, e) / (1 + e)
 

@@ -30,7 +30,7 @@ def test_a_weight_by_the_name_of_its_column(folder, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("dJ/dw of the weight hidden[2] <- age")
     assert "rich=yes" in printed
-    assert "The backward sweep found the same number" in printed
+    assert "The backward sweep computed the same number" in printed
 
 
 def test_a_batch_and_all_paths(folder, capsys):

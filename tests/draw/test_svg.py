@@ -1,4 +1,4 @@
-"""Scales, numbers and elements of the drawings."""
+"""Elements, numbers, scales and plots."""
 
 from __future__ import annotations
 
@@ -11,19 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearprop.draw.svg import (
-    Plot,
-    element,
-    epoch_scale,
-    linear_scale,
-    log_scale,
-    number,
-    percent,
-    share_scale,
-    shorten,
-    spread,
-    text_width,
-)
+from clearprop.draw.axes import Plot, epoch_scale, linear_scale, log_scale, share_scale, spread
+from clearprop.draw.svg import element, number, percent, shorten, text_width
 
 numbers = st.floats(-1e12, 1e12, allow_nan=False)
 
@@ -35,8 +24,8 @@ def test_linear_scale_covers_its_values_with_few_ticks(values):
     assert scale.high >= max(values)
     assert 2 <= len(scale.ticks) <= 8
     assert len(scale.labels) == len(set(scale.labels)) or max(values) - min(values) < 1e-3 * max(map(abs, values))
-    places = scale.place(values)
-    assert ((places >= 0) & (places <= 1)).all()
+    positions = scale.position(values)
+    assert ((positions >= 0) & (positions <= 1)).all()
 
 
 @given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=20))
@@ -45,16 +34,16 @@ def test_log_scale_covers_its_values_with_few_ticks(values):
     assert scale.low <= min(values) * (1 + 1e-9)
     assert scale.high >= max(values) * (1 - 1e-9)
     assert 2 <= len(scale.ticks) <= 8
-    assert all(0 <= place <= 1 for place in scale.place(scale.ticks))
+    assert all(0 <= position <= 1 for position in scale.position(scale.ticks))
 
 
 @pytest.mark.parametrize("values", [[], [0.0], [-1.0, 0.0], [math.nan]])
-def test_log_scale_without_positive_values_still_is_a_scale(values):
+def test_log_scale_without_positive_values_is_still_valid(values):
     assert log_scale(values).low < log_scale(values).high
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 30, 100, 99_999])
-def test_epochs_are_whole_and_begin_with_one(epochs):
+def test_epoch_ticks_are_integers_and_start_at_one(epochs):
     scale = epoch_scale(epochs)
     assert scale.ticks[0] == 1
     assert all(tick == int(tick) and 1 <= tick <= epochs for tick in scale.ticks)
@@ -94,7 +83,7 @@ def test_markup_in_text_is_only_text():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float32("nan")])
 def test_a_coordinate_must_be_finite(value):
-    with pytest.raises(ValueError, match="a drawing has no place for"):
+    with pytest.raises(ValueError, match="a coordinate must be a finite number, got"):
         element("circle", cx=value)
 
 
@@ -105,17 +94,17 @@ def test_shortened_text_fits(text, width):
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=8))
 def test_spread_labels_do_not_overlap_and_stay_inside(wanted):
-    places = spread(wanted, apart=12, low=0, high=100)
-    ordered = sorted(places)
+    positions = spread(wanted, apart=12, low=0, high=100)
+    ordered = sorted(positions)
     assert all(b - a >= 12 - 1e-9 for a, b in itertools.pairwise(ordered))
     assert ordered[0] >= -1e-9
     assert ordered[-1] <= 100 + 1e-9
-    assert [places[i] for i in np.argsort(wanted, kind="stable")] == ordered
+    assert [positions[i] for i in np.argsort(wanted, kind="stable")] == ordered
 
 
 def test_line_breaks_where_there_is_no_number_and_shows_a_lone_point():
     plot = Plot("p", epoch_scale(6), log_scale([0.1, 1]))
-    plot.line([1, 2, 3, 4, 5, 6], [0.5, 0.4, math.nan, 0.3, 0.0, 0.2], "first")
+    plot.line([1, 2, 3, 4, 5, 6], [0.5, 0.4, math.nan, 0.3, 0.0, 0.2], "first", "tip")
     path, *dots = plot.parts
     assert path.count("M") == 3
     assert len(dots) == 2

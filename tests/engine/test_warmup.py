@@ -15,8 +15,7 @@ from numba.core import event
 
 import clearprop as cp
 from clearprop.cli.app import main
-from clearprop.engine.compiled import cache, machine
-from clearprop.engine.compiled import code_store as kept
+from clearprop.engine.compiled import cache, code_store, machine
 from clearprop.engine.compiled.sparse import sparse_kernels
 from clearprop.engine.compiled.step import kernels
 from clearprop.engine.warmup import is_warm
@@ -56,11 +55,11 @@ def test_two_processes_that_compile_at_once_and_one_that_only_reads(tmp_path: Pa
     ours, theirs = answer(first), answer(second)
     assert ours == theirs
     assert ours[1] == []
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(kept) > 20
+    stored = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(stored) > 20
     read_only = "real = os.access; os.access = lambda path, mode: real(path, mode) and not mode & os.W_OK"
     assert answer(start(tmp_path, read_only)) == ours
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == kept
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == stored
 
 
 AT_ONCE = """
@@ -97,7 +96,7 @@ def test_threads_that_use_it_first_at_the_same_time() -> None:
 
 def test_a_place_where_no_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    for module in (cache, kept):
+    for module in (cache, code_store):
         monkeypatch.setattr(module, "folder", lambda: tmp_path / "file" / "clearprop")
     cache._warn.cache_clear()
     cache.place.cache_clear()
@@ -110,13 +109,11 @@ def test_a_place_where_no_folder_can_be_made(tmp_path: Path, monkeypatch: pytest
         cache.place.cache_clear()
     (warning,) = caught
     message = str(warning.message)
-    assert message.startswith(f"clearprop: compiled code cannot be kept in {tmp_path / 'file' / 'clearprop'} (")
-    assert message.endswith(
-        "Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once."
-    )
+    assert message.startswith(f"clearprop: compiled code cannot be stored in {tmp_path / 'file' / 'clearprop'} (")
+    assert message.endswith("Set NUMBA_CACHE_DIR to a writable folder, or fill one once with clearprop warmup.")
 
 
-def test_what_cannot_be_kept_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_cannot_be_stored_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "is_writable", lambda: False)
     cache._warn.cache_clear()
 
@@ -124,7 +121,7 @@ def test_what_cannot_be_kept_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
     def add(x: float) -> float:
         return x + 1
 
-    with pytest.warns(RuntimeWarning, match=r"cannot be kept in .* \(it can only be read\)"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be stored in .* \(it can only be read\)"):
         assert add(1.0) == 2.0
     assert add(1) == 2  # a second compilation, without a second warning
 

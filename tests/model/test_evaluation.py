@@ -72,14 +72,14 @@ def test_a_certain_and_wrong_answer_has_infinite_log_loss():
     assert evaluate_classes(np.array([0]), np.array([[0.0, 1.0]]), ["no", "yes"]).metrics["log loss"] == np.inf
 
 
-def test_labels_cut_to_the_same_text_keep_their_own_recall():
+def test_labels_truncated_to_the_same_text_have_separate_recalls():
     labels = ["a very long label one", "a very long label two"]
     text = str(evaluate_classes(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]), labels))
     assert "100.0%" in text
     assert " 50.0%" in text
 
 
-def test_large_numbers_are_whole_and_their_columns_stand_below_their_heads():
+def test_large_numbers_are_rounded_and_aligned_with_their_headings():
     y = np.linspace(1e4, 5e5, 50)[:, None]
     lines = str(
         evaluate_numbers(y, y + 45333.86 * np.array([1, -1] * 25)[:, None], ["a price of some kind"])
@@ -89,7 +89,7 @@ def test_large_numbers_are_whole_and_their_columns_stand_below_their_heads():
     assert len(lines[-1]) == len(lines[-2])
 
 
-def test_sample_weights_count_rows_as_often_as_they_say():
+def test_integer_sample_weights_equal_repeated_rows():
     y, p = RANDOM.integers(0, 2, 50), RANDOM.dirichlet(np.ones(2), 50)
     weight = RANDOM.integers(1, 4, 50)
     for make, truth, answers in (
@@ -104,7 +104,7 @@ def test_sample_weights_count_rows_as_often_as_they_say():
         assert weighted.baseline == pytest.approx(repeated.baseline, rel=1e-12)
 
 
-def test_predictions_that_are_not_finite_have_no_metric_and_raise_no_error():
+def test_metrics_of_predictions_that_are_not_finite_are_nan():
     numbers = evaluate_numbers(np.array([[1.0], [2.0]]), np.array([[np.nan], [2.0]]), ["y"])
     assert all(np.isnan(value) for value in numbers.metrics.values())
     classes = evaluate_classes(np.array([0, 1]), np.full((2, 2), np.nan), ["no", "yes"])

@@ -1,4 +1,4 @@
-"""Training on tables: splits, tasks, saving and loading, and bad input."""
+"""Models of tables: tasks, splits, prediction, evaluation, saving and loading, and bad input."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,11 @@ import pytest
 from paths import SHARED_DATA
 
 import clearprop as cp
-from clearprop.errors import ArgumentError, DataError, ModelFileError, TableError
+from clearprop.errors import ArgumentError, DataError, ModelFileError, ShapeError, TableError
+from clearprop.model.files import MODEL
 from clearprop.model.fit import default_batch_size, split_rows
+from clearprop.serialization.codec import encode
+from clearprop.serialization.sealed import pack_sections, read_sections
 
 DATA = SHARED_DATA
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real tables of ../shared/data are not here")
@@ -69,7 +72,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
     assert flats[0].tobytes() != flats[2].tobytes()
 
 
-def test_the_rows_held_out_do_not_touch_the_encoding():
+def test_held_out_rows_do_not_affect_the_encoding():
     table = people()
     kept, apart = split_rows(300, 0.2, 0)
     table["pay"] = np.array(table["pay"])
@@ -81,7 +84,7 @@ def test_the_rows_held_out_do_not_touch_the_encoding():
     assert len(model.held_out.X) == len(apart)
 
 
-def test_a_rare_label_held_out_is_known_all_the_same():
+def test_a_label_only_in_held_out_rows_is_a_class():
     table = people(60)
     table["rich"] = np.array(["no"] * 30 + ["yes"] * 29 + ["maybe"])
     model = cp.fit(table, "rich", hidden=(4,), epochs=2)
@@ -96,7 +99,7 @@ def test_pandas_and_polars_and_a_file_give_the_same_model(tmp_path):
     assert len({model.params.flat.tobytes() for model in models}) == 1
 
 
-def test_columns_and_targets_declared_categories_are_taken_as_such():
+def test_declared_categories_are_categorical_columns_and_classes():
     frame = pd.DataFrame(people())
     frame["code"] = pd.Categorical(np.arange(300) % 3)
     frame["grade"] = pd.Categorical(np.arange(300) % 25)
@@ -154,7 +157,7 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("options", "error", "text"), BAD_CALLS)
-def test_bad_calls_are_answered_before_training(options, error, text):
+def test_invalid_arguments_raise_before_training(options, error, text):
     options = {"target": "rich", "hidden": (4,), "epochs": 1, **options}
     with pytest.raises(error, match=text):
         cp.fit(people(60), **options)
@@ -195,12 +198,18 @@ def test_a_model_without_a_table():
 def test_an_encoding_that_does_not_fit_the_network_is_rejected(tmp_path):
     model = cp.fit(people(), "rich", hidden=(4,), epochs=1)
     net = cp.Network.sequential(2, 1, output="sigmoid")
-    cp.Model(net, net.initialize(), model.loss, model.encoding).save(tmp_path / "m.cprop")
-    with pytest.raises(ModelFileError, match=r"encoding gives .* inputs and 1 outputs, the network has 2 and 1"):
+    text = r"encoding: expected 2 inputs and \[1\] outputs, as the network has, got \d+ and \[1\]"
+    with pytest.raises(ArgumentError, match=text):
+        cp.Model(net, net.initialize(), model.loss, model.encoding).save(tmp_path / "m.cprop")
+    model.save(tmp_path / "m.cprop")
+    found = read_sections((tmp_path / "m.cprop").read_bytes(), "m.cprop", MODEL)
+    head, arrays = found.head | {"network": encode(net)}, found.arrays | {"parameters": np.zeros(3)}
+    (tmp_path / "m.cprop").write_bytes(pack_sections(MODEL, head, arrays))
+    with pytest.raises(ModelFileError, match=r"m\.cprop: " + text):
         cp.Model.load(tmp_path / "m.cprop")
 
 
-def test_diverged_training_says_so():
+def test_diverged_training_raises():
     with pytest.raises(
         cp.TrainingDiverged, match=r"epoch 1, step 2 of 7: the cost or the parameters became NaN or infinite"
     ):
@@ -242,14 +251,14 @@ def test_log_loss_is_exact_where_a_probability_is_rounded_to_0():
     assert 10 < log_loss < np.inf
 
 
-def test_X_and_y_apart_are_told_where_they_belong():
+def test_separate_X_and_y_raise_and_name_the_estimators():
     with pytest.raises(
         ArgumentError, match=r"target: expected the name of a column of the table, got ndarray\. cp\.fit"
     ):
         cp.fit({"age": [1.0, 2.0]}, np.array(["a", "b"]))
 
 
-def test_a_model_says_in_a_line_what_it_is_and_writes_its_report(tmp_path):
+def test_repr_is_one_line_and_the_report_is_written(tmp_path):
     table = people(100)
     model = cp.fit(table, "rich", hidden=(3,), epochs=2)
     assert repr(model).startswith("<Model: predicts rich from ")
@@ -261,3 +270,95 @@ def test_a_model_says_in_a_line_what_it_is_and_writes_its_report(tmp_path):
     pl.DataFrame(table).write_csv(tmp_path / "people.csv")
     model.report(tmp_path / "c.html", tmp_path / "people.csv")
     assert "100 rows of people.csv" in (tmp_path / "c.html").read_text(encoding="utf-8")
+
+
+def test_predictions_become_data_frames():
+    model = cp.fit(people(), "rich", hidden=(4,), epochs=1)
+    predictions = model.predict(people(20, 1))
+    assert isinstance(predictions, dict)
+    assert list(predictions) == ["rich", "probability of no", "probability of yes"]
+    pandas, polars = predictions.to_pandas(), predictions.to_polars()
+    assert isinstance(pandas, pd.DataFrame)
+    assert isinstance(polars, pl.DataFrame)
+    for frame in (pandas, polars):
+        assert list(frame.columns) == list(predictions)
+        for name, column in predictions.items():
+            assert frame[name].to_numpy().tolist() == column.tolist()
+
+
+@pytest.mark.parametrize("case", ["binary", "multiclass", "multilabel"])
+def test_predict_proba_has_a_column_for_each_class(case):
+    target = TASK_CASES[case][0]
+    model = cp.fit(people(), target, hidden=(4,), epochs=1)
+    p, predictions = model.predict_proba(people(20, 1)), model.predict(people(20, 1))
+    names = model.encoding.classes or model.encoding.target_names
+    assert p.shape == (20, len(names))
+    for i, name in enumerate(names):
+        np.testing.assert_array_equal(p[:, i], predictions[f"probability of {name}"])
+
+
+def test_predict_proba_of_numbers_is_refused():
+    model = cp.fit(people(), "pay", hidden=(), epochs=1)
+    with pytest.raises(ArgumentError, match="predict_proba: the model predicts numbers, not classes; use predict"):
+        model.predict_proba(people())
+
+
+def test_evaluate_without_data_is_about_the_rows_held_out():
+    model = cp.fit(people(), "rich", hidden=(4,), epochs=2)
+    assert model.evaluate().metrics == model.settings["held_out"]
+    assert model.evaluate().rows == 60
+    whole = cp.fit(people(), "rich", hidden=(4,), epochs=1, holdout=0)
+    with pytest.raises(ArgumentError, match="data: no rows are held out; give a table that has the target"):
+        whole.evaluate()
+
+
+def test_evaluate_weighs_the_rows():
+    model, table = cp.fit(people(), "rich", hidden=(4,), epochs=2), people(50, 1)
+    weight = np.arange(50) % 3
+    twice = {name: np.repeat(values, weight) for name, values in table.items()}
+    expected = model.evaluate(twice)
+    found = model.evaluate(table, sample_weight=weight)
+    assert found.metrics == pytest.approx(expected.metrics, rel=1e-6)
+    assert found.baseline == pytest.approx(expected.baseline, rel=1e-12)
+    with pytest.raises(ShapeError, match=r"sample_weight: expected shape \(50,\)"):
+        model.evaluate(table, sample_weight=[1.0])
+
+
+def test_predictions_hold_answers_and_truth_in_the_unit_of_the_target():
+    model, table = cp.fit(people(), "pay", hidden=(4,), epochs=2), people(50, 1)
+    predictions = model.predictions(table)
+    assert (predictions.task, predictions.target, predictions.labels) == ("regression", "pay", ("pay",))
+    np.testing.assert_allclose(predictions.y[:, 0], table["pay"], rtol=1e-6)
+    np.testing.assert_array_equal(predictions.yhat[:, 0], model.predict(table)["pay"])
+
+
+def test_messages_count_the_rows_of_the_whole_table():
+    _, test = split_rows(300, 0.2, 0)
+    row = int(test[3])
+    table = people()
+    codes = [str(i) for i in range(300)]
+    codes[row] = "old"
+    with pytest.raises(TableError, match=f'Column "code": numbers, except in row {row + 1}: "old"'):
+        cp.fit({**table, "code": codes}, "pay", epochs=1)
+    age = table["age"].astype(float)
+    age[row] = np.inf
+    with pytest.raises(TableError, match=f'Column "age": infinity, or a number beyond .* in row {row + 1};'):
+        cp.fit({**table, "age": age}, "pay", epochs=1)
+
+
+def test_training_rows_of_one_label_only_are_refused():
+    table = people(60)
+    _, test = split_rows(60, 0.2, 0)
+    rich = np.array(["no"] * 60)
+    rich[test[0]] = "yes"
+    with pytest.raises(
+        TableError, match="Target column \"rich\": all 48 training rows hold 'no'; expected at least two"
+    ):
+        cp.fit({**table, "rich": rich}, "rich", epochs=1)
+
+
+def test_several_penalties_are_in_the_settings():
+    penalties = [cp.penalties.L2(0.1), cp.penalties.L1(0.01)]
+    model = cp.fit(people(), "pay", hidden=(), penalty=penalties, epochs=1)
+    assert "penalty           l2(strength=0.1), l1(strength=0.01)" in str(model)
+    assert "penalty           none" in str(cp.fit(people(), "pay", hidden=(), epochs=1))

@@ -35,7 +35,7 @@ def answered(m: Model, y, yhat) -> Predictions:
 
 
 @pytest.mark.parametrize("y", [[0, 1, 1], [[0], [1], [1]], [0.0, 1.0, 1.0], [[0.0], [1.0], [1.0]]])
-def test_one_sigmoid_unit_answers_one_of_two_classes(y):
+def test_one_sigmoid_unit_predicts_two_classes(y):
     found = answered(model(1, "sigmoid", "binary_cross_entropy"), y, [[0.25], [0.75], [0.125]])
     assert found.task == "binary"
     assert found.labels == ("0", "1")
@@ -45,28 +45,28 @@ def test_one_sigmoid_unit_answers_one_of_two_classes(y):
 
 
 @pytest.mark.parametrize("y", [[2, 0], np.eye(3)[[2, 0]], [[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]])
-def test_softmax_answers_one_of_several_classes(y):
+def test_softmax_predicts_several_classes(y):
     found = answered(model(3, "softmax", "cross_entropy"), np.asarray(y), [[0.1, 0.2, 0.7], [0.2, 0.5, 0.3]])
     assert found.labels == ("0", "1", "2")
     assert found.y.tolist() == [2, 0]
     assert found.predicted.tolist() == [2, 1]
 
 
-def test_several_sigmoid_units_answer_yes_or_no_each():
+def test_several_sigmoid_units_predict_labels():
     found = answered(model(2, "sigmoid", "binary_cross_entropy"), [[0, 1], [1, 1]], [[0.2, 0.9], [0.4, 0.9]])
     assert found.task == "multilabel"
     assert found.labels == ("output 0", "output 1")
     assert found.error == 0.5
 
 
-def test_sigmoid_with_targets_between_answers_a_number():
+def test_sigmoid_with_targets_between_0_and_1_predicts_a_number():
     found = answered(model(1, "sigmoid", "squared_error"), [0.01, 0.99], [[0.5], [0.5]])
     assert found.task == "regression"
     assert found.error == pytest.approx(0.49)
 
 
 @pytest.mark.parametrize("y", [[1.0, 2.0], [[1.0], [2.0]]])
-def test_identity_answers_a_number(y):
+def test_identity_predicts_a_number(y):
     found = answered(model(1, "identity", "squared_error"), y, [[1.0], [4.0]])
     assert found.error == pytest.approx(np.sqrt(2))
 

@@ -53,9 +53,9 @@ def test_cells_of_the_confusion_matrix_are_those_of_scikit_learn(digits_model, c
     yhat = cp.predict(digits_model.net, digits_model.params, held.X)
     matrix = sklearn.metrics.confusion_matrix(held.y, yhat.argmax(axis=1))
     tips = [
-        node.text for node in root.iter() if node.tag.endswith("title") and node.text and " taken for " in node.text
+        node.text for node in root.iter() if node.tag.endswith("title") and node.text and " predicted as " in node.text
     ]
-    shown = {tuple(tip.split(":")[0].split(" taken for ")): int(tip.split(": ")[1].split(" of")[0]) for tip in tips}
+    shown = {tuple(tip.split(":")[0].split(" predicted as ")): int(tip.split(": ")[1].split(" of")[0]) for tip in tips}
     expected = {(str(i), str(j)): int(matrix[i, j]) for i, j in np.argwhere(matrix > 0)}
     assert {pair: count for pair, count in shown.items() if count} == expected
 
@@ -170,7 +170,7 @@ def test_many_classes_show_the_most_confused_pairs(classes, check_page, words):
     net = cp.Network.sequential(8, classes, output="softmax")
     X = generator.normal(size=(3000, 8)) + y[:, None] % 8
     said = words(check_page(render_report(Model(net, net.initialize(), cp.CrossEntropy()), X, y)))
-    assert "Most often mixed up" in said
+    assert "Most often confused" in said
     assert "Confusion matrix" not in said
 
 
@@ -189,7 +189,7 @@ def test_sixty_thousand_rows_of_784_inputs(check_page, words):
     model = Model(net, net.initialize(dtype="float32"), cp.SquaredError())
     said = words(check_page(render_report(model, X, X[:, 0] + X[:, 1] ** 2)))
     assert "60,000" in said
-    assert "The deeper the colour, the more rows" in said
+    assert "The darker the colour, the more rows" in said
 
 
 def test_long_history_of_many_layers(check_page):
@@ -261,8 +261,8 @@ def test_constant_predictions(check_page, words):
     X = np.random.default_rng(0).normal(size=(600, 2))
     said = words(check_page(render_report(Model(net, params, cp.SquaredError()), X, X[:, 0])))
     assert "Dead on every row: 3 of 3 units of hidden." in said
-    assert "No column by itself makes a difference" in said
-    assert "No history of the training was kept." in said
+    assert "No single column makes a significant difference" in said
+    assert "There is no history of the training." in said
 
 
 def test_probabilities_of_exactly_zero_and_one(check_page, words):

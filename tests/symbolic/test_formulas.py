@@ -7,9 +7,11 @@ import pytest
 from cases import ALL_ACTIVATION_CASES, LOSS_CASES, ids
 
 import clearprop as cp
+from clearprop.explain.derivation.latex import LatexNotation
 from clearprop.explain.derivation.text import TextNotation
 from clearprop.symbolic.expression import Apply, Number, Symbol
-from clearprop.symbolic.formulas import activation_formula, error_formula, loss_formula, slope_formula
+from clearprop.symbolic.formulas import activation_formula, error_formula, loss_formula, slope_formula, written
+from clearprop.symbolic.tracing import tracer
 
 rng = np.random.default_rng(3)
 
@@ -148,3 +150,55 @@ def test_error_signals_read_as_in_a_book(loss, yhat, y, written):
         number = float(loss.value_and_slope(np.array([[yhat]]), np.array([[y]]))[1][0, 0])
     found = error_formula(loss, Symbol("yhat", (), yhat), Symbol("y", (), y), 1, number)
     assert TextNotation().write(found.expression) == written
+
+
+@pytest.mark.parametrize(
+    ("f", "written_text", "latex"),
+    [
+        (cp.relu, "(1 if z > 0, else 0)", r"\begin{cases}1 & \text{if } z > 0 \\ 0 & \text{otherwise}\end{cases}"),
+        (
+            cp.activations.elu,
+            "(1 if z > 0, else a + 1)",
+            r"\begin{cases}1 & \text{if } z > 0 \\ a + 1 & \text{otherwise}\end{cases}",
+        ),
+    ],
+)
+def test_without_numbers_both_branches_are_written(f, written_text, latex):
+    graph = tracer()
+    inputs = {"z": Symbol("z"), "a": Symbol("a")}
+    found = written(f.derivative(*map(graph.input, inputs)), inputs)
+    assert TextNotation().write(found.expression) == written_text
+    assert LatexNotation().write(found.expression) == latex
+    assert found.reason == ""
+
+
+def test_the_reason_is_the_condition_of_the_branch_that_was_taken():
+    inner = cp.activations.Custom(
+        "steps", lambda z: z, lambda z, a: np.where(z > 2, 3.0, np.where((z < 1) & (z > 0), 2.0, 1.0))
+    )
+    for z, slope, reason in ((2.5, 3.0, "z > 2"), (0.5, 2.0, "z ≤ 2"), (-1.0, 1.0, "z ≤ 2")):
+        found = slope_formula(inner, [Symbol("z", (), z)], [Symbol("a", (), z)], 0, 0, slope)
+        assert (found.expression, found.reason) == (Number(slope), reason)
+    elu = activation_formula(cp.activations.elu, [Symbol("z", (), 2.0)], 0, 2.0)
+    assert (elu.expression, elu.reason) == (Symbol("z", (), 2.0), "z > 0")
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (np.log2, "log₂(z)"),
+        (np.arcsin, "arcsin(z)"),
+        (np.cbrt, "cbrt(z)"),
+        (lambda z: 2.0**z, "2^(z)"),
+        (lambda z: np.hypot(z, 1), "sqrt(z^2 + 1^2)"),
+        (lambda z: z * np.maximum(z, -1), "z²"),
+        (lambda z: np.floor(z + 1), "⌊z + 1⌋"),
+        (lambda z: (z > 0) * z, "(z > 0) · z"),
+    ],
+)
+def test_functions_are_written_as_in_mathematics(function, text):
+    f = cp.activations.Custom("f", function, lambda z, a: z)
+    a = float(function(np.float64(0.5)))
+    found = activation_formula(f, [Symbol("z", (), 0.5)], 0, a).expression
+    assert TextNotation().write(found) == text
+    assert found.value == pytest.approx(a, rel=1e-14)

@@ -24,7 +24,8 @@ from clearprop.symbolic.export import Expressions, from_json
 from clearprop.symbolic.expression import Symbol
 from clearprop.symbolic.formulas import written
 from clearprop.symbolic.jvp import Dual, tangent_of
-from clearprop.symbolic.operations import FUNCTIONS, OPERATIONS, ROWS, as_symbol, tracer
+from clearprop.symbolic.operations import OPERATIONS, ROWS
+from clearprop.symbolic.tracing import FUNCTIONS, as_symbol, tracer
 
 #: Two numbers of each pair are combined: any signs and sizes, and whole numbers.
 X = np.array([-2.5, -1.0, -0.75, -0.5, 0.0, 0.25, 0.5, 0.9375, 1.5, 3.0, 7.0])

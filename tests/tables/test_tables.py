@@ -68,7 +68,7 @@ GOOD_FILES = {
 
 
 @pytest.mark.parametrize("case", GOOD_FILES)
-def test_reads(case: str, tmp_path: Path) -> None:
+def test_reads_csv_files(case: str, tmp_path: Path) -> None:
     content, expected = GOOD_FILES[case]
     (tmp_path / "a.csv").write_bytes(content)
     assert read_table(tmp_path / "a.csv").rows() == expected
@@ -87,6 +87,14 @@ def test_other_formats(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1], "b": [" x,y"]}).write_parquet(tmp_path / "a.parquet")
     for name in ("a.tsv", "a.csv.gz", "a.parquet"):
         assert read_table(tmp_path / name).rows() == [(1, "x,y")], name
+
+
+def test_a_parquet_file_of_many_columns_that_compress_well(tmp_path: Path) -> None:
+    words = ["clerk", "cook", "pilot", "a longer text that is stored once"]
+    columns = {f"c{i}": [words[(i + j * j) % 4] for j in range(30_000)] for i in range(15)}
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 300_000
+    assert read_table(tmp_path / "a.parquet").shape == (30_000, 15)
 
 
 def test_text_stays_text_when_asked(tmp_path: Path) -> None:
@@ -245,7 +253,7 @@ def test_kind_of_column(name: str) -> None:
     assert note.inputs == (0 if note.kind == "left out" else len(range(encoding.inputs)[encoding.columns[name]]))
 
 
-def test_asked_kinds_win() -> None:
+def test_requested_kinds_override_the_inferred_ones() -> None:
     table = {"id": list(range(N)), "code": [i % 3 for i in range(N)], "name": [f"p{i}" for i in range(N)],
              "text": [str(i % 7) for i in range(N)], "y": [i / 3 for i in range(N)]}  # fmt: skip
     encoding = TableEncoding.fit(table, "y", drop=["text"], categorical=["code", "name"], numeric=["id"])
@@ -288,7 +296,7 @@ def test_features_by_hand() -> None:
     assert encoding.columns == {"a": slice(0, 2), "b": slice(2, 5), "c": slice(5, 6)}
 
 
-def test_missing_where_training_had_none_is_the_median_and_the_average_row() -> None:
+def test_missing_values_new_since_training_become_median_and_average_row() -> None:
     encoding = TableEncoding.fit({"a": [1, 2, 9], "b": ["u", "v", "u"], "y": [0.5, 1, 2]}, "y")
     X = encoding.features({"a": [2, None], "b": [None, "u"]}, np.float64)
     assert X[0, 0] == X[1, 0]
@@ -315,7 +323,7 @@ def test_skewed_column_gets_a_logarithm_and_common_value_a_knot() -> None:
     assert column.knots[1] == gains[gains > 0].min()
 
 
-def test_rare_categories_share_an_input_and_strangers_join_them() -> None:
+def test_rare_categories_share_an_input_with_unknown_ones() -> None:
     jobs = [f"job {i}" for i in range(150) for _ in range(20 if i < 130 else 1)]
     encoding = TableEncoding.fit({"job": jobs, "y": np.arange(len(jobs)) / 2}, "y")
     column = encoding.encoders[0]
@@ -327,7 +335,7 @@ def test_rare_categories_share_an_input_and_strangers_join_them() -> None:
     assert X.sum(axis=1).tolist() == [1, 1, 1]
 
 
-def test_few_rare_rows_teach_nothing() -> None:
+def test_few_rare_rows_get_no_input() -> None:
     encoding = TableEncoding.fit({"job": ["a", "b"] * 5000 + ["c"], "y": np.arange(10001) / 2}, "y")
     assert encoding.input_names == ("job=a", "job=b")
     assert encoding.features({"job": ["c"]}).tolist() == [pytest.approx([5000 / 10001] * 2)]
@@ -494,7 +502,7 @@ def test_task(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", TASKS)
-def test_decode_gives_the_target_back(case: str) -> None:
+def test_decode_inverts_targets(case: str) -> None:
     columns, options, task, classes, outputs, _ = TASKS[case]
     encoding = TableEncoding.fit(A | columns, list(columns), **options)
     y = encoding.targets(columns, np.float64)
@@ -575,7 +583,7 @@ CELLS = st.one_of(
 
 @settings(deadline=None, max_examples=100)
 @given(columns=st.lists(CELLS, min_size=1, max_size=5), task=st.sampled_from(sorted(TASKS)))
-def test_stored_and_read_back_is_the_same(columns: list[list[Any]], task: str) -> None:
+def test_stored_encodings_are_read_back_equal(columns: list[list[Any]], task: str) -> None:
     target = {name: values[:30] for name, values in TASKS[task][0].items()}
     table = {f"c{i}": values for i, values in enumerate(columns)} | {"sure": [0.5, 1, 2] * 10} | target
     encoding = TableEncoding.fit(table, list(target), **TASKS[task][1])

@@ -1,4 +1,4 @@
-"""What else the two sweeps tell: gradients of single samples, sensitivities of the inputs, and curvature."""
+"""More results of the two sweeps: gradients of single samples, sensitivities of the inputs, and curvature."""
 
 from clearprop.analysis.curvature import fisher_diagonal, gauss_newton_diagonal
 from clearprop.analysis.inputs import input_gradient, integrated_gradients, jacobian

@@ -15,13 +15,13 @@ from clearprop.core.trace import Trace, check_trace
 from clearprop.losses import Loss
 from clearprop.symbolic.jvp import Dual, tangent_of
 
-NUMBERS_AT_ONCE = 2**23  #: rows x output units x parameters that are held at once
+NUMBERS_AT_ONCE = 2**23  #: rows x output units x parameters that are in memory at once
 
 
 def fisher_diagonal(trace: Trace) -> Parameters:
     """The diagonal of the empirical Fisher matrix, sum_n w_n g_n^2 / sum_n w_n with g_n = dl_n/dw.
 
-    Of the shape of the parameters, frozen ones included. It takes the targets as they are; what it is and is not:
+    Of the shape of the parameters, frozen ones included. It uses the observed targets; for its limits see
     Kunstner, Balles and Hennig 2019.
 
     >>> import numpy as np, clearprop as cp
@@ -37,7 +37,7 @@ def gauss_newton_diagonal(trace: Trace) -> Parameters:
     """The diagonal of the generalized Gauss-Newton matrix G = sum_n c_n J_n^T H_n J_n, of the shape of the parameters.
 
     J_n (o, parameters) is the derivative of the outputs of sample n by the parameters, H_n (o, o) the second derivative
-    of its loss by those outputs, c_n what the cost multiplies its loss by. "Outputs" are the weighted sums z where loss
+    of its loss by those outputs, c_n the factor of its loss in the cost. "Outputs" are the weighted sums z where loss
     and activation match (softmax and cross-entropy, ...), else yhat, so that H_n is positive semidefinite for every
     convex loss. The trace of G is `.flat.sum()`. Schraudolph 2002; the diagonal swept backward: Dangel et al. 2020.
 
@@ -82,16 +82,16 @@ def output_curvature(trace: Trace, seen: Forward, output: str, loss: Loss, y: np
 
 
 def _add_output(diagonal: Parameters, params: Parameters, seen: Forward, output: str, H: np.ndarray, of: str) -> None:
-    """Add sum_n sum_op J_no H_nop J_np of one output layer to each parameter's place."""
+    """Add sum_n sum_op J_no H_nop J_np of one output layer to the entry of each parameter."""
     net = diagonal.net
     deltas = [sweep_from_unit(net, params, seen, output, unit, of).delta for unit in range(H.shape[1])]
     for block in net.layout.blocks:
         delta = np.stack([d[block.layer] for d in deltas], axis=1)  # (n, o, u)
-        c, place = connection_of(net, block), diagonal.view(block)
+        c, entries = connection_of(net, block), diagonal.view(block)
         a = dense(seen.a[block.source or INPUT])
         if c is None or c.kind == "dense":
             square = (delta * np.einsum("nop,npu->nou", H, delta)).sum(axis=1)
-            place += square.sum(axis=0) if c is None else (a * a).T @ square
+            entries += square.sum(axis=0) if c is None else (a * a).T @ square
         else:
             J = np.stack([sample_gradients(c, a, delta[:, o]) for o in range(H.shape[1])], axis=1)
-            place += (J * np.einsum("nop,npk->nok", H, J)).sum(axis=(0, 1))
+            entries += (J * np.einsum("nop,npk->nok", H, J)).sum(axis=(0, 1))

@@ -1,4 +1,4 @@
-"""Sensitivities of the inputs: the backward sweep goes one step further, to dJ/dX and to d yhat/dX."""
+"""Sensitivities of the inputs: the backward sweep continues to dJ/dX and d yhat/dX."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def jacobian(net: Network, params: Parameters, X: Any, of: str = "a") -> Any:
 
     `of="z"` differentiates the weighted sums of the output layer instead of its activations. A dict by output layer
     where there are several. One backward sweep for each output unit, started with delta = pullback of the unit's error
-    signal 1. Raises ShapeError, DataError or ArgumentError for what cannot be used.
+    signal 1. Raises ShapeError, DataError or ArgumentError for invalid arguments.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 1, output="sigmoid")
@@ -61,11 +61,11 @@ def jacobian(net: Network, params: Parameters, X: Any, of: str = "a") -> Any:
 
 
 def integrated_gradients(net: Network, params: Parameters, X: Any, baseline: Any = None, steps: int = 64) -> Any:
-    """What each input adds to each output on the straight way from a baseline: (n samples, o units, i inputs).
+    """The contribution of each input to each output, relative to a baseline: (n samples, o units, i inputs).
 
     (x_i - x0_i) * integral from 0 to 1 of d yhat/dx_i at x0 + t (x - x0), by Gauss-Legendre quadrature with `steps`
     points; the sum over inputs is yhat(x) - yhat(x0). The baseline x0 is zero unless given: one row (i,) for all
-    samples, or one each (n, i). A dict by output layer where there are several. Sundararajan, Taly and Yan 2017.
+    samples, or one per sample (n, i). A dict by output layer where there are several. Sundararajan, Taly and Yan 2017.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 1, output="softplus")
@@ -91,7 +91,7 @@ def integrated_gradients(net: Network, params: Parameters, X: Any, baseline: Any
 
 
 def sweep_from_unit(net: Network, params: Parameters, seen: Forward, output: str, unit: int, of: str = "a") -> Backward:
-    """The backward sweep of one output unit's activation (or weighted sum) in place of a cost."""
+    """The backward sweep from the activation (or weighted sum) of one output unit instead of a cost."""
     one = np.zeros_like(seen.z[output])
     one[:, unit] = 1
     start = {name: np.zeros_like(seen.z[name]) for name in net.outputs or ()}
@@ -100,7 +100,7 @@ def sweep_from_unit(net: Network, params: Parameters, seen: Forward, output: str
 
 
 def error_at_input(net: Network, params: Parameters, delta: Mapping[str, np.ndarray], X: np.ndarray) -> np.ndarray:
-    """The error signal at the input: one term per layer that takes it."""
+    """The error signal at the input: one term per layer that reads it."""
     error = np.zeros_like(X)
     for layer in net.layers:
         for c in layer.connections:

@@ -1,4 +1,4 @@
-"""The R-operator: how every number of both sweeps changes when the parameters move in a direction v.
+"""The R-operator: the derivative of every number of both sweeps as the parameters move in a direction v.
 
 R{x} = dx(w + r v)/dr at r = 0. Forward, R{z_j} = R{b_j} + sum_k (R{a_k} W_kj + a_k V_kj) and R{a_j} = f'_j(z_j) R{z_j};
 backward, the same rule applied to each line of the backward sweep; R{dJ/dw} = H v. Pearlmutter, "Fast exact
@@ -25,9 +25,9 @@ def hessian_vector(trace: Trace, v: Parameters | Any) -> Parameters:
     """The Hessian of the cost times a vector, H v = dg(w + r v)/dr at r = 0, where g is the gradient.
 
     `v` are parameters or a vector (parameters,) in the order of `params.flat`; the result has the same order and
-    counts frozen parameters too. It is exact up to rounding and costs about two passes of backpropagation (Pearlmutter
+    includes frozen parameters. It is exact up to rounding and costs about two passes of backpropagation (Pearlmutter
     1994). A weight exactly at a kink (ReLU at 0) gets the slope that the activation itself gives there.
-    Raises ShapeError or ArgumentError for a `v` that does not fit.
+    Raises ShapeError, DataError or ArgumentError for an invalid `v`.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)

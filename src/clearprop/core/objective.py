@@ -99,13 +99,22 @@ def prepare(
     check_params(net, params)
     check_choice(reduction, "reduction", ("mean", "sum"))
     X = check_dense_or_csr(X, net.inputs, params.dtype, names[0])
-    outputs = tuple(net.outputs or ())
-    losses = {name: as_loss(given, _where("loss", name, outputs)) for name, given in _by_output(loss, outputs, "loss")}
+    losses, outputs = losses_by_output(net, loss), tuple(net.outputs or ())
     targets = {}
     for name, given in _by_output(y, outputs, names[1]):
         where = _where(names[1], name, outputs)
         targets[name] = losses[name].check_targets(given, X.shape[0], net[name].units, params.dtype, where)
     return Objective(net, losses, X, targets, check_sample_weight(sample_weight, X.shape[0], params.dtype), reduction)
+
+
+def losses_by_output(net: Network, loss: Loss | str | Mapping[str, Loss | str]) -> dict[str, Loss]:
+    """The loss of each output layer.
+
+    >>> losses_by_output(Network.sequential(2, 3, 1), "huber")
+    {'output': Huber(threshold=1.0)}
+    """
+    outputs = tuple(net.outputs or ())
+    return {name: as_loss(given, _where("loss", name, outputs)) for name, given in _by_output(loss, outputs, "loss")}
 
 
 def _where(what: str, name: str, outputs: tuple[str, ...]) -> str:

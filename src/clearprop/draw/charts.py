@@ -1,36 +1,16 @@
-"""Charts of how training went, of the layers and of the columns, drawn with the vocabulary of `svg`."""
+"""Charts of a training run, of layers and of columns. They take plain values and return a `Drawing`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup
 
-from clearprop.draw.svg import (
-    Plot,
-    Scale,
-    element,
-    epoch_scale,
-    linear_scale,
-    log_scale,
-    number,
-    percent,
-    picture,
-    shorten,
-    spread,
-    text_width,
-)
+from clearprop.draw.axes import Plot, Scale, epoch_scale, linear_scale, log_scale, spread
+from clearprop.draw.svg import Drawing, element, number, percent, shorten, text_width
 
-if TYPE_CHECKING:
-    from clearprop.report.activity import LayerActivity
-    from clearprop.report.importance import Importance
-
-#: The style sheet has this many colours from the input to the output.
-RAMP = 8
 _POINTS = 240
 _LINES = 12
 _LINE_HEIGHT = 14
@@ -38,7 +18,7 @@ _LINE_HEIGHT = 14
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a chart over the epochs: its name, its class for the style sheet, a number per epoch."""
+    """A line over the epochs: its name, the class of its colour, one value per epoch."""
 
     name: str
     class_: str
@@ -46,7 +26,7 @@ class Curve:
 
 
 def thin(values: Sequence[float], most: int = _POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs (from 1) and values to draw: all, or the smallest and largest of each stretch of a long run.
+    """Epochs (from 1) and values to draw: all of them, or the minimum and maximum of each part of a long run.
 
     >>> epochs, values = thin([float(i) for i in range(1000)], most=10)
     >>> len(epochs), float(values[0]), float(values[-1])
@@ -55,33 +35,38 @@ def thin(values: Sequence[float], most: int = _POINTS) -> tuple[np.ndarray, np.n
     array = np.asarray(values, float)
     if len(array) <= most:
         return np.arange(1, len(array) + 1), array
-    kept: set[int] = {0, len(array) - 1}
+    chosen: set[int] = {0, len(array) - 1}
     for part in np.array_split(np.arange(len(array)), most // 2):
-        there = np.where(np.isfinite(array[part]), array[part], 0.0)
-        kept |= {int(part[there.argmin()]), int(part[there.argmax()])}
-    order = np.array(sorted(kept))
+        finite = np.where(np.isfinite(array[part]), array[part], 0.0)
+        chosen |= {int(part[finite.argmin()]), int(part[finite.argmax()])}
+    order = np.array(sorted(chosen))
     return order + 1, array[order]
 
 
 def over_epochs(
-    label: str, curves: Sequence[Curve], best: int | None = None, log: bool | None = None, width: float = 420
-) -> Markup:
-    """Lines over the epochs, each named at its end; `best` (from 0) is marked. Wide ranges get a log scale."""
-    everything = np.concatenate([np.asarray(curve.values, float) for curve in curves])
-    finite = everything[np.isfinite(everything)]
+    label: str,
+    curves: Sequence[Curve],
+    best: int | None = None,
+    log: bool | None = None,
+    width: float = 420,
+    title: str = "",
+) -> Drawing:
+    """Lines over the epochs, each named at its end; `best` (from 0) is marked. Wide ranges use a log scale."""
+    values = np.concatenate([np.asarray(curve.values, float) for curve in curves])
+    finite = values[np.isfinite(values)]
     if log is None:
         log = len(finite) > 0 and finite.min() > 0 and finite.max() > 25 * finite.min()
     scale = log_scale(finite) if log else linear_scale(finite)
     epochs = max(len(curve.values) for curve in curves)
     names = [shorten(curve.name, 110) for curve in curves]
     right = 14 + max(text_width(name) for name in names)
-    plot = Plot(label, epoch_scale(epochs), scale, "epoch", width, right=right, top=24)
+    plot = Plot(label, epoch_scale(epochs), scale, "epoch", width=width, right=right, top=24)
     if best is not None:
         _mark_epoch(plot, best + 1)
     for curve in curves:
-        plot.line(*thin(curve.values), curve.class_, tip=_tip(curve))
+        plot.line(*thin(curve.values), curve.class_, _tip(curve))
     _name_at_end(plot, curves, names)
-    return plot.svg()
+    return plot.drawing(title)
 
 
 def _tip(curve: Curve) -> str:
@@ -92,17 +77,16 @@ def _tip(curve: Curve) -> str:
 def _mark_epoch(plot: Plot, epoch: int) -> None:
     _, top, _, bottom = plot.area
     x = float(plot.x(epoch))
-    side = "end" if x > plot.width * 0.55 else ""
+    left_of_mark = x > plot.width * 0.55
+    class_ = "mark-name end" if left_of_mark else "mark-name"
     plot.add(
         element("line", x1=x, x2=x, y1=top - 6, y2=bottom, class_="mark"),
-        element(
-            "text", f"best: epoch {epoch:,}", x=x + (-5 if side else 5), y=top - 8, class_=f"mark-name {side}".strip()
-        ),
+        element("text", f"best: epoch {epoch:,}", x=x + (-5 if left_of_mark else 5), y=top - 8, class_=class_),
     )
 
 
 def _name_at_end(plot: Plot, curves: Sequence[Curve], names: Sequence[str]) -> None:
-    """The names of the lines right of their last points, moved apart where they would overlap."""
+    """Write the names of the lines to the right of their last points, moved apart where they would overlap."""
     _, top, right, bottom = plot.area
     ends = []
     for curve in curves:
@@ -114,83 +98,65 @@ def _name_at_end(plot: Plot, curves: Sequence[Curve], names: Sequence[str]) -> N
         plot.add(element("text", name, x=right + 8, y=y + 4, class_=f"name {curve.class_}"))
 
 
-def layers_over_epochs(label: str, norms: Mapping[str, Sequence[float]], best: int | None = None) -> Markup:
-    """A line per layer on a log scale, coloured from the input to the output; of many layers, some spread evenly."""
-    names = [name for name, values in norms.items() if any(np.isfinite(v) and v > 0 for v in values)]
-    if len(names) > _LINES:
-        names = [names[round(i * (len(names) - 1) / (_LINES - 1))] for i in range(_LINES)]
-    colours = ramp(len(names))
-    curves = [Curve(name, colours[i], norms[name]) for i, name in enumerate(names)]
-    return over_epochs(label, curves, best, log=True)
+def layers_over_epochs(
+    label: str, curves: Sequence[Curve], best: int | None = None, width: float = 420, title: str = ""
+) -> Drawing:
+    """A line per layer on a log scale; of many layers, some at equal distances."""
+    drawn = [curve for curve in curves if any(np.isfinite(v) and v > 0 for v in curve.values)]
+    if len(drawn) > _LINES:
+        drawn = [drawn[round(i * (len(drawn) - 1) / (_LINES - 1))] for i in range(_LINES)]
+    return over_epochs(label, drawn, best, log=True, width=width, title=title)
 
 
-def ramp(count: int) -> list[str]:
-    """Classes of colours from the first of `count` layers to the last.
+@dataclass(frozen=True)
+class Bar:
+    """A horizontal bar: the share of the full length, the text beside it, the class of its colour."""
 
-    >>> ramp(3)
-    ['ramp0', 'ramp4', 'ramp7']
-    """
-    return [f"ramp{round(i * (RAMP - 1) / max(1, count - 1))}" for i in range(count)]
-
-
-def versus(label: str, rows: Sequence[tuple[str, float, str, str]], whole: float) -> Markup:
-    """Horizontal bars that start at 0: (name, value, its text, class), on a scale that ends at `whole`."""
-    left, width, height = 8 + max(text_width(name) for name, *_ in rows), 420.0, 30.0
-    right = 10 + max(text_width(text, 13) for _, _, text, _ in rows)
-    long = width - left - right
-    parts = []
-    for i, (name, value, text, class_) in enumerate(rows):
-        y, bar = i * height + 6, long * max(0.0, min(1.0, value / whole)) if whole > 0 else 0.0
-        parts += [
-            element("text", name, x=0, y=y + 14, class_="tick"),
-            element("rect", x=left, y=y, width=long, height=20, rx=3, class_="track"),
-            element(
-                "rect", element("title", f"{name}: {text}"), x=left, y=y, width=bar, height=20, rx=3, class_=class_
-            ),
-            element("text", text, x=left + long + 8, y=y + 14.5, class_="value"),
-        ]
-    return picture(label, width, height * len(rows) + 4, *parts)
+    share: float
+    text: str
+    class_: str
 
 
-def saturation_bars(label: str, layers: Sequence[LayerActivity]) -> Markup:
-    """For each layer the share of saturated activations and of dead units, as two bars on a scale to 100%."""
-    names = [shorten(layer.layer.name, 130) for layer in layers]
-    left, width, row = 14 + max(text_width(name) for name in names), 960.0, 46.0
-    long = width - left - 190
-    parts = []
-    for i, (layer, name) in enumerate(zip(layers, names, strict=True)):
-        y, units = i * row + 6, layer.layer.units
-        parts.append(element("text", name, x=left - 10, y=y + 20, class_="tick end"))
-        dead = f"{layer.dead:,} of {units:,} units dead"
-        for k, (share, text, class_) in enumerate(
-            [
-                (layer.saturated or 0.0, f"{percent(layer.saturated or 0)} saturated", "first"),
-                ((layer.dead or 0) / units, dead, "second"),
-            ]
-        ):
-            top = y + 17 * k
-            tip = element("title", f"{layer.layer.name}: {text}")
+def bar_rows(label: str, rows: Mapping[str, Sequence[Bar]], width: float = 420, thick: float = 20) -> Drawing:
+    """Rows of horizontal bars of `thick` pixels that start at 0, each row with its name."""
+    names = [shorten(name, 170) for name in rows]
+    left = 14 + max(text_width(name) for name in names)
+    full = width - left - 10 - max(text_width(bar.text, 13) for bars in rows.values() for bar in bars)
+    parts, top = [], 6.0
+    for (name, bars), shown in zip(rows.items(), names, strict=True):
+        step = thick + 4
+        parts.append(element("text", shown, x=0, y=top + step * len(bars) / 2 + 2.5, class_="tick"))
+        for bar in bars:
+            length, tip = full * max(0.0, min(1.0, bar.share)), element("title", f"{name}: {bar.text}")
+            text_class = "value" if bar.share else "tick"
             parts += [
-                element("rect", x=left, y=top, width=long, height=13, rx=2, class_="track"),
-                element("rect", tip, x=left, y=top, width=long * share, height=13, rx=2, class_=class_),
-                element("text", text, x=left + long + 9, y=top + 11, class_="tick" if not share else f"name {class_}"),
+                element("rect", x=left, y=top, width=full, height=thick, rx=3, class_="track"),
+                element("rect", tip, x=left, y=top, width=length, height=thick, rx=3, class_=bar.class_),
+                element(
+                    "text",
+                    bar.text,
+                    x=left + full + 8,
+                    y=top + thick / 2 + 4.5,
+                    class_=text_class,
+                ),
             ]
-    return picture(label, width, row * len(layers) + 2, *parts)
+            top += step
+        top += 6
+    return Drawing(label, width, top, tuple(parts))
 
 
-def activation_histogram(layer: LayerActivity, class_: str, width: float = 230) -> Markup:
-    """The activations of a layer as a small histogram, without those that are exactly 0."""
-    label = f"Histogram of the activations of {layer.layer.name}"
-    low, high = float(layer.edges[0]), float(layer.edges[-1])
-    scale = Scale(low, high, (low, high), _ends(low, high))
-    top = Scale(0, max(1, int(layer.counts.max(initial=0))), (), ())
-    plot = Plot(label, scale, top, width=width, height=120, left=22, right=22, top=6)
-    bars(plot, layer.edges, layer.counts, class_)
-    return plot.svg()
+def small_histogram(label: str, edges: np.ndarray, counts: np.ndarray, class_: str, width: float = 230) -> Drawing:
+    """A histogram with the two ends of its range as the only ticks."""
+    low, high = float(edges[0]), float(edges[-1])
+    x_scale = Scale(low, high, (low, high), _ends(low, high))
+    y_scale = Scale(0, max(1, int(counts.max(initial=0))), (), ())
+    plot = Plot(label, x_scale, y_scale, width=width, height=120, left=22, right=22, top=6)
+    bars(plot, edges, counts, class_)
+    return plot.drawing()
 
 
 def _ends(low: float, high: float) -> tuple[str, str]:
-    """Two ends of a range, as precise as the range needs.
+    """The two ends of a range, as precise as the range requires.
 
     >>> _ends(0.00017, 16.83)
     ('0', '17')
@@ -200,7 +166,7 @@ def _ends(low: float, high: float) -> tuple[str, str]:
 
 
 def bars(plot: Plot, edges: np.ndarray, counts: np.ndarray, class_: str, tips: Sequence[str] | None = None) -> None:
-    """The bars of a histogram, with a hair of space between them."""
+    """Add the bars of a histogram, with a small gap between them."""
     total = max(1, int(counts.sum()))
     for i, count in enumerate(counts):
         if count:
@@ -210,33 +176,27 @@ def bars(plot: Plot, edges: np.ndarray, counts: np.ndarray, class_: str, tips: S
             plot.add(element("rect", element("title", tip), x=x0 + 0.5, y=y, width=width, height=height, class_=class_))
 
 
-def importance_bars(label: str, found: Importance, unit: str, scale_by: float = 1.0, most: int = 20) -> Markup:
-    """How much the error grows without each column: a bar for the mean, a dot for each repeat; the largest first."""
-    order = found.order[:most]
-    names = [shorten(found.names[i], 190) for i in order]
-    growth = found.growth[order] * scale_by
-    left, row, width = 14 + max(text_width(name) for name in names), 24.0, 960.0
-    low, high = min(0.0, growth.min()), max(0.0, growth.max())
+def repeated_bars(label: str, names: Sequence[str], values: np.ndarray, unit: str) -> Drawing:
+    """A bar for the mean of each row of `values` (names, repeats), with a dot for each repeat."""
+    shown = [shorten(name, 190) for name in names]
+    left, row, width = 14 + max(text_width(name) for name in shown), 24.0, 960.0
+    low, high = min(0.0, values.min()), max(0.0, values.max())
     pad = 0.02 * (high - low)
     scale = linear_scale([low - pad if low else 0, high + pad], ticks=6, tight=True)
-    empty = Scale(0, 1, (), ())
+    height = row * len(names) + 46
     plot = Plot(
-        label, scale, empty, unit, width=width, height=row * len(order) + 46, left=left, right=66, top=4, grid="x"
+        label, scale, Scale(0, 1, (), ()), unit, width=width, height=height, left=left, right=66, top=4, grid="x"
     )
     start = float(plot.x(0))
-    for k, (i, name) in enumerate(zip(order, names, strict=True)):
-        y, end = 4 + row * k, float(plot.x(growth[k].mean()))
-        text = number(float(growth[k].mean()), 2)
-        tip = element(
-            "title", f"{found.names[i][:200]}: {text} ({number(growth[k].min())} to {number(growth[k].max())})"
-        )
+    for k, repeats in enumerate(values):
+        y, end, text = 4 + row * k, float(plot.x(repeats.mean())), number(float(repeats.mean()), 2)
+        tip = element("title", f"{names[k][:200]}: {text} ({number(repeats.min())} to {number(repeats.max())})")
+        bar = {"x": min(start, end), "y": y + 4, "width": abs(end - start), "height": 15, "rx": 2}
         plot.add(
-            element("text", name, x=left - 10, y=y + 16, class_="tick end"),
-            element(
-                "rect", tip, x=min(start, end), y=y + 4, width=abs(end - start), height=15, rx=2, class_="first pale"
-            ),
-            *(element("circle", cx=float(plot.x(g)), cy=y + 11.5, r=2.2, class_="repeat") for g in growth[k]),
+            element("text", shown[k], x=left - 10, y=y + 16, class_="tick end"),
+            element("rect", tip, **bar, class_="first pale"),
+            *(element("circle", cx=float(plot.x(v)), cy=y + 11.5, r=2.2, class_="first") for v in repeats),
             element("text", text, x=width - 60, y=y + 16, class_="value"),
         )
     plot.add(element("line", x1=start, x2=start, y1=4, y2=plot.area[3], class_="axis"))
-    return plot.svg()
+    return plot.drawing()

@@ -43,9 +43,9 @@ class CompiledCode:
 
 def is_warm() -> bool:
     """Whether the epoch loop has been compiled on this machine, so that training begins at once."""
-    from clearprop.engine.compiled.cache import is_kept
+    from clearprop.engine.compiled.cache import is_stored
 
-    return is_kept("run_steps")
+    return is_stored("run_steps")
 
 
 def warmup() -> CompiledCode:
@@ -101,10 +101,10 @@ def _compile_loops(dtype: np.dtype) -> None:
 
 def _compile_definitions(dtype: np.dtype) -> None:
     """Kernels of activations, losses, rules of descent and narrow layers."""
-    from clearprop.engine.compiled.builder import LINE
     from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, optimizer_kernels
     from clearprop.engine.compiled.narrow_kernels import BLOCKS
     from clearprop.engine.compiled.narrow_product import LEAST, multiply_kernel
+    from clearprop.engine.compiled.vectors import LINE
 
     for activation in ACTIVATIONS.values():
         activation_kernels(activation, dtype)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from clearprop.analysis.inputs import jacobian
 from clearprop.core.backprop import forward
-from clearprop.core.network import Network, check_params
+from clearprop.core.network import INPUT, Network, check_params
 from clearprop.core.objective import CHUNK
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
@@ -153,12 +153,14 @@ class Inside(Attributes):
         diagram = estimator_html_repr(self)
         if not hasattr(self, "coefs_"):
             return diagram
+        from clearprop.draw.figure import Figure  # takes time to import
         from clearprop.draw.network import draw_network
 
         params = self._parameters()
         losses = make_task(self, params.net.inputs).losses
-        names = {name: [f"{name} {k}" for k in range(params.net[name].units)] for name in params.net.outputs or ()}
-        return diagram + str(draw_network(params.net, params, losses, self.input_names_, names).picture)
+        names = {name: [f"{name}[{k}]" for k in range(params.net[name].units)] for name in params.net.outputs or ()}
+        drawing = draw_network(params.net, params, losses, {INPUT: self.input_names_, **names})
+        return diagram + Figure("Network", (drawing,)).svg
 
 
 def dense(X: Any) -> np.ndarray:

@@ -94,53 +94,54 @@ def evaluate(predictions: Predictions) -> Evaluation:
     return _evaluate_flags(predictions) if predictions.task == "multilabel" else _evaluate_numbers(predictions)
 
 
-def _evaluate_classes(found: Predictions) -> Evaluation:
+def _evaluate_classes(predictions: Predictions) -> Evaluation:
     from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score  # takes a moment to load
 
-    y, p, guess, weight = found.y, found.yhat, found.predicted, found.sample_weight
-    present, log_loss = np.unique(y), found.log_loss
+    y, p, predicted = predictions.y, predictions.yhat, predictions.predicted
+    weight = predictions.sample_weight
+    present, log_loss = np.unique(y), predictions.log_loss
     if log_loss is None:
         with np.errstate(divide="ignore"):
             log_loss = -np.log(p[np.arange(len(y)), y])
     metrics = {
-        "accuracy": float(accuracy_score(y, guess, sample_weight=weight)),
+        "accuracy": float(accuracy_score(y, predicted, sample_weight=weight)),
         "balanced accuracy": float(
-            recall_score(y, guess, labels=present, average="macro", sample_weight=weight, zero_division=0.0)  # type: ignore[arg-type]
+            recall_score(y, predicted, labels=present, average="macro", sample_weight=weight, zero_division=0.0)  # type: ignore[arg-type]
         ),
         "log loss": float(np.average(log_loss, weights=weight)),
     }
-    if len(found.labels) == len(present) == 2:
+    if len(predictions.labels) == len(present) == 2:
         finite = np.isfinite(p).all()
         metrics["ROC AUC"] = float(roc_auc_score(y, p[:, 1], sample_weight=weight)) if finite else np.nan
-    commonest = np.bincount(y, weights=weight).argmax()
-    baseline = {"accuracy": float(np.average(y == commonest, weights=weight))}
-    confusion = confusion_matrix(y, guess, labels=np.arange(len(found.labels)))
-    return Evaluation(found.task, len(y), metrics, baseline, found.labels, confusion)
+    most_frequent = np.bincount(y, weights=weight).argmax()
+    baseline = {"accuracy": float(np.average(y == most_frequent, weights=weight))}
+    confusion = confusion_matrix(y, predicted, labels=np.arange(len(predictions.labels)))
+    return Evaluation(predictions.task, len(y), metrics, baseline, predictions.labels, confusion)
 
 
-def _evaluate_flags(found: Predictions) -> Evaluation:
+def _evaluate_flags(predictions: Predictions) -> Evaluation:
     from sklearn.metrics import accuracy_score  # takes a moment to load
 
-    y, weight = found.y, found.sample_weight
-    metrics = {"all right": float(accuracy_score(y, found.predicted, sample_weight=weight))}
+    y, weight = predictions.y, predictions.sample_weight
+    metrics = {"all right": float(accuracy_score(y, predictions.predicted, sample_weight=weight))}
     baseline = {}
-    for i, name in enumerate(found.labels):
-        metrics[f"{name} accuracy"] = float(accuracy_score(y[:, i], found.predicted[:, i], sample_weight=weight))
+    for i, name in enumerate(predictions.labels):
+        metrics[f"{name} accuracy"] = float(accuracy_score(y[:, i], predictions.predicted[:, i], sample_weight=weight))
         share = float(np.average(y[:, i], weights=weight))
         baseline[f"{name} accuracy"] = max(share, 1 - share)
     return Evaluation("multilabel", len(y), metrics, baseline)
 
 
-def _evaluate_numbers(found: Predictions) -> Evaluation:
+def _evaluate_numbers(predictions: Predictions) -> Evaluation:
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error  # takes a moment to load
 
     metrics: dict[str, float] = {}
     baseline: dict[str, float] = {}
-    weight = found.sample_weight
-    for i, name in enumerate(found.labels):
-        y, yhat = found.y[:, i], found.yhat[:, i]
+    weight = predictions.sample_weight
+    for i, name in enumerate(predictions.labels):
+        y, yhat = predictions.y[:, i], predictions.yhat[:, i]
         mean = np.full(len(y), np.average(y, weights=weight))
-        prefix = f"{name} " if len(found.labels) > 1 else ""
+        prefix = f"{name} " if len(predictions.labels) > 1 else ""
         scores = {"RMSE": root_mean_squared_error, "MAE": mean_absolute_error}
         if (y != y[0]).any():
             scores["R2"] = r2_score
@@ -149,7 +150,14 @@ def _evaluate_numbers(found: Predictions) -> Evaluation:
             metrics[prefix + short] = float(score(y, yhat, sample_weight=weight)) if finite else np.nan
             if short != "R2":
                 baseline[prefix + short] = float(score(y, mean, sample_weight=weight))
-    return Evaluation("regression", len(found.y), metrics, baseline, found.labels, residuals=found.yhat - found.y)
+    return Evaluation(
+        "regression",
+        len(predictions.y),
+        metrics,
+        baseline,
+        predictions.labels,
+        residuals=predictions.yhat - predictions.y,
+    )
 
 
 _CLASSES_SHOWN = 12
@@ -158,15 +166,15 @@ _CLASSES_SHOWN = 12
 def _format_confusion(confusion: np.ndarray, labels: Sequence[str]) -> list[str]:
     if len(labels) > _CLASSES_SHOWN:
         return _format_mistakes(confusion, labels)
-    short = [label if len(label) <= 12 else label[:11] + "…" for label in labels]
-    wide = [max(5, len(label)) for label in short]
-    left = max(9, *(len(label) for label in short))
+    shortened = [label if len(label) <= 12 else label[:11] + "…" for label in labels]
+    widths = [max(5, len(label)) for label in shortened]
+    left = max(9, *(len(label) for label in shortened))
     lines = ["confusion matrix (rows: true, columns: predicted)"]
-    heads = " ".join(f"{label:>{w}s}" for label, w in zip(short, wide, strict=True))
-    lines.append(f"{' ' * left} {heads}  recall")
-    for i, (label, row) in enumerate(zip(short, confusion, strict=True)):
+    headings = " ".join(f"{label:>{w}s}" for label, w in zip(shortened, widths, strict=True))
+    lines.append(f"{' ' * left} {headings}  recall")
+    for i, (label, row) in enumerate(zip(shortened, confusion, strict=True)):
         recall = f"{100 * row[i] / row.sum():6.1f}%" if row.sum() else "      -"
-        cells = " ".join(f"{count:{w}d}" for count, w in zip(row, wide, strict=True))
+        cells = " ".join(f"{count:{w}d}" for count, w in zip(row, widths, strict=True))
         lines.append(f"{label:{left}s} {cells} {recall}")
     return lines
 
@@ -183,11 +191,11 @@ def _format_mistakes(confusion: np.ndarray, labels: Sequence[str]) -> list[str]:
 
 
 def _format_residuals(residuals: np.ndarray, names: Sequence[str]) -> list[str]:
-    heads = ["smallest", "    5%", "  median", "   95%", "  largest"]
+    headings = ["smallest", "    5%", "  median", "   95%", "  largest"]
     rows = [[readable(q) for q in np.quantile(column, [0, 0.05, 0.5, 0.95, 1])] for column in residuals.T]
-    wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     left = max(9, *(len(name) for name in names))
     lines = ["residuals (predicted - true)"]
-    for name, cells in zip(["", *names], [heads, *rows], strict=True):
-        lines.append(f"{name:{left}s} " + " ".join(f"{cell:>{w}s}" for cell, w in zip(cells, wide, strict=True)))
+    for name, cells in zip(["", *names], [headings, *rows], strict=True):
+        lines.append(f"{name:{left}s} " + " ".join(f"{cell:>{w}s}" for cell, w in zip(cells, widths, strict=True)))
     return lines

@@ -15,7 +15,7 @@ from clearprop.activations import Activation
 from clearprop.checks import check_finite
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.errors import ModelFileError
+from clearprop.errors import ArgumentError, ModelFileError
 from clearprop.losses import Loss
 from clearprop.serialization.sealed import Kind
 from clearprop.serialization.typed_files import pack_file, read_file
@@ -39,18 +39,18 @@ class ModelFile:
     def __post_init__(self) -> None:
         size, flat = self.network.layout.size, self.parameters
         if flat.shape != (size,) or flat.dtype not in (np.float32, np.float64):
-            raise ModelFileError(
+            raise ArgumentError(
                 f"parameters: expected a vector of {size} float32 or float64 numbers for this network, "
                 f"got shape {flat.shape} of {flat.dtype}."
             )
         check_finite(flat, "parameters")
         if set(self.losses) != set(self.network.outputs or ()):
-            raise ModelFileError(f"losses: expected one for each output of the network, got {list(self.losses)}.")
+            raise ArgumentError(f"losses: expected one for each output of the network, got {list(self.losses)}.")
         if self.encoding is not None:
             encoded = (self.encoding.inputs, [self.encoding.outputs])
             expected = (self.network.inputs, [self.network[name].units for name in self.network.outputs or ()])
             if encoded != expected:
-                raise ModelFileError(
+                raise ArgumentError(
                     f"encoding: expected {expected[0]} inputs and {expected[1]} outputs, as the network has, "
                     f"got {encoded[0]} and {encoded[1]}."
                 )

@@ -1,4 +1,4 @@
-"""A model in words: layers and wiring, columns and their encoding, and how it was trained."""
+"""A model as text: layers and connections, columns and their encoding, and how it was trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def format_model(model: Model) -> str:
-    """Sections of plain text, in the order of the way of the data."""
+    """Sections of plain text: target, network, columns, settings and history."""
     net = model.net
     sections = []
     if model.encoding is not None:
@@ -28,7 +28,7 @@ def format_model(model: Model) -> str:
     sections.append(f"network: {counts}\n{_indent(str(net))}")
     if model.encoding is not None:
         notes = [(n.column, n.kind, str(n.inputs), n.description) for n in model.encoding.describe()]
-        sections.append("columns\n" + _indent(columns([("column", "kind", "inputs", "what was done"), *notes])))
+        sections.append("columns\n" + _indent(columns([("column", "kind", "inputs", "encoding"), *notes])))
     if model.settings:
         rows = [(name.replace("_", " "), format_setting(value)) for name, value in model.settings.items()]
         sections.append("training\n" + _indent(columns(rows)))
@@ -38,7 +38,7 @@ def format_model(model: Model) -> str:
 
 
 def format_setting(value: Any) -> str:
-    """A setting on one line: a definition as a call, other fields by name.
+    """A setting on one line: an object as a call, other fields by name, several with commas.
 
     >>> format_setting({"name": "adam", "learning_rate": 0.001})
     'adam(learning_rate=0.001)'
@@ -46,11 +46,13 @@ def format_setting(value: Any) -> str:
     if isinstance(value, dict):
         fields = ", ".join(f"{key}={format_setting(item)}" for key, item in value.items() if key != "name")
         return f"{value['name']}({fields})" if "name" in value else fields
+    if isinstance(value, list):
+        return ", ".join(map(format_setting, value)) or "none"
     return readable(value) if isinstance(value, float) else str(value)
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows of text in columns as wide as their longest entry.
+    """Rows of text in aligned columns.
 
     >>> print(columns([("a", "b"), ("long", "c")]))
     a     b

@@ -1,4 +1,4 @@
-"""The report: one HTML file that shows how a network learnt and how good it is."""
+"""The report: one HTML file on the training of a network and on the quality of its predictions."""
 
 from clearprop.report.page import render_report, write_report
 

@@ -1,4 +1,4 @@
-"""What the layers do on the rows of the report: answers, saturated activations, dead units, histograms."""
+"""The activity of the layers on the rows of the report: saturated activations, dead units, histograms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.losses import Loss
 
-#: An activation is saturated where |f'(z)| is below this share of its largest value for z from -3 to 3.
+#: An activation is saturated if |f'(z)| is below this share of its maximum for z from -3 to 3.
 SATURATED = 0.05
 _HISTOGRAM_ROWS = 2000
 _BINS = 24
@@ -22,11 +22,11 @@ _BINS = 24
 
 @dataclass(frozen=True)
 class LayerActivity:
-    """Of one layer: the share of saturated activations, how many units are dead, and a histogram of activations.
+    """The share of saturated activations of a layer, its number of dead units, and a histogram of its activations.
 
-    `saturated` and `dead` are None where a unit has no derivative of its own (softmax, layer normalisation). A unit is
-    dead when its derivative is exactly 0 on every row, so that no gradient passes. `zeros` is the share of activations
-    that are exactly 0; the histogram (`counts` in `edges`) holds the others.
+    `saturated` and `dead` are None if the activation is not elementwise (softmax, layer normalisation). A unit is dead
+    if its derivative is exactly 0 on every row, so that no gradient passes. `zeros` is the share of activations that
+    are exactly 0; the histogram (`counts` in `edges`) has the others.
     """
 
     layer: Layer
@@ -35,7 +35,7 @@ class LayerActivity:
     counts: np.ndarray
     edges: np.ndarray
     zeros: float
-    slow: bool  #: whether saturation slows learning, which it does not where the loss has the short form yhat - y
+    slow: bool  #: whether saturation slows learning; it does not if the loss has the short form yhat - y
 
 
 def sweep(objective: Objective, params: Parameters) -> tuple[Outputs, tuple[LayerActivity, ...]]:
@@ -64,7 +64,7 @@ def largest_slope(f: Elementwise) -> float:
 
 
 class _Meter:
-    """Counts what one layer does while the chunks go by."""
+    """Accumulates the activity of one layer over the chunks of rows."""
 
     def __init__(self, layer: Layer, samples: int) -> None:
         self.layer, self.samples = layer, samples
@@ -82,10 +82,10 @@ class _Meter:
         self.sample.append(a[sampled])
 
     def result(self, loss: Loss | None) -> LayerActivity:
-        seen = np.concatenate(self.sample).ravel().astype(np.float64)
-        seen = seen[np.isfinite(seen)]
-        others = seen[seen != 0]
-        zeros = 1 - len(others) / len(seen) if len(seen) else 0.0
+        values = np.concatenate(self.sample).ravel().astype(np.float64)
+        values = values[np.isfinite(values)]
+        others = values[values != 0]
+        zeros = 1 - len(others) / len(values) if len(values) else 0.0
         counts, edges = np.histogram(others, bins=_BINS, range=_range(others))
         has_slope = self.limit is not None
         return LayerActivity(
@@ -104,7 +104,7 @@ def _is_partner(loss: Loss | None, f: Activation) -> bool:
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """Where a histogram begins and ends; a width that is not lost to rounding where all values are equal."""
+    """The range of a histogram, wide enough for bins of distinct edges if all values are equal."""
     if len(values) == 0:
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())

@@ -1,4 +1,4 @@
-"""Permutation importance: how much worse the answers get when a column is shuffled among the rows (Breiman 2001)."""
+"""Permutation importance: the growth of the error when the values of a column are shuffled (Breiman 2001)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS = 2000
 REPEATS = 5
 _LEAST_ROWS = 200
 _LEAST_COLUMNS = 20
-#: Operations that all forward sweeps together may take: a few seconds on one core.
+#: Limit on the operations of all forward sweeps: a few seconds on one core.
 BUDGET = 3e10
 
 
@@ -22,7 +22,8 @@ BUDGET = 3e10
 class Importance:
     """How much the error grows when columns are shuffled: `growth` (columns, repeats), in the order of `names`.
 
-    `rows` rows were used; `error` is their error untouched; `left_out` columns with small weights were not tried.
+    `rows` is the number of rows; `error` is their error before shuffling; `left_out` columns with small weights were
+    left out.
     """
 
     names: tuple[str, ...]
@@ -38,13 +39,13 @@ class Importance:
 
     @property
     def order(self) -> np.ndarray:
-        """Places of the columns, the most important first."""
+        """Indices of the columns, the most important first."""
         return np.argsort(-self.mean, kind="stable")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which rows and columns are worth the time."""
+    """The rows and columns to use."""
 
     rows: np.ndarray
     columns: tuple[str, ...]
@@ -59,11 +60,11 @@ def plan(
     generator: np.random.Generator,
     budget: float = BUDGET,
 ) -> Plan:
-    """At most ROWS rows drawn at random, fewer where columns and parameters are many; then the columns of most weight.
+    """At most ROWS random rows, fewer if there are many columns and parameters; then the columns of most weight.
 
-    The weight of a column is the sum over its inputs of spread * |W|: what a unit of the first layers can see of it.
+    The weight of a column is the sum over its inputs of standard deviation * |W|: its effect on the first layers.
     """
-    cost = REPEATS * (net.parameter_count + 10 * net.inputs)  # of one row; its inputs are moved and checked, too
+    cost = REPEATS * (net.parameter_count + 10 * net.inputs)  # of one row, with shuffling and checks
     rows = int(min(ROWS, len(X), max(_LEAST_ROWS, budget / (cost * len(columns)))))
     chosen = np.sort(generator.choice(len(X), size=rows, replace=False))
     most = max(_LEAST_COLUMNS, int(budget / (cost * rows)))
@@ -94,7 +95,7 @@ def importance(
     left_out: int = 0,
     repeats: int = REPEATS,
 ) -> Importance:
-    """Shuffle the inputs of each column together, `repeats` times, and see how much `error(X)` grows.
+    """Shuffle the inputs of each column together, `repeats` times, and measure the growth of `error(X)`.
 
     >>> import numpy as np
     >>> X = np.arange(10.0).reshape(5, 2)

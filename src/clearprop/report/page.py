@@ -1,4 +1,4 @@
-"""The page: the sections in order, put into the template; one file without anything outside it."""
+"""The page of the report: a header with the results in large type, and the sections in order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from clearprop.core.objective import Objective, prepare
-from clearprop.draw.svg import clean, number
+from clearprop.draw.document import page_html, sections_html
+from clearprop.draw.svg import element, number
 from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
 from clearprop.model.predictions import Predictions, predictions_of
 from clearprop.report.activity import sweep
-from clearprop.report.look_at import diagnosis_section
-from clearprop.report.results import quality_sections, results
+from clearprop.report.headline import results
+from clearprop.report.quality import quality_sections
 from clearprop.report.sections import (
     activity_section,
+    diagnosis_section,
     gradient_section,
     importance_section,
     input_columns,
@@ -41,7 +43,7 @@ def write_report(
     seed: int = 0,
     diagnosis: Diagnosis | None = None,
 ) -> None:
-    """Write the report of a model as one HTML file, whole or not at all.
+    """Write the report of a model as one HTML file, in one atomic step.
 
     X (n, inputs) and y (as the loss takes it; (n,) also for one unit) are the rows to evaluate it on, and
     `evaluated_on` says which rows they are. `diagnosis` is that of these rows, if it is known already. Raises
@@ -89,31 +91,48 @@ def render_report(
     sections += [
         importance_section(model, outputs.objective, predictions, seed),
         gradient_section(model),
-        activity_section(layers),
+        activity_section(layers, model.net.outputs or ()),
         network_section(model, outputs.objective, predictions),
         making_section(model),
     ]
-    return _template().render(
-        title=_title(predictions),
-        told=_description(model, predictions),
-        results=[result for each in predictions for result in results(each)],
-        evaluated_on=evaluated_on,
-        facts=_facts(model, outputs.objective.samples),
-        stopped=_stopped(model),
-        sections=[section for section in sections if section is not None],
-    )
+    shown = [section for section in sections if section is not None]
+    lead = f"{_description(model, predictions)} Evaluated on {evaluated_on}. {_stopped(model)}"
+    facts = _pairs(_facts(model, outputs.objective.samples), "facts")
+    header = Markup("").join([
+        element("p", lead, class_="lead"),
+        element("div", *_results(predictions), facts, class_="results"),
+        _navigation([section.title for section in shown]),
+    ])  # fmt: skip
+    footer = "Made by clearprop. This page holds everything it shows: it needs no network and no script."
+    return page_html("report", "clearprop report", _title(predictions), header, sections_html(shown), footer)
 
 
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("clearprop.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html.jinja")
+def _results(predictions: Sequence[Predictions]) -> list[Markup]:
+    """The results of all outputs, with the names of their targets if there are several."""
+    found = [result for each in predictions for result in results(each)]
+    return [
+        element(
+            "div",
+            *([element("p", result.target, class_="target")] if len(found) > 1 else []),
+            element("p", result.value, class_="number"),
+            element("p", result.what, class_="what"),
+            element("div", result.comparison.svg(), class_="scroll"),
+            _pairs(result.details, "details"),
+            class_="result",
+        )
+        for result in found
+    ]
+
+
+def _pairs(pairs: Sequence[tuple[str, str]], class_: str) -> Markup:
+    """Names and values as a list of definitions."""
+    entries = [element("div", element("dt", name), element("dd", value)) for name, value in pairs]
+    return element("dl", *entries, class_=class_)
+
+
+def _navigation(titles: Sequence[str]) -> Markup:
+    links = [element("a", title, href=f"#section-{i}") for i, title in enumerate(titles, 1)]
+    return element("nav", *links, aria_label="Sections")
 
 
 def _objective(model: Model, X: Any, y: Any) -> Objective:
@@ -166,14 +185,14 @@ def _description(model: Model, predictions: Sequence[Predictions]) -> str:
 def _facts(model: Model, rows: int) -> list[tuple[str, str]]:
     hidden = len(model.net.layers) - len(model.net.outputs or ())
     facts = [
-        ("rows judged", f"{rows:,}"),
+        ("rows evaluated", f"{rows:,}"),
         ("hidden layers", f"{hidden:,}"),
         ("parameters", f"{model.net.parameter_count:,}"),
     ]
     if model.history is not None and model.history.epochs:
         facts.append(("epochs", f"{model.history.epochs:,}"))
         if model.history.best_epoch is not None:
-            facts.append(("best epoch, kept", f"{model.history.best_epoch + 1:,}"))
+            facts.append(("best epoch, restored", f"{model.history.best_epoch + 1:,}"))
         if "seconds" in model.history:
             facts.append(("seconds of training", number(sum(model.history["seconds"]), 2)))
     return facts
@@ -182,7 +201,8 @@ def _facts(model: Model, rows: int) -> list[tuple[str, str]]:
 def _stopped(model: Model) -> str:
     history = model.history
     if history is None or not history.epochs:
-        return "No history of the training was kept."
-    said = history.stopped or f"finished {history.epochs} epochs"
-    kept = "" if history.best_epoch is None else f" The parameters of epoch {history.best_epoch + 1:,} were kept."
-    return f"Training {said}.{kept}"
+        return "There is no history of the training."
+    stopped = history.stopped or f"finished {history.epochs} epochs"
+    best = history.best_epoch
+    restored = "" if best is None else f" The parameters of epoch {best + 1:,} were restored."
+    return f"Training {stopped}.{restored}"

@@ -28,10 +28,10 @@ from clearprop.losses import Loss
 from clearprop.mathematics import Array, namespace
 from clearprop.optimizers import Optimizer
 from clearprop.symbolic.graph import BOOLEAN, ELEMENT, INTEGER, REAL, ROW, STEP, Graph, Symbol, TraceError, ordered
-from clearprop.symbolic.operations import OPERATIONS, as_symbol, constant, find_function, record, total, tracer
+from clearprop.symbolic.operations import OPERATIONS, REDUCTIONS, find_function
+from clearprop.symbolic.tracing import as_symbol, constant, record, total, tracer
 
 _LEVELS = {"step": STEP, "row": ROW, "element": ELEMENT}
-_REDUCTIONS = ("sum", "max", "min")
 _NOT_FINITE = ("inf", "-inf", "nan")
 
 
@@ -96,7 +96,7 @@ def _node_to_json(node: Symbol, args: list[int]) -> dict[str, Any]:
         made |= {"name": node.extra, "level": level, "kind": node.kind}
     if args:
         made["args"] = args
-    return made | {"flat": True} if node.flat and node.op in ("input", *_REDUCTIONS) else made
+    return made | {"flat": True} if node.flat and node.op in ("input", *REDUCTIONS) else made
 
 
 def from_json(data: Any) -> Expressions:

@@ -14,7 +14,7 @@ import numpy as np
 
 from clearprop.fork_safety import cached_property
 
-#: The mark of a parameter after the step, in place of a sample.
+#: The mark of a parameter after the step, instead of a sample.
 NEW = "new"
 
 
@@ -30,7 +30,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Number(Expression):
-    """A number as it is."""
+    """A plain number."""
 
     number: float
 
@@ -40,7 +40,7 @@ class Symbol(Expression):
     """A quantity of the network with its number: `base` such as "a" or "delta", `label` the unit it belongs to.
 
     A label is one name, or two for a weight (the unit it leads to, the unit it comes from); `sample` is the row of a
-    batch ("n" for any of them, `NEW` for a parameter after the step), None where there is one sample only.
+    batch ("n" for any of them, `NEW` for a parameter after the step), None if there is only one sample.
     """
 
     base: str
@@ -60,11 +60,11 @@ class Partial(Expression):
 
 @dataclass(frozen=True)
 class Rest(Expression):
-    """The terms of a sum that are not written out: how many, and what they add up to."""
+    """The terms of a sum that are not shown: their count and their sum."""
 
     count: int
     number: float
-    counted: bool = False  #: whether the sum of them is written too
+    counted: bool = False  #: whether their sum is shown too
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Quotient(Expression):
 
 @dataclass(frozen=True)
 class Negative(Expression):
-    """Minus something."""
+    """The negative of an expression."""
 
     inner: Expression
 

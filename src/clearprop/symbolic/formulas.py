@@ -33,7 +33,8 @@ from clearprop.symbolic.expression import (
 )
 from clearprop.symbolic.graph import Symbol as Node
 from clearprop.symbolic.graph import TraceError, ordered
-from clearprop.symbolic.operations import OPERATIONS, apply, as_symbol, tracer
+from clearprop.symbolic.operations import OPERATIONS, apply
+from clearprop.symbolic.tracing import as_symbol, tracer
 
 _OPPOSITE = {
     "greater": "less_equal",

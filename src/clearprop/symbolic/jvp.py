@@ -17,7 +17,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from clearprop.errors import ArgumentError
-from clearprop.symbolic.operations import BY_NAME, SHORTHANDS
+from clearprop.symbolic.operations import BY_NAME
+from clearprop.symbolic.tracing import SHORTHANDS
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,8 +1,8 @@
 """The table of operations: one row for each operation that a definition can use.
 
-A definition of an activation, a loss or an optimizer is called with symbols (`tracer`), which records its operations in
-an expression graph. Compiled kernels, Hessian-vector products, derivations and the export to JSON all read the graph by
-this table. To add an operation, add a row: tests/symbolic/test_operations.py tries each row in each of these uses.
+A row states what an operation computes, its derivative, its instructions in compiled code, its notation in text, LaTeX
+and MathML, and its name in JSON. Compiled kernels, Hessian-vector products, derivations and the export read this table.
+To add an operation, add a row here and an example of its use in tests/symbolic/test_operations.py.
 """
 
 from __future__ import annotations
@@ -22,20 +22,7 @@ from clearprop.errors import ArgumentError
 from clearprop.fork_safety import cached_property
 from clearprop.symbolic import approximations, expression, primitives
 from clearprop.symbolic.expression import ONE, ZERO, Apply, Expression, Negative, Number, Power, is_known
-from clearprop.symbolic.graph import (
-    BOOLEAN,
-    ELEMENT,
-    INTEGER,
-    REAL,
-    ROW,
-    Graph,
-    Symbol,
-    TraceError,
-    UnknownLength,
-    is_number,
-)
-
-Slope = Callable[..., Any]
+from clearprop.symbolic.graph import BOOLEAN, ELEMENT, REAL
 
 
 @dataclass(frozen=True)
@@ -52,18 +39,21 @@ class Written:
 class Operation:
     """One row of the table.
 
-    `name` is the name in the array API and in JSON; NumPy or SciPy computes the operation under this name or an alias.
-    `compute(xp, like, flat, *args)` replaces that for operations on shapes, where `like` is an array (n, u).
-    `machine` builds the instructions. `slopes` has the derivative with respect to each argument as a function of the
-    arguments and the result, or `tangent(values, tangents, **options)` is the directional derivative; both are None for
-    conditions and indices. `written` is the notation; `formula` builds the expression where that is more than applying
-    a function, and `choice` returns (condition, x, y) for what is x or y. `kind` is the kind of the result, "" for that
-    of the arguments.
+    name: in the array API and in JSON; NumPy or SciPy computes the operation under this name or one of the `aliases`.
+    machine: builds the instructions from symbols of an instruction graph.
+    slopes: the derivative by each argument, a function of the arguments and the result r; None for conditions.
+    written: how a function is written.
+    formula: builds the expression, where it is not the function applied to its arguments.
+    choice: (condition, x, y) of an operation that is x where the condition holds and y elsewhere.
+    compute: replaces the function of NumPy for operations on shapes, with arguments (xp, like, flat, *args) where xp is
+        the array library and `like` an array (n, u).
+    tangent: replaces the slopes by the directional derivative (values, tangents, **options).
+    kind: of the result; "" for the kind of the arguments.
     """
 
     name: str
     machine: Callable[..., Any]
-    slopes: tuple[Slope, ...] | None = None
+    slopes: tuple[Callable[..., Any], ...] | None = None
     written: Written | None = None
     aliases: tuple[str, ...] = ()
     formula: Callable[..., Expression] | None = None
@@ -178,7 +168,7 @@ def _log_add_exp(x: Expression, y: Expression) -> Expression:
 
 
 # ---------------------------------------------------------------------------------------------------- rows of the table
-def _row(name: str, machine: Any, *slopes: Slope, **more: Any) -> Operation:
+def _row(name: str, machine: Any, *slopes: Callable[..., Any], **more: Any) -> Operation:
     return Operation(name, machine, slopes or None, **more)
 
 
@@ -203,9 +193,9 @@ def _comparison(name: str, code: str, text: str, latex: str = "", mathml: str = 
                 kind=BOOLEAN)  # fmt: skip
 
 
-def _library(name: str, slope: Slope, shown: str, latex: str = "", c_name: str = "", **more: Any) -> Operation:
+def _library(name: str, slope: Any, shown: str, latex: str = "", **more: Any) -> Operation:
     """A function that no definition of the library uses: it is computed by the C library."""
-    return _row(name, partial(primitives.library, c_name or name), slope, written=named(shown, latex), **more)
+    return _row(name, partial(primitives.library, name), slope, written=named(shown, latex), **more)
 
 
 def _reduction(name: str, sign: str, latex: str, *aliases: str) -> Operation:
@@ -323,128 +313,7 @@ ROWS: list[Operation] = [
 OPERATIONS: dict[str, Operation] = {row.name: row for row in ROWS}
 #: The row of each name in the array API, NumPy or SciPy.
 BY_NAME = {name: row for row in ROWS for name in (row.name, *row.aliases)}
-
-#: What the operators of an instruction graph mean.
+#: Operations over the units of a row.
+REDUCTIONS = ("sum", "max", "min")
+#: The functions and operators of an instruction graph.
 INSTRUCTIONS = {row.name: row.machine for row in ROWS}
-
-
-# -------------------------------------------------------------------------------------------------------------- tracing
-def record(operation: Operation, *args: Any, level: int | None = None, flat: bool | None = None) -> Symbol:
-    """Add an operation to the graph of its arguments, which are symbols and plain numbers."""
-    for value in args:
-        if isinstance(value, UnknownLength):
-            value.use()
-        if not isinstance(value, Symbol) and not is_number(value):
-            shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
-            raise TraceError(
-                f"combines its argument with a {type(value).__name__}{shape}; only numbers can be constants"
-            )
-    symbols = [value for value in args if isinstance(value, Symbol)]
-    arrays = {x.flat for x in symbols if x.level}
-    if len(arrays) > 1:
-        raise TraceError("combines an array of shape (n,) with one of shape (n, u); keep the row axis with x[:, None]")
-    graph = symbols[0].graph
-    nodes = tuple(value if isinstance(value, Symbol) else constant(graph, value) for value in args)
-    flat = True in arrays if flat is None else flat
-    return graph.node(operation.name, nodes, _kind(operation, nodes), None, level, flat)
-
-
-def constant(graph: Graph, value: Any) -> Symbol:
-    """A number as a node."""
-    if isinstance(value, (bool, np.bool_)):
-        return graph.node("constant", (), BOOLEAN, bool(value))
-    whole = isinstance(value, (int, np.integer))
-    return graph.node("constant", (), INTEGER if whole else REAL, int(value) if whole else float(value))
-
-
-def _kind(operation: Operation, args: tuple[Symbol, ...]) -> str:
-    """The kind of a result."""
-    args = args[1:] if operation.name == "where" else args
-    exact = {x.kind for x in args if x.op != "constant"}
-    if operation.name.startswith("bitwise"):
-        if REAL in (x.kind for x in args) or len(exact) > 1:
-            raise TraceError("applies &, |, ^, ~ or << to something other than conditions")
-        return exact.pop()
-    if operation.kind or not exact:
-        return operation.kind or REAL
-    kinds = {x.kind for x in args}
-    return kinds.pop() if len(kinds) == 1 and (BOOLEAN not in kinds or len(args) == 1) else REAL
-
-
-def _astype(x: Symbol, dtype: Any, copy: bool = True) -> Symbol:
-    kind = np.dtype(dtype).kind
-    if kind == x.dtype.kind:
-        return x
-    if kind == "f":
-        return record(OPERATIONS["real"], x)
-    raise TraceError(f"converts an array to {np.dtype(dtype)}")
-
-
-def _arange(stop: Any) -> Symbol:
-    """The index of each column."""
-    if not isinstance(stop, Symbol) or stop.op != "units":
-        raise TraceError("calls arange with something other than the number of units")
-    return stop.graph.node("column", (), INTEGER, level=ELEMENT)
-
-
-def _over_row(name: str) -> Callable[..., Symbol]:
-    def reduce(x: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
-        if not x.graph.rows:
-            raise TraceError(f"takes a {name} over the parameters, which are updated in slices of any length")
-        if x.level != ELEMENT or axis not in (-1, 1):
-            raise TraceError(f"takes a {name} that is not over the units of each row (axis=-1)")
-        return total(x, name, keepdims)
-
-    return reduce
-
-
-def total(x: Symbol, name: str = "sum", keepdims: bool = False) -> Symbol:
-    """The sum, max or min of each row, or of a slice of parameters."""
-    return record(OPERATIONS[name], x, level=ROW, flat=not keepdims)
-
-
-def _mean(x: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
-    return _over_row("sum")(x, axis, keepdims) / x.graph.node("units", (), REAL)
-
-
-def clip(x: Any, min: Any = None, max: Any = None) -> Any:
-    """X between two bounds, None for no bound."""
-    x = x if min is None else np.maximum(x, min)
-    return x if max is None else np.minimum(x, max)
-
-
-#: Functions that are written with the operations of the table.
-SHORTHANDS: dict[str, Callable[..., Any]] = {
-    "positive": lambda x: x,
-    "square": lambda x: x * x,
-    "reciprocal": lambda x: 1 / x,
-    "isnan": lambda x: x != x,
-    "isfinite": lambda x: abs(x) < math.inf,
-    "clip": clip,
-    "mean": _mean,
-    "arange": _arange,
-    "astype": _astype,
-    "asarray": lambda x, dtype=None: x,
-    "zeros_like": lambda like, dtype=None: np.where(like == like, 0.0, 0.0),
-    "ones_like": lambda like, dtype=None: np.where(like == like, 1.0, 1.0),
-}
-#: Every function that a definition can call, by its names in the array API, NumPy and SciPy.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: _over_row(row.name) if row.name in ("sum", "max", "min") else partial(record, row)
-    for name, row in BY_NAME.items()
-    if row.compute is None or row.tangent is not None
-} | SHORTHANDS
-
-
-def tracer(dtype: Any = np.float64, rows: bool = True) -> Graph:
-    """An empty expression graph, in which definitions are traced."""
-    return Graph(dtype, FUNCTIONS, rows)
-
-
-def as_symbol(value: Any, graph: Graph) -> Symbol:
-    """The result of a definition as a symbol; it may be a plain number."""
-    if isinstance(value, Symbol):
-        return value
-    if is_number(value):
-        return constant(graph, value)
-    raise TraceError(f"returns a {type(value).__name__}")

@@ -17,14 +17,15 @@ def _set_limits(most: int, seconds: int) -> None:
         import resource
         from pathlib import Path
 
-        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        now = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     except (ImportError, OSError):
         return  # a system without such limits (Windows)
-    _, highest = resource.getrlimit(resource.RLIMIT_AS)
+    # Data, not address space: allocators reserve hundreds of MB of address space for each thread and never use them.
+    _, highest = resource.getrlimit(resource.RLIMIT_DATA)
     most += now
     most = most if highest == resource.RLIM_INFINITY else min(most, highest)
     with contextlib.suppress(ValueError):  # a lower limit is already set
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -5,6 +5,7 @@ from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.history import History
 from clearprop.training.loop import train
 from clearprop.training.metrics import METRICS
+from clearprop.training.stepper import Stepper
 from clearprop.training.stopping import Convergence, EarlyStopping, StoppingRule
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "EarlyStopping",
     "EpochEnd",
     "History",
+    "Stepper",
     "StoppingRule",
     "train",
 ]

@@ -12,13 +12,13 @@ from markupsafe import Markup
 from clearprop.checks import check_finite
 from clearprop.core.network import INPUT, Layer
 from clearprop.core.parameters import Parameters
-from clearprop.draw.svg import coordinate, element, number, shorten, text_width
+from clearprop.draw.figure import Figure
+from clearprop.draw.svg import Drawing, coordinate, element, number, shorten, swatch, text_width
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import Names, Unit
-from clearprop.views.figure import Figure, Panel, swatch
 from clearprop.views.validation import check_parameters
 
-_SIGNS = ((swatch("square", "plus-sign"), "positive"), (swatch("square", "minus-sign"), "negative"))
+_SIGNS = ((swatch("square", "plus"), "positive"), (swatch("square", "minus"), "negative"))
 _LARGEST_CELL, _SMALLEST_CELL, _WIDE = 26.0, 3.0, 420.0
 
 
@@ -27,12 +27,12 @@ def hinton(
     names: Mapping[str, Sequence[str]] | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw every weight as a square: its area is the size, its colour the sign; all layers share one scale.
+    """Draw every weight as a square: its area is the absolute value, its colour the sign; all layers share one scale.
 
-    A row for each unit of the source, a column for each unit of the layer, and the biases as a row of their own.
-    `names` are names of units by layer, such as {"input": ["age", "income"]}. Any matrices can be drawn in the same
-    way, given by their titles; `names` then has those of the "rows" and of the "columns". Raises ArgumentError or
-    DataError for numbers that are not there or not finite. After Hinton and Shallice 1991.
+    Each unit of the source has a row and each unit of the layer a column; the biases are the last row. `names` are
+    names of units by layer, such as {"input": ["age", "income"]}. A dict of matrices by title is drawn in the same
+    way; then `names` has those of the "rows" and the "columns". Raises ArgumentError or DataError for values that
+    cannot be drawn. After Hinton and Shallice 1991.
 
     >>> import clearprop as cp
     >>> from clearprop import views
@@ -47,16 +47,16 @@ def hinton(
     net, known = params.net, Names(params.net, names or {})
     largest = float(np.abs(params.flat).max(initial=0.0)) or 1.0
     panels = [panel for layer in net.layers for panel in _layer(params, layer, known, largest)]
-    note = f"A square for each weight, its area the size; the largest is {number(largest)} in size. Biases last."
+    note = f"The area of a square is the absolute value of a weight; the largest is {number(largest)}. Biases last."
     return Figure(title or "Weights", tuple(panels), note, _SIGNS)
 
 
-def _matrices(given: Mapping[str, Any], names: Mapping[str, Sequence[str]], title: str) -> Figure:
-    """A panel for each matrix."""
-    matrices = {name: np.atleast_2d(np.asarray(matrix, float)) for name, matrix in given.items()}
+def _matrices(subject: Mapping[str, Any], names: Mapping[str, Sequence[str]], title: str) -> Figure:
+    """One panel for each matrix."""
+    matrices = {name: np.atleast_2d(np.asarray(matrix, float)) for name, matrix in subject.items()}
     if not matrices or any(matrix.ndim != 2 or not matrix.size for matrix in matrices.values()):
-        raise ArgumentError(f"hinton: expected matrices by title, got {list(given)!r} of shapes "
-                            f"{[np.shape(matrix) for matrix in given.values()]}.")  # fmt: skip
+        raise ArgumentError(f"hinton: expected matrices by title, got {list(subject)!r} of shapes "
+                            f"{[np.shape(matrix) for matrix in subject.values()]}.")  # fmt: skip
     largest = max(float(np.abs(matrix).max()) for matrix in matrices.values()) or 1.0
     panels = []
     for name, matrix in matrices.items():
@@ -64,20 +64,20 @@ def _matrices(given: Mapping[str, Any], names: Mapping[str, Sequence[str]], titl
         rows, columns = matrix.shape
         sides = (_side(names, "rows", rows, name), _side(names, "columns", columns, name))
         panels.append(_panel(name, matrix, None, *sides, largest))
-    note = f"A square for each number, its area the size; the largest is {number(largest)} in size."
+    note = f"The area of a square is the absolute value of a number; the largest is {number(largest)}."
     return Figure(title, tuple(panels), note, _SIGNS, columns=4)
 
 
 def _side(names: Mapping[str, Sequence[str]], side: str, count: int, matrix: str) -> list[str]:
-    """The names of the rows or the columns of a matrix; numbers where there are none."""
-    found = list(names.get(side, map(str, range(count))))
-    if len(found) != count:
-        raise ArgumentError(f'names: expected {count} {side} for "{matrix}", got {found!r}.')
-    return found
+    """The names of the rows or the columns of a matrix; indices by default."""
+    labels = list(names.get(side, map(str, range(count))))
+    if len(labels) != count:
+        raise ArgumentError(f'names: expected {count} {side} for "{matrix}", got {labels!r}.')
+    return labels
 
 
-def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> list[Panel]:
-    """A panel for each connection with weights; the bias stands below the last of them."""
+def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> list[Drawing]:
+    """One panel for each connection with weights; the bias is below the last of them."""
     b = params[layer.name].b
     weighted = [c for c in layer.connections if c.kind != "identity"]
     panels = []
@@ -92,7 +92,7 @@ def _layer(params: Parameters, layer: Layer, names: Names, largest: float) -> li
 
 def _panel(
     title: str, W: np.ndarray, b: np.ndarray | None, rows: Sequence[str], columns: Sequence[str], largest: float
-) -> Panel:
+) -> Drawing:
     sources, units = W.shape
     cell = max(_SMALLEST_CELL, min(_LARGEST_CELL, _WIDE / max(sources, units)))
     labelled = cell >= 13
@@ -110,11 +110,11 @@ def _panel(
     if labelled:
         below, high = _column_names(columns, left, height, cell)
         parts, height = [*parts, *below], height + high
-    return Panel(title, max(left + units * cell, text_width(title, 14)), height, tuple(parts))
+    return Drawing(title, max(left + units * cell, text_width(title, 14)), height, tuple(parts), title=title)
 
 
 def _column_names(columns: Sequence[str], left: float, top: float, cell: float) -> tuple[list[Markup], float]:
-    """The names below the columns, upright where they are wider than a column, and how much room they take."""
+    """The names below the columns, upright if they are wider than a column, and their height."""
     names = [shorten(name, 110) for name in columns]
     wide = max(map(text_width, names))
     upright = wide > cell - 2
@@ -139,7 +139,7 @@ def _squares(W: np.ndarray, left: float, top: float, cell: float, largest: float
         parts.append(
             element(
                 "rect", element("title", number(w)), x=float(x), y=float(y), width=side, height=side,
-                class_="plus-sign" if w > 0 else "minus-sign",
+                class_="plus" if w > 0 else "minus",
             )
         )  # fmt: skip
     return parts

@@ -1,4 +1,4 @@
-"""Histograms of activations or deltas, layer by layer, as training goes on."""
+"""Histograms of activations or deltas, layer by layer, over the epochs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ import numpy as np
 
 from clearprop.checks import check_choice
 from clearprop.core.trace import Trace
-from clearprop.draw.svg import coordinate, element, linear_scale, text_width
+from clearprop.draw.axes import Plot, Scale, linear_scale
+from clearprop.draw.figure import Figure
+from clearprop.draw.style import ramp
+from clearprop.draw.svg import Drawing, coordinate, element, text_width
 from clearprop.errors import ArgumentError
-from clearprop.views.figure import Chart, Figure, Panel, ramp
 
 _BINS, _STEP, _HIGH, _MOST = 48, 26.0, 44.0, 16
 _WORDS = {
-    "a": ("Activations", "Where a layer's units stand: at the ends of their range they are saturated."),
-    "z": ("Weighted sums", "What enters the activation of each layer."),
-    "delta": ("Deltas dJ/dz", "How much each unit's weighted sum matters; what vanishes here no longer learns."),
-    "error": ("Error signals dJ/da", "What the layers after send back."),
+    "a": ("Activations", "Units at the ends of their range are saturated."),
+    "z": ("Weighted sums", "The arguments of the activation function of each layer."),
+    "delta": (
+        "Deltas dJ/dz",
+        "The sensitivity of the cost to each weighted sum; where it is 0 nothing is learnt.",
+    ),
+    "error": ("Error signals dJ/da", "The sensitivity of the cost to each activation."),
 }
 
 
 def histograms(traces: Mapping[int, Trace], of: str = "delta") -> Figure:
-    """Draw how a quantity of each layer is spread over samples and units, one line of hills per epoch.
+    """Draw the distribution of a quantity over samples and units, for each layer and epoch.
 
-    `traces` maps epochs to traces, as `Recorder.traces` gives them; `of` is "a", "z", "delta" or "error". Each hill has
-    the same height, so that its width and place can be compared. Raises ArgumentError for no trace or more than 16.
+    `traces` maps epochs to traces, as `Recorder.traces` returns them; `of` is "a", "z", "delta" or "error". All
+    histograms have the same height. Raises ArgumentError for no trace or more than 16.
 
     >>> import numpy as np, clearprop as cp
     >>> from clearprop import views
@@ -44,10 +49,10 @@ def histograms(traces: Mapping[int, Trace], of: str = "delta") -> Figure:
     title, note = _WORDS[of]
     layers = list(next(iter(traces.values())))
     panels = tuple(_panel(name, {e: getattr(t[name], of).ravel() for e, t in traces.items()}) for name in layers)
-    return Figure(f"{title} by layer over time", panels, f"{note} From top to bottom the epochs; hills of one height.")
+    return Figure(f"{title} by layer over the epochs", panels, f"{note} Epochs from top to bottom.")
 
 
-def _panel(layer: str, values: Mapping[int, np.ndarray]) -> Panel:
+def _panel(layer: str, values: Mapping[int, np.ndarray]) -> Drawing:
     together = np.concatenate(list(values.values()))
     finite = together[np.isfinite(together)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0.0, 1.0)
@@ -56,21 +61,20 @@ def _panel(layer: str, values: Mapping[int, np.ndarray]) -> Panel:
     names = [f"epoch {epoch:,}" for epoch in values]
     left = 12 + max(map(text_width, names))
     height = _HIGH + _STEP * len(values) + 24
-    chart = Chart(layer, scale, linear_scale([0, 1]), "", left + 190, height, right=10, left=left, grid="")
-    chart.y_scale = type(chart.y_scale)(0, 1, (), ())
+    plot = Plot(layer, scale, Scale(0, 1, (), ()), width=left + 190, height=height, right=10, left=left, grid="")
     if scale.low < 0 < scale.high:
-        at = float(chart.x(0.0))
-        chart.add(element("line", x1=at, x2=at, y1=14, y2=height - 24, class_="zero"))
-    for i, (colour, (epoch, found)) in enumerate(zip(ramp(len(values)), values.items(), strict=True)):
+        at = float(plot.x(0.0))
+        plot.add(element("line", x1=at, x2=at, y1=14, y2=height - 24, class_="zero"))
+    for i, (class_, (epoch, array)) in enumerate(zip(ramp(len(values)), values.items(), strict=True)):
         base = _HIGH + _STEP * i + 14
-        counts = np.histogram(np.clip(found, scale.low, scale.high), edges)[0]
+        counts = np.histogram(np.clip(array, scale.low, scale.high), edges)[0]
         smooth = np.convolve(np.pad(counts, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
         heights = smooth / max(1e-300, smooth.max()) * (_HIGH - 6)
-        xs = chart.x((edges[:-1] + edges[1:]) / 2)
+        xs = plot.x((edges[:-1] + edges[1:]) / 2)
         points = "".join(f"L{coordinate(x)} {coordinate(base - h)}" for x, h in zip(xs, heights, strict=True))
         path = f"M{coordinate(xs[0])} {coordinate(base)}{points}L{coordinate(xs[-1])} {coordinate(base)}Z"
-        chart.add(
-            element("path", element("title", f"{layer}, epoch {epoch}"), d=path, class_=f"ridge {colour}"),
+        plot.add(
+            element("path", element("title", f"{layer}, epoch {epoch}"), d=path, class_=f"ridge {class_}"),
             element("text", f"epoch {epoch:,}", x=left - 8, y=base, class_="tick end"),
         )
-    return chart.panel(layer)
+    return plot.drawing(layer)

@@ -1,21 +1,22 @@
-"""The drawing of a network: with the numbers of one sample in it, or with the weights as lines."""
+"""The drawing of a network: with the numbers of one sample, or with its weights as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from markupsafe import Markup
 
 from clearprop.core.network import INPUT
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace
-from clearprop.draw.network import draw_network
+from clearprop.draw.figure import Figure
+from clearprop.draw.network import draw_network, is_small
+from clearprop.draw.units import MOST_LABELS, draw_units, link_count, link_matrices
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.chain_rule import ChainRule
 from clearprop.explain.derivation.names import Names
-from clearprop.explain.worked.drawing import MOST_LABELS, draw, link_count, short_number
-from clearprop.views.figure import Figure, Panel, inset, swatch
+from clearprop.explain.derivation.text import short_number
 from clearprop.views.validation import check_parameters
 
 _DIGITS = 5
@@ -25,10 +26,10 @@ _MOST_UNITS = 60
 def network(subject: Trace | Parameters, sample: int = 0, names: Mapping[str, Sequence[str]] | None = None) -> Figure:
     """Draw a network with its numbers.
 
-    A trace shows one sample on its way: the activation in each unit, its delta = dJ/dz below, the weight on each link.
-    Parameters show the weights alone: the colour of a link is its sign, its width the size; a network too large for
-    that is drawn by its layers. `names` are names of units by layer, such as {"input": ["age", "income"]}.
-    Raises ArgumentError for a sample that is not there, or a trace of more than 60 units.
+    A trace shows one sample: the activation in each unit, its delta = dJ/dz below, the weight on each link. Parameters
+    show the weights alone: the colour of a link is the sign, its width the absolute value; the layers of a large
+    network are drawn as boxes. `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises
+    ArgumentError for a sample that does not exist, or a trace of more than 60 units.
 
     >>> import numpy as np, clearprop as cp
     >>> from clearprop import views
@@ -46,47 +47,40 @@ def network(subject: Trace | Parameters, sample: int = 0, names: Mapping[str, Se
 
 def _weights(params: Parameters, names: Mapping[str, Sequence[str]]) -> Figure:
     net, known = params.net, Names(params.net, names)
-    inputs = [known.unit(u) for u in known.units(INPUT)]
-    outputs = {name: names[name] for name in net.outputs or () if name in names}
-    drawing = draw_network(net, params, {}, inputs, outputs)
-    width, height = _size(drawing.picture)
-    legend = tuple((inset(picture, 34, 14), words) for picture, words in drawing.legend)
-    title = "Weights" if "Units and weights" in drawing.picture else "Layers"
-    return Figure(title, (Panel("", width, height, (inset(drawing.picture, width, height),)),), legend=legend)
+    shown = {**known.given, INPUT: [known.unit(u) for u in known.units(INPUT)]}
+    drawing = draw_network(net, params, {}, shown)
+    return Figure("Weights" if is_small(net) else "Layers", (replace(drawing, legend=()),), legend=drawing.legend)
 
 
 def _numbers(trace: Trace, sample: int, names: Mapping[str, Sequence[str]]) -> Figure:
     net, n = trace.objective.net, trace.objective.samples
     if isinstance(sample, bool) or not isinstance(sample, (int, np.integer)) or not 0 <= sample < n:
         raise ArgumentError(f"sample: expected a row of the trace from 0 to {n - 1}, got {sample!r}.")
-    units = net.inputs + sum(layer.units for layer in net.layers)
-    if units > _MOST_UNITS:
+    count = net.inputs + sum(layer.units for layer in net.layers)
+    if count > _MOST_UNITS:
         raise ArgumentError(
-            f"network: {units:,} units are more than a drawing with numbers can show ({_MOST_UNITS}). "
-            "Give the parameters instead of the trace to draw the layers."
+            f"network: a drawing with numbers has room for at most {_MOST_UNITS} units, got {count:,}. "
+            "Pass the parameters instead of the trace to draw the layers."
         )
     chain, known = ChainRule(trace, int(sample)), Names(net, names)
-    every = [u for name in (INPUT, *net.index) for u in known.units(name)]
-    inside = {u: chain.activation(u) for u in every}
+    units = [u for name in (INPUT, *net.index) for u in known.units(name)]
+    numbers = {(u.layer, u.index): _short(chain.activation(u)) for u in units}
     below = {
-        u: f"δ {short_number(float(trace[u.layer].delta[sample, u.index]), _DIGITS)}" for u in every if u.layer != INPUT
+        (u.layer, u.index): f"δ {_short(float(trace[u.layer].delta[sample, u.index]))}"
+        for u in units
+        if u.layer != INPUT
     }
-    links = {
-        (layer.name, c.source, c.kind): chain.matrix(layer.name, c) for layer in net.layers for c in layer.connections
-    }
-    drawing = Markup(draw(chain, known, inside, below, links, "The network with its numbers", _DIGITS).svg())
-    width, height = _size(drawing)
-    on = "weight on each link" if link_count(net) <= MOST_LABELS else "wider links for larger weights"
-    cost = f"The loss of this sample is {short_number(float(trace.losses[sample]), 4)}"
+    matrices, label = link_matrices(net, trace.params), "The network with its numbers"
+    drawing = draw_units(net, matrices, known.given, label, numbers=numbers, below=below, text=_short)
+    on_links = "weight on each link" if link_count(net) <= MOST_LABELS else "wider links for larger weights"
+    loss = f"The loss of this sample is {short_number(float(trace.losses[sample]), 4)}"
     return Figure(
         f"Sample {sample}: activations, deltas and weights",
-        (Panel("", width, height, (inset(drawing, width, height),)),),
-        note=f"In each unit its activation, below it δ = dJ/dz; {on}. {cost}.",
-        legend=((swatch("line", "first"), "positive weight"), (swatch("line", "second"), "negative weight")),
+        (replace(drawing, legend=()),),
+        note=f"In each unit its activation, below it δ = dJ/dz; {on_links}. {loss}.",
+        legend=drawing.legend,
     )
 
 
-def _size(drawing: Markup) -> tuple[float, float]:
-    """Width and height of an SVG, from its view box."""
-    width, height = str(drawing).partition('viewBox="0 0 ')[2].partition('"')[0].split()
-    return float(width), float(height)
+def _short(value: float) -> str:
+    return short_number(value, _DIGITS)

@@ -1,4 +1,4 @@
-"""A recorder: keeps the parameters of some epochs while a network trains."""
+"""A recorder: copies the parameters at some epochs of a training run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearprop.training.callbacks import EpochEnd
 
 
 class Recorder:
-    """A callback of `cp.train` that keeps a copy of the parameters before the first epoch and after every so many.
+    """A callback of `cp.train` that copies the parameters before the first epoch and after every `every` epochs.
 
     >>> import clearprop as cp
     >>> from clearprop import views
@@ -36,30 +36,30 @@ class Recorder:
     def __init__(self, params: Parameters, every: int = 1) -> None:
         self.every = check_integer(every, "every")
         if not isinstance(params, Parameters):
-            raise ArgumentError(f"Recorder: expected the parameters to be trained, got {type(params).__name__}.")
-        self.kept: dict[int, Parameters] = {0: params.copy()}  #: parameters by how many epochs were done
+            raise ArgumentError(f"Recorder: expected the parameters that are trained, got {type(params).__name__}.")
+        self.recorded: dict[int, Parameters] = {0: params.copy()}  #: parameters by the number of epochs done
 
     def __call__(self, end: EpochEnd) -> None:
-        """Keep the parameters if it is their turn."""
+        """Record the parameters if it is their turn."""
         if (end.epoch + 1) % self.every == 0:
-            self.kept[end.epoch + 1] = end.params.copy()
+            self.recorded[end.epoch + 1] = end.params.copy()
 
     def items(self) -> ItemsView[int, Parameters]:
-        """Pairs of how many epochs were done and the parameters then."""
-        return self.kept.items()
+        """Pairs of the number of epochs done and the parameters at that time."""
+        return self.recorded.items()
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.recorded)
 
     def traces(self, like: Trace, most: int = 9) -> dict[int, Trace]:
-        """The trace of the data of `like` at the epochs kept, at most `most` of them spread over the run."""
-        epochs = list(self.kept)
+        """The traces of the data of `like` at the recorded epochs, at most `most`, at equal distances."""
+        epochs = list(self.recorded)
         count = min(check_integer(most, "most", least=2), len(epochs))
         chosen = sorted({epochs[round(i * (len(epochs) - 1) / max(1, count - 1))] for i in range(count)})
-        return {epoch: again(like, self.kept[epoch]) for epoch in chosen}
+        return {epoch: retrace(like, self.recorded[epoch]) for epoch in chosen}
 
 
-def again(like: Trace, params: Parameters) -> Trace:
+def retrace(like: Trace, params: Parameters) -> Trace:
     """The trace of the same data, losses and weights with other parameters."""
     o = like.objective
     return backpropagate(o.net, params, o.X, dict(o.targets), dict(o.losses), o.sample_weight, o.reduction)

@@ -1,6 +1,6 @@
-"""Compiled code on arrays between pages that nobody may touch: a step outside ends the process.
+"""Compiled code on arrays between protected pages: an access outside an array ends the process.
 
-Each array lies either right before such a page or right behind one, so that both ends are watched in turn.
+Each array ends at such a page, or begins right behind one, so that both ends are checked in turn.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def fenced(memory: Any) -> Any:
 
 
 def work(case: Case, dtype: str, threads: int) -> None:
-    """All that compiled code does with a case."""
+    """Everything that compiled code does with a case."""
     params = cp.Parameters(case.net, fence(case.net.initialize(case.seed, dtype).flat))
     objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
     training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)

@@ -1,6 +1,6 @@
-"""Run with NUMBA_DISABLE_JIT=1: the engine as plain Python, on arrays that refuse every place outside them.
+"""Run with NUMBA_DISABLE_JIT=1: the engine as plain Python, on arrays that check their bounds.
 
-NumPy itself takes a negative place from the end, and cuts a slice that is too long; here both raise.
+NumPy itself counts a negative index from the end, and shortens a slice that is too long; here both raise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ looked = 0
 
 
 class Guarded(np.ndarray):
-    """A run of numbers of which only places from 0 to its end can be read and written."""
+    """A flat array of which only indices from 0 to its end can be read and written."""
 
     def _check(self, key: Any) -> None:
         global looked
@@ -33,15 +33,15 @@ class Guarded(np.ndarray):
             return
         if isinstance(key, slice):
             assert key.step is None, key
-            # a pointer may start beyond the end of an array that nobody looks at, as a slot that a rule has not got
+            # a pointer may start beyond the end of an array that nothing reads, such as a slot that a rule does not use
             inside = (key.start is None or key.start >= 0) and (key.stop is None or 0 <= key.stop <= len(self))
         elif isinstance(key, (int, np.integer, np.ndarray)) and not isinstance(key, bool):
-            places = np.atleast_1d(key)
-            inside = bool((places >= 0).all() and (places < len(self)).all())
+            indices = np.atleast_1d(key)
+            inside = bool((indices >= 0).all() and (indices < len(self)).all())
         else:
             inside = key is Ellipsis
         if not inside:
-            raise IndexError(f"place {key} of {len(self)}")
+            raise IndexError(f"index {key} of {len(self)} numbers")
 
     def __getitem__(self, key: Any) -> Any:
         self._check(key)

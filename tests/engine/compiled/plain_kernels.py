@@ -80,7 +80,7 @@ def penalties() -> None:
     slope, value = penalty_kernels((cp.penalties.L2(0.1), cp.penalties.L1(0.2)), DTYPE)
     calls.call_slope(slope, w, 1, g, 1, 7)
     same(g, expected)
-    calls._plain[value](w[1:], 7, total[1:])
+    calls.call_value(value, w, 1, 7, total, 1)
     same(total, np.array([5.0, 1 + (0.05 * w[1:8] ** 2 + 0.2 * np.abs(w[1:8])).sum()]))
 
 

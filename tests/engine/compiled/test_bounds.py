@@ -1,4 +1,4 @@
-"""Compiled code works on plain pointers: no place outside its arrays is read or written, on any network."""
+"""Compiled code works on plain pointers: it reads and writes nothing outside its arrays, for any network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(script: str, *arguments: str, **environment: str) -> subprocess.Complete
     )
 
 
-def test_plain_code_on_arrays_that_refuse_what_is_outside() -> None:
+def test_plain_code_on_arrays_with_checked_bounds() -> None:
     done = run("bounds_plain.py", "12", NUMBA_DISABLE_JIT="1")
     assert done.stdout == "inside True\n", done.stderr
 
@@ -32,12 +32,12 @@ posix = pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="pages are prot
 
 
 @posix
-def test_compiled_code_between_pages_that_end_the_process() -> None:
+def test_compiled_code_on_arrays_between_protected_pages() -> None:
     done = run("bounds_fenced.py", "150")
     assert (done.returncode, done.stdout) == (0, "inside\n"), done.stderr
 
 
 @posix
 @pytest.mark.parametrize("where", ["beyond", "before"])
-def test_the_pages_do_end_the_process(where: str) -> None:
+def test_access_to_a_protected_page_ends_the_process(where: str) -> None:
     assert run("bounds_fenced.py", "1", where).returncode in (-signal.SIGSEGV, -signal.SIGBUS)

@@ -1,4 +1,4 @@
-"""Files of machine code are whole or absent, whoever writes them and whatever becomes of their folder."""
+"""Files of compiled code are complete or count as absent, whoever writes them and whatever happens to their folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clearprop.engine.compiled import cache
-from clearprop.engine.compiled import code_store as kept
+from clearprop.engine.compiled import cache, code_store
 
 CONTENT = bytes(range(256)) * 4
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -29,66 +28,66 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_counts_as_absent(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "code"
-    kept.write(path, CONTENT)
-    assert kept.read(path) == CONTENT
+    code_store.write(path, CONTENT)
+    assert code_store.read(path) == CONTENT
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    assert kept.read(path) is None
-    kept.write(path, CONTENT)
-    assert kept.read(path) == CONTENT
+    assert code_store.read(path) is None
+    code_store.write(path, CONTENT)
+    assert code_store.read(path) == CONTENT
     assert len(DAMAGES) == 7
 
 
-def test_the_folder_is_made_again_and_what_was_left_is_removed(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created_and_old_unfinished_files_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "spaces and ünïcode" / "engine"
-    kept.write(folder / "code", CONTENT)
+    code_store.write(folder / "code", CONTENT)
     old, young = folder / ".old.1.part", folder / ".young.2.part"
-    for path, age in ((old, 2 * kept.DAY), (young, 0.0)):
+    for path, age in ((old, 2 * code_store.DAY), (young, 0.0)):
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
-    kept.write(folder / "other", CONTENT)
+    code_store.write(folder / "other", CONTENT)
     assert {path.name for path in folder.iterdir()} == {"code", "other", ".young.2.part"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no permissions of files")
-def test_others_may_read_what_one_has_kept(tmp_path: Path) -> None:
-    """As an image is made by one user and run by another."""
+def test_other_users_may_read_the_files(tmp_path: Path) -> None:
+    """Because an image is built by one user and run by another."""
     before = os.umask(0o022)
     try:
-        kept.write(tmp_path / "code", CONTENT)
+        code_store.write(tmp_path / "code", CONTENT)
     finally:
         os.umask(before)
     assert (tmp_path / "code").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        kept.write(tmp_path / "code", CONTENT)
+        code_store.write(tmp_path / "code", CONTENT)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     def home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(kept.config, "CACHE_DIR", "")
+    monkeypatch.setattr(code_store.config, "CACHE_DIR", "")
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", home)
-    monkeypatch.setattr(cache, "folder", kept.folder.__wrapped__)
-    monkeypatch.setattr(kept, "folder", kept.folder.__wrapped__)
+    monkeypatch.setattr(cache, "folder", code_store.folder.__wrapped__)
+    monkeypatch.setattr(code_store, "folder", code_store.folder.__wrapped__)
     cache._warn.cache_clear()
     with pytest.warns(RuntimeWarning) as caught:
         assert cache.place.__wrapped__() is None
     assert str(caught[0].message).startswith(
-        "clearprop: compiled code cannot be kept in the cache of a user without a home (Could not determine home"
+        "clearprop: compiled code cannot be stored in the cache of a user without a home directory (Could not determine"
     )
 
 
-def test_the_folder_of_a_version_that_others_removed_is_made_again(
+def test_a_folder_that_another_process_removed_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     gone = tmp_path / "engine-0"
@@ -100,12 +99,12 @@ def test_the_folder_of_a_version_that_others_removed_is_made_again(
 
     assert add(1.0) == 2.0
     (file,) = gone.glob("*add-*.code")
-    for content in (b"", file.read_bytes()[:100]):  # damaged: compiled and kept again
+    for content in (b"", file.read_bytes()[:100]):  # damaged: compiled and stored again
         whole = file.read_bytes()
         file.write_bytes(content)
         again = cache.compiled(add.py_func)
         assert again(1.0) == 2.0
-        assert kept.read(file) is not None
+        assert code_store.read(file) is not None
         assert len(whole) > 100
     assert [str(w.message) for w in recwarn] == []
 
@@ -113,9 +112,8 @@ def test_the_folder_of_a_version_that_others_removed_is_made_again(
 FULL = """
 import os, resource, sys, warnings
 os.chdir(sys.argv[1])
-import clearprop.engine.compiled.code_store as kept
-from clearprop.engine.compiled import cache, machine
-kept.folder()
+from clearprop.engine.compiled import cache, code_store, machine
+code_store.folder()
 os.mkdir("elsewhere")
 os.chdir("elsewhere")  # a relative NUMBA_CACHE_DIR stays where it was
 cache.place()
@@ -142,8 +140,8 @@ def test_a_full_disk_and_a_relative_folder(tmp_path: Path) -> None:
         [sys.executable, "-O", "-c", FULL, str(tmp_path)],
         env=os.environ | {"NUMBA_CACHE_DIR": "näked cache"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    told, left = done.stdout.splitlines() or (done.stderr, "")
-    assert told.startswith(
-        f"1 2.0 2 clearprop: compiled code cannot be kept in {tmp_path / 'näked cache' / 'clearprop'} ([Errno 27]"
+    reported, left = done.stdout.splitlines() or (done.stderr, "")
+    assert reported.startswith(
+        f"1 2.0 2 clearprop: compiled code cannot be stored in {tmp_path / 'näked cache' / 'clearprop'} ([Errno 27]"
     )
     assert left == "[] []"

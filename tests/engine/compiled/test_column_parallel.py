@@ -66,7 +66,7 @@ CASES = [
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("optimizer", "limits"), CASES, ids=["momentum", "adam", "clip_norm", "max_norm"])
 @pytest.mark.parametrize(("threads", "sparse"), [(2, False), (3, False), (2, True)])
-def test_columns_shared_out_give_the_same_bits(
+def test_sharing_out_columns_gives_the_same_bits(
     threads: int, sparse: bool, optimizer: cp.optimizers.Optimizer, limits: Limits, dtype: str
 ) -> None:
     alone, together = (engine_of(n, dtype, optimizer, limits, sparse) for n in (1, threads))
@@ -83,7 +83,7 @@ def test_columns_shared_out_give_the_same_bits(
     pytest.fail("the other threads never joined")
 
 
-def test_it_is_what_the_textbook_does() -> None:
+def test_it_agrees_with_the_textbook_engine() -> None:
     ours, textbook = (engine_of(threads, "float64", *CASES[1]) for threads in (2, None))
     for epoch in range(2):
         run_epoch(ours, epoch), run_epoch(textbook, epoch)

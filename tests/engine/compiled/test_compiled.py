@@ -1,4 +1,4 @@
-"""The compiled engine does the steps of the textbook engine, on any network, with any number of threads."""
+"""The compiled engine computes the steps of the textbook engine, for any network and any number of threads."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ OPTIMIZERS = (
 
 @dataclass
 class Case:
-    """A network with data and a way of training it."""
+    """A network with data and options of training."""
 
     net: cp.Network
     losses: dict[str, cp.losses.Loss]
@@ -427,7 +427,7 @@ print([trained(threads).tobytes() == alone.tobytes() for threads in (2, 3, 4, 2,
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86")
 def test_vectors_shorter_than_half_a_cache_line() -> None:
-    """As on ARM and on processors without AVX: threads that share out columns leave each other's alone."""
+    """As on ARM and on processors without AVX: threads that share out columns do not write to each other's."""
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+sse,+sse2"}
     done = subprocess.run(
         [sys.executable, "-c", SHORT_VECTORS], env=environment, capture_output=True, text=True, check=False
@@ -498,7 +498,7 @@ def test_rows_out_of_range_are_refused_before_compiled_code_runs() -> None:
         run_batches(engine, 0, [np.array([0, 1, 2])])
 
 
-def test_data_is_read_where_it_lies() -> None:
+def test_strided_and_read_only_data_gives_the_same_bits() -> None:
     random = np.random.default_rng(0)
     whole = random.normal(size=(60, 12))
     y = random.normal(size=(30, 1))

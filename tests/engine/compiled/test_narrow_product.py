@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from clearprop.engine.compiled import narrow_product
-from clearprop.engine.compiled.builder import LINE
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import BLOCKS
 from clearprop.engine.compiled.narrow_product import NarrowProduct, multiply_kernel
 from clearprop.engine.compiled.products import product_kernels
-from clearprop.engine.compiled.vectors import VECTOR_BYTES, lanes_of
+from clearprop.engine.compiled.vectors import LINE, VECTOR_BYTES, lanes_of
 from tests.engine.compiled.test_elementwise import call, stride_of
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -38,8 +37,7 @@ def multiplied(
         [padded[:, j : j + (panel or columns)].ravel() for j in range(0, columns, panel or columns)]
     )
     call(
-        kernel, table, np.ascontiguousarray(offsets), rows, steps, panels, columns, lanes.lanes, lanes.panel,
-        start, 0, c, c_row,
+        kernel, table, np.ascontiguousarray(offsets), rows, steps, panels, columns, start, 0, c, c_row,
     )  # fmt: skip
     assert (c[rows] == 7).all()  # no row too many
     return c[:rows]
@@ -77,6 +75,6 @@ def test_it_is_taken_where_vectors_would_be_half_empty(dtype: np.dtype) -> None:
     lanes, wide = LINE // dtype.itemsize, product_kernels(dtype)[0]
     long = narrow_product.LEAST * lanes
     taken = [units for units in range(1, 5 * lanes) if multiply_kernel(dtype, long, units) != wide]
-    part = int(narrow_product.WORTH_TURNING * lanes)
+    part = int(narrow_product.WORTH_TRANSPOSING * lanes)
     assert taken == [*range(1, part + 1), *range(lanes + 1, BLOCKS * part + 1)]
     assert multiply_kernel(dtype, long - 1, 1) == wide

@@ -17,7 +17,7 @@ Y = np.sin(X[:, :2])
 
 
 class Own(cp.activations.Elementwise):
-    """An activation of a user's own, who may change it."""
+    """An activation defined by a user, who may change it."""
 
     name = "own"
     scale = 1.0
@@ -55,18 +55,18 @@ def test_equal_runs_share_a_plan_and_others_do_not():
     assert len({id(p) for p in [first, *others]}) == 7
 
 
-def test_a_definition_of_a_users_own_is_planned_each_time():
+def test_a_network_with_a_users_definition_is_planned_each_time():
     f = Own()
     assert plan(network(f)) is not plan(network(f))
 
 
 @pytest.mark.parametrize("name", ["layers", "connections"])
-def test_a_shared_plan_cannot_be_written_to(name):
+def test_a_shared_plan_is_read_only(name):
     with pytest.raises(ValueError, match="read-only"):
         getattr(plan(network()), name)[0] = 0
 
 
-def test_running_leaves_the_plan_as_it_is():
+def test_a_run_does_not_change_the_plan():
     def content(p: Any) -> list[bytes]:
         return [a.tobytes() for a in (p.layers, p.connections, p._layout, p._code, p._offsets, p._patterns)]
 

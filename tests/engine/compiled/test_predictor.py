@@ -1,4 +1,4 @@
-"""The prepared predictor gives what cp.predict gives."""
+"""The prepared predictor agrees with cp.predict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.engine.compiled.test_compiled import networks
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks(), st.sampled_from([1, 2, 95, 96, 97, 200]))
-def test_it_predicts_what_the_forward_sweep_gives(drawn, rows: int) -> None:
+def test_it_agrees_with_the_forward_sweep(drawn, rows: int) -> None:
     net, _ = drawn
     params = net.initialize(seed=rows)
     X = np.random.default_rng(rows).normal(size=(rows, net.inputs))
@@ -32,7 +32,7 @@ def test_many_rows_in_several_threads() -> None:
     np.testing.assert_allclose(cp.Predictor(net, params)(X), cp.predict(net, params, X), rtol=1e-10)
 
 
-def test_it_checks_what_it_gets() -> None:
+def test_it_checks_its_input() -> None:
     net = cp.Network.sequential(2, 1)
     predictor = cp.Predictor(net, net.initialize(0))
     with pytest.raises(cp.errors.DataError, match="nan at row 1, column 0"):

@@ -1,4 +1,4 @@
-"""What the compiled engine keeps in memory: the parameters twice at most, slots, one batch, and little else."""
+"""Records have named fields; memory holds the parameters at most twice, slots, one batch, and little else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import clearprop as cp
 from clearprop.core.objective import prepare
 from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
+from clearprop.engine.compiled.records import NONE, Layer, Options, assign, copy_record, new_record, new_table
 
 
 @pytest.mark.parametrize(("batch", "units"), [(128, (784, 128, 10)), (512, (784, 1024, 1024, 10)), (4, (2, 3, 3))])
@@ -31,3 +32,37 @@ def test_memory_by_accounting(batch: int, units: tuple[int, ...]) -> None:
     assert own["work"] <= 3 * activations + 2_000_000  # z (and f where tanh or the like needs z), a, delta
     rest = sum(own.values()) - own["weights"] - own["slot0"] - own["slot1"] - own["work"]
     assert rest < 500_000
+
+
+def test_fields_are_attributes_of_views() -> None:
+    table = new_table(Layer, 3)
+    layer = table[1]
+    layer.units, layer.dropout, layer.is_output = 5, 0.5, True
+    assert isinstance(layer, Layer)
+    assert table["units"].tolist() == [NONE, 5, NONE]
+    assert (table[1].units, table[1].dropout, table[1].is_output) == (5, 0.5, True)
+
+
+@pytest.mark.parametrize("action", [lambda r: r.decays, lambda r: setattr(r, "decays", 1.0)])
+def test_a_field_that_does_not_exist_is_an_error(action) -> None:
+    with pytest.raises(AttributeError, match="decays"):
+        action(new_record(Options))
+
+
+def test_a_table_that_is_read_only_refuses_a_field() -> None:
+    table = new_table(Layer, 1)
+    table.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        table[0].units = 2
+
+
+def test_records_are_copied_and_restored() -> None:
+    options = new_record(Options)
+    options.decay = 0.5
+    before = copy_record(options)
+    options.decay, options.is_mean = 0.1, True
+    assert before.decay == 0.5
+    assign(options, before)
+    assert (options.decay, options.is_mean) == (0.5, False)
+    assign(options, 0)
+    assert options.decay == 0.0

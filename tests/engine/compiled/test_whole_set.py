@@ -1,4 +1,4 @@
-"""Cost, outputs and gradient of the whole set: the compiled engine gives what the textbook engine does."""
+"""Cost, outputs and gradient of the whole set: the compiled engine agrees with the textbook engine."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_both_engines_agree_on_random_networks(case: Case) -> None:
     theirs, ours = params.copy(), params.copy()
     textbook, compiled = TextbookGradient(objective, params), CompiledGradient(objective, params, norms=True)
     cost = textbook.cost(theirs)
-    for _ in range(2):  # what the last call left behind does not count
+    for _ in range(2):  # results do not depend on the call before
         assert compiled.cost(ours) == pytest.approx(cost, rel=1e-10, abs=1e-10)
         close(ours.flat, theirs.flat)
     for name, norm in textbook.delta_norms().items():
@@ -98,7 +98,7 @@ RUNNER = whole_set.Runner
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_lbfgs_goes_the_same_way_on_both_engines(dtype: str, reduction: str) -> None:
+def test_lbfgs_takes_the_same_steps_on_both_engines(dtype: str, reduction: str) -> None:
     random = np.random.default_rng(0)
     X = random.normal(size=(900, 4))
     y = np.tanh(X @ random.normal(size=(4, 2)))

@@ -144,3 +144,13 @@ def test_path_counts_of_a_large_network_are_exact_whole_numbers():
     subject = Names(net).find("hidden1[0] <- input[0]")
     assert chain.count(subject) == 50**11 * 4 * 4
     assert chain.count(subject, short=True) == 50**11 * 4
+
+
+def test_no_name_of_a_layer_collides_with_a_connection():
+    """A layer whose name looks like a connection of another one."""
+    layers = [cp.Layer("a", 2), cp.Layer("b <- a dense", 2, "softmax", sources=["a"]), cp.Layer("b", 2, sources=["a"])]
+    net = cp.Network(1, [*layers, cp.Layer("output", 1, sources=["b <- a dense", "b"])])
+    trace = cp.backpropagate(net, net.initialize(seed=0), [[1.0]], [[1.0]], loss="squared_error")
+    for subject in ("a[0] <- input[0]", "b[1] <- a[0]", "b <- a dense[0].b"):
+        derivation = trace.derivation(subject)
+        assert derivation.value == pytest.approx(derivation.gradient, rel=1e-12)

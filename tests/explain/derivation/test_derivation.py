@@ -33,7 +33,7 @@ def test_the_text_goes_from_the_chain_rule_to_the_update():
     assert "∂J/∂w_hidden[1]←age = ∂J/∂z_hidden[1] · ∂z_hidden[1]/∂w_hidden[1]←age" in text
     assert "= δ_hidden[1] · x_age" in text
     assert "hidden[1] → kind=a → kind=b → J" in text
-    assert "The backward sweep found the same number" in text
+    assert "The backward sweep computed the same number" in text
     assert f"Δw_hidden[1]←age = −α · ∂J/∂w_hidden[1]←age" in text  # noqa: F541
     assert "In the short form of softmax with cross entropy:" in text
     assert "Both forms agree" in text
@@ -126,7 +126,7 @@ def test_a_shared_weight_has_a_term_for_each_place():
     trace = cp.backpropagate(net, net.initialize(seed=0), [[0.1, 0.2, 0.3]], [[1.0]], loss="squared_error")
     derivation = trace.derivation("hidden[0] <- input[1]")
     text = plain(derivation)
-    assert "It is shared by 2 connections, and each adds its own part." in text
+    assert "It is shared by 2 connections, and each of them contributes." in text
     assert "δ_hidden[0] · x_input[1] + δ_hidden[1] · x_input[2]" in text
     assert derivation.path_count == 2
     assert derivation.value == pytest.approx(trace.gradients["hidden"].W["input"][1], rel=1e-14)
@@ -136,7 +136,7 @@ def test_a_frozen_weight_is_derived_and_not_moved():
     net = cp.Network(1, [cp.Layer("output", 1, sources=[cp.Dense("input", trainable=False)])])
     trace = cp.backpropagate(net, net.initialize(seed=0), [[0.5]], [[1.0]], loss="squared_error")
     text = plain(trace.derivation("output[0] <- input[0]", learning_rate=0.1))
-    assert "It is frozen: its gradient is there" in text
+    assert "It is frozen: it has a gradient, but gradient descent does not change it." in text
     assert "gradient descent does not change it: Δw_output[0]←input[0] = 0." in text
 
 
@@ -146,7 +146,7 @@ def test_a_large_network_shows_the_largest_terms_and_counts_the_rest():
     derivation = trace.derivation("hidden1[3] <- input[2]", most=4)
     text = derivation.text()
     assert "(36 more terms, together" in text
-    assert "36 more units of hidden2 are on the way" in text
+    assert "36 more units of hidden2 contribute" in text
     assert f"the sum has {40 * 10:,} products" in text
     assert derivation.path_count == 4000
     assert len(text.splitlines()) < 400

@@ -115,7 +115,7 @@ def test_vanishing_deltas_of_many_sigmoid_layers():
     assert "hidden8" not in found.where
     assert found.numbers["hidden1"] < 1e-3 < found.numbers["hidden8"]
     assert f"hidden1 {found.numbers['hidden1']:.1e}" in found.words
-    assert "relu or tanh in place of sigmoid" in found.advice
+    assert "relu or tanh instead of sigmoid" in found.advice
 
 
 def test_exploding_deltas_of_large_weights():
@@ -201,7 +201,7 @@ def test_outputs_stuck_at_the_prior():
     found = cp.diagnose(net, params, X, labels, "binary_cross_entropy", history=history)
     assert set(found.names) >= {"dead units", "outputs stuck at the prior"}
     stuck = found["outputs stuck at the prior"]
-    assert stuck.words.startswith("output says nearly the same for every row")
+    assert stuck.words.startswith("output is nearly the same for every row")
     assert stuck.numbers["cost"] == pytest.approx(history.cost[-1], rel=0.05)
 
 
@@ -213,11 +213,11 @@ def test_outputs_stuck_where_the_inputs_tell_nothing():
 
 def test_a_rate_too_high_from_the_history():
     found = trained(cp.Network.sequential(2, 10, 1, hidden="tanh"), optimizer=cp.GradientDescent(1.2), epochs=40)
-    high = found["rate too high"]
-    assert "(rate 1.2)" in high.words
-    assert "Lower the rate" in high.advice
+    high = found["learning rate too high"]
+    assert "(learning rate 1.2)" in high.words
+    assert "Lower the learning rate" in high.advice
     adam = trained(cp.Network.sequential(2, 10, 1, hidden="tanh"), optimizer=cp.Adam(3.0), epochs=40, batch_size=32)
-    assert "rate too high" in adam.names
+    assert "learning rate too high" in adam.names
 
 
 def test_a_training_cost_shaken_by_dropout_is_no_rate_too_high():
@@ -230,41 +230,41 @@ def test_a_training_cost_shaken_by_dropout_is_no_rate_too_high():
     history.columns["cost"] = [1.0 + 0.2 * (-1) ** i for i in range(40)]
     assert cp.diagnose(net, params, X, Y, "squared_error", history=history).ok
     history.columns["validation cost"] = history.columns["cost"]
-    assert cp.diagnose(net, params, X, Y, "squared_error", history=history).names == ("rate too high",)
+    assert cp.diagnose(net, params, X, Y, "squared_error", history=history).names == ("learning rate too high",)
 
 
 def test_a_rate_too_high_along_the_step():
     net = cp.Network.sequential(2, 10, 1, hidden="tanh")
     params = net.initialize(seed=0)
-    found = cp.diagnose(net, params, X, Y, "squared_error", optimizer=cp.GradientDescent(5.0))["rate too high"]
+    found = cp.diagnose(net, params, X, Y, "squared_error", optimizer=cp.GradientDescent(5.0))["learning rate too high"]
     numbers = found.numbers
     moved = params.copy()
     moved.flat[:] -= 5.0 * cp.backpropagate(net, params, X, Y, "squared_error").gradients.flat
     assert numbers["after the step"] == pytest.approx(cp.cost(net, moved, X, Y, "squared_error"))
     assert numbers["after the step"] > numbers["cost"] == pytest.approx(cp.cost(net, params, X, Y, "squared_error"))
-    assert "A step of rate 5 along the gradient" in found.words
+    assert "A step with learning rate 5 along the gradient" in found.words
     for optimizer in (cp.GradientDescent(0.05), "adam", "lbfgs", None):
         assert cp.diagnose(net, params, X, Y, "squared_error", optimizer=optimizer).ok
     total = cp.diagnose(net, params, X, Y, "squared_error", optimizer=cp.GradientDescent(0.025), reduction="sum")
-    assert total.names == ("rate too high",)
+    assert total.names == ("learning rate too high",)
 
 
 def test_a_rate_too_low():
     net = cp.Network.sequential(2, 10, 1, hidden="tanh")
     for optimizer in (cp.GradientDescent(1e-5), cp.Adam(1e-6)):
-        found = trained(net, optimizer=optimizer, epochs=30)["rate too low"]
-        assert "The cost falls evenly and slowly" in found.words
-        assert "Raise the rate" in found.advice
+        found = trained(net, optimizer=optimizer, epochs=30)["learning rate too low"]
+        assert "The cost decreases steadily but slowly" in found.words
+        assert "Raise the learning rate" in found.advice
     found = cp.diagnose(net, net.initialize(), X, Y, "squared_error", optimizer=cp.GradientDescent(1e-6))
-    assert found.names == ("rate too low",)
-    assert "times as long" in found["rate too low"].words
+    assert found.names == ("learning rate too low",)
+    assert "times as long" in found["learning rate too low"].words
 
 
 def test_a_rate_too_low_is_seen_through_dropout():
     net = cp.Network(2, [cp.Layer("hidden", 10, "tanh", dropout=0.3), cp.Layer("output", 1)])
     rule = cp.Adam(1e-6)
     found = trained(net, optimizer=rule, epochs=30, validation=(X, Y))
-    assert "The cost falls evenly and slowly" in found["rate too low"].words
+    assert "The cost decreases steadily but slowly" in found["learning rate too low"].words
 
 
 def test_worse_than_a_constant():
@@ -275,9 +275,9 @@ def test_worse_than_a_constant():
     history = cp.train(net, params, X[:60], y[:60], loss="binary_cross_entropy", epochs=1, optimizer=cp.Adam(1e-9))
     found = cp.diagnose(net, params, X[60:], y[60:], "binary_cross_entropy", history=history)["worse than a constant"]
     assert found.severity == "serious"
-    assert f"is {found.numbers['cost']:.4g}, and saying the same for every row would cost 0.6829" in found.words
+    assert f"is {found.numbers['cost']:.4g}, and that of the best constant output is 0.6829" in found.words
     assert found.numbers["cost"] > 1.05 * found.numbers["of a constant"]
-    assert "more epochs, or another rate" in found.advice
+    assert "more epochs, or another learning rate" in found.advice
     # before any training, and on a handful of rows, nothing is said
     assert "worse than a constant" not in cp.diagnose(net, params, X[60:], y[60:], "binary_cross_entropy").names
     few = cp.diagnose(net, params, X[60:70], y[60:70], "binary_cross_entropy", history=history)
@@ -317,7 +317,7 @@ def test_flipped_labels_are_found(share):
     assert len(named & set(flipped)) > 0.9 * len(named), "what is named was flipped"
     assert len(named & set(flipped)) > 0.5 * min(len(flipped), 100), "what was flipped is named"
     assert f"{len(named)} of 1,200 rows" in found.words or len(named) == 100
-    assert "of the pull on the parameters" in found.words
+    assert "of the gradient of the parameters" in found.words
 
 
 def test_targets_with_a_slipped_decimal_point_are_found():
@@ -346,7 +346,7 @@ def test_what_a_constant_would_cost(loss, output, y, best):
     evidence = Evidence.gather(sweep_rows(objective, net.initialize()), net.initialize())
     expected = 0.5 * y.var(axis=0).sum() if best is None else best
     assert evidence.prior["output"] == pytest.approx(expected)
-    assert evidence.left == pytest.approx(evidence.cost / expected)
+    assert evidence.relative_cost == pytest.approx(evidence.cost / expected)
     assert evidence.cost == pytest.approx(objective.cost(net.initialize()))
 
 

@@ -66,7 +66,7 @@ def test_a_wrong_slope_of_a_loss_is_found():
     worst = max(found.blocks, key=lambda block: block.error)
     assert worst.difference == pytest.approx(2 * worst.backpropagated)
     assert f"{worst.backpropagated:14.9g}  {worst.difference:14.9g}" in str(found)
-    assert str(list(worst.place)) in str(found)
+    assert str(list(worst.index)) in str(found)
 
 
 def test_frozen_parameters_and_biases_are_checked_too():
@@ -99,13 +99,13 @@ def test_a_kink_is_called_a_kink(method):
     net, params = at_kinks(0.0)
     found = cp.check_gradients(net, params, X, Y, loss="squared_error", method=method)
     assert found.ok
-    assert [(kink.label, kink.place) for kink in found.kinks] == [
+    assert [(kink.label, kink.index) for kink in found.kinks] == [
         ("hidden.W['input']", (0, 0)),
         ("hidden.W['input']", (1, 0)),
         ("hidden.b", (0,)),
     ]
     for kink in found.kinks:
-        assert min(kink.left, kink.right) - 1e-9 <= kink.given <= max(kink.left, kink.right) + 1e-9
+        assert min(kink.left, kink.right) - 1e-9 <= kink.gradient <= max(kink.left, kink.right) + 1e-9
         assert kink.cause == "hidden[0], sample 0: z = 0 is at a kink of relu"
     printed = str(found)
     assert re.search("hidden.b +kink     no derivative at its entries", printed)
@@ -211,12 +211,12 @@ def by_parts(z):
 
 
 NOT_ANALYTIC = [
-    (lambda z: np.tanh(z) + 0 * np.floor(z), "it meets floor, whose continuation to complex numbers is not known"),
-    (erf_by_table, "it meets numpy.interp, whose continuation"),
+    (lambda z: np.tanh(z) + 0 * np.floor(z), "the complex continuation of floor is not known"),
+    (erf_by_table, "the complex continuation of numpy.interp is not known"),
     (lambda z: np.tanh(z.astype(float)), "Casting complex values to real discards the imaginary part"),
-    (by_parts, "it gives -?0.?[0-9]* along a random direction where differences give"),
-    (lambda z: np.tanh(z.real), "it meets the real part of a complex number"),
-    (lambda z: np.array([[math.tanh(v) for v in row] for row in z]), "a function refuses complex numbers"),
+    (by_parts, "along a random direction it gives -?0.?[0-9]*, and differences give"),
+    (lambda z: np.tanh(z.real), "the complex continuation of the real part of a complex number"),
+    (lambda z: np.array([[math.tanh(v) for v in row] for row in z]), "a function does not accept complex numbers"),
 ]
 
 
@@ -253,7 +253,7 @@ def test_random_directions_pass_what_is_right_and_find_what_is_wrong(method):
     )
     assert found.layers == {"hidden1": True, "hidden2": False, "output": True}
     bad = next(block for block in found.blocks if not found.passes(block))
-    assert bad.place == (17, 5)
+    assert bad.index == (17, 5)
     assert bad.difference == pytest.approx(right, rel=1e-6)
 
 
@@ -321,11 +321,11 @@ OTHER = cp.Network.sequential(2, 4, 1).initialize()
 BAD_GRADIENTS = [
     (np.zeros(4), r"gradient: expected a flat vector of 13 numbers in the order of params.flat, got shape \(4,\)"),
     (np.full(13, np.nan), "gradient: nan at row 0"),
-    (OTHER, "gradient: these numbers belong to another network"),
+    (OTHER, "gradient: expected the gradient of this network, got that of another network"),
     ({"hiden": {}}, 'gradient: there is no layer "hiden". Did you mean "hidden"?'),
     ({"hidden": {"inputs": 0}}, 'there is no "inputs". Did you mean "input"'),
     ({"hidden": [1, 2]}, r'gradient\["hidden"\]: expected a dict .* got list'),
-    ({"hidden": {"input": np.zeros((3, 2))}}, r"expected shape \(2, 3\), got \(3, 2\)\. .*give its transpose"),
+    ({"hidden": {"input": np.zeros((3, 2))}}, r"expected shape \(2, 3\), got \(3, 2\)\. .*pass the transpose"),
     ({"hidden": {"b": np.zeros((4, 3))}}, r"expected shape \(3,\), got \(4, 3\)\. Sum delta over the samples"),
     ({"hidden": {"b": [1, np.inf, 0]}}, "gradient of hidden.b: inf at row 1"),
     ({"hidden": {"b": ["a", "b", "c"]}}, "gradient of hidden.b: expected numbers"),

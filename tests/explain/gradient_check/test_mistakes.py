@@ -205,7 +205,7 @@ def test_deltas_from_weights_that_have_moved_already(network, rate, known):
         *exercise.arguments, gradient=homework(exercise, "updated", rate=rate), learning_rate=rate if known else None
     )
     assert [mistake.name for mistake in found.mistakes] == ["already updated weights"]
-    assert f"a step of rate {rate:g};" in found.mistakes[0].words
+    assert f"with learning rate {rate:g};" in found.mistakes[0].words
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -257,14 +257,14 @@ def test_a_bias_that_is_not_given_is_missing_and_a_frozen_one_is_not():
     found = cp.check_gradients(*SHALLOW.arguments, gradient=gradient)
     assert found.mistakes[0].name == "missing bias gradient"
     assert found.mistakes[0].where == ("layer1",)
-    assert "layer1.b            MISSING  nothing was given for it" in str(found)
+    assert "layer1.b            MISSING  not in the gradient" in str(found)
     frozen = SHALLOW.net.with_layer("layer1", train_bias=False)
     exercise = Exercise(frozen, 2, "squared_error")
     gradient = homework(exercise)
     del gradient["layer1"]["b"]
     found = cp.check_gradients(*exercise.arguments, gradient=gradient)
     assert found.ok
-    assert "-        frozen, not given" in str(found)
+    assert "-        frozen, not in the gradient" in str(found)
 
 
 def test_a_weight_gradient_left_at_zero():
@@ -289,10 +289,10 @@ def test_what_is_not_a_known_mistake_gets_no_name():
     gradient["layer2"]["layer1"][2, 3] *= 1.5
     found = cp.check_gradients(*DEEP.arguments, gradient=gradient)
     assert found.mistakes == ()
-    assert "none of the mistakes that are known explains it" in str(found)
+    assert "no known mistake explains the gradient" in str(found)
     assert found.layers == {"layer1": True, "layer2": False, "layer3": True, "layer4": True}
     bad = next(block for block in found.blocks if not found.passes(block))
-    assert bad.place == (2, 3)
+    assert bad.index == (2, 3)
     assert bad.backpropagated == pytest.approx(1.5 * bad.difference)
 
 
@@ -343,7 +343,7 @@ def own(slope):
         (lambda z, a: 1 + 0 * z, "missing derivative", "the derivative of arctan is 1 everywhere"),
         (lambda z, a: -1 / (1 + z * z), "sign", "the derivative of arctan has the wrong sign"),
         (lambda z, a: 2 / (1 + z * z), "factor", "the derivative of arctan is 2 times what it should be"),
-        (lambda z, a: 1 / (1 + abs(z)), "wrong derivative", "the derivative of arctan does not belong to its values"),
+        (lambda z, a: 1 / (1 + abs(z)), "wrong derivative", "the derivative of arctan does not match the function"),
     ],
 )
 def test_a_wrong_derivative_of_ones_own_activation_is_named(slope, name, words):

@@ -1,4 +1,4 @@
-"""The drawing of a worked solution: its numbers stand clear of each other and of the units."""
+"""The drawings of a worked solution: numbers do not overlap each other or the units."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import clearprop as cp
+from clearprop.draw.figure import Figure
+from clearprop.draw.labels import LabelledLink, place_labels
 from clearprop.draw.svg import text_width
-from clearprop.explain.worked.drawing import Drawing
-from clearprop.explain.worked.labels import Spoken, place_labels
+from clearprop.draw.units import ROOMY, UnitDrawing
 
 NETWORKS = {
     "2-2-1": cp.Network.sequential(2, 2, 1),
@@ -29,13 +30,18 @@ NETWORKS = {
 }
 
 
-def drawing(net: cp.Network, way: str) -> Drawing:
+def drawing(trace: cp.Trace, sweep: str) -> UnitDrawing:
+    figures = [item for section in cp.worked_solution(trace).sections for item in section.items
+               if isinstance(item, Figure)]  # fmt: skip
+    (drawn,) = next(figure.panels for figure in figures if figure.note.startswith(f"The {sweep} sweep"))
+    assert isinstance(drawn, UnitDrawing)
+    return drawn
+
+
+def trace_of(net: cp.Network) -> cp.Trace:
     X = np.random.default_rng(0).normal(size=(1, net.inputs))
     y = np.ones((1, net.layers[-1].units))
-    trace = cp.backpropagate(net, net.initialize(seed=1), X, y, loss="squared_error")
-    drawn = {chapter.picture.caption.split()[1]: chapter.picture.drawing
-             for chapter in cp.worked_solution(trace).chapters if chapter.picture}  # fmt: skip
-    return drawn[way]
+    return cp.backpropagate(net, net.initialize(seed=1), X, y, loss="squared_error")
 
 
 def corners(at: tuple[float, float, float], width: float, height: float = 9.0) -> np.ndarray:
@@ -45,7 +51,7 @@ def corners(at: tuple[float, float, float], width: float, height: float = 9.0) -
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether a line parts two rectangles."""
+    """Whether a line separates two rectangles."""
     for side in (*np.diff(a, axis=0)[:2], *np.diff(b, axis=0)[:2]):
         normal = np.array([-side[1], side[0]])
         if (a @ normal).max() <= (b @ normal).min() or (b @ normal).max() <= (a @ normal).min():
@@ -53,31 +59,32 @@ def apart(a: np.ndarray, b: np.ndarray) -> bool:
     return False
 
 
-@pytest.mark.parametrize("way", ["forward", "backward"])
+@pytest.mark.parametrize("sweep", ["forward", "backward"])
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
-def test_no_number_lies_on_another_or_on_a_unit(net, way):
-    drawn = drawing(net, way)
-    boxes = [corners(line.number_at, 0.9 * text_width(line.label, 11.5)) for line in drawn.lines]
+def test_no_number_overlaps_another_or_a_unit(net, sweep):
+    drawn = drawing(trace_of(net), sweep)
+    boxes = [corners(link.label_at, 0.9 * text_width(link.label, 11.5)) for link in drawn.links]
     assert len(boxes) == sum(net.units(c.source) * layer.units if c.kind != "identity" else layer.units
                              for layer in net.layers for c in layer.connections)  # fmt: skip
     assert [n for n, (a, b) in enumerate(combinations(boxes, 2)) if not apart(a, b)] == []
-    for spot in drawn.spots:
-        assert min(np.hypot(*(box - spot.at).T).min() for box in boxes) > 31
-    places = np.concatenate([*boxes, [spot.at for spot in drawn.spots]])
-    assert (places > -12).all()
-    assert (places < [drawn.width + 12, drawn.height + 12]).all()
+    for node in drawn.nodes:
+        assert min(np.hypot(*(box - node.at).T).min() for box in boxes) > ROOMY.radius
+    points = np.concatenate([*boxes, [node.at for node in drawn.nodes]])
+    assert (points > -12).all()
+    assert (points < [drawn.width + 12, drawn.height + 12]).all()
 
 
 def test_links_through_one_lane_lie_side_by_side():
-    levels = [line.points[1][1] for line in drawing(NETWORKS["two skips through one rank"], "forward").lines
-              if len(line.points) > 2 and line.points[1][0] == pytest.approx(78 + 250)]  # fmt: skip
+    links = drawing(trace_of(NETWORKS["two skips through one rank"]), "forward").links
+    rank = ROOMY.margins[0] + ROOMY.rank
+    levels = [link.points[1][1] for link in links if len(link.points) > 2 and link.points[1][0] == pytest.approx(rank)]
     assert len(levels) == 4 + 2  # from the input into h2 and into o
     assert np.diff(sorted(levels)).min() >= 15
 
 
-def test_a_number_stands_at_its_wish_where_nothing_is_in_the_way():
-    way = np.linspace([0.0, 0.0], [200.0, 0.0], 40)
-    ((x, y, angle),) = place_labels([Spoken(way, 30.0, 0.5)], np.array([[0.0, 0.0, 31.0], [200.0, 0.0, 31.0]]))
+def test_a_number_is_at_its_preferred_position_if_nothing_is_in_the_way():
+    points = np.linspace([0.0, 0.0], [200.0, 0.0], 40)
+    ((x, y, angle),) = place_labels([LabelledLink(points, 30.0, 0.5)], np.array([[0.0, 0.0, 31.0], [200.0, 0.0, 31.0]]))
     assert (x, angle) == (pytest.approx(100, abs=5), 0)
     assert -10 < y < -5  # above its link
 
@@ -86,7 +93,5 @@ def test_links_are_as_wide_as_their_weights_are_large_over_the_whole_network():
     net = cp.Network(1, [cp.Layer("h", 1), cp.Layer("o", 1, sources=["h", cp.Direct("input")])])
     params = net.initialize(given={"h": {"input": [[0.5]]}, "o": {"h": [[-2.0]]}})
     trace = cp.backpropagate(net, params, [[1.0]], [[1.0]], loss="squared_error")
-    picture = cp.worked_solution(trace).chapters[1].picture
-    assert picture is not None
-    widths = {line.label: line.width for line in picture.drawing.lines}
+    widths = {link.label: link.width for link in drawing(trace, "forward").links}
     assert widths == {"0.5": 1 + 2.2 / 4, "−2": 3.2, "1": pytest.approx(1 + 2.2 / 2)}

@@ -1,4 +1,4 @@
-"""The worked solution: Mazur's example in full, every notation, a PDF where LaTeX is there, and what it refuses."""
+"""The worked solution: Mazur's example, every notation, a PDF if LaTeX is installed, and refused arguments."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def skipping() -> cp.Trace:
 NAMES = {"input": ["age & <co>", "50% \\ {水}_#~^$"], "output": ["k=1", "k=2", "k=3"]}
 
 
-def test_mazurs_example_comes_out_with_its_published_numbers(mazur):
+def test_mazurs_example_has_its_published_numbers(mazur):
     page, latex = mazur.html(), mazur.latex()
     assert len(PUBLISHED) == 14 + 9 + 4 + 8 + 8 + 1
     for number in PUBLISHED:
@@ -101,14 +101,14 @@ def test_mazurs_example_comes_out_with_its_published_numbers(mazur):
             assert f'<mo form="prefix">−</mo><mn>{shown}</mn>' in page
 
 
-def test_the_page_is_well_formed_and_stands_alone(mazur):
+def test_the_page_is_well_formed_and_self_contained(mazur):
     for solution in (mazur, cp.worked_solution(skipping(), names=NAMES)):
         page = solution.html()
         body = page[page.index("<body") : page.index("</body>") + len("</body>")]
         ET.fromstring(body)
         assert "<script" not in page
         assert not re.search(r'(src|href)="|url\(|@import', page)
-        assert page.count("<svg") == 2
+        assert page.count("<figure") == 2
         for section in ("What is given", "Forward:", "The cost", "Backward:", "The gradient of", "The step"):
             assert page.count(f"<h2>{section}") == 1
         assert "prefers-color-scheme: dark" in page
@@ -116,7 +116,7 @@ def test_the_page_is_well_formed_and_stands_alone(mazur):
         assert solution._repr_html_().startswith("<style>")
 
 
-def test_a_step_of_gradient_descent_is_what_it_says():
+def test_the_step_is_that_of_gradient_descent():
     trace = skipping()
     solution = cp.worked_solution(trace, learning_rate=0.2)
     moved = trace.params.copy()
@@ -130,7 +130,7 @@ def test_a_step_of_gradient_descent_is_what_it_says():
     assert "frozen" in solution.html()
 
 
-def test_a_solution_says_what_it_is_in_one_line(mazur):
+def test_repr_of_a_solution(mazur):
     said = '<One step of backpropagation: the cost goes from 0.298371109 to 0.291027774; save("step.html") writes it>'
     assert repr(mazur) == said
 
@@ -143,11 +143,11 @@ def test_several_outputs_have_their_losses_named():
     assert "the mean of the huber and the binary cross entropy over 1 sample" in page
 
 
-def test_a_step_that_is_too_long_is_said():
+def test_a_step_that_is_too_large_is_reported():
     net = cp.Network.sequential(1, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[3.0]], [[1.0]], loss="squared_error")
     assert (
-        "the step was too long. Take a smaller learning rate." in cp.worked_solution(trace, learning_rate=50.0).html()
+        "the step was too large. Use a smaller learning rate." in cp.worked_solution(trace, learning_rate=50.0).html()
     )
 
 
@@ -181,7 +181,7 @@ def test_the_latex_compiles(mazur, tmp_path):
         assert (tmp_path / f"{name}.pdf").stat().st_size > 10_000
 
 
-def test_save_writes_by_the_ending_and_refuses_others(mazur, tmp_path):
+def test_save_writes_the_format_of_the_ending(mazur, tmp_path):
     mazur.save(tmp_path / "a.html")
     mazur.save(tmp_path / "a.tex")
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == mazur.html()
@@ -206,20 +206,22 @@ def test_options_out_of_range(options, said):
     assert said in str(caught.value)
 
 
-def test_a_network_without_parameters_has_a_solution_too():
+def test_a_network_without_parameters():
     net = cp.Network(1, [cp.Layer("o", 1, "tanh", cp.Direct("input"), bias=False)])
     solution = cp.worked_solution(cp.backpropagate(net, net.initialize(), [[0.5]], [[1.0]], loss="squared_error"))
-    assert "This network has no parameters to move." in solution.html()
+    assert "This network has no parameters." in solution.html()
     assert balanced(solution.latex())
 
 
-def test_parameters_are_no_trace():
-    with pytest.raises(ArgumentError, match=r"trace: expected one of cp\.backpropagate, got Parameters"):
+def test_parameters_instead_of_a_trace_are_refused():
+    with pytest.raises(
+        ArgumentError, match=r"trace: expected a trace, as cp\.backpropagate returns it, got Parameters"
+    ):
         cp.worked_solution(skipping().params)  # type: ignore[arg-type]
 
 
-def test_links_without_room_for_their_numbers_are_drawn_without():
+def test_too_many_links_are_drawn_without_numbers():
     net = cp.Network.sequential(6, 7, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), np.ones((1, 6)), [[1.0]], loss="squared_error")
-    assert 'class="onlink"' not in cp.worked_solution(trace).html()
+    assert 'class="on-link' not in cp.worked_solution(trace).html()
     assert "each link with its weight" not in cp.worked_solution(trace).html()

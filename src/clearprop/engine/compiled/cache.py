@@ -1,47 +1,50 @@
-"""Compilation of the parts of the engine, kept on disk from one process to the next.
+"""Compilation of the parts of the engine by Numba, and where their code is stored between processes.
 
 Numba's own cache looks at the file of a function alone. The parts of the engine share tables of columns and helpers, so
-here a change of any file of the engine counts; and the place is the one where the kernels are kept as well.
+here a change of any file of the engine counts; and the code is stored where that of the kernels is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite
-import llvmlite.binding as llvm
 import numba
 from numba import njit
-from numba.core import config
-from numba.core.caching import FunctionCache
-from numba.core.ccallback import CFunc
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.serialize import dumps
 
 from clearprop.engine.compiled.code_store import described, folder, keep_latest, note_use, read, write
+from clearprop.engine.compiled.numba_internals import (
+    PLAIN,
+    compile_for_c,
+    compile_for_python,
+    compiler_lock,
+    llvm_lock,
+)
 from clearprop.fork_safety import register_fork_locks
 
-#: Most versions of the engine whose machine code is kept; of more, those that were used last.
+#: Most versions of the engine whose code is kept on disk; of more, those that were used last.
 ENGINES = 8
+_SUFFIX = ".code"
+_njit: Any = njit
+_inner = _njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
-_PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @cache
 def fingerprint() -> str:
-    """What the sources of the engine, and the versions of what compiles them, hash to; OSError where there are none."""
+    """The hash of the engine's sources and of the versions of its compilers; OSError if there are no sources."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     sources = sorted(Path(__file__).parent.glob("*.py"))
     if not sources:
-        raise OSError("clearprop is installed without its sources, which tell its code from that of other versions")
+        raise OSError("clearprop is installed without its source files, which identify its compiled code")
     for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -49,7 +52,7 @@ def fingerprint() -> str:
 
 @cache
 def place() -> Path | None:
-    """The folder of the engine's machine code; None, with a warning, where there is none and none can be made."""
+    """The folder of the engine's code; None, with a warning, if it cannot be created."""
     try:
         path = folder() / f"engine-{fingerprint()}"
         known = path.is_dir()
@@ -65,159 +68,81 @@ def place() -> Path | None:
 
 @cache
 def _warn(reason: str) -> None:
-    """Say once that compiled code is not kept."""
+    """Warn once that compiled code cannot be stored."""
     warnings.warn(
-        f"clearprop: compiled code cannot be kept in {described()} ({reason}), so each process compiles anew, for some "
-        "10 seconds. Set NUMBA_CACHE_DIR to a folder that can be written, or have clearprop warmup fill it once.",
+        f"clearprop: compiled code cannot be stored in {described()} ({reason}), so each process compiles it again "
+        "(about 10 seconds). Set NUMBA_CACHE_DIR to a writable folder, or fill one once with clearprop warmup.",
         RuntimeWarning,
         stacklevel=2,
     )
 
 
 def is_writable() -> bool:
-    """Whether machine code that is compiled now can be kept."""
+    """Whether code that is compiled now can be stored."""
     path = place()
     if path is None:
         return False
-    with suppress(OSError):  # another process may have removed it as one that was long not used
+    with suppress(OSError):  # another process may have removed it because it was not used for long
         path.mkdir(parents=True, exist_ok=True)
     return os.access(path, os.W_OK)
 
 
-def is_kept(function: str) -> bool:
-    """Whether a function need not be compiled any more, by its name."""
-    path = None if _PLAIN else place()
-    return _PLAIN or (path is not None and any(path.glob(f"*.{function}-*{_SUFFIX}")))
+def is_stored(function: str) -> bool:
+    """Whether the code of a function, by its name, is on disk (or none is needed)."""
+    path = None if PLAIN else place()
+    return PLAIN or (path is not None and any(path.glob(f"{function}-*{_SUFFIX}")))
 
 
-#: Settings of Numba's that change the code it makes, besides those that name the processor.
-_SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DISABLE_INTEL_SVML")
-_SUFFIX = ".code"
+class _Files:
+    """One file for each function, signature, processor and settings, which is complete or counts as absent.
 
-
-class _Sealed:
-    """The files of a function: one for each signature, processor and settings, which is whole or counts as absent.
-
-    Numba's own would be read as they are, and stop the process where they are damaged; and of two processes that note a
-    signature in their index at once, one would undo what the other did.
+    Numba's own files would be read as they are, and end the process where they are damaged; and of two processes that
+    write a signature to its index at once, one would undo what the other did.
     """
 
-    def __init__(self, function: str) -> None:
-        self.function = function
+    def _path(self, function: str, key: str) -> Path:
+        return Path(str(place())) / f"{function}-{key}{_SUFFIX}"
 
-    def _path(self, key: Any) -> Path:
-        settings = [getattr(config, name, None) for name in _SETTINGS]
-        digest = hashlib.sha256(repr((key, settings)).encode()).hexdigest()
-        return Path(str(place())) / f"{self.function}-{digest[:32]}{_SUFFIX}"
+    def load(self, function: str, key: str) -> bytes | None:
+        """What was saved under a key; None if there is nothing."""
+        return read(self._path(function, key))
 
-    def load(self, key: Any) -> Any:
-        """What Numba has kept, None for nothing."""
-        kept = read(self._path(key))
-        return None if kept is None else pickle.loads(kept)
-
-    def save(self, key: Any, data: Any) -> None:
-        """Keep what Numba needs to load a function."""
-        write(self._path(key), dumps(data))
-
-
-class _Locator:
-    """Tells Numba where to keep a function, and that all of the engine's sources are its source."""
-
-    @classmethod
-    def from_function(cls, function: Callable[..., Any], file: str) -> _Locator:
-        del function, file
-        return cls()
-
-    def ensure_cache_path(self) -> None:
-        """Nothing, as `write` makes the folder."""
-
-    def get_cache_path(self) -> str:
-        return str(place())
-
-    def get_source_stamp(self) -> str:
-        return fingerprint()
-
-    def get_disambiguator(self) -> None:
-        return None
-
-
-class _Functions(FunctionCache._impl_class):  # type: ignore[name-defined, misc]
-    _locator_classes = [_Locator]  # noqa: RUF012
-
-
-class _Cache(FunctionCache):
-    _impl_class = _Functions
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        self._cache_file = _Sealed(self._impl.filename_base)
-
-    def save_overload(self, signature: Any, data: Any) -> None:
-        """Keep what was compiled. A folder that can only be read, as in an image, still gives what it holds."""
+    def save(self, function: str, key: str, content: bytes) -> None:
+        """Save compiled code. A folder that can only be read, as in an image, still gives what it holds."""
         if not is_writable():
             _warn("it can only be read")
             return
         try:
-            super().save_overload(signature, data)
+            write(self._path(function, key), content)
         except OSError as reason:
             _warn(str(reason))
 
 
-#: How hard LLVM tries, of 3. What takes time is written as vector instructions already, so that more is only waiting.
-_EFFORT = 1
+def _store() -> _Files | None:
+    return None if place() is None else _Files()
 
 
-@contextmanager
-def _modest_effort() -> Iterator[None]:
-    """Compile with less optimisation, and leave Numba as it was for everyone else."""
-    with global_compiler_lock:
-        before = config.OPT  # pyright: ignore[reportAttributeAccessIssue]
-        config.OPT = type(before)(min(before, _EFFORT))  # pyright: ignore[reportAttributeAccessIssue]
-        try:
-            yield
-        finally:
-            config.OPT = before  # pyright: ignore[reportAttributeAccessIssue]
-
-
-#: A function that only compiled code calls, into which it is linked.
-inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def inner(function: F) -> F:
+    """A function that only compiled code calls, into which it is linked."""
+    return _inner(function)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """A function for Python to call, compiled for the types it is called with, which holds no lock while it runs."""
-    if _PLAIN:
-        return function
-    dispatcher = njit(nogil=True, error_model="numpy")(function)
-    if place() is not None:
-        dispatcher._cache = _Cache(function)
-    compile_ = dispatcher.compile
-
-    def modestly(signature: Any) -> Any:
-        with _modest_effort():
-            return compile_(signature)
-
-    dispatcher.compile = modestly
-    return dispatcher
+    """A function for Python to call, compiled for the types it is called with; it holds no lock while it runs."""
+    return function if PLAIN else compile_for_python(function, _store())
 
 
-_alive: dict[tuple[Callable[..., Any], Any], CFunc] = {}
+_alive: dict[tuple[Callable[..., Any], Any], Any] = {}
 
 
 def address(function: Callable[..., Any], signature: Any) -> int:
     """The address of a function compiled as a C function, once per process whichever thread asks first."""
-    found = _alive.get((function, signature))
-    if found is not None:
-        return found.address
-    with _modest_effort():
-        found = _alive.get((function, signature))
-        if found is None:
-            options = {"nopython": True, "error_model": "numpy"}
-            found = CFunc(function, (signature.args, signature.return_type), locals={}, options=options)
-            if place() is not None:
-                found._cache = _Cache(function)
-            found.compile()
-            _alive[function, signature] = found
-        return found.address
+    key = (function, signature)
+    if key not in _alive:
+        with compiler_lock:
+            if key not in _alive:
+                _alive[key] = compile_for_c(function, signature, _store())
+    return _alive[key].address
 
 
-register_fork_locks(global_compiler_lock, llvm.ffi.lib._lock, last=True)
+register_fork_locks(compiler_lock, llvm_lock, last=True)

@@ -1,4 +1,4 @@
-"""Files of machine code: where they are kept, each with a digest of what it holds, and how many of them."""
+"""Files of compiled code: where they are stored, each with a digest of its content, and how many are kept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from numba.core import config
+from numba import config
 
 from clearprop.serialization.atomic import remove_leftovers, replace_file
 
-#: Seconds after which it counts that a file is used again.
+#: Seconds after which another use of a file is recorded.
 DAY = 86_400.0
 
 _DIGEST = 32
@@ -23,9 +23,9 @@ _DIGEST = 32
 
 @cache
 def folder() -> Path:
-    """Where machine code is kept: in NUMBA_CACHE_DIR where it is set, else in the user's cache.
+    """Where compiled code is stored: NUMBA_CACHE_DIR if it is set, else the user's cache; OSError if there is none.
 
-    It stays the same when the process changes its working directory. OSError where there is none.
+    It stays the same when the process changes its working directory.
     """
     numba = config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue]
     base = numba or os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
@@ -36,29 +36,29 @@ def folder() -> Path:
 
 
 def described() -> str:
-    """The folder, as messages call it."""
+    """The name of the folder in messages."""
     try:
         return str(folder())
     except OSError:
-        return "the cache of a user without a home"
+        return "the cache of a user without a home directory"
 
 
 def read(path: Path) -> bytes | None:
-    """What was kept in a file, unless it is absent, not for this user to read, or damaged."""
+    """The content of a file; None if it is absent, not readable for this user, or damaged."""
     try:
-        kept = path.read_bytes()
+        stored = path.read_bytes()
     except OSError:
         return None
     note_use(path)
-    digest, content = kept[:_DIGEST], kept[_DIGEST:]
+    digest, content = stored[:_DIGEST], stored[_DIGEST:]
     return content if hashlib.sha256(content).digest() == digest else None
 
 
 def write(path: Path, content: bytes) -> None:
-    """Keep content in a file, at once, so that another process finds all of it or nothing; OSError where that fails.
+    """Write a file in one step, so that another process sees all of it or nothing; OSError if that fails.
 
-    The folder is made where it is missing: processes remove what others have long not used. A file that a power cut
-    damaged counts as absent, so that nothing is flushed to disk.
+    A missing folder is created: processes remove folders that were not used for long. Nothing is flushed to disk,
+    because a file that a power cut damages counts as absent.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(str(path), hashlib.sha256(content).digest() + content, durable=False)
@@ -66,22 +66,22 @@ def write(path: Path, content: bytes) -> None:
 
 
 def note_use(path: Path) -> None:
-    """Mark a file or folder as used today; where that is not allowed, nothing is removed either."""
+    """Mark a file or folder as used today; where that is not allowed, nothing can be removed either."""
     with suppress(OSError):
         if time.time() - path.stat().st_mtime > DAY:
             os.utime(path)
 
 
 def keep_latest(paths: Iterable[Path], most: int) -> None:
-    """Remove files and folders but for the `most` that were used last.
+    """Remove all files and folders except the `most` that were used last.
 
-    A process that is about to read one compiles it anew; one that another process removes first is gone as well.
+    A process that is about to read one compiles it again. It does not matter if another process removes one first.
     """
-    found = []
+    by_use = []
     for path in paths:
         with suppress(OSError):
-            found.append((path.stat().st_mtime, path))
-    for _, path in sorted(found, reverse=True)[most:]:
+            by_use.append((path.stat().st_mtime, path))
+    for _, path in sorted(by_use, reverse=True)[most:]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -8,6 +8,8 @@ meet after each layer. All results have the bits of `sweep.sweep`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.records import NO_ERROR, Layer, Memory, memory_at
 from clearprop.engine.compiled.sweep import activate, finish_delta, locate_rows, losses, send_error, weighted_sum
@@ -15,7 +17,7 @@ from clearprop.engine.compiled.threads import meet
 
 
 @inner
-def own_columns(m: Memory, layer: Layer, thread, threads):
+def own_columns(m: Memory, layer: Layer, thread: int, threads: int) -> tuple[int, int]:
     """The columns of a thread, in whole portions: the first one, and their number with padding."""
     portion = m.layout.portion
     portions = -(-layer.padded // portion)
@@ -24,7 +26,7 @@ def own_columns(m: Memory, layer: Layer, thread, threads):
 
 
 @inner
-def region(m: Memory, layer: Layer, samples, thread, threads):
+def region(m: Memory, layer: Layer, samples: int, thread: int, threads: int) -> tuple[int, int, int, int]:
     """A thread's part of a layer: first row, rows, first column, columns with padding."""
     if layer.by_columns:
         column, width = own_columns(m, layer, thread, threads)
@@ -33,7 +35,7 @@ def region(m: Memory, layer: Layer, samples, thread, threads):
     return first, samples * (thread + 1) // threads - first, 0, layer.padded
 
 
-def sweep_by_columns(table, work, step, thread, threads, base, unused):
+def sweep_by_columns(table: Any, work: Any, step: int, thread: int, threads: int, base: int, unused: int) -> None:
     """Both sweeps over a batch; the threads meet `layout.column_meetings` times, after `base` arrivals."""
     m: Memory = memory_at(table, work)
     begin, end, epoch = m.edges[step], m.edges[step + 1], step // m.progress.steps_per_epoch

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numba.core import config
 
 from clearprop.core.randomness import GOLDEN, mask_of, mix
 from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.records import Memory
 
-if config.DISABLE_JIT:
+if TYPE_CHECKING or PLAIN:
 
-    def fill_mask(m: Memory, mask, stride, begin, rows, column, units, key, dropout):
+    def fill_mask(
+        m: Memory,
+        mask: int,
+        stride: int,
+        begin: int,
+        rows: int,
+        column: int,
+        units: int,
+        key: np.uint64,
+        dropout: float,
+    ) -> None:
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
         numbers = m.order[begin : begin + rows]
         numbers = m.row_keys[numbers] if m.options.has_row_keys else numbers
@@ -23,7 +35,17 @@ else:
     _mix = inner(mix)
 
     @inner
-    def fill_mask(m: Memory, mask, stride, begin, rows, column, units, key, dropout):
+    def fill_mask(
+        m: Memory,
+        mask: int,
+        stride: int,
+        begin: int,
+        rows: int,
+        column: int,
+        units: int,
+        key: np.uint64,
+        dropout: float,
+    ) -> None:
         """The mask of some rows of the batch and `units` columns from `column` on, into `work`."""
         scale, has_keys = 1.0 / (1.0 - dropout), m.options.has_row_keys
         for r in range(rows):

@@ -19,23 +19,21 @@ from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
-from numba.core import config
 
 from clearprop.activations import Activation
-from clearprop.engine.compiled.ffi import register
+from clearprop.engine.compiled.ffi import parameters, register
 from clearprop.engine.compiled.lowering import Lowering, Output, RunKernel, StepKernel
 from clearprop.engine.compiled.machine import compile_function
 from clearprop.engine.compiled.narrow_kernels import NarrowKernel
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.row_kernels import RowKernel
 from clearprop.errors import CompilationError
 from clearprop.losses import Loss
 from clearprop.optimizers import Optimizer
 from clearprop.penalties import Penalty
 from clearprop.symbolic.graph import ELEMENT, INTEGER, REAL, ROW, STEP, Graph, TraceError, ordered
-from clearprop.symbolic.operations import as_symbol, clip, total, tracer
+from clearprop.symbolic.tracing import as_symbol, clip, total, tracer
 
-#: Whether Numba's compiler is switched off.
-PLAIN = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue]
 #: Most slots per parameter that an optimizer may have here.
 SLOTS = 2
 #: Most numbers that an optimizer may compute from the learning rate and t.
@@ -85,15 +83,15 @@ def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, in
         return {"a": activation.function(array("z"))}
 
     return (
-        _row_kernel(forward, activation, "function", dtype, ("z", "a")),
-        _row_kernel(_pullback(activation), activation, "pullback", dtype, ("z", "a", "error")),
+        _row_kernel(forward, activation, "function", dtype, "forward"),
+        _row_kernel(_pullback(activation), activation, "pullback", dtype, "pullback"),
     )
 
 
 def _pullback(activation: Activation) -> Body:
     def pullback(array: Callable[[str], Any]) -> dict[str, Any]:
         z, a, error = array("z"), array("a"), array("error")
-        return {"error": activation.pullback(a if activation.sign_is_enough else z, a, error)}
+        return {"error": activation.pullback(a if activation.pullback_needs_only_output else z, a, error)}
 
     return pullback
 
@@ -135,9 +133,8 @@ def loss_kernel(
         value = weights * (value + (0 * a).sum(axis=-1))  # NaN where an output is not finite
         return {"delta": weights[:, None] * delta, "values": value}
 
-    pointers = ("z", "a", "y", "y_index", "weights", "delta", "values")
     kernel = NarrowKernel if narrow else RowKernel
-    return _row_kernel(body, loss, "value and delta", dtype, pointers, kernel, apart=True)
+    return _row_kernel(body, loss, "value and delta", dtype, "loss", kernel, apart=True)
 
 
 @remembered
@@ -148,10 +145,10 @@ def optimizer_kernels(
     clip_value: float | None = None,
     ridge: bool = False,
 ) -> tuple[int, int]:
-    """Addresses of prepare(rate, t, shrink, ridge, scalars) and update(w, g, slot0, slot1, count, scalars).
+    """Addresses of prepare(rate, t, shrink, ridge, scalars) and update(w, g, slot0, slot1, units, scalars).
 
     `prepare` computes what depends on the step alone (such as 1 - beta^t) into `scalars` (16 of float64), once per
-    step. `update` replaces `count` parameters w by w (1 - shrink) + change and updates the slots in place. The gradient
+    step. `update` replaces `units` parameters w by w (1 - shrink) + change and updates the slots in place. The gradient
     that the optimizer gets is g plus the slopes of the penalties, plus ridge * w if `ridge` is true, clipped to
     +-clip_value.
     """
@@ -163,7 +160,7 @@ def optimizer_kernels(
 
     def body(array: Callable[[str], Any]) -> dict[str, Any]:
         w, g = array("w"), array("g")
-        rate, t, shrink, strength = map(array, ("rate", "t", "shrink", "ridge"))
+        rate, t, shrink, strength = map(array, _STEP)
         slots = [array(f"slot{i}") for i in range(len(optimizer.slots))]
         g = _with_slopes(g, w, penalties)
         g = g + strength * w if ridge else g
@@ -173,11 +170,10 @@ def optimizer_kernels(
             raise TraceError(f"returns {len(updated)} slots instead of {len(slots)}")
         return {"w": w * (1 - shrink) + change, **{f"slot{i}": slot for i, slot in enumerate(updated)}}
 
-    pointers = ("w", "g", "slot0", "slot1", "scalars")
     if PLAIN:
-        return register(_plain_prepare), register(_plain_run(body, ("w", "g", "slot0", "slot1", "count", "scalars")))
+        return register(_plain_prepare), _plain(body, "update")
     with _compiling(optimizer, "update"):
-        kernel = RunKernel(*_instructions(body, dtype, pointers, rows=False))
+        kernel = RunKernel(*_instructions(body, dtype, "update", rows=False))
         if len(kernel.scalars) > SCALARS:
             raise TraceError(f"uses {len(kernel.scalars)} numbers that depend on rate and t, more than {SCALARS}")
     return compile_function(StepKernel(kernel.graph).text(kernel.scalars)), compile_function(kernel.text())
@@ -185,7 +181,7 @@ def optimizer_kernels(
 
 @remembered
 def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int, int]:
-    """Addresses of slope(w, g, count), which adds dJ/dw to g, and value(w, count, total), which adds to total[0]."""
+    """Addresses of slope(w, g, units), which adds dJ/dw to g, and value(w, units, total), which adds to total[0]."""
 
     def slope(array: Callable[[str], Any]) -> dict[str, Any]:
         w, g = array("w"), array("g")
@@ -200,10 +196,10 @@ def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int,
         return {"total": values}
 
     if PLAIN:
-        return register(_plain_run(slope, ("w", "g", "count"))), register(_plain_run(value, ("w", "count", "total")))
-    kernels = (RunKernel(*_instructions(slope, dtype, ("w", "g"), rows=False)),
-               RunKernel(*_instructions(value, dtype, ("w", "total"), rows=False)))  # fmt: skip
-    return compile_function(kernels[0].text()), compile_function(kernels[1].text())
+        return _plain(slope, "slope"), _plain(value, "value")
+    slopes = RunKernel(*_instructions(slope, dtype, "slope", rows=False))
+    values = RunKernel(*_instructions(value, dtype, "value", rows=False))
+    return compile_function(slopes.text()), compile_function(values.text())
 
 
 def _with_slopes(g: Any, w: Any, penalties: Sequence[Penalty]) -> Any:
@@ -215,11 +211,13 @@ def _with_slopes(g: Any, w: Any, penalties: Sequence[Penalty]) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------- compiled
+#: The numbers of a step, in the order in which `prepare` gets them.
+_STEP = ("rate", "t", "shrink", "ridge")
 #: Level, kind and shape of the inputs that are not arrays (n, u) of real numbers.
 _INPUTS: dict[str, tuple[int, str, bool]] = {
     "y_index": (ROW, INTEGER, True),
     "weights": (ROW, REAL, True),
-    **dict.fromkeys(("rate", "t", "shrink", "ridge"), (STEP, REAL, False)),
+    **dict.fromkeys(_STEP, (STEP, REAL, False)),
 }
 
 
@@ -228,21 +226,19 @@ def _row_kernel(
     definition: Any,
     what: str,
     dtype: np.dtype,
-    pointers: tuple[str, ...],
+    signature: str,
     kernel: type[RowKernel] = RowKernel,
     apart: bool = False,
 ) -> int:
     """The address of a kernel over rows."""
     if PLAIN:
-        return register(_plain_rows(body, pointers))
+        return _plain(body, signature)
     with _compiling(definition, what):
-        instructions = _instructions(body, dtype, pointers)
+        instructions = _instructions(body, dtype, signature)
     return compile_function(kernel(*instructions, apart).text())
 
 
-def _instructions(
-    body: Body, dtype: np.dtype, pointers: tuple[str, ...], rows: bool = True
-) -> tuple[Graph, tuple[str, ...], list[Output]]:
+def _instructions(body: Body, dtype: np.dtype, signature: str, rows: bool = True) -> tuple[Graph, str, list[Output]]:
     """The instruction graph of a body with its outputs."""
     traced = tracer(dtype, rows)
     results = body(lambda name: traced.input(name, *_INPUTS.get(name, (ELEMENT, REAL, False))))
@@ -251,7 +247,7 @@ def _instructions(
         symbol = as_symbol(value, traced)
         symbol = total(symbol) if name == "total" else symbol
         outputs.append(Output(name, lower(symbol), add=name in ("values", "total")))
-    return lower.graph, pointers, outputs
+    return lower.graph, signature, outputs
 
 
 @contextmanager
@@ -273,44 +269,32 @@ def _compiling(definition: Any, what: str) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- plain
-def _plain_rows(body: Body, pointers: tuple[str, ...]) -> Callable[..., None]:
-    """A kernel over rows in plain Python."""
+def _plain(body: Body, signature: str) -> int:
+    """A kernel in plain Python with a signature of `ffi`."""
 
     def kernel(*arguments: Any) -> None:
-        *arrays, rows, units, stride = arguments
-        by_name = dict(zip(pointers, arrays, strict=True))
+        given = dict(zip(parameters(signature), arguments, strict=True))
 
-        def view(name: str) -> np.ndarray:
+        def view(name: str) -> Any:
+            if name in _STEP:
+                number = given["scalars"][_STEP.index(name)]
+                return int(number) if name == "t" else float(number)
+            units = given["units"]
+            if "rows" not in given:
+                return given[name][:units]
+            rows, stride = given["rows"], given["stride"]
             if name in ("y_index", "weights", "values"):
-                return by_name[name][:rows]
-            return by_name[name][: rows * stride].reshape(rows, stride)[:, :units]
+                return given[name][:rows]
+            return given[name][: rows * stride].reshape(rows, stride)[:, :units]
 
         for name, value in body(view).items():
-            view(name)[...] = view(name) + value if name == "values" else value
+            if name == "total":
+                given[name][0] += value.sum()
+            else:
+                view(name)[...] = view(name) + value if name == "values" else value
 
-    return kernel
+    return register(kernel)
 
 
 def _plain_prepare(rate: float, t: int, shrink: float, ridge: float, scalars: np.ndarray) -> None:
     scalars[:4] = rate, t, shrink, ridge
-
-
-def _plain_run(body: Body, names: tuple[str, ...]) -> Callable[..., None]:
-    """A kernel over a run of parameters in plain Python."""
-
-    def kernel(*arguments: Any) -> None:
-        by_name = dict(zip(names, arguments, strict=True))
-
-        def view(name: str) -> Any:
-            if name in by_name:
-                return by_name[name][: by_name["count"]]
-            number = by_name["scalars"][("rate", "t", "shrink", "ridge").index(name)]
-            return int(number) if name == "t" else float(number)
-
-        for name, value in body(view).items():
-            if name == "total":
-                by_name[name][0] += value.sum()
-            else:
-                view(name)[...] = value
-
-    return kernel

@@ -6,9 +6,11 @@ refreshes its column of the transposed copy. A bias, or the shared weights of a 
 
 from __future__ import annotations
 
+from typing import Any
+
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.column_parallel import own_columns
-from clearprop.engine.compiled.ffi import call_multiply_transposed, call_part, call_transposed_sparse
+from clearprop.engine.compiled.ffi import call_multiply_transposed, call_multiply_transposed_sparse, call_part
 from clearprop.engine.compiled.products import column_sums, transpose_block
 from clearprop.engine.compiled.records import (
     DENSE,
@@ -34,14 +36,16 @@ WORTH_TURNING = 0.75
 
 
 @inner
-def weight_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, j, width, g, thread):
+def weight_gradient(
+    m: Memory, source: Layer, layer: Layer, samples: int, row: int, rows: int, j: int, width: int, g: int, thread: int
+) -> None:
     """A^T delta, the gradient of `rows` rows of one panel of W from column j on, into `work` from g on."""
     layout, lanes = m.layout, m.layout.lanes
     units = min(width, layer.units - j)
     is_input = source.index == INPUT_LAYER
     delta = layer.delta + j
     if is_input and layout.is_sparse:
-        call_transposed_sparse(
+        call_multiply_transposed_sparse(
             m.code.multiply_transposed_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, source.a_rows,
             samples, row, rows, m.work, delta, layer.stride, width, m.work, g,
         )  # fmt: skip
@@ -50,13 +54,15 @@ def weight_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, 
     else:
         call_multiply_transposed(
             m.code.multiply_transposed, m.X if is_input else m.work, 0, m.offsets, source.a_rows,
-            samples, row, rows, m.work, delta, layer.stride, width // lanes, lanes,
+            samples, row, rows, m.work, delta, layer.stride, width,
             m.weights, layout.zeros, m.work, g,
         )  # fmt: skip
 
 
 @inner
-def transposed_gradient(m: Memory, source: Layer, layer: Layer, samples, row, rows, j, width, g, thread):
+def transposed_gradient(
+    m: Memory, source: Layer, layer: Layer, samples: int, row: int, rows: int, j: int, width: int, g: int, thread: int
+) -> None:
     """The same as (delta^T A)^T, so that vectors lie along the rows of W where the panel has few real columns."""
     layout, lanes, panel = m.layout, m.layout.lanes, m.layout.panel
     units = min(width, layer.units - j)
@@ -65,16 +71,16 @@ def transposed_gradient(m: Memory, source: Layer, layer: Layer, samples, row, ro
         m.work[g + i] = 0.0
     for i in range(0, rows, panel):
         count = min(panel, rows - i)
-        vectors = -(-count // lanes)
+        padded = -(-count // lanes) * lanes
         call_multiply_transposed(
             m.code.multiply_transposed, m.work, 0, m.offsets, layer.delta_rows, samples, j, units,
-            m.work, source.a + row + i, source.stride, vectors, lanes,
+            m.work, source.a + row + i, source.stride, padded,
             m.weights, layout.zeros, m.work, block,
         )  # fmt: skip
-        transpose_block(m.work, block, units, vectors * lanes, count, g + i * width, width)
+        transpose_block(m.work, block, units, padded, count, g + i * width, width)
 
 
-def dense_gradient(table, work, c, samples, thread, threads, how):
+def dense_gradient(table: Any, work: Any, c: int, samples: int, thread: int, threads: int, how: int) -> None:
     """Gradient and update of a thread's part of one dense W, a block of one panel at a time.
 
     The part is rows of W or, if it is shared out BY_COLUMNS, the panels that the thread owns.
@@ -115,7 +121,7 @@ def dense_gradient(table, work, c, samples, thread, threads, how):
                     call_part(m, m.code.refresh_transposed, c, row, rows, j, width)
 
 
-def wired_gradient(table, work, c, samples, thread, detailed, unused):
+def wired_gradient(table: Any, work: Any, c: int, samples: int, thread: int, detailed: bool, unused: int) -> None:
     """Gradient and update of the shared weights of one wired connection, by one thread."""
     m: Memory = memory_at(table, work)
     connection, panel = m.connections[c], m.layout.panel
@@ -144,7 +150,7 @@ def wired_gradient(table, work, c, samples, thread, detailed, unused):
             call_part(m, m.code.expand, c)
 
 
-def bias_gradient(table, work, index, samples, thread, detailed, unused):
+def bias_gradient(table: Any, work: Any, index: int, samples: int, thread: int, detailed: bool, unused: int) -> None:
     """Gradient and update of one bias, by one thread."""
     m: Memory = memory_at(table, work)
     layer = m.layers[index]
@@ -165,7 +171,7 @@ def bias_gradient(table, work, index, samples, thread, detailed, unused):
 
 
 @inner
-def gradients_and_updates(m: Memory, samples, thread, threads, detailed, by_columns):
+def gradients_and_updates(m: Memory, samples: int, thread: int, threads: int, detailed: bool, by_columns: bool) -> None:
     """Gradient and, unless it is stored first, update of all parameters that belong to a thread."""
     layers = m.layout.layer_count
     for c in range(m.layout.connection_count):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.ffi import call_part, call_value
 from clearprop.engine.compiled.records import (
@@ -21,7 +23,7 @@ from clearprop.engine.compiled.update import first_row, update
 
 
 @inner
-def sum_weights(m: Memory, value):
+def sum_weights(m: Memory, value: int) -> float:
     """The sum that a `value` kernel computes over all trained weights, padding left out."""
     panel = m.layout.panel
     m.total[0] = 0.0
@@ -41,7 +43,7 @@ def sum_weights(m: Memory, value):
     return m.total[0]
 
 
-def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
+def add_penalty(table: Any, work: Any, unused1: int, unused2: int, unused3: int, unused4: int, unused5: int) -> None:
     """The penalties of the weights as they are before a step."""
     m: Memory = memory_at(table, work)
     penalty = 0.0
@@ -54,7 +56,7 @@ def add_penalty(table, work, unused1, unused2, unused3, unused4, unused5):
 
 
 @inner
-def squared_norm(m: Memory, layer: Layer, trained_only):
+def squared_norm(m: Memory, layer: Layer, trained_only: bool) -> float:
     """Squared norm of the gradient of one layer: the rows of its W, then its b."""
     total = 0.0
     for c in range(layer.first_connection, layer.end_connection):
@@ -68,7 +70,7 @@ def squared_norm(m: Memory, layer: Layer, trained_only):
 
 
 @inner
-def clip_factor(m: Memory):
+def clip_factor(m: Memory) -> float:
     """What the stored gradient is multiplied by, so that its norm is at most clip_norm."""
     total = 0.0
     for index in range(1, m.layout.layer_count):
@@ -78,14 +80,14 @@ def clip_factor(m: Memory):
 
 
 @inner
-def apply_run(m: Memory, thread, kind, parameters, count, factor):
+def apply_run(m: Memory, thread: int, kind: int, parameters: int, count: int, factor: float) -> None:
     """Update a run from the stored gradient."""
     for i in range(parameters, parameters + count):
         m.gradients[i] *= factor
     update(m, thread, kind, parameters, m.gradients, parameters, count)
 
 
-def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
+def apply_stored(table: Any, work: Any, thread: int, threads: int, unused1: int, unused2: int, unused3: int) -> None:
     """Update all parameters that belong to a thread from the stored gradient."""
     m: Memory = memory_at(table, work)
     lanes, panel, layers = m.layout.lanes, m.layout.panel, m.layout.layer_count
@@ -117,7 +119,7 @@ def apply_stored(table, work, thread, threads, unused1, unused2, unused3):
 
 
 @inner
-def bound_columns(m: Memory, start, rows, width, columns):
+def bound_columns(m: Memory, start: int, rows: int, width: int, columns: int) -> None:
     """Scale the columns of a contiguous block down to the norm max_norm."""
     most = m.options.max_norm
     for j in range(columns):
@@ -131,7 +133,7 @@ def bound_columns(m: Memory, start, rows, width, columns):
                 m.weights[start + r * width + j] *= most / norm
 
 
-def bound_weights(table, work, thread, threads, unused1, unused2, unused3):
+def bound_weights(table: Any, work: Any, thread: int, threads: int, unused1: int, unused2: int, unused3: int) -> None:
     """Limit the norm of the weights from one source into each unit to max_norm; threads take panels in turn."""
     m: Memory = memory_at(table, work)
     panel = m.layout.panel

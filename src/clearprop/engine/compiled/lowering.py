@@ -1,26 +1,26 @@
-"""From traced operations to LLVM text: explicit vector instructions in a loop over rows and columns.
+"""From expression graphs to LLVM text: explicit vector instructions in a loop over rows and columns.
 
-Every element goes through the same vector instructions wherever it stands, so results do not depend on how rows or
-runs of elements are divided among threads. A definition with sums or maxima along a row takes several passes over the
-row: one for the values that each reduction needs, and a last one for the results. Here are the passes, and the kernels
-of a run of parameters and of a step's numbers; `row_kernels` has those of rows.
+Every element is computed by the same vector instructions, so results do not depend on how rows or runs of elements are
+divided among threads. A definition with sums or maxima along a row takes several passes over the
+row: one for the values that each reduction needs, and a last one for the results. This module has the passes, and the
+kernels of a run of parameters and of the numbers of a step; `row_kernels` has the kernels of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from clearprop.engine.compiled.builder import Emitter
+from clearprop.engine.compiled.builder import Emitter, Index
+from clearprop.engine.compiled.ffi import parameters
 from clearprop.symbolic.graph import ELEMENT, INTEGER, ROW, STEP, Graph, Symbol, ordered
-from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS
+from clearprop.symbolic.operations import INSTRUCTIONS, OPERATIONS, REDUCTIONS
 from clearprop.symbolic.primitives import INTEGERS, constant, convert
 
-#: A value this many operations deep is kept between two passes over a row instead of being computed again.
-DEAR = 8
+#: A value of more operations than this is stored between two passes over a row instead of being computed again.
+EXPENSIVE = 8
 #: Where the running sum, max or min of a row starts.
 NEUTRAL = {"sum": -0.0, "max": float("-inf"), "min": float("inf")}
 
@@ -49,14 +49,14 @@ class Lowering:
             kind = graph.kind if node.level else "double"
             return graph.node("input", (), kind, node.extra, node.level, node.flat)
         operation, args = OPERATIONS[node.op], [self._lowered[x.index] for x in node.args]
-        if operation.compute is None or operation.tangent is None:
-            return operation.machine(*args or [graph])
-        return operation.machine(*args, flat=node.flat)
+        if node.op in REDUCTIONS:
+            return operation.machine(*args, flat=node.flat)
+        return operation.machine(*args or [graph])
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result goes: `store` into an array (n, u), or `add` to a double precision array (n,)."""
+    """A result: stored into an array (n, u), or with `add` added to a double precision array (n,)."""
 
     pointer: str
     value: Symbol
@@ -64,7 +64,7 @@ class Output:
 
 
 def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
-    """How many passes over the row have to be over before a node can be computed; nodes come operands first."""
+    """How many passes over the row each node has to wait for; the nodes are sorted, operands first."""
     stage: dict[int, int] = {}
     for node in nodes:
         before = max((stage[id(x)] for x in node.args), default=0)
@@ -75,38 +75,40 @@ def stages(nodes: Iterable[Symbol]) -> dict[int, int]:
 class Columns(Emitter):
     """The passes over the columns of one row of arrays.
 
-    A row is padded to whole vectors, unless it is `ragged`, and so may end anywhere. `apart` says that no result
-    overlaps an input.
+    A row is padded to whole vectors, unless it is `ragged`. With `apart` no result overlaps an input.
     """
 
     ragged = False
+    row_offset: Index  # of the row that is computed, in all arrays
 
-    def __init__(self, graph: Graph, pointers: Sequence[str], outputs: Sequence[Output], apart: bool = False) -> None:
+    def __init__(self, graph: Graph, signature: str, outputs: Sequence[Output], apart: bool = False) -> None:
         super().__init__(graph)
-        self.pointers, self.outputs, self.apart = pointers, outputs, apart
+        self.signature, self.outputs, self.apart = signature, outputs, apart
+        self.units = self.index("units")
         self.nodes = ordered(output.value for output in outputs)
         self.scalars = step_values(self.nodes, [output.value for output in outputs])
         self.stage = stages(self.nodes)
         self.reductions = [node for node in self.nodes if node.op == "reduce"]
         stored = [output.value for output in outputs if not output.add]
         self.last = max([self.stage[id(x)] for x in stored] + [self.stage[id(x)] - 1 for x in self.reductions])
-        self.kept = self._worth_keeping()
+        self.kept = self._most_expensive()
+        self.running = [self.slot(self.vector) for _ in self.reductions]
 
     # ---------------------------------------------------------------------------------------------------------- plan
     def targets(self, number: int) -> list[Symbol]:
-        """The values that a pass over the row is for."""
-        found = [node.args[0] for node in self.reductions if self.stage[id(node)] == number + 1]
+        """The values that a pass over the row computes."""
+        needed = [self.reductions[i].args[0] for i in self.reduced_by(number)]
         if number == self.last:
-            found += [output.value for output in self.outputs if not output.add]
-        return found
+            needed += [output.value for output in self.outputs if not output.add]
+        return needed
 
-    def _worth_keeping(self) -> tuple[int, Symbol] | None:
-        """The dearest value that a later pass needs again, and the pass that computes it.
+    def _most_expensive(self) -> tuple[int, Symbol] | None:
+        """The most expensive value that a later pass needs again, and the pass that computes it.
 
-        It is kept in the row of the first stored result. Unless results lie apart, that may be an input's row, so no
+        It is stored in the row of the first result. Unless results are `apart`, that may be the row of an input, so no
         later pass may read one.
         """
-        best, depth = None, DEAR
+        best, cost = None, EXPENSIVE
         for number in range(self.last if any(not output.add for output in self.outputs) else 0):
             later = [target for n in range(number + 1, self.last + 1) for target in self.targets(n)]
             again = {id(node) for node in ordered(later)}
@@ -114,22 +116,16 @@ class Columns(Emitter):
                 rest = ordered(later, known=[id(node)])
                 inside = sum(x.level == ELEMENT for x in ordered([node]))
                 reads = not self.apart and any(x.op == "input" and x.level == ELEMENT for x in rest)
-                if id(node) in again and node.kind == self.kind and inside > depth and not reads:
-                    best, depth = (number, node), inside
+                if id(node) in again and node.kind == self.kind and inside > cost and not reads:
+                    best, cost = (number, node), inside
         return best
 
     # ------------------------------------------------------------------------------------------------------ emission
-    def slots(self) -> list[str]:
-        """Memory of the loop counters and running reductions, which LLVM turns into registers."""
-        vector = self.type(self.kind)
-        return ["  %j = alloca i64"] + [f"  %running{i} = alloca {vector}" for i in range(len(self.reductions))]
-
     def _step_level(self) -> None:
         """What depends on the step alone, once per call: read from `scalars`, or computed from the number of units."""
-        if "scalars" in self.pointers:
-            for place, node in enumerate(self.scalars):
-                address = self.emit(f"getelementptr double, ptr %scalars, i64 {place}")
-                value = self.emit(f"load double, ptr {address}")
+        if "scalars" in parameters(self.signature):
+            for index, node in enumerate(self.scalars):
+                value = self.number("%scalars", index, "double")
                 self.names[id(node)] = self.emit(f"fptrunc double {value} to float") if node.kind == "float" else value
         else:
             for node in ordered(self.scalars):
@@ -139,83 +135,59 @@ class Columns(Emitter):
                     self.compute(node)
         self.spreads = {id(node): self.spread(self.names[id(node)], node.kind) for node in self.scalars}
 
-    def function(self, arguments: Sequence[str], body: Callable[[], None]) -> str:
-        """The LLVM text of a function whose memory slots and step's numbers come before its body."""
+    def function(self, body: Callable[[], None]) -> str:
+        """The LLVM text of a function: the numbers of the step, and its body."""
         self._step_level()
-        head, self.lines = self.lines, []
+        self.last_vector = self.units // self.lanes * self.lanes  # where the last one starts that is not full
         body()
-        return self.defined(", ".join(arguments), [*self.slots(), *head])
+        return self.defined(self.signature)
+
+    def reduced_by(self, number: int) -> list[int]:
+        """Indices of the reductions that a pass over the row computes."""
+        return [i for i, node in enumerate(self.reductions) if self.stage[id(node)] == number + 1]
 
     def _columns(self, number: int, targets: list[Symbol]) -> None:
-        """One pass over the columns of a row: whole vectors, and where the run is ragged the rest under a mask."""
-        vector = self.type(self.kind)
-        for i, node in enumerate(self.reductions):
-            if self.stage[id(node)] == number + 1:
-                self.do(f"store {vector} {self.literal(NEUTRAL[node.extra], self.kind)}, ptr %running{i}")
-        condition, body, end = self.label("columns"), self.label("column"), self.label("over")
-        self.do("store i64 0, ptr %j")
-        self.do(f"br label %{condition}")
-        self.start(condition)
-        self.j = self.emit("load i64, ptr %j")
-        following = self.emit(f"add i64 {self.j}, {self.lanes}")
-        more = f"icmp sle i64 {following}, %units" if self.ragged else f"icmp slt i64 {self.j}, %units"
-        self.do(f"br i1 {self.emit(more)}, label %{body}, label %{end}")
-        self.start(body)
-        self._vector(number, targets, masked=False)
-        self.do(f"store i64 {following}, ptr %j")
-        self.do(f"br label %{condition}")
-        self.start(end)
+        """One pass over the columns of a row: whole vectors, and for a ragged run the rest under a mask."""
+        for i in self.reduced_by(number):
+            self.running[i].set(self.literal(NEUTRAL[self.reductions[i].extra], self.kind))
         if self.ragged:
-            with self._only_if(f"icmp slt i64 {self.j}, %units"):
-                self._vector(number, targets, masked=True)
-        elif number == self.last:
+            self.in_vectors(self.units, lambda j, mask: self._vector(number, targets, j, mask))
+            return
+        with self.loop(0, self.units, self.lanes) as j:
+            self._vector(number, targets, j, "")
+        if number == self.last:
             self._trim()
-
-    @contextmanager
-    def _only_if(self, comparison: str) -> Iterator[None]:
-        """What is emitted inside runs only where a comparison holds."""
-        inside, after = self.label("inside"), self.label("after")
-        self.do(f"br i1 {self.emit(comparison)}, label %{inside}, label %{after}")
-        self.start(inside)
-        yield
-        self.do(f"br label %{after}")
-        self.start(after)
 
     def _trim(self) -> None:
         """Zeros in the padding of the results' last vector."""
-        vector, whole = self.type(self.kind), self.type(INTEGERS[self.kind])
-        with self._only_if(f"icmp sgt i64 {self.j}, %units"):
-            self.j = self.emit(f"sub i64 {self.j}, {self.lanes}")
-            self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
-            mask = self.emit(f"sext {self.type('i1')} {self._mask()} to {whole}")
+        vector, whole = self.vector, self.type(INTEGERS[self.kind])
+        j = self.last_vector
+        with self.only_if(j.compare("slt", self.units)):
+            self.offset = self.row_offset + j
+            mask = self.emit(f"sext {self.type('i1')} {self.first_lanes(self.units - j)} to {whole}")
             for output in self.outputs:
                 if not output.add:
                     value = self._load(output.pointer, self.kind, "")
                     kept = self.emit(f"and {whole} {mask}, {self.emit(f'bitcast {vector} {value} to {whole}')}")
                     self._store(output.pointer, self.emit(f"bitcast {whole} {kept} to {vector}"), "")
 
-    def _mask(self) -> str:
-        """Which lanes stand for real columns."""
-        return self.first_lanes(self.emit(f"sub i64 %units, {self.j}"))
-
-    def _vector(self, number: int, targets: list[Symbol], masked: bool) -> None:
-        """The targets of a pass for one vector of columns."""
+    def _vector(self, number: int, targets: list[Symbol], j: Index, mask: str) -> None:
+        """The targets of a pass for one vector of columns, from column j on."""
         at_hand = dict(self.names)
-        self.offset = self.emit(f"add i64 {self.row_offset}, {self.j}")
-        reducing = any(self.stage[id(node)] == number + 1 for node in self.reductions)
-        mask = self._mask() if masked or (reducing and not self.ragged) else ""
+        self.j, self.offset = j, self.row_offset + j
         if self.kept and number > self.kept[0]:
             self.names[id(self.kept[1])] = self._load(self._scratch, self.kind, "")
         for node in ordered(targets, known=self.names):
             if node.level == ELEMENT:
-                self._element(node, mask if masked else "")
+                self._element(node, mask)
         if self.kept and number == self.kept[0]:
             self._store(self._scratch, self.names[id(self.kept[1])], "")
-        self._accumulate(number, mask)
+        padded = bool(self.reduced_by(number)) and not self.ragged
+        self._accumulate(number, self.first_lanes(self.units - j) if padded else mask)
         if number == self.last:
             for output in self.outputs:
                 if not output.add:
-                    self._store(output.pointer, self.operand(output.value, ELEMENT), mask if masked else "")
+                    self._store(output.pointer, self.operand(output.value, ELEMENT), mask)
         self.names = at_hand
 
     @property
@@ -223,15 +195,14 @@ class Columns(Emitter):
         return next(output.pointer for output in self.outputs if not output.add)
 
     def _accumulate(self, number: int, mask: str) -> None:
-        vector = self.type(self.kind)
-        for i, node in enumerate(self.reductions):
-            if self.stage[id(node)] == number + 1:
-                value = self.operand(node.args[0], ELEMENT)
-                if mask:
-                    neutral = self.literal(NEUTRAL[node.extra], self.kind)
-                    value = self.emit(f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {neutral}")
-                running = self.emit(f"load {vector}, ptr %running{i}")
-                self.do(f"store {vector} {self.combine(node.extra, running, value)}, ptr %running{i}")
+        vector = self.vector
+        for i in self.reduced_by(number):
+            node = self.reductions[i]
+            value = self.operand(node.args[0], ELEMENT)
+            if mask:
+                neutral = self.literal(NEUTRAL[node.extra], self.kind)
+                value = self.emit(f"select {self.type('i1')} {mask}, {vector} {value}, {vector} {neutral}")
+            self.running[i].set(self.combine(node.extra, self.running[i].get(), value))
 
     def _element(self, node: Symbol, mask: str) -> None:
         if node.op == "input":
@@ -245,12 +216,10 @@ class Columns(Emitter):
             self.compute(node)
 
     def _load(self, pointer: str, kind: str, mask: str) -> str:
-        address = self.emit(f"getelementptr {kind}, ptr %{pointer}, i64 {self.offset}")
-        return self.load(address, kind, mask)
+        return self.load(self.at(f"%{pointer}", self.offset, kind), kind, mask)
 
     def _store(self, pointer: str, value: str, mask: str) -> None:
-        address = self.emit(f"getelementptr {self.kind}, ptr %{pointer}, i64 {self.offset}")
-        self.store(address, value, self.kind, mask)
+        self.store(self.at(f"%{pointer}", self.offset), value, self.kind, mask)
 
 
 class RunKernel(Columns):
@@ -260,22 +229,19 @@ class RunKernel(Columns):
 
     def text(self) -> str:
         """The LLVM text."""
-        last = [p for p in self.pointers if p in ("scalars", "total")]
-        arguments = [f"ptr %{p}" for p in self.pointers if p not in last] + ["i64 %units"]
-        return self.function(arguments + [f"ptr %{p}" for p in last], self._body)
+        return self.function(self._body)
 
     def _body(self) -> None:
-        self.row_offset = "0"
+        self.row_offset = self.index(0)
         for number in range(self.last + 1):
             targets = self.targets(number)
             for node in ordered(targets):
                 if node.level == ROW:
                     self.compute(node)
             self._columns(number, targets)
-            for i, node in enumerate(self.reductions):
-                if self.stage[id(node)] == number + 1:
-                    running = self.emit(f"load {self.type(self.kind)}, ptr %running{i}")
-                    self.names[id(node)] = self.across(node.extra, running)
+            for i in self.reduced_by(number):
+                node = self.reductions[i]
+                self.names[id(node)] = self.across(node.extra, self.running[i].get())
         for output in self.outputs:
             if output.add:
                 self._add(output)
@@ -294,7 +260,8 @@ class RunKernel(Columns):
 class StepKernel(Emitter):
     """A function that computes the numbers of one step.
 
-    From its rate, its number t, the share that weights shrink by, and the strength of the batch's own penalty (ridge).
+    Its arguments are the learning rate, the number t of the step, the factor by which weights shrink, and the strength
+    of the penalty of the batch (ridge).
     """
 
     def text(self, values: Sequence[Symbol]) -> str:
@@ -304,14 +271,14 @@ class StepKernel(Emitter):
                 self.names[id(node)] = f"%{node.extra}" if node.extra != "t" else self.emit("sitofp i64 %t to double")
             else:
                 self.compute(node)
-        for place, node in enumerate(values):
+        for index, node in enumerate(values):
             value = self.operand(node, STEP)
             wide = self.emit(f"fpext float {value} to double") if node.kind == "float" else value
-            self.do(f"store double {wide}, ptr {self.emit(f'getelementptr double, ptr %scalars, i64 {place}')}")
-        return self.defined("double %rate, i64 %t, double %shrink, double %ridge, ptr %scalars")
+            self.do(f"store double {wide}, ptr {self.at('%scalars', index, 'double')}")
+        return self.defined("prepare")
 
 
 def step_values(nodes: Iterable[Symbol], results: Iterable[Symbol]) -> list[Symbol]:
-    """The numbers of one step that arrays meet or that are results, in a fixed order."""
+    """The numbers of one step that operations on arrays use or that are results, in a fixed order."""
     met = [x for node in nodes if node.level != STEP for x in node.args] + list(results)
     return list({id(x): x for x in met if x.level == STEP and x.op != "constant"}.values())

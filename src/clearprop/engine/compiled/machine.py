@@ -1,24 +1,25 @@
-"""Machine code from LLVM text, for the processor at hand, kept on disk from one process to the next."""
+"""Machine code from LLVM text, for this processor, stored on disk between processes."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 
 import llvmlite
 import llvmlite.binding as llvm
-from numba.core.compiler_lock import global_compiler_lock
 
 from clearprop.engine.compiled.builder import KERNEL
 from clearprop.engine.compiled.code_store import folder, keep_latest, read, write
-from clearprop.engine.compiled.vectors import processor
+from clearprop.engine.compiled.ffi import register
+from clearprop.engine.compiled.numba_internals import PLAIN, compiler_lock, processor
 
-#: Most kernels that are kept on disk; of more, those that were used last.
+#: Most kernels on disk; of more, those that were used last stay.
 FILES = 2000
 
 
 class Machine:
-    """Compiles functions, each once per process, and owns their code as long as the process lives."""
+    """Compiles each function once per process, and owns the code as long as the process lives."""
 
     def __init__(self) -> None:
         llvm.initialize_native_target()
@@ -33,7 +34,7 @@ class Machine:
         self.host = f"{target.triple} {cpu} {features} {version} {llvmlite.__version__}"
 
     def module(self, text: str) -> llvm.ModuleRef:
-        """The module of a text whose memory slots are turned into registers; the rest of it is as it should be."""
+        """The module of a text, with variables turned into registers; its instructions need no other optimisation."""
         module = llvm.parse_assembly(text)
         passes = llvm.create_new_module_pass_manager()
         passes.add_sroa_pass()
@@ -44,7 +45,7 @@ class Machine:
         """The address of the function in a text."""
         if text in self.addresses:
             return self.addresses[text]
-        with global_compiler_lock:
+        with compiler_lock:
             if text not in self.addresses:
                 digest = hashlib.sha256(f"{self.host}\n{text}".encode()).hexdigest()
                 name = f"clearprop_{digest[:32]}"
@@ -54,7 +55,7 @@ class Machine:
             return self.addresses[text]
 
     def _code(self, text: str, digest: str, name: str) -> bytes:
-        """Object code from disk, or compiled now and left there where the place can be written."""
+        """Object code from disk, or compiled now and stored if the folder can be written."""
         code = _read(f"{digest}.o")
         if code is None:
             code = self.target_machine.emit_object(self.module(text.replace(f"@{KERNEL}(", f"@{name}(")))
@@ -63,7 +64,7 @@ class Machine:
 
 
 def _read(name: str) -> bytes | None:
-    """The code of that name, if it is kept."""
+    """The stored code of that name; None if there is none."""
     try:
         return read(folder() / name)
     except OSError:
@@ -71,9 +72,9 @@ def _read(name: str) -> bytes | None:
 
 
 def _write(name: str, code: bytes) -> None:
-    """Keep code under a name.
+    """Store code under a name.
 
-    Where the place cannot be written, each process compiles for itself: the same code, some 10 ms per kernel later.
+    If the folder cannot be written, each process compiles for itself, in about 10 ms per kernel.
     """
     with suppress(OSError):
         write(folder() / name, code)
@@ -86,10 +87,10 @@ _machine: Machine | None = None
 
 
 def machine() -> Machine:
-    """The one of this process: of two, one would go, and the code that it owns with it."""
+    """The only one of this process: of two, one would be freed, and the code that it owns with it."""
     global _machine
     if _machine is None:
-        with global_compiler_lock:
+        with compiler_lock:
             if _machine is None:
                 _machine = Machine()
     return _machine
@@ -103,3 +104,8 @@ def compile_function(text: str) -> int:
 def assembly(text: str) -> str:
     """The instructions that the processor will run."""
     return machine().target_machine.emit_assembly(machine().module(text))
+
+
+def kernel(plain: Callable[..., None], text: Callable[[], str]) -> int:
+    """The address of a kernel: that of its LLVM text, or of the plain function while the compiler is switched off."""
+    return register(plain) if PLAIN else compile_function(text())

@@ -15,14 +15,13 @@ from clearprop.activations import Elementwise, Identity
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer, Network
 from clearprop.engine.compiled import records
-from clearprop.engine.compiled.builder import LINE
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.narrow_product import multiply_kernel
 from clearprop.engine.compiled.records import NONE, Memory, copy_record, new_record, new_table
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
-from clearprop.engine.compiled.vectors import Lanes, lanes_of
+from clearprop.engine.compiled.vectors import LINE, Lanes, lanes_of
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
 
@@ -314,16 +313,16 @@ class Plan:
         )
         options, progress = new_record(records.Options), new_record(records.Progress)
         options.purpose, progress.patience = self.purpose, NONE
-        shape, code = copy_record(self._layout), copy_record(self._code)
+        memory_layout, code = copy_record(self._layout), copy_record(self._code)
         fields: dict[str, Any] = {
-            "layout": shape,
+            "layout": memory_layout,
             "code": code,
             "options": options,
             "progress": progress,
             "results": new_record(records.Results),
             "layers": self.layers,
             "connections": self.connections,
-            **self.locate(X, shape, code),
+            **self.locate(X, memory_layout, code),
             "y": nothing,
             "indices": no_indices,
             "sample_weight": nothing,
@@ -351,11 +350,13 @@ class Plan:
         }
         return Memory(**(fields | replaced))
 
-    def locate(self, X: np.ndarray | csr_array, shape: records.Layout, code: records.Code) -> dict[str, np.ndarray]:
-        """The rows of X, dense or sparse, as fields of the memory; `shape` and `code` are told which they are."""
-        shape.is_sparse = issparse(X)
+    def locate(
+        self, X: np.ndarray | csr_array, memory_layout: records.Layout, code: records.Code
+    ) -> dict[str, np.ndarray]:
+        """The rows of X, dense or sparse, as fields of the memory; they set fields of the two records."""
+        memory_layout.is_sparse = issparse(X)
         if isinstance(X, csr_array):
-            shape.x_stride, shape.sparse_block = 1, BLOCK  # so the "offset" of a row is its index
+            memory_layout.x_stride, memory_layout.sparse_block = 1, BLOCK  # so the "offset" of a row is its index
             multiply, transposed, add_rows = sparse_kernels(self.dtype)
             code.multiply_sparse, code.multiply_transposed_sparse, code.add_rows_sparse = multiply, transposed, add_rows
             return {
@@ -363,7 +364,7 @@ class Plan:
                 "X_columns": X.indices.astype(np.int32, copy=False),
                 "X_starts": X.indptr.astype(np.int64, copy=False),
             }
-        X, shape.x_stride = as_run(X)
+        X, memory_layout.x_stride = as_run(X)
         return {"X": X, "X_columns": np.zeros(1, np.int32), "X_starts": np.zeros(1, np.int64)}
 
     def copy_table(self, wanted: Callable[[Block], bool] = lambda block: True) -> np.ndarray:

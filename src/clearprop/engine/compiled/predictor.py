@@ -28,7 +28,7 @@ _X, _OUT = Memory._fields.index("X"), Memory._fields.index("y")
 
 
 @compiled
-def infer(table, work, first, last, rows_at_once, total):
+def infer(table: Any, work: Any, first: int, last: int, rows_at_once: int, total: int) -> bool:
     """Outputs for rows of X, into y, one output after the other; returns whether these rows of X are finite."""
     m: Memory = memory_at(pointer(table), pointer(work))
     inputs, nothing = m.layers[INPUT_LAYER].units, 0.0

@@ -1,85 +1,202 @@
-"""The three matrix products of a training step, on weights kept in panels.
+"""The dense matrix products of a training step, on weights stored in panels.
 
-A matrix W (k rows, n columns) is kept as panels: `panel` columns at a time, each panel a contiguous (k, panel) block
-(the last one narrower, n rounded up to whole vectors). So a sweep reads W in one run, and the gradient of some rows
-of a panel is one run as well, which the update rule consumes at once.
+A matrix W (k rows, n columns) is stored as panels: `panel` columns at a time, each panel a contiguous (k, panel) block
+(the last one narrower, n rounded up to whole vectors). So a sweep reads W in one run, and the gradient of some rows of
+a panel is one run as well, which the update rule consumes at once. Rows of A are read through `offsets`, so a batch is
+read straight from where it lies. S, the start, has its own row stride: stride 0 repeats one row (a bias, or zeros).
 
-The two kernels are C functions, called by address: they are compiled and kept on disk apart from the epoch loop.
+The register tile: a block of C = S + A B stays in vector registers while the shared dimension is swept once. Each step
+loads one row of B (a few vectors) and multiplies it by one number of each row of A, so a tile of 6 rows and 2 vectors
+(4 with 512-bit registers) does 12 (24) fused multiply-adds for 8 (10) loads, as much as the machine can do. At the edge
+of a matrix tiles are narrower, and 8 rows high.
+
+Every element of C is one chain of fused multiply-adds in the order of the shared dimension, whatever tile it is in, so
+results do not depend on how a product is cut into tiles or divided among threads. The plain functions beside the
+kernels replace them while the compiler is switched off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, types
-from numba.core import config
 
-from clearprop.engine.compiled.cache import address, inner
-from clearprop.engine.compiled.ffi import register
-from clearprop.engine.compiled.tile import tile_along, tile_down
-from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS
+from clearprop.engine.compiled.builder import KINDS, Builder, Index
+from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.machine import kernel
+from clearprop.engine.compiled.vectors import NARROW_ROWS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, lanes_of
 
-#: Steps of the shared dimension taken at a time, so that their part of a panel stays in the first-level cache.
+#: Steps of the shared dimension swept at a time, so that their part of a panel stays in the first-level cache.
 SWEEP = 256
 
 
-def multiply(a, offsets, rows, steps, W, columns, lanes, panel, start, start_row, c, c_row):
-    """C = S + A W: `rows` rows of A found through offsets, of `steps` numbers; C row-major with stride c_row.
+@dataclass(frozen=True)
+class Matrix:
+    """A row-major matrix in memory: its address and the distance of its rows."""
 
-    `columns` of W are padded to whole vectors. S has row stride start_row: 0 for a bias or zeros.
+    address: str
+    stride: Index
+
+
+class Product(Builder):
+    """A product in a precision, cut into register tiles."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        super().__init__(KINDS[dtype.name], VECTOR_BYTES)
+        self.panel = self.lanes * TILE_VECTORS
+        self.sums = [[self.slot(self.vector) for _ in range(TILE_VECTORS)] for _ in range(NARROW_ROWS)]
+
+    def row(self, i: Index) -> str:
+        """The address of row i of A."""
+        return self.at("%a", self.whole("%offsets", i))
+
+    def matrix(self, address: str, at: Index, stride: Index) -> Matrix:
+        """The matrix that starts `at` elements behind an address."""
+        return Matrix(self.at(address, at), stride)
+
+    def tall(self, vectors: Index) -> Index:
+        """The rows of a tile of so many vectors."""
+        return self.choose(vectors.compare("eq", TILE_VECTORS), TILE_ROWS, NARROW_ROWS)
+
+    def tiles(self, height: Index, vectors: Index, depth: Index, b: Matrix, start: Matrix, c: Matrix) -> None:
+        """C = S + A B for `height` rows, `vectors` of columns and `depth` steps, by a tile of that size."""
+        sizes = {v: TILE_ROWS if v == TILE_VECTORS else NARROW_ROWS for v in range(1, TILE_VECTORS + 1)}
+        cases = [r * (TILE_VECTORS + 1) + v for v, most in sizes.items() for r in range(1, most + 1)]
+        for case in self.switch(height * (TILE_VECTORS + 1) + vectors, cases):
+            self._tile(*divmod(case, TILE_VECTORS + 1), depth, b, start, c)
+
+    def _tile(self, rows: int, vectors: int, depth: Index, b: Matrix, start: Matrix, c: Matrix) -> None:
+        numbers = self.numbers_of_a(rows)
+        sums = [row[:vectors] for row in self.sums[:rows]]
+        for r, row in enumerate(sums):
+            for total, address in zip(row, self._vectors(start, r, vectors), strict=True):
+                total.set(self.load(address))
+        with self.loop(0, depth) as step:
+            y = [self.load(address) for address in self._vectors(b, step, vectors)]
+            for row, number in zip(sums, numbers(step), strict=True):
+                x = self.spread(number)
+                for total, vector in zip(row, y, strict=True):
+                    total.set(self.fma(x, vector, total.get()))
+        for r, row in enumerate(sums):
+            for total, address in zip(row, self._vectors(c, r, vectors), strict=True):
+                self.store(address, total.get())
+
+    def _vectors(self, matrix: Matrix, row: Index | int, count: int) -> list[str]:
+        """The addresses of the first vectors of a row."""
+        line = self.at(matrix.address, matrix.stride * row)
+        return [self.at(line, v * self.lanes) for v in range(count)]
+
+    def numbers_of_a(self, rows: int) -> Callable[[Index], list[str]]:
+        """What gives, for a step of the sweep, the number of each of `rows` rows of A that belongs to it."""
+        raise NotImplementedError
+
+
+class Multiply(Product):
+    """C = S + A W; the columns of W are padded to whole vectors."""
+
+    def text(self) -> str:
+        """The LLVM text."""
+        rows, steps, columns = (self.index(name) for name in ("rows", "steps", "columns"))
+        start_row, c_row = self.index("start_row"), self.index("c_row")
+        with self.loop(0, columns, self.panel) as j:
+            width = (columns - j).at_most(self.panel)
+            vectors = width // self.lanes
+            tall = self.tall(vectors)
+            with self.loop(0, steps, SWEEP) as self.k:
+                first, depth = self.k.compare("eq", 0), (steps - self.k).at_most(SWEEP)
+                W = self.matrix("%W", j * steps + self.k * width, width)
+                origin, origin_row = self.choose_pointer(first, "%start", "%c"), self.choose(first, start_row, c_row)
+                with self.loop(0, rows, tall) as self.i:
+                    start = self.matrix(origin, self.i * origin_row + j, origin_row)
+                    c = self.matrix("%c", self.i * c_row + j, c_row)
+                    self.tiles((rows - self.i).at_most(tall), vectors, depth, W, start, c)
+        return self.defined("multiply")
+
+    def numbers_of_a(self, rows: int) -> Callable[[Index], list[str]]:
+        lines = [self.at(self.row(self.i + r), self.k) for r in range(rows)]
+        return lambda step: [self.number(line, step) for line in lines]
+
+
+class MultiplyTransposed(Product):
+    """G = A^T D, (rows, width) contiguous: rows `row` to `row + rows` of A^T, one panel of D.
+
+    Sample s of A is at offsets[s], of D at s * delta_row.
     """
+
+    def text(self) -> str:
+        """The LLVM text."""
+        rows, samples, width, delta_row = (self.index(name) for name in ("rows", "samples", "width", "delta_row"))
+        vectors = width // self.lanes
+        tall = self.tall(vectors)
+        with self.loop(0, samples, SWEEP) as self.s:
+            first, depth = self.s.compare("eq", 0), (samples - self.s).at_most(SWEEP)
+            delta = self.matrix("%delta", self.s * delta_row, delta_row)
+            origin, origin_row = self.choose_pointer(first, "%zeros", "%g"), self.choose(first, 0, width)
+            with self.loop(0, rows, tall) as self.i:
+                start = self.matrix(origin, self.i * origin_row, origin_row)
+                g = self.matrix("%g", self.i * width, width)
+                self.tiles((rows - self.i).at_most(tall), vectors, depth, delta, start, g)
+        return self.defined("multiply_transposed")
+
+    def numbers_of_a(self, rows: int) -> Callable[[Index], list[str]]:
+        first = self.index("row") + self.i
+
+        def numbers(step: Index) -> list[str]:
+            line = self.at(self.row(self.s + step), first)
+            return [self.number(line, r) for r in range(rows)]
+
+        return numbers
+
+
+class AddRows(Builder):
+    """C = S + A: the product with the unit matrix."""
+
+    def text(self) -> str:
+        """The LLVM text."""
+        with self.loop(0, self.index("rows")) as r:
+            row = self.at("%a", self.whole("%offsets", r))
+            start, c = (self.at(f"%{x}", r * self.index(f"{x}_row")) for x in ("start", "c"))
+
+            def add(j: Index, mask: str) -> None:
+                x, y = (self.load(self.at(address, j), mask=mask) for address in (start, row))
+                self.store(self.at(c, j), self.combine("sum", x, y), mask=mask)
+
+            self.in_vectors(self.index("units"), add)
+        return self.defined("add_rows")
+
+
+def multiply(a, offsets, rows, steps, W, columns, start, start_row, c, c_row):
+    """C = S + A W."""
+    panel = lanes_of(W.dtype).panel
     for j in range(0, columns, panel):
         width = min(panel, columns - j)
-        tall = TILE_ROWS if width == panel else NARROW_ROWS
-        for k in range(0, steps, SWEEP):
-            depth = min(SWEEP, steps - k)
-            origin, origin_row = (start, start_row) if k == 0 else (c, c_row)
-            for i in range(0, rows, tall):
-                height = min(tall, rows - i)
-                tile_along(
-                    height, width // lanes, a, offsets, i, k, W, j * steps + k * width, width,
-                    origin, i * origin_row + j, origin_row, c, i * c_row + j, c_row, depth,
-                )  # fmt: skip
+        block = W[j * steps :][: steps * width].reshape(steps, width)
+        for r in range(rows):
+            c[r * c_row + j :][:width] = start[r * start_row + j :][:width] + a[offsets[r] :][:steps] @ block
 
 
-def multiply_transposed(a, offsets, samples, row, rows, delta, delta_row, vectors, lanes, zeros, g):
-    """G = A^T D, (rows, vectors * lanes) contiguous: rows `row` to `row + rows` of A^T, one panel of D.
-
-    Sample s of A lies at offsets[s], of D at s * delta_row.
-    """
-    width = vectors * lanes
-    tall = TILE_ROWS if vectors == TILE_VECTORS else NARROW_ROWS
-    for s in range(0, samples, SWEEP):
-        depth = min(SWEEP, samples - s)
-        origin, origin_row = (zeros, 0) if s == 0 else (g, width)
-        for i in range(0, rows, tall):
-            height = min(tall, rows - i)
-            tile_down(
-                height, vectors, a, offsets, s, row + i, delta, s * delta_row, delta_row,
-                origin, i * origin_row, origin_row, g, i * width, width, depth,
-            )  # fmt: skip
+def multiply_transposed(a, offsets, samples, row, rows, delta, delta_row, width, zeros, g):
+    """G = A^T D for some rows of A^T and one panel of D."""
+    block = np.stack([a[offsets[s] + row :][:rows] for s in range(samples)])
+    g[: rows * width] = (block.T @ np.stack([delta[s * delta_row :][:width] for s in range(samples)])).ravel()
 
 
 def add_rows(a, offsets, rows, units, start, start_row, c, c_row):
-    """C = S + A: the product with the unit matrix."""
+    """C = S + A."""
     for r in range(rows):
-        for j in range(units):
-            c[r * c_row + j] = start[r * start_row + j] + a[offsets[r] + j]
+        c[r * c_row :][:units] = start[r * start_row :][:units] + a[offsets[r] :][:units]
 
 
 @cache
 def product_kernels(dtype: np.dtype) -> tuple[int, int, int]:
     """Addresses of `multiply`, `multiply_transposed` and `add_rows` in a precision."""
-    if config.DISABLE_JIT:
-        return register(multiply), register(multiply_transposed), register(add_rows)
-    n, real, places = types.intp, types.CPointer(from_dtype(dtype)), types.CPointer(types.int64)
-    along = types.void(real, places, n, n, real, n, n, n, real, n, real, n)
-    down = types.void(real, places, n, n, n, real, n, n, n, real, real)
-    identity = types.void(real, places, n, n, real, n, real, n)
-    signatures = ((multiply, along), (multiply_transposed, down), (add_rows, identity))
-    along_at, down_at, identity_at = (address(function, signature) for function, signature in signatures)
-    return along_at, down_at, identity_at
+    return (
+        kernel(multiply, lambda: Multiply(dtype).text()),
+        kernel(multiply_transposed, lambda: MultiplyTransposed(dtype).text()),
+        kernel(add_rows, lambda: AddRows(KINDS[dtype.name]).text()),
+    )
 
 
 @inner

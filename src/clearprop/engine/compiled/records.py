@@ -17,11 +17,8 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
-from numba.core import config
-from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     infer_getattr,
-    intrinsic,
     lower_builtin,
     lower_getattr_generic,
     models,
@@ -29,6 +26,9 @@ from numba.extending import (
     type_callable,
 )
 from numpy.typing import NDArray
+
+from clearprop.engine.compiled.ffi import compiled_as
+from clearprop.engine.compiled.numba_internals import PLAIN, AttributeTemplate
 
 NONE = -1
 #: The network's input, as a layer.
@@ -303,7 +303,7 @@ def assign(record: Record, values: Any) -> None:
 
 def table_of(memory: Memory) -> Any:
     """What compiled code takes: the addresses of all arrays (plain Python takes the memory itself)."""
-    if config.DISABLE_JIT:
+    if PLAIN:
         return memory
     return np.array([0 if array is None else address_of(array) for array in memory], np.int64)
 
@@ -313,101 +313,99 @@ def address_of(array: Any) -> int:
     return array.__array_interface__["data"][0]
 
 
-if config.DISABLE_JIT:
+def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return context.make_array(signature.args[0])(context, builder, args[0]).data
 
-    def memory_at(table, work):
-        """The memory whose addresses are in `table`; `work` tells the precision."""
-        return table
 
-    def pointer(array):
-        """Pointer to the first element of an array."""
-        return array
+@compiled_as(_pointer, lambda array: types.CPointer(array.dtype)(array))
+def pointer(array: Any) -> Any:
+    """Pointer to the first element of an array."""
+    return array
 
-else:
 
-    @intrinsic
-    def pointer(typing_context, array):
-        """Pointer to the first element of an array."""
+class TableType(types.Type):
+    """A pointer to records in compiled code; an element is a record, which compiled code holds by its address."""
 
-        def codegen(context, builder, signature, args):
-            return context.make_array(signature.args[0])(context, builder, args[0]).data
+    def __init__(self, record: types.Record) -> None:
+        self.record = record
+        super().__init__(name=f"clearprop.Table({record})")
 
-        return types.CPointer(array.dtype)(array), codegen
 
-    class TableType(types.Type):
-        """A pointer to records in compiled code; an element is a record, which compiled code holds by its address."""
+@register_model(TableType)
+class _TableModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, manager.lookup(kind.record).get_value_type())
 
-        def __init__(self, record: types.Record) -> None:
-            self.record = record
-            super().__init__(name=f"clearprop.Table({record})")
 
-    @register_model(TableType)
-    class _TableModel(models.PrimitiveModel):
-        def __init__(self, manager: Any, kind: Any) -> None:
-            super().__init__(manager, kind, manager.lookup(kind.record).get_value_type())
+@type_callable(operator.getitem)
+def _type_of_record(context: Any) -> Any:
+    return lambda table, index: table.record if isinstance(table, TableType) else None
 
-    @type_callable(operator.getitem)
-    def _type_of_record(context: Any) -> Any:
-        return lambda table, index: table.record if isinstance(table, TableType) else None
 
-    @lower_builtin(operator.getitem, TableType, types.Integer)
-    def _record_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
+@lower_builtin(operator.getitem, TableType, types.Integer)
+def _record_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.gep(args[0], [args[1]])
 
-    class MemoryType(types.Type):
-        """The memory in compiled code: a pointer to the table of addresses, which are loaded where they are used.
 
-        Functions hand on one pointer instead of one for each array, which halves the time of compilation.
-        """
+class MemoryType(types.Type):
+    """The memory in compiled code: a pointer to the table of addresses, which are loaded where they are used.
 
-        def __init__(self, real: Any) -> None:
-            self.real = real
-            super().__init__(name=f"clearprop.Memory({real})")
+    Functions hand on one pointer instead of one for each array, which halves the time of compilation.
+    """
 
-        def field(self, name: str) -> Any:
-            """The type of a field, or None."""
-            if name == "table":
-                return types.CPointer(types.int64)
-            return _FIELDS[name] or types.CPointer(self.real) if name in _FIELDS else None
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        super().__init__(name=f"clearprop.Memory({real})")
 
-    def _type_of_field(hint: Any) -> Any:
-        """The type of a field in compiled code by its annotation; None for an array in the run's precision."""
-        if isinstance(hint, type) and issubclass(hint, Record):
-            return from_dtype(dtype_of(hint))
-        if get_origin(hint) is Sequence:
-            return TableType(from_dtype(dtype_of(get_args(hint)[0])))
-        return None if hint == Numbers else types.CPointer(from_dtype(np.dtype(get_args(get_args(hint)[1])[0])))
-
-    _FIELDS = {name: _type_of_field(hint) for name, hint in get_type_hints(Memory).items() if name != "table"}
-
-    @register_model(MemoryType)
-    class _MemoryModel(models.PrimitiveModel):
-        def __init__(self, manager: Any, kind: Any) -> None:
-            super().__init__(manager, kind, ir.IntType(64).as_pointer())
-
-    @infer_getattr
-    class _MemoryFields(AttributeTemplate):
-        key = MemoryType
-
-        def generic_resolve(self, memory: Any, name: str) -> Any:
-            return memory.field(name)
-
-    @lower_getattr_generic(MemoryType)
-    def _load_field(context: Any, builder: Any, memory: Any, value: Any, name: str) -> Any:
-        kind = context.get_value_type(memory.field(name))
+    def field(self, name: str) -> Any:
+        """The type of a field, or None."""
         if name == "table":
-            return builder.bitcast(value, kind)
-        index = ir.Constant(ir.IntType(64), Memory._fields.index(name))
-        address = builder.load(builder.gep(value, [index]))
-        address.set_metadata("invariant.load", builder.module.add_metadata([]))  # no code changes the table
-        return builder.inttoptr(address, kind)
+            return types.CPointer(types.int64)
+        return _FIELDS[name] or types.CPointer(self.real) if name in _FIELDS else None
 
-    @intrinsic
-    def memory_at(typing_context, table, work):
-        """The memory whose addresses are in `table`; `work` tells the precision."""
-        memory = MemoryType(work.dtype)
 
-        def codegen(context, builder, signature, args):
-            return builder.bitcast(args[0], context.get_value_type(memory))
+def _type_of_field(hint: Any) -> Any:
+    """The type of a field in compiled code by its annotation; None for an array in the run's precision."""
+    if isinstance(hint, type) and issubclass(hint, Record):
+        return from_dtype(dtype_of(hint))
+    if get_origin(hint) is Sequence:
+        return TableType(from_dtype(dtype_of(get_args(hint)[0])))
+    return None if hint == Numbers else types.CPointer(from_dtype(np.dtype(get_args(get_args(hint)[1])[0])))
 
-        return memory(table, work), codegen
+
+_FIELDS = {name: _type_of_field(hint) for name, hint in get_type_hints(Memory).items() if name != "table"}
+
+
+@register_model(MemoryType)
+class _MemoryModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, ir.IntType(64).as_pointer())
+
+
+@infer_getattr
+class _MemoryFields(AttributeTemplate):
+    key = MemoryType
+
+    def generic_resolve(self, memory: Any, name: str) -> Any:
+        return memory.field(name)
+
+
+@lower_getattr_generic(MemoryType)
+def _load_field(context: Any, builder: Any, memory: Any, value: Any, name: str) -> Any:
+    kind = context.get_value_type(memory.field(name))
+    if name == "table":
+        return builder.bitcast(value, kind)
+    index = ir.Constant(ir.IntType(64), Memory._fields.index(name))
+    address = builder.load(builder.gep(value, [index]))
+    address.set_metadata("invariant.load", builder.module.add_metadata([]))  # no code changes the table
+    return builder.inttoptr(address, kind)
+
+
+def _cast(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+
+
+@compiled_as(_cast, lambda table, work: MemoryType(work.dtype)(table, work))
+def memory_at(table: Any, work: Any) -> Memory:
+    """The memory whose addresses are in `table`; `work` tells the precision."""
+    return table

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import config
 from scipy.sparse import issparse
 
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.engine.compiled import records
 from clearprop.engine.compiled import threads as meeting
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.plan import plan_of
 from clearprop.engine.compiled.records import Memory, address_of, assign, table_of
 from clearprop.engine.compiled.step import STEP, run_steps
@@ -44,7 +44,7 @@ class Runner:
     ) -> None:
         batch = min(batch, objective.samples)
         self.params, self.samples = params, objective.samples
-        most = 1 if config.DISABLE_JIT else threads or get_threads()
+        most = 1 if PLAIN else threads or get_threads()
         self.tuner = Tuner(most, 6 * batch * params.flat.size, purpose, fixed=threads is not None)
         self.threads = self.tuner.most
         self.plan = plan_of(
@@ -126,7 +126,7 @@ class Runner:
         m.progress.first_step, m.progress.column_threads = first, threads if by_columns else 0
         try:
             for _ in range(threads - 1):
-                call_helper(run_steps, table, end, 0, kept=(m, self._sync, arrays))
+                call_helper(run_steps, table, end, 0, keep_alive=(m, self._sync, arrays))
             run_steps(table, end, threads)
         finally:  # a signal that has arrived in the meantime is raised on the way out
             self._sync[meeting.STARTED] = (end + 1) * STEP  # nobody waits for steps that have no leader
@@ -152,7 +152,7 @@ class Runner:
         else:
             self._sync.fill(0)
         arrays = (self._sync, *arrays)
-        if config.DISABLE_JIT:
+        if PLAIN:
             return self.memory._replace(**dict(zip(_OF_A_PASS, arrays, strict=True)))
         for index, array, before in zip(_INDICES, arrays, self._placed, strict=True):
             if array is not before:

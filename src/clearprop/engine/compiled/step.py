@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
-from numba.core import config
 
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.cache import address, compiled, inner
 from clearprop.engine.compiled.column_parallel import sweep_by_columns
-from clearprop.engine.compiled.ffi import call_part, register
+from clearprop.engine.compiled.ffi import c_signature, call_part, register
 from clearprop.engine.compiled.gradients import bias_gradient, dense_gradient, gradients_and_updates, wired_gradient
 from clearprop.engine.compiled.limits import add_penalty, apply_stored, bound_weights, squared_norm
+from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.products import product_kernels
 from clearprop.engine.compiled.records import (
     DIFFERENTIATE,
@@ -34,13 +35,13 @@ STEP = 65536
 ROUNDING = 1e-10
 
 
-def add_cost(table, work, begin, end, step, unused1, unused2):
+def add_cost(table: Any, work: Any, begin: int, end: int, step: int, unused1: int, unused2: int) -> None:
     """The cost of a step, summed in the order of the rows, and its share in the cost of the pass."""
     m: Memory = memory_at(table, work)
     results = m.results
     cost = 0.0
     for n in range(end - begin):
-        cost += m.values[n]
+        cost += float(m.values[n])
     share = total_weight(m, begin, end) if m.options.is_mean else 1.0
     results.cost += cost * share
     results.share += share
@@ -49,7 +50,7 @@ def add_cost(table, work, begin, end, step, unused1, unused2):
 
 
 @inner
-def add_delta_norms(m: Memory, samples):
+def add_delta_norms(m: Memory, samples: int) -> None:
     """Add the squared norms of the delta of a batch, by layer."""
     for index in range(1, m.layout.layer_count):
         layer = m.layers[index]
@@ -62,7 +63,7 @@ def add_delta_norms(m: Memory, samples):
         m.squares[2 * index] += total
 
 
-def write_norms(table, work, samples, unused1, unused2, unused3, unused4):
+def write_norms(table: Any, work: Any, samples: int, unused1: int, unused2: int, unused3: int, unused4: int) -> None:
     """Squared norms of the last step's delta and gradient, by layer."""
     m: Memory = memory_at(table, work)
     add_delta_norms(m, samples)
@@ -105,16 +106,15 @@ def kernels(dtype: np.dtype) -> dict[str, int]:
     in every one that calls it, and compilation would take a minute instead of seconds.
     """
     products = product_kernels(dtype)
-    addresses = dict(zip(("multiply", "multiply_transposed", "add_rows"), products, strict=True))
-    n, table, work = types.intp, types.CPointer(types.int64), types.CPointer(from_dtype(dtype))
-    signature = types.void(table, work, n, n, n, n, n)
+    addresses: dict[str, int] = dict(zip(("multiply", "multiply_transposed", "add_rows"), products, strict=True))
+    signature = c_signature("part", {"table": types.int64, "work": from_dtype(dtype)})
     for name, part in _PARTS.items():
-        addresses[name] = register(part) if config.DISABLE_JIT else address(part, signature)
+        addresses[name] = register(part) if PLAIN else address(part, signature)
     return addresses
 
 
 @inner
-def run_step(m: Memory, step, last, thread, threads, base):
+def run_step(m: Memory, step: int, last: bool, thread: int, threads: int, base: int) -> int:
     """One step by one of `threads` threads; `base` arrivals were counted before it.
 
     Returns the arrivals counted by then, or -1 if the cost of a training step is not finite, in which case no parameter
@@ -162,7 +162,7 @@ def run_step(m: Memory, step, last, thread, threads, base):
 
 
 @inner
-def meet_all(m: Memory, target, threads):
+def meet_all(m: Memory, target: int, threads: int) -> int:
     """Wait for the other threads, if there are any; returns the arrivals counted by then."""
     if threads > 1:
         target += threads
@@ -171,7 +171,7 @@ def meet_all(m: Memory, target, threads):
 
 
 @inner
-def is_out_of_patience(m: Memory, finished):
+def is_out_of_patience(m: Memory, finished: int) -> bool:
     """Whether the finished step ends an epoch, and more than `patience` epochs in a row did not improve the loss.
 
     The loss is that of `EpochResult.per_row` to rounding. A difference that may be rounding is no improvement: training
@@ -191,7 +191,7 @@ def is_out_of_patience(m: Memory, finished):
 
 
 @compiled
-def run_steps(table, steps, threads):
+def run_steps(table: Any, steps: int, threads: int) -> None:
     """The steps of a pass up to `steps` as the leader of `threads` threads, or (threads = 0) as one that joins it.
 
     The leader publishes each step; threads that have joined by then take part in it. It counts the finished steps, and

@@ -7,6 +7,8 @@ What is computed for one layer takes a region of it: `rows` rows of the batch fr
 
 from __future__ import annotations
 
+from typing import Any
+
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.dropout import fill_mask
 from clearprop.engine.compiled.ffi import (
@@ -37,7 +39,7 @@ ROWS_AT_ONCE = 96
 
 
 @inner
-def multiply_rows(work, to, source, factor, rows, units, stride):
+def multiply_rows(work: Any, to: int, source: int, factor: int, rows: int, units: int, stride: int) -> None:
     """work[to] = work[source] * work[factor], elementwise."""
     for r in range(rows):
         line = r * stride
@@ -46,13 +48,13 @@ def multiply_rows(work, to, source, factor, rows, units, stride):
 
 
 @inner
-def real_columns(layer: Layer, column, width):
+def real_columns(layer: Layer, column: int, width: int) -> int:
     """Number of columns of a region that are units, not padding."""
     return min(width, layer.units - column)
 
 
 @inner
-def weighted_sum(m: Memory, layer: Layer, first, rows, column, width):
+def weighted_sum(m: Memory, layer: Layer, first: int, rows: int, column: int, width: int) -> None:
     """z = b + sum over sources of a W: the first connection starts with b, each other one adds to z."""
     layout, code, stride = m.layout, m.code, layer.stride
     z = layer.z + first * stride + column
@@ -72,7 +74,7 @@ def weighted_sum(m: Memory, layer: Layer, first, rows, column, width):
             call_multiply_sparse(
                 code.multiply_sparse, m.X, 0, m.X_columns, 0, m.X_starts, 0, m.offsets, rows_of_a,
                 rows, source.units, m.weights, connection.W + column * source.units,
-                width, layout.panel, start, start_at, start_row, m.work, z, stride,
+                width, start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
         elif connection.kind == IDENTITY:
             call_add_rows(
@@ -84,13 +86,12 @@ def weighted_sum(m: Memory, layer: Layer, first, rows, column, width):
                 connection.product if is_first and rows >= layout.lanes else code.multiply,
                 a, 0, m.offsets, rows_of_a, rows, source.units,
                 m.weights, connection.W + column * source.units, width,
-                layout.lanes, layout.panel,
                 start, start_at, start_row, m.work, z, stride,
             )  # fmt: skip
 
 
 @inner
-def activate(m: Memory, layer: Layer, begin, first, rows, column, width, epoch):
+def activate(m: Memory, layer: Layer, begin: int, first: int, rows: int, column: int, width: int, epoch: int) -> None:
     """a = f(z), times the dropout mask where there is one."""
     units, stride = real_columns(layer, column, width), layer.stride
     start = first * stride + column
@@ -106,7 +107,7 @@ def activate(m: Memory, layer: Layer, begin, first, rows, column, width, epoch):
 
 
 @inner
-def forward(m: Memory, begin, first, rows, epoch):
+def forward(m: Memory, begin: int, first: int, rows: int, epoch: int) -> None:
     """z and a of each layer, from the input to the outputs."""
     for index in range(1, m.layout.layer_count):
         layer = m.layers[index]
@@ -115,7 +116,7 @@ def forward(m: Memory, begin, first, rows, epoch):
 
 
 @inner
-def are_finite(numbers, count):
+def are_finite(numbers: Any, count: int) -> bool:
     """Whether the first `count` numbers are finite; without a branch in the loop, so that it vectorizes."""
     bad = False
     for i in range(count):
@@ -124,7 +125,7 @@ def are_finite(numbers, count):
 
 
 @inner
-def losses(m: Memory, begin, first, rows):
+def losses(m: Memory, begin: int, first: int, rows: int) -> None:
     """Weighted loss of each row, and delta of each output layer."""
     for n in range(rows):
         m.values[first + n] = 0.0
@@ -155,7 +156,7 @@ def losses(m: Memory, begin, first, rows):
 
 
 @inner
-def copy_outputs(m: Memory, begin, first, rows):
+def copy_outputs(m: Memory, begin: int, first: int, rows: int) -> None:
     """Copy the outputs of these rows to `answers`."""
     for index in range(1, m.layout.layer_count):
         layer = m.layers[index]
@@ -170,7 +171,7 @@ def copy_outputs(m: Memory, begin, first, rows):
 
 
 @inner
-def send_error(m: Memory, connection: Connection, first, rows, column, width):
+def send_error(m: Memory, connection: Connection, first: int, rows: int, column: int, width: int) -> None:
     """The error signal delta W^T of a connection's source, for a region of the source: written, or added."""
     layout, source, layer = m.layout, m.layers[connection.source], m.layers[connection.layer]
     stride = source.stride
@@ -187,13 +188,12 @@ def send_error(m: Memory, connection: Connection, first, rows, column, width):
         call_multiply(
             m.code.multiply, m.work, 0, m.offsets, rows_of_delta, rows, layer.units,
             m.weights, connection.W_T + column * layer.units, width,
-            layout.lanes, layout.panel,
             start, start_at, start_row, m.work, error, stride,
         )  # fmt: skip
 
 
 @inner
-def finish_delta(m: Memory, layer: Layer, first, rows, column, width):
+def finish_delta(m: Memory, layer: Layer, first: int, rows: int, column: int, width: int) -> None:
     """Delta of a layer from the error signal that its targets sent, plus that of its loss where it is an output too."""
     if not layer.is_source:
         return
@@ -214,7 +214,7 @@ def finish_delta(m: Memory, layer: Layer, first, rows, column, width):
 
 
 @inner
-def backward(m: Memory, first, rows):
+def backward(m: Memory, first: int, rows: int) -> None:
     """Delta of each layer, from the outputs to the input; each layer sends its sources their error signal."""
     for index in range(m.layout.layer_count - 1, 0, -1):
         layer = m.layers[index]
@@ -226,18 +226,18 @@ def backward(m: Memory, first, rows):
 
 
 @inner
-def total_weight(m: Memory, begin, end):
+def total_weight(m: Memory, begin: int, end: int) -> float:
     """Sum of the sample weights of a batch."""
     if not m.options.is_weighted:
         return float(end - begin)
     total = 0.0
     for n in range(begin, end):
-        total += m.sample_weight[m.order[n]]
+        total += float(m.sample_weight[m.order[n]])
     return total
 
 
 @inner
-def locate_rows(m: Memory, begin, end, first, last):
+def locate_rows(m: Memory, begin: int, end: int, first: int, last: int) -> None:
     """Where the rows `first` to `last` of the batch lie in X, and the weight of each one's loss."""
     weights, stride, is_weighted = m.layout.sample_weights, m.layout.x_stride, m.options.is_weighted
     total = total_weight(m, begin, end) if m.options.is_mean else 0.0
@@ -252,7 +252,7 @@ def locate_rows(m: Memory, begin, end, first, last):
             m.work[weights + n] = share
 
 
-def sweep(table, work, begin, end, first, last, epoch):
+def sweep(table: Any, work: Any, begin: int, end: int, first: int, last: int, epoch: int) -> None:
     """Both sweeps over the rows `first` to `last` of the batch order[begin:end]."""
     m: Memory = memory_at(table, work)
     locate_rows(m, begin, end, first, last)

@@ -1,4 +1,4 @@
-"""Helper threads: they wait for work between epochs, so that an epoch does not have to start threads of its own."""
+"""Helper threads that wait for work between epochs, so that no epoch has to start threads of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class _Helpers:
-    """Threads of one process that take calls from a queue; whoever calls does not wait for them."""
+    """Threads of one process that take calls from a queue; the caller does not wait for them."""
 
     def __init__(self) -> None:
         self.process, self.calls, self.count = os.getpid(), SimpleQueue(), 0
@@ -19,13 +19,13 @@ class _Helpers:
 
     def work(self) -> None:
         while True:
-            function, arguments, kept = self.calls.get()
+            function, arguments, keep_alive = self.calls.get()
             function(*arguments)
-            del function, arguments, kept
+            del function, arguments, keep_alive
             with self.lock:
                 self.pending -= 1
 
-    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], kept: Any) -> None:
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], keep_alive: Any) -> None:
         with self.lock:
             if self.count <= self.pending:
                 try:
@@ -34,18 +34,18 @@ class _Helpers:
                     return
                 self.count += 1
             self.pending += 1
-            self.calls.put((function, arguments, kept))
+            self.calls.put((function, arguments, keep_alive))
 
 
 _helpers = _Helpers()
 
 
-def call_helper(function: Callable[..., Any], *arguments: Any, kept: Any) -> None:
-    """Let a helper thread call a function soon; `kept` stays alive until it returns.
+def call_helper(function: Callable[..., Any], *arguments: Any, keep_alive: Any) -> None:
+    """Let a helper thread call a function soon; `keep_alive` is referenced until it returns.
 
-    Where the system allows no thread for it nothing happens, as whoever calls does not count on help.
+    If the system allows no more threads, nothing happens: the caller must be able to do without help.
     """
     global _helpers
     if _helpers.process != os.getpid():  # threads do not survive a fork
         _helpers = _Helpers()
-    _helpers.call(function, arguments, kept)
+    _helpers.call(function, arguments, keep_alive)

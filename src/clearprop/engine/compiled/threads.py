@@ -1,29 +1,30 @@
-"""How threads meet inside compiled code: atomic numbers in an array, and waiting that soon yields the core."""
+"""How threads meet inside compiled code: atomic counters in an array, and waiting that soon yields the core."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import config
-from numba.extending import intrinsic
 
 from clearprop.engine.compiled.cache import inner
+from clearprop.engine.compiled.ffi import compiled_as
 
-# Places in `sync`, a cache line (8 numbers) apart.
+# Indices of the counters in `sync`, a cache line (8 numbers) apart.
 JOINED, STARTED, ARRIVED, BASE, FINISHED = 0, 8, 16, 24, 32
 SYNC = 48
 
-#: How often a waiting thread looks before it yields its core, and how often it yields before it sleeps.
+#: How often a waiting thread checks before it yields its core, and how often it yields before it sleeps.
 SPINS, YIELDS = 300, 2000
 
 
 def _system() -> tuple[Any, Any]:
-    """What gives up the core, and what sleeps for some milliseconds or microseconds."""
+    """The C functions that yield the core, and that sleep for some milliseconds or microseconds."""
     if sys.platform == "win32":
         kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
         return kernel.SwitchToThread, kernel.Sleep
@@ -32,112 +33,100 @@ def _system() -> tuple[Any, Any]:
 
 
 _YIELD, _SLEEP = _system()
-_NAP = 1 if sys.platform == "win32" else 50
+_MOMENT = 1 if sys.platform == "win32" else 50
 
-if config.DISABLE_JIT:
-    # Without the compiler the steps run in one thread, and nothing has to be atomic.
+llvm.add_symbol("clearprop_yield", ctypes.cast(_YIELD, ctypes.c_void_p).value)
+llvm.add_symbol("clearprop_sleep", ctypes.cast(_SLEEP, ctypes.c_void_p).value)
 
-    def atomic_add(numbers, place, value):
-        """Add to a number and return what it was."""
-        before = numbers[place]
-        numbers[place] += value
-        return before
 
-    def atomic_load(numbers, place):
-        """The number, with everything its writer wrote before it."""
-        return numbers[place]
+def _external(name: str, *numbers: int) -> Callable[..., Any]:
+    """Code that calls a C function with some numbers."""
 
-    def atomic_store(numbers, place, value):
-        """Set the number, after everything written before."""
-        numbers[place] = value
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)] * len(numbers))
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [ir.Constant(ir.IntType(32), number) for number in numbers])
+        return context.get_dummy_value()
 
-    def pause():
-        """Tell the core that this is a waiting loop."""
+    return codegen
 
-    def give_way():
-        """Let another thread have the core."""
 
-    def nap():
-        """Sleep for a moment."""
+def _add(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.atomic_rmw("add", builder.gep(args[0], [args[1]]), args[2], "seq_cst")
 
-else:
-    llvm.add_symbol("clearprop_yield", ctypes.cast(_YIELD, ctypes.c_void_p).value)
-    llvm.add_symbol("clearprop_sleep", ctypes.cast(_SLEEP, ctypes.c_void_p).value)
-    _external_yield = types.ExternalFunction("clearprop_yield", types.int32())
-    _external_sleep = types.ExternalFunction("clearprop_sleep", types.int32(types.int32))
 
-    def _place(builder: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
+def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.load_atomic(builder.gep(args[0], [args[1]]), "acquire", 8)
 
-    @intrinsic
-    def atomic_add(typing_context, numbers, place, value):
-        """Add to a number and return what it was."""
 
-        def codegen(context, builder, signature, args):
-            return builder.atomic_rmw("add", _place(builder, args), args[2], "seq_cst")
+def _store(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    builder.store_atomic(args[2], builder.gep(args[0], [args[1]]), "release", 8)
+    return context.get_dummy_value()
 
-        return types.int64(numbers, types.intp, types.int64), codegen
 
-    @intrinsic
-    def atomic_load(typing_context, numbers, place):
-        """The number, with everything its writer wrote before it."""
+def _pause(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    if llvm.get_default_triple().startswith(("x86_64", "i686")):
+        function = ir.FunctionType(ir.VoidType(), [])
+        builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), function), [])
+    return context.get_dummy_value()
 
-        def codegen(context, builder, signature, args):
-            return builder.load_atomic(_place(builder, args), "acquire", 8)
 
-        return types.int64(numbers, types.intp), codegen
+# Without the compiler the steps run in one thread, so nothing has to be atomic.
 
-    @intrinsic
-    def atomic_store(typing_context, numbers, place, value):
-        """Set the number, after everything written before."""
 
-        def codegen(context, builder, signature, args):
-            builder.store_atomic(args[2], _place(builder, args), "release", 8)
-            return context.get_dummy_value()
+@compiled_as(_add, lambda counters, index, value: types.int64(counters, types.intp, types.int64))
+def atomic_add(counters: Any, index: int, value: int) -> int:
+    """Add to a counter and return its previous value."""
+    before = counters[index]
+    counters[index] += value
+    return before
 
-        return types.void(numbers, types.intp, types.int64), codegen
 
-    @intrinsic
-    def pause(typing_context):
-        """Tell the core that this is a waiting loop."""
+@compiled_as(_load, lambda counters, index: types.int64(counters, types.intp))
+def atomic_load(counters: Any, index: int) -> int:
+    """The counter, with everything that its writer wrote before."""
+    return counters[index]
 
-        def codegen(context, builder, signature, args):
-            if llvm.get_default_triple().startswith(("x86_64", "i686")):
-                name = "llvm.x86.sse2.pause"
-                module = builder.module
-                function = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.VoidType(), []), name)
-                builder.call(function, [])
-            return context.get_dummy_value()
 
-        return types.void(), codegen
+@compiled_as(_store, lambda counters, index, value: types.void(counters, types.intp, types.int64))
+def atomic_store(counters: Any, index: int, value: int) -> None:
+    """Set the counter, after everything written before."""
+    counters[index] = value
 
-    @inner
-    def give_way():
-        """Let another thread have the core."""
-        _external_yield()
 
-    @inner
-    def nap():
-        """Sleep for a moment."""
-        _external_sleep(_NAP)
+@compiled_as(_pause, types.void)
+def pause() -> None:
+    """Tell the core that this is a waiting loop."""
+
+
+@compiled_as(_external("clearprop_yield"), types.void)
+def yield_core() -> None:
+    """Let another thread use the core."""
+    time.sleep(0)
+
+
+@compiled_as(_external("clearprop_sleep", _MOMENT), types.void)
+def sleep() -> None:
+    """Sleep for a moment."""
+    time.sleep(1e-4)
 
 
 @inner
-def wait_until(numbers, place, least):
-    """Wait until a number is at least `least`: look for a moment, then let others have the core, then sleep."""
+def wait_until(counters: Any, index: int, least: int) -> None:
+    """Wait until a counter is at least `least`: check for a moment, then yield the core, then sleep."""
     tries = 0
-    while atomic_load(numbers, place) < least:
+    while atomic_load(counters, index) < least:
         tries += 1
         if tries < SPINS:
             pause()
         elif tries < SPINS + YIELDS:
-            give_way()
+            yield_core()
         else:
-            nap()
+            sleep()
 
 
 @inner
-def meet(numbers, target):
-    """Wait until `target` arrivals have been counted, one's own included."""
-    atomic_add(numbers, ARRIVED, 1)
-    wait_until(numbers, ARRIVED, target)
+def meet(counters: Any, target: int) -> None:
+    """Wait until `target` arrivals have been counted, including this one."""
+    atomic_add(counters, ARRIVED, 1)
+    wait_until(counters, ARRIVED, target)

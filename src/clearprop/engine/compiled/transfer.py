@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.ffi import call_part
 from clearprop.engine.compiled.records import DENSE, NONE, WIRED, Memory, memory_at, pointer
 
 
 @compiled
-def copy_in(flat, panels, blocks, panel):
+def copy_in(flat: Any, panels: Any, blocks: Any, panel: int) -> None:
     """Copy each W and b from the flat vector into panels."""
     for start, offset, rows, columns, padded in blocks:
         for j in range(0, padded, panel):
@@ -19,7 +21,7 @@ def copy_in(flat, panels, blocks, panel):
 
 
 @compiled
-def copy_out(flat, panels, blocks, panel):
+def copy_out(flat: Any, panels: Any, blocks: Any, panel: int) -> None:
     """Copy each W and b from the panels into the flat vector."""
     for start, offset, rows, columns, padded in blocks:
         for j in range(0, padded, panel):
@@ -30,7 +32,7 @@ def copy_out(flat, panels, blocks, panel):
 
 
 @compiled
-def load_parameters(table, work, flat, panels, blocks):
+def load_parameters(table: Any, work: Any, flat: Any, panels: Any, blocks: Any) -> None:
     """Copy the parameters into panels, and compute what is derived from them."""
     m: Memory = memory_at(pointer(table), pointer(work))
     panel = m.layout.panel

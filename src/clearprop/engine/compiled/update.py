@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.ffi import call_part, call_prepare, call_slope, call_update
 from clearprop.engine.compiled.products import transpose_block
@@ -21,12 +23,12 @@ from clearprop.engine.compiled.sweep import total_weight
 
 
 @inner
-def first_row(units, lanes, thread, threads):
+def first_row(units: int, lanes: int, thread: int, threads: int) -> int:
     """Where a thread's share of the rows of W starts: a whole number of vectors."""
     return min(units, (-(-units // lanes)) * thread // threads * lanes)
 
 
-def prepare(table, work, thread, step, begin, end, unused):
+def prepare(table: Any, work: Any, thread: int, step: int, begin: int, end: int, unused: int) -> None:
     """What the update rule needs once per step, for the weights and for the biases."""
     m: Memory = memory_at(table, work)
     rate, t = m.rates[step], m.progress.steps_before + step + 1
@@ -43,7 +45,7 @@ def prepare(table, work, thread, step, begin, end, unused):
 
 
 @inner
-def update(m: Memory, thread, kind, parameters, g, g_at, count):
+def update(m: Memory, thread: int, kind: int, parameters: int, g: Any, g_at: int, count: int) -> None:
     """Update a run of parameters whose gradient lies at g_at."""
     kernel = m.code.update if kind == FUSED_WEIGHTS else m.code.update_plain
     scalars = (thread * SCALAR_SETS + kind) * SCALARS
@@ -53,7 +55,7 @@ def update(m: Memory, thread, kind, parameters, g, g_at, count):
 
 
 @inner
-def clip_values(m: Memory, g_at, count):
+def clip_values(m: Memory, g_at: int, count: int) -> None:
     """Clip a run of the gradient to +-clip_value."""
     bound = m.options.clip_value
     if bound > 0:
@@ -62,7 +64,7 @@ def clip_values(m: Memory, g_at, count):
 
 
 @inner
-def finish_weights(m: Memory, thread, parameters, g_at, count):
+def finish_weights(m: Memory, thread: int, parameters: int, g_at: int, count: int) -> None:
     """Add the slope of the penalties to the gradient of a run of trained weights, then clip it."""
     if m.code.slope != NONE:
         call_slope(m.code.slope, m.weights, parameters, m.work, g_at, count)
@@ -74,7 +76,7 @@ def finish_weights(m: Memory, thread, parameters, g_at, count):
 
 
 @inner
-def add_squares(work, g_at, rows, width, columns, norms, start):
+def add_squares(work: Any, g_at: int, rows: int, width: int, columns: int, norms: Any, start: int) -> None:
     """Add the squares of each row of a block to its norm."""
     for r in range(rows):
         total = 0.0
@@ -85,14 +87,14 @@ def add_squares(work, g_at, rows, width, columns, norms, start):
 
 
 @inner
-def store(m: Memory, parameters, g_at, count):
+def store(m: Memory, parameters: int, g_at: int, count: int) -> None:
     """Store a run of the gradient; that of the whole set is summed over its steps."""
     for i in range(count):
         before = m.gradients[parameters + i] if m.options.purpose == DIFFERENTIATE else 0
         m.gradients[parameters + i] = before + m.work[g_at + i]
 
 
-def refresh_transposed(table, work, c, row, rows, column, width):
+def refresh_transposed(table: Any, work: Any, c: int, row: int, rows: int, column: int, width: int) -> None:
     """Bring the transposed copy up to date with a block of W."""
     m: Memory = memory_at(table, work)
     panel, lanes, connection = m.layout.panel, m.layout.lanes, m.connections[c]
@@ -109,7 +111,7 @@ def refresh_transposed(table, work, c, row, rows, column, width):
         done += count
 
 
-def expand(table, work, c, unused1, unused2, unused3, unused4):
+def expand(table: Any, work: Any, c: int, unused1: int, unused2: int, unused3: int, unused4: int) -> None:
     """W in panels, and its transposed copy, from the shared weights of a wired connection."""
     m: Memory = memory_at(table, work)
     panel, connection = m.layout.panel, m.connections[c]

@@ -1,29 +1,19 @@
-"""The vector registers of this machine, which decide how weights are laid out and how large a tile is."""
+"""The vector registers of this machine, which determine the layout of weights and the size of tiles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
 import numpy as np
-from numba.core import config
-from numba.core.codegen import get_host_cpu_features
 
-from clearprop.engine.compiled.builder import LINE
+from clearprop.engine.compiled.numba_internals import processor
 
+#: Bytes of a cache line. Kernels work on vectors of that size, and memory is allocated in lines.
+LINE = 64
 #: Rows of a tile: with TILE_VECTORS vectors each they fill the registers, and leave some for the operands.
 TILE_ROWS = 6
-#: Rows of a narrower tile, so that enough sums are under way at a time; more would have no pointers in registers.
+#: Rows of a narrower tile, so that enough sums are computed at a time; more would need too many pointers.
 NARROW_ROWS = 8
-
-
-def processor() -> tuple[str, str]:
-    """Name and features of the processor that all code is made for: this one, unless Numba's settings say another.
-
-    These are NUMBA_CPU_NAME, NUMBA_CPU_FEATURES and NUMBA_ENABLE_AVX.
-    """
-    name, features = config.CPU_NAME, config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
-    return name or llvm.get_host_cpu_name(), get_host_cpu_features() if features is None else features
 
 
 def _has(feature: str) -> bool:
@@ -37,7 +27,7 @@ TILE_VECTORS = 4 if VECTOR_BYTES == 64 else 2
 
 @dataclass(frozen=True)
 class Lanes:
-    """How many numbers of a precision a vector holds, and how wide the panels are in which weights are kept."""
+    """How many numbers of a precision a vector holds, and the sizes that follow from it."""
 
     lanes: int
 
@@ -48,16 +38,16 @@ class Lanes:
 
     @property
     def portion(self) -> int:
-        """Columns that only one thread works on: a panel, but no less than the line that kernels write at a time."""
+        """Columns that only one thread works on: a panel, but at least the cache line that kernels write at a time."""
         return max(self.panel, self.lanes * LINE // VECTOR_BYTES)
 
     @property
     def block(self) -> int:
-        """Rows of W whose gradient is made and consumed at once: a multiple of TILE_ROWS and of `panel`."""
+        """Rows of W whose gradient is computed and consumed at once: a multiple of TILE_ROWS and of `panel`."""
         return int(np.lcm(TILE_ROWS, self.panel))
 
     def padded(self, units: int) -> int:
-        """Columns with padding, a whole number of vectors."""
+        """Columns including padding, a whole number of vectors."""
         return -(-units // self.lanes) * self.lanes
 
 

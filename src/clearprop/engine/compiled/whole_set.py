@@ -24,7 +24,7 @@ ROWS = 768
 class _Chunks:
     """Passes over all rows in their order."""
 
-    def __init__(self, objective: Objective, params: Parameters, purpose: int, **arrays: np.ndarray) -> None:
+    def __init__(self, objective: Objective, params: Parameters, purpose: int, **arrays: Any) -> None:
         self.objective, self.params = objective, params
         self.runner = Runner(objective, params, ROWS, purpose, **arrays)
         self.memory = self.runner.memory

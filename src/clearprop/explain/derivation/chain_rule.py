@@ -1,12 +1,12 @@
-"""The chain rule at one sample: the local derivatives, and every path by which a quantity reaches the cost.
+"""The chain rule at one sample: the local derivatives, and every path from a quantity to the cost.
 
-The network is a graph of quantities: z of a unit leads to a of the same unit (of every unit of the layer, where the
-activation mixes them), a leads to z of every unit that takes it, and a of an output leads to the cost J. Each link has
+The network is a graph of quantities: z of a unit leads to a of the same unit (of every unit of the layer, if the
+activation mixes them), a leads to z of every unit that reads it, and a of an output leads to the cost J. Each link has
 a local derivative, and
 
     dJ/dx = sum over paths from x to J of the product of the local derivatives along the path.
 
-Backpropagation sums these from the far end, so that what paths share is computed once:
+Backpropagation computes these sums from the cost backward, so that shared parts are computed once:
 error_k = dJ/da_k = sum over targets j of delta_j W_kj, delta_k = dJ/dz_k = sum over units q of error_q da_q/dz_k.
 """
 
@@ -31,7 +31,7 @@ from clearprop.symbolic.expression import exact_sum
 
 @dataclass(frozen=True)
 class Node:
-    """A quantity on a path: z or a of a unit, a parameter ("w" or "b", at a place), or the cost ("J")."""
+    """A quantity on a path: z or a of a unit, a parameter ("w" or "b") of a connection, or the cost ("J")."""
 
     quantity: str
     unit: Unit | None = None
@@ -43,7 +43,7 @@ COST = Node("J")
 
 @dataclass(frozen=True)
 class Link:
-    """A local derivative d top / d bottom with its number; `kind` says what it is of.
+    """A local derivative d top / d bottom with its number; `kind` is the kind of derivative.
 
     "loss" dJ/da, "short" dJ/dz by the short form, "activation" da/dz, "weight" dz/da, "identity" dz/da = 1,
     "source" dz/dw = a, "bias" dz/db = 1.
@@ -69,7 +69,7 @@ class Path:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """What it leads through, from the quantity to the cost."""
+        """The quantities along the path, from the first one to the cost."""
         return (*(link.bottom for link in reversed(self.links)), COST)
 
 
@@ -79,7 +79,8 @@ class ChainRule:
 
     trace: Trace
     sample: int
-    _jacobians: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    _slopes: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    _matrices: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def net(self) -> Network:
@@ -95,7 +96,7 @@ class ChainRule:
 
     def slopes(self, layer: str) -> np.ndarray:
         """da/dz of a layer: f'(z) (u,) where elementwise, else the Jacobian (u, u) with a row per a."""
-        if layer not in self._jacobians:
+        if layer not in self._slopes:
             f, seen = self.net[layer].f, self.trace[layer]
             z, a = (array[self.sample : self.sample + 1] for array in (seen.z, seen.a))
             if isinstance(f, Elementwise):
@@ -103,12 +104,12 @@ class ChainRule:
             else:  # the pullback of a unit vector is a row of the Jacobian
                 u = z.shape[1]
                 slopes = f.pullback(np.repeat(z, u, 0), np.repeat(a, u, 0), np.eye(u, dtype=z.dtype))
-            self._jacobians[layer] = slopes
-        return self._jacobians[layer]
+            self._slopes[layer] = slopes
+        return self._slopes[layer]
 
     @cached_property
     def weight(self) -> float:
-        """What the loss of this sample is multiplied by in J: w_n, divided by the sum of weights for "mean"."""
+        """The factor of this sample's loss in J: w_n, divided by the sum of weights for "mean"."""
         return float(self.trace.objective.weights(slice(None))[self.sample])
 
     def target(self, layer: str) -> np.ndarray:
@@ -145,7 +146,7 @@ class ChainRule:
 
     @cached_property
     def takers(self) -> dict[str, list[tuple[str, Connection]]]:
-        """For each source the layers that take it."""
+        """For each source the layers that read it, with their connections."""
         found: dict[str, list[tuple[str, Connection]]] = {name: [] for name in (INPUT, *self.net.index)}
         for layer in self.net.layers:
             for c in layer.connections:
@@ -154,14 +155,14 @@ class ChainRule:
 
     def matrix(self, layer: str, c: Connection) -> np.ndarray:
         """The full matrix (source units, layer units) of a connection."""
-        key = f"{layer} <- {c.source} {c.kind}"
-        if key not in self._jacobians:
+        key = (layer, c.source, c.kind)
+        if key not in self._matrices:
             W = self.trace.params[layer].W.get(c.source)
-            self._jacobians[key] = np.asarray(c.matrix(W, self.net.units(layer)))
-        return self._jacobians[key]
+            self._matrices[key] = np.asarray(c.matrix(W, self.net.units(layer)))
+        return self._matrices[key]
 
     def onward(self, unit: Unit) -> list[Link]:
-        """dz/da of every unit that takes the activation of a unit."""
+        """dz/da of every unit that reads the activation of a unit."""
         links = []
         for layer, c in self.takers[unit.layer]:
             row = self.matrix(layer, c)[unit.index]
@@ -198,7 +199,7 @@ class ChainRule:
         return [*ending, *self.onward(unit)]
 
     def first(self, subject: Subject) -> list[Link]:
-        """The links from the quantity itself: dz/dw at each place of a weight, dz/db; none for a unit."""
+        """The links from the quantity itself: dz/dw of each connection of a weight, dz/db; none for a unit."""
         if subject.kind == "bias":
             return [Link(Node("z", subject.unit), Node("b", subject.unit), 1.0, "bias")]
         return [
@@ -244,7 +245,7 @@ class ChainRule:
                     z[name] = [1 + n if self.takers[name] else 1 for n in z[name]]
         return a, z
 
-    # --- the sum over all paths, from the far end -------------------------------------------------------------------
+    # --- the sum over all paths, from the cost backward -------------------------------------------------------------
 
     @cached_property
     def signals(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -279,14 +280,14 @@ class ChainRule:
 
 
 def connected(c: Connection, source: int, units: int) -> np.ndarray:
-    """Which units of a layer (units,) a connection leads to from one unit of the source, whatever the weight is."""
+    """Which units of a layer (units,) one unit of the source is connected to, whatever the weight is."""
     if isinstance(c, Wired):
         return c.numbers[source] != 0
     return np.arange(units) == source if isinstance(c, Direct) else np.ones(units, bool)
 
 
 def _counted(c: Connection, z: list[int], units: int) -> list[int]:
-    """Paths onward from each of `units` units of a source through a connection into units with counts `z`."""
+    """Numbers of paths from each of `units` units of a source through a connection into units with counts `z`."""
     if isinstance(c, Direct):
         return z
     if not isinstance(c, Wired):

@@ -1,4 +1,4 @@
-"""What a derivation consists of, before it is written in any notation: sections of prose, equations and tables."""
+"""Equations, before they are written in any notation: their sides, and how they are broken into lines."""
 
 from __future__ import annotations
 
@@ -9,24 +9,10 @@ from clearprop.symbolic.expression import Expression, Negative, Number, Product,
 
 
 @dataclass(frozen=True)
-class Heading:
-    """A small heading inside a section."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Prose:
-    """A paragraph: text with symbols in it."""
-
-    parts: tuple[str | Expression, ...]
-
-
-@dataclass(frozen=True)
 class Side:
-    """One "= ..." of an equation; `remark` says what it is, `remarks` say it of each term of a sum.
+    """One "= ..." of an equation; `remark` explains it, `remarks` explain each term of a sum.
 
-    A remark that is a number is what the term comes to.
+    A remark that is a number is the value of the term.
     """
 
     expression: Expression
@@ -42,9 +28,9 @@ class Equation:
     sides: tuple[Side, ...]
 
     def rows(self, width: Callable[[Expression], float], line: float) -> list[Row]:
-        """The equation line by line: one side each, a result beside its numbers, what is too wide broken.
+        """The lines of the equation: one side each, a result next to its numbers; long sides are broken.
 
-        `width` says how wide an expression is as a notation writes it, `line` how much stands in one line.
+        `width` returns the width of an expression in a notation, `line` is the width of a line.
         """
         room = line - width(self.left) - 3
         rows: list[Row] = []
@@ -60,40 +46,24 @@ class Equation:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an equation; `sign` is "+" or "·" where it goes on with a sum or a product, else empty."""
+    """One line of an equation; `sign` is "+" or "·" if it continues a sum or a product, else empty."""
 
     left: Expression | None
     sign: str
     expression: Expression
     remark: str | Number = ""
-    result: Number | None = None  #: what the line comes to, written at its end
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text, numbers and symbols under a head; numbers stand to the right."""
-
-    head: tuple[str | Expression, ...]
-    rows: tuple[tuple[str | float | Expression, ...], ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands under it."""
-
-    title: str
-    items: tuple[Prose | Heading | Equation | Table, ...]
+    result: Number | None = None  #: the value of the line, written at its end
 
 
 def _fits_beside(side: Side, last: Row, width: Callable[[Expression], float], room: float) -> bool:
-    """Whether a side is a number that has room at the end of the line before."""
+    """Whether a side is a number that fits at the end of the previous line."""
     if not isinstance(side.expression, Number) or side.remark or last.sign or last.remark or last.result is not None:
         return False
     return width(last.expression) + width(side.expression) + 3 <= room
 
 
 def _rows(side: Side, width: Callable[[Expression], float], room: float) -> list[Row]:
-    """The lines of one side: a sum with remarks has a line for each term, and what is too wide is broken."""
+    """The lines of one side: a sum with remarks has a line for each term, and long lines are broken."""
     terms: Sequence[Expression] = (side.expression,)
     if isinstance(side.expression, Sum) and (side.remarks or width(side.expression) > room):
         terms = side.expression.terms if side.remarks else _gather(side.expression.terms, Sum, width, room)
@@ -107,7 +77,7 @@ def _rows(side: Side, width: Callable[[Expression], float], room: float) -> list
 
 
 def _factors(expression: Expression, width: Callable[[Expression], float], room: float) -> Sequence[Expression]:
-    """A product that is too wide as several; anything else as it is."""
+    """The parts of a product that is too wide; any other expression alone."""
     if isinstance(expression, Negative):
         first, *others = _factors(expression.inner, width, room)
         return [Negative(first), *others]
@@ -122,7 +92,7 @@ def _gather(
     width: Callable[[Expression], float],
     room: float,
 ) -> list[Expression]:
-    """Terms or factors in lines that are no wider than that."""
+    """Terms or factors distributed over lines of at most this width."""
     lines: list[list[Expression]] = [[]]
     for part in parts:
         if lines[-1] and width(together((*lines[-1], part))) > room - 2:
@@ -132,7 +102,7 @@ def _gather(
 
 
 def equation(left: Expression, *sides: Expression | Side, value: float | None = None) -> Equation:
-    """An equation whose last symbolic side is followed by its numbers and their result, each where it adds something.
+    """An equation whose last symbolic side is followed by its numbers and their result, unless they repeat it.
 
     >>> from clearprop.symbolic.expression import Number, Product, Symbol
     >>> area, a, b = Symbol("area", (), 6.0), Symbol("a", (), 2.0), Symbol("b", (), 3.0)

@@ -10,9 +10,9 @@ import numpy as np
 from clearprop.checks import check_integer, check_number
 from clearprop.core.network import INPUT
 from clearprop.core.trace import Trace
+from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.chain_rule import ChainRule, Path
-from clearprop.explain.derivation.content import Section
 from clearprop.explain.derivation.latex import render_equations, render_latex, render_markdown
 from clearprop.explain.derivation.mathml import render_sections
 from clearprop.explain.derivation.names import Names, Subject
@@ -30,9 +30,9 @@ from clearprop.symbolic.expression import (
 class Derivation:
     """dJ/dw of one weight or bias (dJ/dz, dJ/da of a unit, dJ/dx of an input), derived by the chain rule.
 
-    `print` shows it; `latex()`, `markdown()` and `html()` write it in other notations, and a notebook shows it by
-    itself. `value` is the derivative as the chain rule gives it, from the local derivatives alone; `gradient` is what
-    the backward sweep of the trace found. `paths()` lists every path to the cost.
+    `print` shows it; `latex()`, `markdown()` and `html()` write it in other notations, and notebooks display it.
+    `value` is the derivative by the chain rule, computed from the local derivatives alone; `gradient` is the value of
+    the backward sweep. `paths()` lists every path to the cost.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -46,7 +46,7 @@ class Derivation:
     trace: Trace
     names: Names
     subject: Subject
-    sample: int | None  #: the one sample asked for, None for all of the trace
+    sample: int | None  #: index of one sample, or None for all samples of the trace
     learning_rate: float | None
     most: int
     digits: int
@@ -61,20 +61,20 @@ class Derivation:
 
     @cached_property
     def contributions(self) -> np.ndarray:
-        """What each sample contributes, (n,): its derivative, by the chain rule."""
+        """The contribution of each sample, (n,): its derivative by the chain rule."""
         return np.array([chain.gradient(self.subject) for chain in self.chains])
 
     @property
     def value(self) -> float:
         """The derivative by the chain rule: the sum of the contributions.
 
-        For a unit or an input and several samples, this is dJ by a shift that all samples share.
+        For a unit or an input and several samples, this is the derivative by a shift of all samples together.
         """
         return exact_sum(self.contributions.tolist())
 
     @property
     def gradient(self) -> float:
-        """The same as the backward sweep found it."""
+        """The derivative computed by the backward sweep."""
         return float(sum(self._swept(chain) for chain in self.chains)) if self._apart else self._gradient()
 
     @property
@@ -92,7 +92,7 @@ class Derivation:
             return sum(
                 float(self.trace[t.layer].delta[n, t.index]) * chain.activation(s) for s, t in self.subject.places
             )
-        if unit.layer == INPUT:  # the backward sweep stops at the first layers; one step more
+        if unit.layer == INPUT:  # the backward sweep ends at the first layers, so one more step is needed
             return sum(
                 float(c.backward(self.trace[j].delta[n : n + 1], self.trace.params[j].W.get(INPUT))[0, unit.index])
                 for j, c in chain.takers[INPUT]
@@ -154,7 +154,7 @@ class Derivation:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """What is shown, before it is written in any notation."""
+        """The content, independent of the notation."""
         return Writer(self).sections()
 
     def text(self) -> str:

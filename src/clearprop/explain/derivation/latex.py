@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Table
-from clearprop.explain.derivation.notation import Figure, Notation
+from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.draw.figure import Figure
+from clearprop.explain.derivation.content import Equation
+from clearprop.explain.derivation.notation import Notation, WrittenNumber
 from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
 
 _BASES = {
     "delta": r"\delta", "yhat": r"\hat{y}", "omega": r"\omega", "alpha": r"\alpha",
     "Delta w": r"\Delta w", "Delta b": r"\Delta b",
 }  # fmt: skip
-#: What only mathematics mode has.
+#: Characters that exist in mathematics mode only.
 _MATH = {
     "−": "-", "·": r"\cdot", "→": r"\to", "←": r"\leftarrow", "δ": r"\delta", "ŷ": r"\hat{y}", "∂": r"\partial",
     "α": r"\alpha", "∞": r"\infty", "Σ": r"\Sigma", "ω": r"\omega", "Δ": r"\Delta", "≤": r"\le", "≥": r"\ge",
     "≠": r"\ne",
 }  # fmt: skip
-#: Signs that are commands to LaTeX, in a text and in a formula.
+#: Special characters of LaTeX, in text and in a formula.
 _SPECIAL = {
     "\\": (r"\textbackslash{}", r"\backslash"), "{": (r"\{", r"\{"), "}": (r"\}", r"\}"), "$": (r"\$", r"\$"),
     "&": (r"\&", r"\&"), "%": (r"\%", r"\%"), "#": (r"\#", r"\#"), "_": (r"\_", r"\_"),
@@ -30,7 +32,7 @@ _SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Text with what LaTeX would take as a command written out; letters no usual font has by their code point.
+    """Text with LaTeX's special characters escaped; letters that common fonts lack are written as code points.
 
     >>> escape("50% of a_b"), escape("水")
     ('50\\\\% of a\\\\_b', '[U+6C34]')
@@ -45,7 +47,7 @@ def _escaped(c: str) -> str:
 
 
 def words(text: str) -> str:
-    """Text inside a formula: commands stand beside \\text{}, because MathJax reads none inside it.
+    """Text inside a formula: commands are placed outside \\text{}, because MathJax ignores them inside it.
 
     >>> print(words("job_id → J"))
     \\text{job}{\\_}\\text{id }{\\to}\\text{ J}
@@ -74,7 +76,7 @@ class LatexNotation(Notation):
     times = r"\cdot"
     quotient_holds = 2
 
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         digits = {"∞": r"\infty", "NaN": r"\mathrm{NaN}"}.get(shown.digits, shown.digits)
         return digits if shown.power is None else rf"{digits} \cdot 10^{{{shown.power}}}"
 
@@ -124,15 +126,18 @@ def aligned(equation: Equation, notation: LatexNotation) -> str:
     return " \\\\\n".join(lines)
 
 
-def render_latex(sections: Sequence[Section], digits: int = 6) -> str:
-    """The derivation as the body of a LaTeX document that uses amsmath."""
+def render_latex(
+    sections: Sequence[Section], digits: int = 6, figure: Callable[[Figure], str] = lambda figure: escape(figure.note)
+) -> str:
+    """The sections as the body of a LaTeX document that uses amsmath; `figure` writes the figures."""
     notation = LatexNotation(digits)
     written = ""
     for section in sections:
         written += f"\\section*{{{escape(section.title)}}}\n\n"
         for i, item in enumerate(section.items):
             beside = i > 0 and (isinstance(item, Equation) or isinstance(section.items[i - 1], Equation))
-            written += ("" if beside or i == 0 else "\n") + _latex_item(item, notation) + "\n"  # no empty paragraphs
+            body = figure(item) if isinstance(item, Figure) else _latex_item(item, notation)
+            written += ("" if beside or i == 0 else "\n") + body + "\n"  # no empty paragraphs
         written += "\n"
     return written
 
@@ -146,7 +151,7 @@ def _latex_item(item: Prose | Heading | Equation | Table, notation: LatexNotatio
         return f"\\begin{{align*}}\n{aligned(item, notation)}\n\\end{{align*}}"
     head = " & ".join(_latex_cell(cell, notation) for cell in item.head)
     rows = " \\\\\n".join(" & ".join(_latex_cell(cell, notation) for cell in row) for row in item.rows)
-    form = "".join("l" if all(isinstance(row[i], str) for row in item.rows) else "r" for i in range(len(item.head)))
+    form = "".join("r" if right else "l" for right in item.right())
     body = f"\\hline\n{head} \\\\\n\\hline\n{rows} \\\\\n\\hline\n"
     return f"\\begin{{center}}\n\\begin{{tabular}}{{{form}}}\n{body}\\end{{tabular}}\n\\end{{center}}"
 
@@ -194,7 +199,7 @@ def _markdown_item(item: Prose | Heading | Equation | Table, notation: LatexNota
     if isinstance(item, Equation):
         return f"$$\n\\begin{{aligned}}\n{aligned(item, notation)}\n\\end{{aligned}}\n$$"
     lines = [[_markdown_cell(cell, notation) for cell in row] for row in (item.head, *item.rows)]
-    lines.insert(1, ["---" if all(isinstance(r[i], str) for r in item.rows) else "---:" for i in range(len(item.head))])
+    lines.insert(1, ["---:" if right else "---" for right in item.right()])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
-from clearprop.explain.derivation.notation import Figure, Notation
+from clearprop.draw.document import Section, sections_html
+from clearprop.explain.derivation.content import Equation, Row
+from clearprop.explain.derivation.notation import Notation, WrittenNumber
 from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
 
 _BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
@@ -25,7 +26,7 @@ class MathMLNotation(Notation):
     def between(self, sign: str) -> str:
         return sign
 
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         digits = f"<mn>{shown.digits}</mn>"
         if shown.power is None:
             return digits
@@ -77,44 +78,18 @@ def math(inner: str, display: bool = False) -> str:
     return f"<math{' display=' + chr(34) + 'block' + chr(34) if display else ''}><mrow>{inner}</mrow></math>"
 
 
-def render_sections(sections: Sequence[Section], digits: int = 6) -> str:
-    """The sections as HTML, without a style sheet."""
-    notation = MathMLNotation(digits)
-    parts = []
-    for section in sections:
-        parts.append(f"<section>\n<h2>{escape(section.title)}</h2>")
-        parts += [item_html(item, notation) for item in section.items]
-        parts.append("</section>")
-    return "\n".join(parts)
-
-
-def item_html(item: Prose | Heading | Equation | Table, notation: MathMLNotation) -> str:
-    """A heading, a paragraph, an equation or a table."""
-    if isinstance(item, Heading):
-        return f"<h3>{escape(item.text)}</h3>"
-    if isinstance(item, Prose):
-        parts = (escape(part) if isinstance(part, str) else math(notation.write(part)) for part in item.parts)
-        return f"<p>{''.join(parts)}</p>"
+def formula_html(item: Equation | Expression | float, notation: MathMLNotation) -> str:
+    """An equation as the rows of a table; an expression or a number as a formula in a line."""
     if isinstance(item, Equation):
         lines = "".join(_row(row, notation) for row in item.rows(notation.width, notation.line))
         return f'<div class="scroll"><table class="equation">{lines}</table></div>'
-    return _table(item, notation)
+    return math(notation.write(item if isinstance(item, Expression) else Number(item)))
 
 
-def _table(table: Table, notation: MathMLNotation) -> str:
-    """A table whose columns of numbers stand to the right, heads included."""
-    columns = [[row[i] for row in table.rows] for i in range(len(table.head))]
-    classes = ["" if all(isinstance(cell, (str, Symbol)) for cell in column) else ' class="n"' for column in columns]
-    head = "".join(
-        f'<th scope="col"{c}>{_cell(cell, notation)}</th>' for cell, c in zip(table.head, classes, strict=True)
-    )
-    rows = "".join(
-        "<tr>" + "".join(f"<td{c}>{_cell(cell, notation)}</td>" for cell, c in zip(row, classes, strict=True)) + "</tr>"
-        for row in table.rows
-    )
-    return (
-        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+def render_sections(sections: Sequence[Section], digits: int = 6) -> str:
+    """The sections as HTML, without a style sheet."""
+    notation = MathMLNotation(digits)
+    return sections_html(sections, lambda item: formula_html(item, notation))
 
 
 def _row(row: Row, notation: MathMLNotation) -> str:
@@ -131,9 +106,3 @@ def _row(row: Row, notation: MathMLNotation) -> str:
         f'<tr><td class="left">{left}</td><td>{sign}</td><td{class_}>{math(body, display=True)}</td>'
         f'<td class="remark">{remark}</td></tr>'
     )
-
-
-def _cell(cell: str | float | Expression, notation: MathMLNotation) -> str:
-    if isinstance(cell, str):
-        return escape(cell)
-    return math(notation.write(cell if isinstance(cell, Expression) else Number(cell)))

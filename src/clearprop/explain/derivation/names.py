@@ -1,4 +1,4 @@
-"""Names of units and weights: how they are shown, and how a text such as "hidden[3] <- age" finds them."""
+"""Names of units and weights: how they are shown, and how a text such as "hidden[3] <- age" is resolved."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Unit:
 class Subject:
     """What a derivation is about: `kind` is "weight", "bias", "a" (dJ/da of a unit or an input) or "z" (dJ/dz).
 
-    `places` are the (source unit, unit) that a weight leads from and to: one, or several where it is shared.
+    `places` are the pairs (source unit, unit) that a weight connects: one, or several if it is shared.
     """
 
     kind: str
@@ -41,13 +41,13 @@ class Subject:
 
     @property
     def source(self) -> Unit:
-        """The unit a weight comes from (the first place of a shared one)."""
+        """The source unit of a weight (of its first connection if it is shared)."""
         return self.places[0][0]
 
 
 @dataclass(frozen=True)
 class Names:
-    """The network with the names of its units, by layer, where they are known (column names, classes)."""
+    """The network and the names of its units by layer, if they are known (column names, classes)."""
 
     net: Network
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -72,16 +72,16 @@ class Names:
         return (Unit(layer, index) for index in range(self.net.units(layer)))
 
     def subject(self, text: str) -> str:
-        """The text tidied: one blank around the arrow."""
+        """The text with one space on each side of the arrow."""
         return " <- ".join(part.strip() for part in re.split("<-|←", text))
 
     # --- from text --------------------------------------------------------------------------------------------------
 
     def find(self, text: Any) -> Subject:
-        """The weight, bias, unit or input that a text means; ArgumentError with the nearest names otherwise.
+        """The weight, bias, unit or input that a text names; raises ArgumentError with the closest names.
 
         "hidden[3] <- input[2]" is a weight, "hidden[3].b" a bias, "hidden[3]" and "hidden[3].z" dJ/dz of a unit,
-        "hidden[3].a" its dJ/da, "input[2]" or the column's name dJ/dx. Names of units stand for their indices.
+        "hidden[3].a" its dJ/da, "input[2]" or the column's name dJ/dx. A name can replace an index.
         """
         if not isinstance(text, str):
             raise ArgumentError(
@@ -133,7 +133,7 @@ class Names:
         return Subject("weight", target, places, block, entry)
 
     def _places(self, c: Connection, source: Unit, target: Unit) -> tuple[tuple[Unit, Unit], ...] | None:
-        """All places of the weight at one place, the one that was asked for first; None where nothing is connected."""
+        """All pairs of units that share a weight, the requested pair first; None if the pair is not connected."""
         if not isinstance(c, Wired):
             return ((source, target),)
         number = c.numbers[source.index, target.index]
@@ -168,14 +168,14 @@ class Names:
         return "the units are " + ", ".join(sizes[:8]) + (f" and {len(sizes) - 8} more layers" if sizes[8:] else "")
 
     def _nearest(self, text: str) -> str:
-        """The names most like the text, among everything that can be derived (layer by layer, to be quick)."""
+        """The names that are closest to the text (searched layer by layer, to be fast)."""
         wanted = self.subject(text)
         left, arrow, right = wanted.partition(" <- ")
         if not arrow:
             stem, dot, kind = wanted.rpartition(".")
             suffix = f".{kind}" if dot and kind in ("a", "z", "b") else ""
             whole = self._unit(stem) if dot and not suffix else None
-            if whole is not None and whole.layer != INPUT:  # the unit is right, what is wanted of it is not
+            if whole is not None and whole.layer != INPUT:  # the unit exists, its quantity does not
                 own = [f"{stem}.b"] if self.net[whole.layer].bias else []
                 return _meant([*own, f"{stem}.a", f"{stem}.z"])
             near = _close(stem if suffix else wanted, (self.unit(u) for u in self._all(inputs=suffix != ".b")), 3)

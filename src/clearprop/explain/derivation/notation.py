@@ -1,4 +1,4 @@
-"""Writing an expression: what all notations share (order of operations, signs, numbers) and what each must say."""
+"""Writing an expression: the common parts of all notations (precedence, signs, numbers) and their interface."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from clearprop.symbolic.operations import OPERATIONS, named
 if TYPE_CHECKING:
     from clearprop.explain.derivation.content import Row
 
-_SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # how tightly an expression holds together
+_SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # precedence of an expression
 
 
 @dataclass(frozen=True)
-class Figure:
+class WrittenNumber:
     """A number as written: minus or not, digits, and a power of ten where it is tiny or huge."""
 
     negative: bool
@@ -39,26 +39,28 @@ class Figure:
     power: int | None = None
 
 
-def figure(value: float, digits: int) -> Figure:
+def written_number(value: float, digits: int) -> WrittenNumber:
     """A number with `digits` decimals at most; below 10^(3 - digits) and from 10^6 on as a power of ten.
 
-    >>> figure(-0.13849856, 6)
-    Figure(negative=True, digits='0.138499', power=None)
-    >>> figure(0.00043856771, 6), figure(0.00043856771, 9)
-    (Figure(negative=False, digits='4.38568', power=-4), Figure(negative=False, digits='0.000438568', power=None))
+    >>> written_number(-0.13849856, 6)
+    WrittenNumber(negative=True, digits='0.138499', power=None)
+    >>> written_number(0.00043856771, 6)
+    WrittenNumber(negative=False, digits='4.38568', power=-4)
+    >>> written_number(0.00043856771, 9)
+    WrittenNumber(negative=False, digits='0.000438568', power=None)
     """
     size, negative = abs(value), value < 0
     if not math.isfinite(size):
-        return Figure(negative, "NaN" if math.isnan(size) else "∞")
+        return WrittenNumber(negative, "NaN" if math.isnan(size) else "∞")
     if size == 0 or 10.0 ** (3 - digits) <= size < 1e6:
         text = f"{size:.{digits}f}"
-        return Figure(negative, text.rstrip("0").rstrip(".") if "." in text else text)
+        return WrittenNumber(negative, text.rstrip("0").rstrip(".") if "." in text else text)
     mantissa, _, power = f"{size:.{max(0, digits - 1)}e}".partition("e")
-    return Figure(negative, mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa, int(power))
+    return WrittenNumber(negative, mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa, int(power))
 
 
 class Notation(ABC):
-    """Writes expressions; a subclass says how symbols, numbers, fractions and so on look."""
+    """Writes expressions; a subclass defines the form of symbols, numbers, fractions and so on."""
 
     minus = "−"
     leading = "−"  #: the minus before a number or an expression
@@ -75,7 +77,7 @@ class Notation(ABC):
         """About how wide an expression is when it is typeset, in digits: labels are small, fractions high."""
         match expression:
             case Number():
-                shown = figure(expression.number, self.digits)
+                shown = written_number(expression.number, self.digits)
                 return len(shown.digits) + shown.negative + (0 if shown.power is None else 4)
             case Symbol():
                 marks = 0 if expression.sample is None else len(str(expression.sample)) + 1
@@ -102,14 +104,14 @@ class Notation(ABC):
                 raise TypeError(f"{type(expression).__name__} has no notation.")
 
     def write(self, expression: Expression, tight: int = _SUM) -> str:
-        """The expression, in parentheses where it holds together less than `tight`."""
+        """The expression, in parentheses if its precedence is lower than `tight`."""
         holds, written = self._written(expression)
         return self.parentheses(written) if holds < tight else written
 
     def _written(self, expression: Expression) -> tuple[int, str]:
         match expression:
             case Number():
-                shown = figure(expression.number, self.digits)
+                shown = written_number(expression.number, self.digits)
                 minus = shown.negative
                 holds = _SUM if minus else _ATOM if shown.power is None else _PRODUCT
                 return holds, (self.leading if minus else "") + self.number(shown)
@@ -144,7 +146,7 @@ class Notation(ABC):
                 raise TypeError(f"{type(expression).__name__} has no notation.")
 
     def _apply(self, expression: Apply) -> tuple[int, str]:
-        """A function as its row in the table of operations says; f', l and so on by their name."""
+        """A function as written in the table of operations; f', l and so on by their name."""
         operation = OPERATIONS.get(expression.function)
         shown = named(expression.function, expression.function) if operation is None else operation.written
         if shown is None:
@@ -178,7 +180,7 @@ class Notation(ABC):
         return f" {sign} "
 
     def line_inside(self, row: Row) -> tuple[str, str]:
-        """The sign and the rest of a line that goes on with a sum or a product."""
+        """The sign and the content of a line that continues a sum or a product."""
         if row.sign == "·":
             return self.times, self.write(row.expression, _PRODUCT)
         return self.signed(row.expression)
@@ -186,7 +188,7 @@ class Notation(ABC):
     quotient_holds = _PRODUCT
 
     @abstractmethod
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         """A number without its sign."""
 
     @abstractmethod

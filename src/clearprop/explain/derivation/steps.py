@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from clearprop.draw.document import Heading, Prose, Table
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Side, Table, equation
+from clearprop.explain.derivation.content import Equation, Side, equation
 from clearprop.explain.derivation.names import Names, Unit
 from clearprop.explain.derivation.symbols import Symbols
 from clearprop.symbolic.expression import (
@@ -28,7 +29,7 @@ Item = Prose | Heading | Equation | Table
 
 @dataclass
 class Needed:
-    """The units of a layer whose delta and whose error signal are to be shown, each with how much depends on it."""
+    """The units of a layer whose delta and error signal are shown, each with the size of its contribution."""
 
     delta: dict[int, float] = field(default_factory=dict)
     error: dict[int, float] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Needed:
 
 @dataclass(frozen=True)
 class Steps:
-    """Writes the steps of one sample; `most` bounds the terms of a sum and the units of a layer that are written."""
+    """Writes the steps of one sample; `most` limits the terms of a sum and the units of a layer that are shown."""
 
     symbols: Symbols
     most: int
@@ -54,17 +55,17 @@ class Steps:
     # --- sums -------------------------------------------------------------------------------------------------------
 
     def largest(self, terms: Sequence[tuple[Expression, float]]) -> Expression:
-        """A sum of the terms (expression, number), or of the largest of them and the rest counted and added up."""
-        if len(terms) <= self.most + 1:  # a rest of one term is no shorter than the term
+        """A sum of the terms (expression, number), or of the largest terms and the total of the others."""
+        if len(terms) <= self.most + 1:  # replacing one term would save nothing
             return _sum([term for term, _ in terms])
         order = sorted(range(len(terms)), key=lambda i: -_size(terms[i][1]))
-        some = max(1, min(self.most, sum(number != 0 for _, number in terms)))  # what is 0 is counted, not written
+        some = max(1, min(self.most, sum(number != 0 for _, number in terms)))  # terms that are 0 are not shown
         kept, left = sorted(order[:some]), order[some:]
         rest = Rest(len(left), exact_sum(terms[i][1] for i in left))
         return _sum([*(terms[i][0] for i in kept), rest])
 
     def weighted_sum(self, unit: Unit, wanted: Unit | None = None) -> Equation:
-        """z = b + sum of a w, with the term of the wanted source first among equals."""
+        """z = b + sum of a w; the term of the `wanted` source is always shown."""
         s, terms = self.symbols, []
         layer = self.chain.net[unit.layer]
         if layer.bias:
@@ -86,7 +87,7 @@ class Steps:
     # --- which units are needed -------------------------------------------------------------------------------------
 
     def needed(self, delta: Sequence[Unit], error: Sequence[Unit] = ()) -> tuple[dict[str, Needed], dict[str, int]]:
-        """The units to show in each layer, and how many more would be needed in each."""
+        """The units to show in each layer, and how many more contribute in each."""
         need: dict[str, Needed] = {}
         reached: dict[str, set[int]] = {}
         for unit in delta:
@@ -111,7 +112,7 @@ class Steps:
         return need, left
 
     def _ask_errors(self, layer: str, index: int, asked: Needed) -> None:
-        """Which error signals a delta is made of; none where the short form gives it whole."""
+        """The error signals that a delta depends on."""
         terms = self._mixed(Unit(layer, index))
         sizes = {q: _size(size) for q, size in terms.items()}
         if len(sizes) > self.most + 1:
@@ -125,7 +126,7 @@ class Steps:
                 for link in self.chain.upward(unit) if link.top.unit is not None}  # fmt: skip
 
     def _ask_deltas(self, unit: Unit, need: dict[str, Needed], reached: dict[str, set[int]]) -> None:
-        """Which deltas an error signal is made of: the largest terms are written, all units are counted."""
+        """The deltas that an error signal depends on: the largest are shown, all are counted."""
         deltas = self.chain.signals[1]
         sizes = {}
         for link in self.chain.onward(unit):
@@ -142,7 +143,7 @@ class Steps:
     # --- the steps of a unit ----------------------------------------------------------------------------------------
 
     def error_step(self, unit: Unit) -> list[Item]:
-        """dJ/da of a unit: what its loss gives, and what comes back from its targets."""
+        """dJ/da of a unit: the derivative of its loss, and a term for each unit that reads it."""
         s, wanted = self.symbols, self.symbols.error(unit)
         left = Partial(_cost(s), s.a(unit), wanted.number)
         terms = self.error_terms(unit)
@@ -178,7 +179,7 @@ class Steps:
         return terms
 
     def delta_step(self, unit: Unit) -> list[Item]:
-        """dJ/dz of a unit by the full product, and by the short form where its loss has one."""
+        """dJ/dz of a unit by the full product, and by the short form if its loss has one."""
         s, wanted = self.symbols, self.symbols.delta(unit)
         left = Partial(_cost(s), s.z(unit), wanted.number)
         links = self.chain.upward(unit)
@@ -199,12 +200,12 @@ class Steps:
         return items + (self.short_step(unit, full) if unit.layer in self.chain.short_forms else [])
 
     def short_step(self, unit: Unit, full: float) -> list[Item]:
-        """The short form, and that it agrees with the full product."""
+        """The short form, compared with the full product."""
         s, wanted = self.symbols, self.symbols.delta(unit)
         f, loss = self.chain.net[unit.layer].f.name, self.chain.trace.objective.losses[unit.layer].name
         short = float(self.chain.short_forms[unit.layer][unit.index])
         terms: list[tuple[Expression, float]] = [(self.short_formula(unit), short)]
-        if self.chain.takers[unit.layer]:  # what comes back from targets has no short form
+        if self.chain.takers[unit.layer]:  # the terms of units that read the output have no short form
             error = [exact_sum(number for _, number in self._onward(Unit(unit.layer, q)))
                      for q in range(self.chain.net.units(unit.layer))]  # fmt: skip
             for link in self.chain.upward(unit):
@@ -214,12 +215,12 @@ class Steps:
                 terms.append((_times(back, s.slope(top.index, unit)[0]), error[top.index] * link.number))
         value = exact_sum(number for _, number in terms)
         made = equation(wanted, self.largest(terms), value=value)
-        extra = " (r is what comes back from the units that take this output)" if len(terms) > 1 else ""
+        extra = " (r is the error signal from the units that read this output)" if len(terms) > 1 else ""
         words = f"In the short form of {f} with {loss.replace('_', ' ')}{extra}:"
         return [Prose((words,)), made, Prose((_agreement(full, value),))]
 
     def short_formula(self, unit: Unit) -> Expression:
-        """omega (yhat - y), or its number for a short form of a user's own."""
+        """omega (yhat - y), or the number of a user's own short form."""
         s = self.symbols
         difference = subtract(s.a(unit), s.target(unit))
         number = float(self.chain.short_forms[unit.layer][unit.index])
@@ -233,7 +234,7 @@ def _cost(s: Symbols) -> Symbol:
 
 
 def _times(signal: Expression, slope: Expression) -> Expression:
-    """An error signal times a slope, in one row of factors; a slope that is a number stays visible."""
+    """An error signal times a slope as one product; a slope that is a number stays visible."""
     return Product((signal, slope)) if isinstance(slope, Number) else multiply(signal, slope)
 
 
@@ -246,7 +247,7 @@ def _size(number: float) -> float:
 
 
 def _top(sizes: dict[int, float], most: int) -> dict[int, float]:
-    """The entries of the largest sizes, in their own order."""
+    """The entries with the largest sizes, in their order."""
     kept = sorted(sorted(sizes, key=lambda i: -sizes[i])[:most])
     return {i: sizes[i] for i in kept}
 
@@ -257,5 +258,5 @@ def _agreement(full: float, short: float) -> str:
         return "Both forms agree" + (f", to {off:.1g}." if off else ".")
     return (
         "The full product cannot be computed here: the output is rounded to 0 or 1, so one of its factors is infinite. "
-        "The short form has no such factor, and is the one that backpropagation takes."
+        "The short form has no such factor, and backpropagation uses it."
     )

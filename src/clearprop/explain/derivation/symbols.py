@@ -1,4 +1,4 @@
-"""The symbols of one sample of a trace: what each quantity is called, with its number."""
+"""The symbols of one sample of a trace: the name of each quantity, with its number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clearprop.symbolic.formulas import error_formula, slope_formula
 
 @dataclass(frozen=True)
 class Symbols:
-    """Symbols of the quantities at one sample; `mark` is the sample shown on them, None where there is only one."""
+    """Symbols of the quantities at one sample; `mark` is the sample written on them, or None if there is only one."""
 
     chain: ChainRule
     names: Names
@@ -58,7 +58,7 @@ class Symbols:
 
     @property
     def omega(self) -> Expression:
-        """What this sample's loss is multiplied by in J: 1, or its share of the mean."""
+        """The factor of this sample's loss in J: 1, or its share of the mean."""
         weight = self.chain.weight
         return ONE if weight == 1 else Symbol("omega", (), weight, self.mark)
 
@@ -79,7 +79,7 @@ class Symbols:
         return Partial(self.node(link.top), self.node(link.bottom), link.number)
 
     def slope(self, q: int, unit: Unit) -> tuple[Expression, str]:
-        """The formula of d a_q / d z of a unit in the same layer, and what makes it this one."""
+        """The formula of d a_q / d z of a unit in the same layer, and the condition that makes it this one."""
         slopes, layer = self.chain.slopes(unit.layer), unit.layer
         number = float(slopes[unit.index] if slopes.ndim == 1 else slopes[q, unit.index])
         units = [Unit(layer, i) for i in range(self.chain.net.units(layer))]
@@ -102,7 +102,7 @@ class Symbols:
 
 
 def described(path_nodes: tuple[Node, ...], names: Names) -> str:
-    """A path as text: the units it leads through, from the quantity to the cost.
+    """A path as text: its units, from the quantity to the cost.
 
     Where an activation mixes units, it names both: "z of output[0] → output[1]".
     """

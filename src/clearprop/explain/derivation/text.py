@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Row, Section, Table
-from clearprop.explain.derivation.notation import Figure, Notation
+from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.explain.derivation.content import Equation, Row
+from clearprop.explain.derivation.notation import Notation, WrittenNumber, written_number
 from clearprop.symbolic.expression import Expression, Number, Rest, Symbol
 
 _BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α", "Delta w": "Δw", "Delta b": "Δb"}
@@ -23,7 +25,7 @@ _WIDTH = 110
 
 
 def to_ascii(text: str) -> str:
-    """The text with its mathematical signs spelt out, for a terminal that knows ASCII only.
+    """The text with its mathematical signs in ASCII, for terminals that support nothing else.
 
     >>> to_ascii("∂J/∂w = δ · a")
     'dJ/dw = delta * a'
@@ -40,7 +42,7 @@ class TextNotation(Notation):
     def width(self, expression: Expression) -> float:
         return len(self.write(expression))
 
-    def number(self, shown: Figure) -> str:
+    def number(self, shown: WrittenNumber) -> str:
         return shown.digits if shown.power is None else f"{shown.digits}·10" + str(shown.power).translate(_RAISED)
 
     def symbol(self, symbol: Symbol) -> str:
@@ -70,6 +72,18 @@ class TextNotation(Notation):
 
     def parentheses(self, inner: str) -> str:
         return f"({inner})"
+
+
+def short_number(value: float, digits: int) -> str:
+    """A number for a drawing; a power of ten keeps three digits, so that it fits into a unit.
+
+    >>> short_number(-0.0381982, 6), short_number(1.384985e-9, 6)
+    ('−0.038198', '1.38·10⁻⁹')
+    """
+    shown = written_number(value, digits)
+    if shown.power is not None:
+        shown = replace(shown, digits=f"{float(shown.digits):.2f}")
+    return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
 
 
 def _quoted(label: str) -> str:
@@ -114,7 +128,7 @@ def _equation(equation: Equation, notation: Notation) -> list[str]:
 
 
 def _folded(start: str, body: str) -> list[str]:
-    """The line, broken before a sign where it is too long."""
+    """The line, broken before a sign if it is too long."""
     lines, line = [], start
     for piece in re.split(r"(?= [·+−=] )", body):
         if len(line) + len(piece) > _WIDTH and line.strip() and len(line) > len(start):
@@ -143,10 +157,9 @@ def _body(row: Row, notation: Notation) -> str:
 def _table(table: Table, notation: Notation) -> list[str]:
     cells = [[_cell(cell, notation) for cell in row] for row in (table.head, *table.rows)]
     wide = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
-    right = [not all(isinstance(row[i], str) for row in table.rows) for i in range(len(table.head))]
     lines = []
     for row in cells:
-        texts = [f"{c:>{w}s}" if r else f"{c:{w}s}" for c, w, r in zip(row, wide, right, strict=True)]
+        texts = [f"{c:>{w}s}" if r else f"{c:{w}s}" for c, w, r in zip(row, wide, table.right(), strict=True)]
         lines.append("  " + "   ".join(texts))
     lines.insert(1, "  " + "-" * (len(lines[0]) - 2))
     return lines

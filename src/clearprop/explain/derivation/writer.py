@@ -1,4 +1,4 @@
-"""What a derivation says, section by section: from the chain rule to the update."""
+"""The content of a derivation, section by section: from the chain rule to the update."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearprop.core.network import INPUT
-from clearprop.explain.derivation.content import Equation, Prose, Section, Side, Table, equation
+from clearprop.draw.document import Prose, Section, Table
+from clearprop.explain.derivation.content import Equation, Side, equation
 from clearprop.explain.derivation.names import Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols, described
@@ -31,7 +32,7 @@ from clearprop.symbolic.expression import (
 if TYPE_CHECKING:
     from clearprop.explain.derivation.derivation import Derivation
 
-#: Up to so many paths are written in a derivation unasked.
+#: A derivation lists its paths if there are at most this many.
 _PATHS_SHOWN = 12
 
 
@@ -62,7 +63,7 @@ class Writer:
         cost = Symbol("J")
         letters = (Symbol("e"), " = ", Partial(cost, Symbol("a")), " is the error signal of a unit, ", Symbol("delta"),
                    " = ", Partial(cost, Symbol("z")), " its sensitivity.")  # fmt: skip
-        items: list[Item] = [Prose((*self.introduction(), " As always, ", *letters))]
+        items: list[Item] = [Prose((*self.introduction(), " In general, ", *letters))]
         if self.subject.kind in ("weight", "bias"):
             wanted = self.subject.source if self.subject.kind == "weight" else None
             items.append(self.steps.weighted_sum(self.subject.unit, wanted))
@@ -73,17 +74,21 @@ class Writer:
         s, unit = self.s, self.subject.unit
         if self.subject.kind == "weight":
             shared = len(self.subject.places)
-            also = f" It is shared by {shared} connections, and each adds its own part." if shared > 1 else ""
-            frozen = "" if self.trainable else " It is frozen: its gradient is there, and gradient descent leaves it."
+            also = f" It is shared by {shared} connections, and each of them contributes." if shared > 1 else ""
+            frozen = (
+                "" if self.trainable else " It is frozen: it has a gradient, but gradient descent does not change it."
+            )
             weight = s.weight(unit, self.subject.source)
-            tail = f". It acts on the cost through the weighted sum it is part of.{also}{frozen}"
+            tail = f". It affects the cost through the weighted sum of its unit.{also}{frozen}"
             return (weight, " is ", Number(weight.value), tail)
         if self.subject.kind == "bias":
-            frozen = "" if self.trainable else " It is frozen: its gradient is there, and gradient descent leaves it."
+            frozen = (
+                "" if self.trainable else " It is frozen: it has a gradient, but gradient descent does not change it."
+            )
             return (s.bias(unit), " is added to the weighted sum of its unit.", frozen)
         if self.subject.kind == "z":
-            return (s.z(unit), " is the weighted sum of the unit; it acts on the cost through the unit's activation.")
-        return (s.a(unit), " acts on the cost through every unit that takes it.")
+            return (s.z(unit), " is the weighted sum of the unit; it affects the cost through the unit's activation.")
+        return (s.a(unit), " affects the cost through every unit that reads it.")
 
     @property
     def trainable(self) -> bool:
@@ -100,7 +105,7 @@ class Writer:
         return {"bias": s.bias, "z": s.z, "a": s.a}[self.subject.kind](unit)
 
     def partial(self) -> Partial:
-        """The derivative that is asked for, of all samples together for a parameter."""
+        """The derivative; for a parameter, of all samples together."""
         parameter = self.subject.block is not None
         s = Symbols(self.s.chain, self.s.names, None) if parameter else self.any
         return Partial(Symbol("J", (), self.d.trace.cost), self.own(s), self.d.value)
@@ -133,7 +138,7 @@ class Writer:
         items: list[Item] = []
         if self.batch:
             items.append(Prose((
-                f"Sample {self.s.chain.sample} contributes most; the others go the same way (sample=n shows sample n).",
+                f"Sample {self.s.chain.sample} contributes most and is shown here; sample=n shows sample n.",
             )))  # fmt: skip
         items += self.share()
         places = [target for _, target in self.subject.places] or [self.subject.unit]
@@ -148,19 +153,19 @@ class Writer:
                 items += self.steps.delta_step(Unit(name, index))
             if name in left:
                 items.append(Prose((
-                    f"{left[name]:,} more units of {name} are on the way; theirs are found alike "
-                    f'(trace["{name}"].delta has all, most={self.d.most} says how many are written).',
+                    f"{left[name]:,} more units of {name} contribute and are computed in the same way "
+                    f'(trace["{name}"].delta has all of them; most={self.d.most} limits how many are shown).',
                 )))  # fmt: skip
         return items
 
     def share(self) -> list[Item]:
-        """What omega is, where it is not 1."""
+        """The meaning of omega, if it is not 1."""
         omega = self.s.omega
         if omega == ONE:
             return []
         objective = self.d.trace.objective
         if objective.reduction == "mean":
-            words = " is what the loss of this sample counts in the mean over all samples: its weight by their sum."
+            words = " is the share of this sample in the mean: its weight divided by the sum of the weights."
         else:
             words = " is the weight of this sample."
         return [Prose((omega, " = ", Number(omega.value), words))]
@@ -193,9 +198,9 @@ class Writer:
         off = abs(self.d.value - self.d.gradient)
         size = max(abs(self.d.value), abs(self.d.gradient))
         if not np.isfinite(off):
-            return f"Not a finite number: the backward sweep found {self.d.gradient}."
+            return f"The value is not finite: the backward sweep computed {self.d.gradient}."
         relative = off / size if size else 0.0
-        return "The backward sweep found the same number" + (
+        return "The backward sweep computed the same number" + (
             f" (relative difference {relative:.1g})." if relative else "."
         )
 
@@ -238,7 +243,7 @@ class Writer:
         if count > _PATHS_SHOWN:
             return [
                 Prose((
-                    f"Written out, the sum has {count:,} products{where}, one for each path to the cost; the steps "
+                    f"In full, the sum has {count:,} products{where}, one for each path to the cost; the steps "
                     "above sum them layer by layer. derivation.paths(limit=...) lists them all.",
                 ))
             ]  # fmt: skip
@@ -261,7 +266,7 @@ class Writer:
         return [Prose((words,)), Equation(left, sides)]
 
     def partial_of_sample(self) -> Partial:
-        """The derivative, or for a batch the part of it that the sample contributes."""
+        """The derivative, or for a batch the contribution of the sample."""
         own = self.own(self.s)
         cost = Symbol("J", (), self.d.trace.cost, self.s.mark if self.batch else None)
         return Partial(cost, own, self.s.chain.gradient(self.subject))
@@ -295,7 +300,7 @@ class Writer:
 
 
 def value_side(symbol: Symbol, value: float) -> Symbol:
-    """A symbol with another number."""
+    """The same symbol with another number."""
     return Symbol(symbol.base, symbol.label, value, symbol.sample)
 
 

@@ -1,4 +1,4 @@
-"""Diagnosis: what is wrong with a network or its training, in words with the numbers behind them."""
+"""Diagnosis: problems of a network and its training, described with the numbers behind them."""
 
 from clearprop.explain.diagnosis.diagnose import diagnose, diagnose_outputs
 from clearprop.explain.diagnosis.findings import Diagnosis, Finding

@@ -1,4 +1,4 @@
-"""Diagnosis: what is wrong with a network on its data, in words, with the numbers behind them and what to try."""
+"""Diagnosis: problems of a network on its data, with the numbers behind them and advice."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ LOOKED_FOR = (
     "duplicate units",
     "outputs stuck at the prior",
     "worse than a constant",
-    "rate too high",
-    "rate too low",
+    "learning rate too high",
+    "learning rate too low",
     "unscaled inputs",
     "unscaled targets",
     "labels that look wrong",
@@ -53,12 +53,12 @@ def diagnose(
     reduction: str = "mean",
     columns: Sequence[str] | None = None,
 ) -> Diagnosis:
-    """Say what looks wrong with a network on these rows: name, severity, the numbers behind it, and what to try.
+    """Look for problems of a network on these rows: name, severity, the numbers behind them, and advice.
 
-    X (n, inputs) and y as `cp.backpropagate` takes them, at best the training rows; `columns` are names of the inputs.
-    With the `history` of the training, the rate is judged by how the cost fell; with the `optimizer` (gradient descent
-    or momentum), by the cost along the next step. Nothing is found in a network that is well. Raises ShapeError,
-    DataError or ArgumentError for what cannot be used. The thresholds are constants of the modules of
+    X (n, inputs) and y are as in `cp.backpropagate`, preferably the training rows; `columns` are names of the inputs.
+    With the `history` of training, the learning rate is checked by the course of the cost; with the `optimizer`
+    (gradient descent or momentum), by the cost along the next step. A healthy network has no findings. Raises
+    ShapeError, DataError or ArgumentError for invalid arguments. The thresholds are constants in the modules of
     clearprop.explain.diagnosis.
 
     >>> import numpy as np, clearprop as cp
@@ -99,18 +99,18 @@ def _findings(
     history: History | None,
     optimizer: Optimizer | LBFGS | None,
 ) -> Iterator[Finding]:
-    born = None if outputs.is_finite else find_nonfinite(outputs.objective, params)
-    if born is not None:
+    first = None if outputs.is_finite else find_nonfinite(outputs.objective, params)
+    if first is not None:
         epochs = f" after {history.epochs} epochs" if history is not None and history.epochs else ""
-        words = f"The first number that is not finite{epochs}: {born}."
-        advice = "Scale the inputs, lower the rate, set clip_norm=1, or start from smaller weights."
-        yield Finding("numbers that are not finite", "serious", words, advice, (born.layer,))
-        return  # of what comes after it, nothing can be said
+        words = f"The first number that is not finite{epochs}: {first}."
+        advice = "Scale the inputs, lower the learning rate, set clip_norm=1, or start from smaller weights."
+        yield Finding("numbers that are not finite", "serious", words, advice, (first.layer,))
+        return  # the other checks need finite numbers
     evidence = Evidence.gather(outputs, params)
-    for look in (deltas, activities, copies, stuck, labels):
-        yield from look(evidence)
+    for check in (deltas, activities, copies, stuck, labels):
+        yield from check(evidence)
     if history is not None and history.epochs:
         yield from worse(evidence)
     yield from scales(evidence, columns)
-    judged = list(of_history(history, sum(evidence.prior.values()))) if history is not None else []
-    yield from judged or of_step(evidence, optimizer, history)
+    findings = list(of_history(history, sum(evidence.prior.values()))) if history is not None else []
+    yield from findings or of_step(evidence, optimizer, history)

@@ -1,4 +1,4 @@
-"""What a diagnosis reads: a trace of (some of) the rows, the outputs for every row, and the cost of a constant."""
+"""The data of a diagnosis: a trace of some rows, the outputs for all rows, and the cost of a constant output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.losses import Loss, PointwiseLoss
 
-#: Rows that the trace holds; of more, evenly spaced ones are taken. The losses are those of every row.
+#: Maximum number of rows in the trace, which are evenly spaced. The losses are those of all rows.
 ROWS = 4096
 
 
@@ -49,8 +49,8 @@ class Evidence:
         return float((weights * self.losses).sum() / weights.sum())
 
     @property
-    def left(self) -> float:
-        """The share of the cost of a constant output that is left: 1 has learnt nothing, 0 fits everything."""
+    def relative_cost(self) -> float:
+        """The cost relative to that of the best constant output: 1 if nothing is learned, 0 for a perfect fit."""
         constant = sum(self.prior.values())
         return self.cost / constant if constant > 0 else 0.0
 
@@ -76,10 +76,10 @@ def _take(objective: Objective, rows: np.ndarray) -> Objective:
 
 
 def _constant_cost(loss: Loss, y: np.ndarray, like: np.ndarray) -> float:
-    """The mean loss of the best of some constant outputs: mean, median and other quantiles of the targets."""
+    """The lowest mean loss of some constant outputs: mean, median and other quantiles of the targets."""
     rows = one_hot(y, like)
     tried = [rows.mean(axis=0)]
-    if isinstance(loss, PointwiseLoss):  # of one-hot rows, medians add up to no distribution
+    if isinstance(loss, PointwiseLoss):  # the medians of one-hot rows are no probability distribution
         tried += [np.quantile(rows, q, axis=0) for q in (0.1, 0.25, 0.5, 0.75, 0.9)]
     costs = []
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""What a diagnosis says: findings with the numbers behind them, to print or to show in a notebook."""
+"""Findings of a diagnosis with the numbers behind them, to print or to show in a notebook."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 
-#: From the worst to the mildest.
+#: From the worst to the least.
 SEVERITIES = ("serious", "warning", "hint")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is off: its name, how bad ("serious", "warning" or "hint"), words, and what to try.
+    """One problem: its name, severity ("serious", "warning" or "hint"), a description, and advice.
 
-    `where` names the layers or columns concerned, `numbers` holds what the words are based on.
+    `where` names the layers or columns concerned, `numbers` the values that the description is based on.
 
-    >>> print(Finding("dead units", "warning", "8 of 10 units of hidden are 0 on every row.", "Lower the rate."))
+    >>> print(
+    ...     Finding("dead units", "warning", "8 of 10 units of hidden are 0 on every row.", "Lower the learning rate.")
+    ... )
     warning: dead units
       8 of 10 units of hidden are 0 on every row.
-      To try: Lower the rate.
+      To try: Lower the learning rate.
     """
 
     name: str
@@ -30,13 +32,13 @@ class Finding:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Name, words and advice, a line each."""
+        """Name, description and advice, one line each."""
         return f"{self.severity}: {self.name}\n  {self.words}\n  To try: {self.advice}"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The findings of `cp.diagnose`, the worst first; `ok` if there is none; `looked_for` says what was looked for.
+    """The findings of `cp.diagnose`, the worst first; `ok` if there are none; `looked_for` lists the checks.
 
     >>> print(Diagnosis((), ("dead units",)))
     Nothing looks wrong (looked for: dead units).
@@ -47,7 +49,7 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
     @property
@@ -62,14 +64,14 @@ class Diagnosis:
         return len(self.findings)
 
     def __getitem__(self, name: str) -> Finding:
-        """The first finding of that name; KeyError if there is none."""
+        """The first finding of that name. Raises KeyError if there is none."""
         for finding in self.findings:
             if finding.name == name:
                 return finding
         raise KeyError(name)
 
     def __str__(self) -> str:
-        """Every finding, or that there is none."""
+        """The findings, or a sentence that there are none."""
         if self.ok:
             return f"Nothing looks wrong (looked for: {', '.join(self.looked_for)})."
         return "\n".join(map(str, self.findings))

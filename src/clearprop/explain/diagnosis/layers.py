@@ -1,4 +1,4 @@
-"""Findings about layers: vanishing and exploding deltas, saturated and dead units, units that are copies."""
+"""Findings about layers: vanishing and exploding deltas, saturated, dead and duplicate units."""
 
 from __future__ import annotations
 
@@ -12,40 +12,36 @@ from clearprop.core.parameters import Parameters
 from clearprop.explain.diagnosis.evidence import Evidence
 from clearprop.explain.diagnosis.findings import Finding
 
-#: Typical deltas of a hidden layer against those of the output: outside of these, one learns far slower or faster.
+#: Typical delta of a hidden layer relative to that of the output, below and above which learning suffers.
 VANISHED, EXPLODED = 1e-3, 1e2
-#: A unit is saturated on a row where |f'(z)| is below this share of its largest value.
+#: A unit is saturated on a row if |f'(z)| is below this fraction of its maximum.
 FLAT = 0.05
-SATURATED = 0.6  #: share of saturated activations in a layer
-DEAD = 0.25  #: share of units of a layer that are dead
-FITTED = 0.1  #: below this share of a constant's cost, the network has learnt, and small slopes are its success
+SATURATED = 0.6  #: fraction of saturated activations in a layer
+DEAD = 0.25  #: fraction of dead units in a layer
+FITTED = (
+    0.1  #: cost relative to that of a constant below which the network has learned, so that small slopes are normal
+)
 
 
 def deltas(evidence: Evidence) -> Iterator[Finding]:
-    """Vanishing or exploding deltas, by the typical delta of each hidden layer against that of the outputs."""
+    """Vanishing or exploding deltas: the typical delta of each hidden layer relative to that of the outputs."""
     net, trace = evidence.objective.net, evidence.trace
     sizes = {name: float(np.sqrt(np.mean(np.square(trace[name].delta, dtype=np.float64)))) for name in trace}
     outputs = max(sizes[name] for name in net.outputs or ())
-    if outputs == 0 or evidence.left < FITTED:
+    if outputs == 0 or evidence.relative_cost < FITTED:
         return
     ratios = {name: size / outputs for name, size in sizes.items() if name not in (net.outputs or ())}
     table = ", ".join(f"{name} {ratio:.1e}" for name, ratio in ratios.items())
     small = tuple(name for name, ratio in ratios.items() if ratio < VANISHED)
     large = tuple(name for name, ratio in ratios.items() if ratio > EXPLODED)
     if small:
-        words = (
-            f"The typical delta (dJ/dz) against that of the output is {table}: {_list(small)} hardly learn anything."
-        )
+        words = f"The typical delta (dJ/dz) relative to that of the output is {table}: {_list(small)} hardly learn."
         words = words if len(small) > 1 else words.replace("hardly learn", "hardly learns")
-        advice = (
-            "Use relu or tanh in place of sigmoid, starting weights that suit them, fewer layers, or links that skip."
-        )
+        advice = "Use relu or tanh instead of sigmoid, suitable initial weights, fewer layers, or skip connections."
         yield Finding("vanishing deltas", "serious", words, advice, small, ratios)
     if large:
-        words = f"The typical delta (dJ/dz) against that of the output is {table}: it grows on its way back."
-        advice = (
-            "Start from smaller weights (the default ones), put layer_normalization in between, or set clip_norm=1."
-        )
+        words = f"The typical delta (dJ/dz) relative to that of the output is {table}: it grows on its way back."
+        advice = "Start from smaller weights (such as the default), add layer_normalization, or set clip_norm=1."
         yield Finding("exploding deltas", "serious", words, advice, large, ratios)
 
 
@@ -60,7 +56,7 @@ def activities(evidence: Evidence) -> Iterator[Finding]:
         dead = np.flatnonzero((slope == 0).all(axis=0))
         flat = _flat_limit(layer.f)
         share = float((slope < flat).mean()) if flat is not None else 0.0
-        if flat is not None and share > SATURATED and evidence.left > FITTED:
+        if flat is not None and share > SATURATED and evidence.relative_cost > FITTED:
             yield _saturated(layer, share, z)
         elif flat is None and len(dead) >= max(1.0, DEAD * layer.units):
             yield _dead(layer, dead, len(z))
@@ -72,7 +68,9 @@ def _saturated(layer: Layer, share: float, z: np.ndarray) -> Finding:
         f"{share:.0%} of the activations of {layer.name} are saturated ({layer.f.name} is flat there: |f'(z)| is below "
         f"{FLAT:.0%} of its largest); |z| is typically {typical:.3g}."
     )
-    advice = "Scale the inputs, start from smaller weights, lower the rate, or use another activation such as relu."
+    advice = (
+        "Scale the inputs, start from smaller weights, lower the learning rate, or use another activation such as relu."
+    )
     return Finding("saturated units", "serious", words, advice, (layer.name,), {"share": share, "typical |z|": typical})
 
 
@@ -80,16 +78,16 @@ def _dead(layer: Layer, dead: np.ndarray, rows: int) -> Finding:
     share = len(dead) / layer.units
     shown = ", ".join(str(j) for j in dead[:6]) + (", ..." if len(dead) > 6 else "")
     words = (
-        f"{len(dead)} of {layer.units} units of {layer.name} ({layer.f.name}) have slope 0 on all {rows:,} rows looked "
-        f"at, so no gradient passes them (units {shown})."
+        f"{len(dead)} of {layer.units} units of {layer.name} ({layer.f.name}) have slope 0 on all {rows:,} rows "
+        f"checked, so no gradient passes through them (units {shown})."
     )
-    advice = "Lower the rate, use leaky_relu or elu, or start again from other weights with biases at 0."
+    advice = "Lower the learning rate, use leaky_relu or elu, or start again from other weights with biases at 0."
     severity = "serious" if share > 0.5 else "warning"
     return Finding("dead units", severity, words, advice, (layer.name,), {"share": share, "dead": len(dead)})
 
 
 def copies(evidence: Evidence) -> Iterator[Finding]:
-    """Units of a layer with the same weights in and out: their gradients are the same, so they stay copies."""
+    """Units of a layer with the same incoming and outgoing weights: their gradients are equal, so they stay equal."""
     net = evidence.objective.net
     for layer in net.layers:
         if layer.units < 2 or layer.name in (net.outputs or ()):
@@ -100,19 +98,19 @@ def copies(evidence: Evidence) -> Iterator[Finding]:
         size = float(np.abs(weights).max(initial=0.0))
         zero = ~weights.any(axis=1)
         if zero.any() and not zero.all():
-            weights = weights[~zero]  # pruned, by a penalty for one
+            weights = weights[~zero]  # pruned, for example by a penalty
         alike = np.round(weights / (1e-9 * size)) if size else weights
         different = len(np.unique(alike, axis=0))
         if different < len(weights):
             words = f"Of the {layer.units} units of {layer.name} only {different} differ: the others have the same "
-            words += "weights in and out, so they get the same gradient and stay copies."
+            words += "incoming and outgoing weights, so they get the same gradient and stay duplicates."
             advice = "Start from random weights (the default), not from zeros or one number."
             numbers = {"units": float(layer.units), "different": float(different)}
             yield Finding("duplicate units", "serious", words, advice, (layer.name,), numbers)
 
 
 def _in_and_out(net: Network, params: Parameters, layer: Layer) -> np.ndarray | None:
-    """Bias and weights in and out of each unit, (units, all of them); None where a link tells the units apart."""
+    """Bias, incoming and outgoing weights of each unit, (units, weights); None with identity connections."""
     parts = [] if params[layer.name].b is None else [params[layer.name].b[:, None]]  # type: ignore[index]
     for target in net.layers:
         for c in target.connections:
@@ -126,13 +124,13 @@ def _in_and_out(net: Network, params: Parameters, layer: Layer) -> np.ndarray | 
 
 
 def _has_short_form(evidence: Evidence, layer: Layer) -> bool:
-    """Whether it is an output with delta = yhat - y, whose saturation slows nothing."""
+    """Whether it is an output with delta = yhat - y, for which saturation does no harm."""
     loss = evidence.objective.losses.get(layer.name)
     return loss is not None and loss.partner is not None and isinstance(layer.f, loss.partner)
 
 
 def _flat_limit(f: Elementwise) -> float | None:
-    """The slope below which it is saturated; None for one that is not flat at both ends, as relu."""
+    """The slope below which f is saturated; None if it is not flat at both ends, such as relu."""
     z = np.array([-30.0, 30.0, *np.linspace(-3, 3, 61)])
     slope = np.abs(np.broadcast_to(np.asarray(f.derivative(z, f.function(z)), dtype=np.float64), z.shape))
     limit = FLAT * float(slope.max())

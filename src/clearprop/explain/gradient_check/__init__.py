@@ -1,4 +1,4 @@
-"""Gradient checking: is a gradient right, where is it wrong, and which mistake would explain it?"""
+"""Gradient checking: whether a gradient is right, where it is wrong, and which mistake explains it."""
 
 from clearprop.explain.gradient_check.check import check_gradients
 from clearprop.explain.gradient_check.kinks import Kink

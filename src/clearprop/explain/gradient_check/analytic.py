@@ -1,10 +1,10 @@
-"""Arrays that follow a function into the complex plane, so that one evaluation gives an exact derivative.
+"""Complex arrays for derivatives by the complex step, which are exact up to rounding.
 
-For an analytic function J(w + ih) = J(w) + ih J'(w) - h^2 J''(w) / 2 - ..., so J'(w) = Im J(w + ih) / h to rounding
-for any tiny h: nothing is subtracted (Squire and Trapp, "Using complex variables to estimate derivatives of real
-functions", SIAM Review 40, 1998). |z|, max and comparisons are not analytic; here they go by the real part, as the real
-function does (Martins, Sturdza and Alonso, "The complex-step derivative approximation", ACM TOMS 29, 2003). An
-operation of which that is not known raises NotAnalytic instead of giving a wrong derivative.
+For an analytic function J(w + ih) = J(w) + ih J'(w) - h^2 J''(w) / 2 - ..., so J'(w) = Im J(w + ih) / h up to rounding
+for any tiny h, because nothing is subtracted (Squire and Trapp, "Using complex variables to estimate derivatives of
+real functions", SIAM Review 40, 1998). |z|, max and comparisons are not analytic; here they use the real part, like the
+real function (Martins, Sturdza and Alonso, "The complex-step derivative approximation", ACM TOMS 29, 2003). Other
+operations raise NotAnalytic instead of giving a wrong derivative.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import scipy.special
 
 
 class NotAnalytic(Exception):
-    """A function did something with a complex array that has no derivative this way."""
+    """A function used an operation that the complex step does not support."""
 
 
 class Analytic(np.ndarray):
-    """A complex array whose operations are the analytic continuation of the real ones."""
+    """A complex array whose operations are the analytic continuations of the real ones."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         plain = [_plain(x) for x in inputs]
@@ -71,7 +71,7 @@ def _plain(x: Any) -> Any:
 
 
 def _wrap(x: Any) -> Any:
-    """Results keep following; np.where, for one, would give back a plain array."""
+    """Results as Analytic arrays, because np.where, for example, returns a plain array."""
     if isinstance(x, Analytic) or not np.iscomplexobj(x):
         return x
     return np.asarray(x).view(Analytic)
@@ -90,7 +90,7 @@ def _minimum(x: Any, y: Any) -> Any:
 
 
 def _xlogy(x: Any, y: Any) -> Any:
-    """X log y with 0 log 0 = 0; a probability of 0 gives minus infinity, as the real function does."""
+    """X log y with 0 log 0 = 0; a probability of 0 gives minus infinity, like the real function."""
     zero = (np.real(x) == 0) & (np.imag(x) == 0)
     return np.where(zero, 0, x * np.log(np.where(zero, 1, y)))
 
@@ -124,7 +124,7 @@ _BY_REAL_PART: dict[np.ufunc, Callable[..., Any]] = {
         *(np.sign, np.isfinite, np.isnan, np.isinf, np.signbit),
     )
 }
-#: The maximum of complex numbers goes by the real part first, so it is the largest number with its own imaginary part.
+#: NumPy compares complex numbers by their real parts first, so the maximum keeps its own imaginary part.
 _REDUCED = {np.add, np.multiply, np.maximum, np.minimum}
 _FUNCTIONS = {
     *(np.where, np.copyto, np.sum, np.mean, np.prod, np.max, np.min, np.amax, np.amin, np.cumsum, np.dot),

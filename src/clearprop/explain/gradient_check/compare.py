@@ -1,4 +1,4 @@
-"""A gradient against derivatives from values of the cost: entry by entry, or along random directions."""
+"""A gradient compared with numerical derivatives of the cost: entry by entry, or along random directions."""
 
 from __future__ import annotations
 
@@ -8,157 +8,167 @@ from collections.abc import Set
 import numpy as np
 
 from clearprop.core.layout import Block
-from clearprop.explain.gradient_check.kinks import REACH, Kink, anywhere, cause, slopes
+from clearprop.explain.gradient_check.kinks import REACH, Kink, find_cause, is_at_kink, slopes
 from clearprop.explain.gradient_check.numeric import STEPS, Derivative, Direction
 from clearprop.explain.gradient_check.problem import Problem
 from clearprop.explain.gradient_check.verdict import BlockCheck
 
-#: The label of a block and the place in it.
-_Place = tuple[str, tuple[int, ...]]
+#: The label of a block and an index in it.
+_Position = tuple[str, tuple[int, ...]]
 
 
 class Compare(ABC):
-    """A way to compare a gradient with the derivatives of the cost, block by block."""
+    """Compares a gradient with numerical derivatives of the cost, block by block."""
 
     def __init__(self, problem: Problem, derivative: Derivative) -> None:
         self.problem, self.derivative = problem, derivative
-        self.at_kink = anywhere(problem.objective, problem.params)
+        self.at_kink = is_at_kink(problem.objective, problem.params)
         self.kinks: list[Kink] = []
 
     @abstractmethod
-    def block(self, block: Block, given: np.ndarray) -> BlockCheck:
-        """The verdict on one W or b of at least one entry."""
+    def block(self, block: Block, gradient: np.ndarray) -> BlockCheck:
+        """The result for one W or b with at least one entry."""
 
-    def blocks(self, given: np.ndarray, missing: Set[Block]) -> list[BlockCheck]:
-        """The verdict on every W and b."""
-        return [_not_given(b) if b in missing else self.block(b, given) for b in self.problem.blocks]
+    def blocks(self, gradient: np.ndarray, missing: Set[Block]) -> list[BlockCheck]:
+        """The results for every W and b."""
+        return [_missing(b) if b in missing else self.block(b, gradient) for b in self.problem.blocks]
 
     def scale(self, *values: np.ndarray | float) -> float:
-        """What disagreements in a block are relative to: its largest entry, or what rounding makes visible."""
+        """The scale of differences in a block: its largest entry, or more if rounding would exceed the tolerance."""
         floor = self.problem.rounding(self.derivative.method) / self.problem.tolerance
         return max(floor, *(float(np.abs(v).max(initial=0.0)) for v in values), np.finfo(float).tiny)
 
-    def settle(
-        self, direction: Direction, given: float, found: float, size: float, where: _Place
+    def recheck(
+        self, direction: Direction, value: float, numeric: float, size: float, where: _Position
     ) -> tuple[float, bool]:
-        """A second look where two values differ, or units sit at kinks: the derivative, and whether it is a kink's.
+        """Check again a value that differs, or that is at a kink: the derivative, and whether there is a kink.
 
-        With differences, smaller steps leave behind a kink that lies only within the larger one.
+        With differences, smaller steps avoid a kink that lies only within the larger step.
         """
         problem, method = self.problem, self.derivative.method
         allowed = problem.tolerance * size
-        if method == "central differences" and abs(given - found) > allowed:
+        if method == "central differences" and abs(value - numeric) > allowed:
             for step in STEPS[1:]:
-                found = self.derivative.along(direction, step=step)
-                if abs(given - found) <= allowed:
+                numeric = self.derivative.along(direction, step=step)
+                if abs(value - numeric) <= allowed:
                     break
-        if abs(given - found) <= allowed and not self.at_kink:
-            return found, False
+        if abs(value - numeric) <= allowed and not self.at_kink:
+            return numeric, False
         left, right = slopes(self.derivative, direction)
-        if abs(right - left) <= max(allowed, 1e-4 * size):  # smooth, though max(z, 0) and such tie there
-            return ((left + right) / 2 if method == "complex step" else found), False
-        reason = cause(problem.objective, problem.params, direction, REACH[method])
-        margin = allowed + 0.01 * abs(right - left)  # the slopes are those a little beside the kink
-        low, high = min(left, right, found) - margin, max(left, right, found) + margin
-        if not reason or not low <= given <= high:
-            return found, False
-        self.kinks.append(Kink(*where, given, left, right, reason))
-        return found, True
+        if abs(right - left) <= max(allowed, 1e-4 * size):  # smooth, although max(z, 0) has a tie there
+            return ((left + right) / 2 if method == "complex step" else numeric), False
+        reason = find_cause(problem.objective, problem.params, direction, REACH[method])
+        margin = allowed + 0.01 * abs(right - left)  # the slopes are those near the kink
+        low, high = min(left, right, numeric) - margin, max(left, right, numeric) + margin
+        if not reason or not low <= value <= high:
+            return numeric, False
+        self.kinks.append(Kink(*where, value, left, right, reason))
+        return numeric, True
 
 
 class OneByOne(Compare):
-    """Every entry by itself; `known` keeps the derivatives for the next gradient."""
+    """Checks every entry by itself; `known` stores the derivatives for the next gradient."""
 
     def __init__(self, problem: Problem, derivative: Derivative) -> None:
         super().__init__(problem, derivative)
         self.known: dict[Block, np.ndarray] = {}
 
-    def block(self, block: Block, given: np.ndarray) -> BlockCheck:
-        places = range(block.start, block.stop)
+    def block(self, block: Block, gradient: np.ndarray) -> BlockCheck:
+        entries = range(block.start, block.stop)
         if block not in self.known:
-            self.known[block] = np.array([self.derivative.along(Direction(i)) for i in places])
-        found = self.known[block].copy()
-        mine = given[block.start : block.stop]
-        size = self.scale(mine, found)
-        kinks = np.zeros(len(mine), dtype=bool)
-        doubtful = np.abs(mine - found) > self.problem.tolerance * size
-        for k in range(len(mine)) if self.at_kink else np.flatnonzero(doubtful):
-            place = tuple(int(p) for p in np.unravel_index(k, block.shape))
-            where = (block.label, place)
-            found[k], kinks[k] = self.settle(Direction(block.start + int(k)), mine[k], found[k], size, where)
-        errors = np.where(kinks, 0.0, np.abs(mine - found) / size)
+            self.known[block] = np.array([self.derivative.along(Direction(i)) for i in entries])
+        numeric = self.known[block].copy()
+        values = gradient[block.start : block.stop]
+        size = self.scale(values, numeric)
+        kinks = np.zeros(len(values), dtype=bool)
+        doubtful = np.abs(values - numeric) > self.problem.tolerance * size
+        for k in range(len(values)) if self.at_kink else np.flatnonzero(doubtful):
+            index = tuple(int(p) for p in np.unravel_index(k, block.shape))
+            where = (block.label, index)
+            numeric[k], kinks[k] = self.recheck(Direction(block.start + int(k)), values[k], numeric[k], size, where)
+        errors = np.where(kinks, 0.0, np.abs(values - numeric) / size)
         worst = int(np.argmax(errors))
-        place = tuple(int(p) for p in np.unravel_index(worst, block.shape))
+        index = tuple(int(p) for p in np.unravel_index(worst, block.shape))
         return BlockCheck(
-            *(block.label, float(errors[worst]), place, float(mine[worst]), float(found[worst])),
-            *(block.layer, int(kinks.sum()), True, len(mine)),
+            *(block.label, float(errors[worst]), index, float(values[worst]), float(numeric[worst])),
+            *(block.layer, int(kinks.sum()), True, len(values)),
         )
 
 
 class AlongDirections(Compare):
-    """Random directions (every entry of the block moves by 1 or -1), then the worst entry found by halving.
+    """Checks random directions (each entry of the block changes by 1 or -1), then finds a wrong entry by bisection.
 
-    The error of a direction is relative to the norm of the block's gradient: a direction v of random signs sees an
-    error e as e.v, whose standard deviation is the norm of e. The largest entries are looked at one by one as well.
+    The error of a direction is relative to the norm of the block's gradient: along a direction v of random signs, an
+    error e becomes e.v, whose standard deviation is the norm of e. The largest entry is also checked by itself.
     """
 
     def __init__(self, problem: Problem, derivative: Derivative, directions: int, seed: int) -> None:
         super().__init__(problem, derivative)
         self.directions, self.generator = directions, np.random.default_rng(seed)
-        self.at_kink = False  # along a direction, nearly everything moves; only a disagreement is worth a second look
+        self.at_kink = False  # along a direction nearly all units change; only differences are checked again
 
-    def block(self, block: Block, given: np.ndarray) -> BlockCheck:
-        mine = given[block.start : block.stop]
-        size, along = self.scale(mine), self.scale(float(np.linalg.norm(mine)))
-        worst_error, worst = 0.0, np.ones(len(mine))
+    def block(self, block: Block, gradient: np.ndarray) -> BlockCheck:
+        values = gradient[block.start : block.stop]
+        size, along = self.scale(values), self.scale(float(np.linalg.norm(values)))
+        worst_error, worst = 0.0, np.ones(len(values))
         for _ in range(self.directions):
-            signs = self.generator.choice([-1.0, 1.0], size=len(mine))
-            error = self._error(block, mine, signs, np.arange(len(mine)), along)
+            signs = self.generator.choice([-1.0, 1.0], size=len(values))
+            error = self._error(block, values, signs, np.arange(len(values)), along)
             if error > worst_error:
                 worst_error, worst = error, signs
-        suspects = {int(np.argmax(np.abs(mine))), int(self.generator.integers(len(mine)))}
+        suspects = {int(np.argmax(np.abs(values))), int(self.generator.integers(len(values)))}
         if worst_error > self.problem.tolerance:
-            suspects.add(self._halve(block, mine, worst))
-        return self._report(block, mine, size, worst_error, suspects)
+            suspects.add(self._bisect(block, values, worst))
+        return self._report(block, values, size, worst_error, suspects)
 
-    def _report(self, block: Block, mine: np.ndarray, size: float, error: float, suspects: set[int]) -> BlockCheck:
-        values, kinks = {}, 0
+    def _report(self, block: Block, values: np.ndarray, size: float, error: float, suspects: set[int]) -> BlockCheck:
+        numeric, kinks = {}, 0
         for k in sorted(suspects):
-            found = self.derivative.along(Direction(block.start + k))
-            place = tuple(int(p) for p in np.unravel_index(k, block.shape))
-            where = (block.label, place)
-            if abs(mine[k] - found) > self.problem.tolerance * self.scale(size, found):
-                found, kink = self.settle(Direction(block.start + k), float(mine[k]), found, size, where)
+            derivative = self.derivative.along(Direction(block.start + k))
+            index = tuple(int(p) for p in np.unravel_index(k, block.shape))
+            where = (block.label, index)
+            if abs(values[k] - derivative) > self.problem.tolerance * self.scale(size, derivative):
+                derivative, kink = self.recheck(Direction(block.start + k), float(values[k]), derivative, size, where)
                 kinks += kink
-            values[k] = found
-        errors = {k: abs(float(mine[k]) - found) / self.scale(size, found) for k, found in values.items()}
+            numeric[k] = derivative
+        errors = {
+            k: abs(float(values[k]) - derivative) / self.scale(size, derivative) for k, derivative in numeric.items()
+        }
         k = max(errors, key=lambda k: errors[k])
-        place = tuple(int(p) for p in np.unravel_index(k, block.shape))
+        index = tuple(int(p) for p in np.unravel_index(k, block.shape))
         worst = error if kinks else max(error, errors[k])
         return BlockCheck(
-            block.label, worst, place, float(mine[k]), values[k], block.layer, 0, True, self.directions + len(suspects)
+            block.label,
+            worst,
+            index,
+            float(values[k]),
+            numeric[k],
+            block.layer,
+            0,
+            True,
+            self.directions + len(suspects),
         )
 
-    def _error(self, block: Block, mine: np.ndarray, signs: np.ndarray, part: np.ndarray, size: float) -> float:
-        """Disagreement along the signs of part of a block; 0 if a kink explains it."""
-        direction, expected = Direction(block.start + part, signs[part]), float(mine[part] @ signs[part])
-        found = self.derivative.along(direction)
-        if abs(expected - found) > self.problem.tolerance * size:
+    def _error(self, block: Block, values: np.ndarray, signs: np.ndarray, part: np.ndarray, size: float) -> float:
+        """Relative difference along the signs of part of a block; 0 if a kink explains it."""
+        direction, expected = Direction(block.start + part, signs[part]), float(values[part] @ signs[part])
+        derivative = self.derivative.along(direction)
+        if abs(expected - derivative) > self.problem.tolerance * size:
             where = (f"{block.label} along a direction", ())
-            found, kink = self.settle(direction, expected, found, size, where)
+            derivative, kink = self.recheck(direction, expected, derivative, size, where)
             if kink:
                 return 0.0
-        return abs(expected - found) / max(size, abs(found) / np.sqrt(len(part)))
+        return abs(expected - derivative) / max(size, abs(derivative) / np.sqrt(len(part)))
 
-    def _halve(self, block: Block, mine: np.ndarray, signs: np.ndarray) -> int:
-        """An entry that is wrong: half of the entries by half, always to the half that disagrees more."""
-        part = np.arange(len(mine))
+    def _bisect(self, block: Block, values: np.ndarray, signs: np.ndarray) -> int:
+        """An entry that is wrong, found by bisection: of two halves, the one with the larger difference is kept."""
+        part = np.arange(len(values))
         while len(part) > 1:
             middle = len(part) // 2
-            part = max(part[:middle], part[middle:], key=lambda half: self._error(block, mine, signs, half, 1.0))
+            part = max(part[:middle], part[middle:], key=lambda half: self._error(block, values, signs, half, 1.0))
         return int(part[0])
 
 
-def _not_given(block: Block) -> BlockCheck:
+def _missing(block: Block) -> BlockCheck:
     error = np.inf if block.trainable else 0.0
-    return BlockCheck(block.label, error, (), np.nan, np.nan, block.layer, 0, given=False)
+    return BlockCheck(block.label, error, (), np.nan, np.nan, block.layer, 0, provided=False)

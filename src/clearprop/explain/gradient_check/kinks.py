@@ -1,6 +1,6 @@
-"""Kinks: where a weighted sum or a residual crosses a point at which the function has two slopes.
+"""Kinks: points where a weighted sum or a residual crosses a value at which the function has no derivative.
 
-At such a point there is no derivative, only one on either side, and a backward sweep takes one of the values between.
+There the function has different derivatives on the two sides, and a backward sweep uses a value between them.
 """
 
 from __future__ import annotations
@@ -17,53 +17,53 @@ from clearprop.core.parameters import Parameters
 from clearprop.explain.gradient_check.numeric import Derivative, Direction
 from clearprop.losses import PointwiseLoss
 
-#: How far to either side of the parameters a kink counts as lying at them, by method: where the smallest step ends.
+#: The distance within which a kink counts as being at the parameters, by method: the reach of the smallest step.
 REACH = {"complex step": 1e-7, "central differences": 1e-5}
-_JUMP = 1e-3  #: two slopes that differ by more than this share of the larger are no rounding
-_MOVED = 1e-10  #: a weighted sum that moves by less than this does not cross anything
+_JUMP = 1e-3  #: slopes differ by more than rounding if they differ by more than this fraction of the larger
+_MOVED = 1e-10  #: a weighted sum that changes by less than this crosses no kink
 
 
 @dataclass(frozen=True)
 class Kink:
-    """A place without a derivative: an entry, its slopes to the left and right, and what bends there."""
+    """An entry without a derivative: its index, the slopes to the left and right, the gradient, and the cause."""
 
     label: str
-    place: tuple[int, ...]
-    given: float
+    index: tuple[int, ...]
+    gradient: float
     left: float
     right: float
     cause: str
 
     def __str__(self) -> str:
         return (
-            f"{self.label} {list(self.place)}: slope {self.left:.6g} to the left, {self.right:.6g} to the right, "
-            f"{self.given:.6g} given; {self.cause}"
+            f"{self.label} {list(self.index)}: slope {self.left:.6g} to the left, {self.right:.6g} to the right, "
+            f"gradient {self.gradient:.6g}; {self.cause}"
         )
 
 
 def slopes(derivative: Derivative, direction: Direction) -> tuple[float, float]:
-    """The derivatives along a direction a little to the left and a little to the right of the parameters."""
+    """The derivatives along a direction slightly to the left and to the right of the parameters."""
     reach = REACH[derivative.method]
     step = reach / 10
     return derivative.along(direction, -reach, step), derivative.along(direction, reach, step)
 
 
-def anywhere(objective: Objective, params: Parameters) -> bool:
-    """Whether any unit or residual sits at a kink now, whichever parameter may move it."""
-    return bool(_bends(objective, params, params, None))
+def is_at_kink(objective: Objective, params: Parameters) -> bool:
+    """Whether any unit or residual is at a kink, whichever parameter changes it."""
+    return bool(_crossed_kinks(objective, params, params, None))
 
 
-def cause(objective: Objective, params: Parameters, direction: Direction, reach: float) -> str:
-    """Which unit's weighted sum or which residual crosses a kink along the direction, in words; "" if none does."""
+def find_cause(objective: Objective, params: Parameters, direction: Direction, reach: float) -> str:
+    """A description of the weighted sum or residual that crosses a kink along the direction; "" if there is none."""
     left, right = params.copy(), params.copy()
     left.flat[direction.where] -= reach * direction.values
     right.flat[direction.where] += reach * direction.values
-    return next(iter(_bends(objective, left, right, params)), "")
+    return next(iter(_crossed_kinks(objective, left, right, params)), "")
 
 
-def _bends(objective: Objective, left: Parameters, right: Parameters, middle: Parameters | None) -> list[str]:
-    """Words for a unit of each layer that bends between; without a middle, within 1e-7 of where the units are."""
-    net, found = objective.net, []
+def _crossed_kinks(objective: Objective, left: Parameters, right: Parameters, middle: Parameters | None) -> list[str]:
+    """Descriptions of a unit of each layer that crosses a kink; without `middle`, within 1e-7 of its value."""
+    net, descriptions = objective.net, []
     before, after = forward(net, left, objective.X), forward(net, right, objective.X)
     now = before if middle is None else forward(net, middle, objective.X)
     reach = 1e-7 if middle is None else 0.0
@@ -71,38 +71,38 @@ def _bends(objective: Objective, left: Parameters, right: Parameters, middle: Pa
     def at_kink(f: Callable[[np.ndarray], np.ndarray], name: str, a: dict[str, np.ndarray]) -> tuple[int, int] | None:
         sides = {"z": (before.z, now.z, after.z), "a": (before.a, now.a, after.a)}["z" if a is now.z else "a"]
         x = [side[name] for side in sides]
-        return _first_bend(f, x[0] - reach, x[1], x[2] + reach)
+        return _first_kink(f, x[0] - reach, x[1], x[2] + reach)
 
     for layer in net.layers:
         if isinstance(layer.f, Elementwise):
-            place = at_kink(layer.f.function, layer.name, now.z)
-            if place:
-                n, j = place
+            position = at_kink(layer.f.function, layer.name, now.z)
+            if position:
+                n, j = position
                 z = now.z[layer.name][n, j]
-                found.append(f"{layer.name}[{j}], sample {n}: z = {z:.3g} is at a kink of {layer.f.name}")
+                descriptions.append(f"{layer.name}[{j}], sample {n}: z = {z:.3g} is at a kink of {layer.f.name}")
     for name, loss in objective.losses.items():
         if isinstance(loss, PointwiseLoss):
             y = objective.targets[name]
-            place = at_kink(lambda yhat, loss=loss, y=y: loss.value_and_slope(yhat, y)[0], name, now.a)
-            if place:
-                n, j = place
+            position = at_kink(lambda yhat, loss=loss, y=y: loss.value_and_slope(yhat, y)[0], name, now.a)
+            if position:
+                n, j = position
                 residual = now.a[name][n, j] - y[n, j]
-                found.append(
+                descriptions.append(
                     f"{name}[{j}], sample {n}: the residual yhat - y = {residual:.3g} is at a kink of {loss.name}"
                 )
-    return found
+    return descriptions
 
 
-def _first_bend(
+def _first_kink(
     f: Callable[[np.ndarray], np.ndarray], left: np.ndarray, middle: np.ndarray, right: np.ndarray
 ) -> tuple[int, int] | None:
-    """The first (sample, unit) that moved and whose slopes from the left and to the right differ."""
+    """The first (sample, unit) that changes and whose slopes to the left and to the right differ."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         before = (f(middle) - f(left)) / (middle - left)
         after = (f(right) - f(middle)) / (right - middle)
         size = np.maximum(np.abs(before), np.abs(after))
         bent = (np.abs(after - before) > _JUMP * size) & (np.abs(right - left) > _MOVED)
-        # where rounding is all there is between two nearly equal values, it is no bend
+        # between nearly equal values the difference may be rounding only
         bent &= np.abs(after - before) * np.abs(right - left) > 1e-13 * (np.abs(f(middle)) + 1e-3)
-    places = np.argwhere(bent)
-    return (int(places[0][0]), int(places[0][1])) if len(places) else None
+    positions = np.argwhere(bent)
+    return (int(positions[0][0]), int(positions[0][1])) if len(positions) else None

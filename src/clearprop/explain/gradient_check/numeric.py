@@ -1,4 +1,4 @@
-"""Derivatives of the cost from its values alone: the complex step where the functions allow it, else differences."""
+"""Numerical derivatives of the cost: by the complex step if all functions support it, else by differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clearprop.errors import ArgumentError
 from clearprop.explain.gradient_check.analytic import NotAnalytic, analytic, slope
 from clearprop.losses import Loss
 
-#: Steps of the differences, the first one first; the smaller ones serve where a kink lies within the larger.
+#: Steps of the differences; the smaller ones are for kinks that lie within the larger.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
 TINY = 1e-20  #: the complex step
 _PROBES = 3
@@ -24,7 +24,7 @@ _PROBES = 3
 
 @dataclass(frozen=True)
 class Direction:
-    """A direction in the space of parameters: `values` at the places `where` of the flat vector, 0 elsewhere."""
+    """A direction in the space of parameters: `values` at the positions `where` of the flat vector, 0 elsewhere."""
 
     where: Any
     values: Any = 1.0
@@ -32,7 +32,7 @@ class Direction:
 
 @dataclass(frozen=True)
 class Derivative:
-    """dJ/dw along directions, from values of the cost; `method` is "complex step" or "central differences"."""
+    """Derivatives of the cost along directions; `method` is "complex step" or "central differences"."""
 
     objective: Objective
     params: Parameters
@@ -66,7 +66,7 @@ class Derivative:
 
 
 def cost_of(objective: Objective, params: Parameters) -> Any:
-    """J from the values of the losses; as `Objective.cost`, and for complex parameters too."""
+    """J from the values of the losses, like `Objective.cost`, but also for complex parameters."""
     total = 0.0
     for rows in objective.chunks():
         seen = forward(objective.net, params, objective.X[rows])
@@ -77,17 +77,17 @@ def cost_of(objective: Objective, params: Parameters) -> Any:
 
 
 def _value(loss: Loss, f: Activation, z: Any, a: Any, y: Any) -> Any:
-    """The loss of each sample, without the pullback that belongs to its delta only."""
+    """The loss of each sample."""
     if loss.partner is not None and isinstance(f, loss.partner):
         return loss.short_form(z, a, y)[0]
     return loss.value_and_error(a, y)[0]
 
 
 def choose(objective: Objective, params: Parameters, method: str) -> Derivative:
-    """The derivative by the method asked for; "auto" takes the complex step if it proves right, else differences.
+    """The derivative by this method; "auto" is the complex step if it is valid, else differences.
 
-    Every operation on the way must be one whose continuation is known, and along random directions through a point
-    nearby, the complex step must agree with differences.
+    It is valid if the complex continuation of each operation is known, and if it agrees with differences along random
+    directions at a nearby point.
     """
     differences = Derivative(objective, params, "central differences")
     if method == "central":
@@ -101,23 +101,23 @@ def choose(objective: Objective, params: Parameters, method: str) -> Derivative:
 
 
 def _objection(objective: Objective, params: Parameters) -> str:
-    """Why the complex step cannot be used, or nothing."""
+    """The reason why the complex step cannot be used, or ""."""
     generator = np.random.default_rng(0)
     nearby = params.copy()
-    nearby.flat += 1e-3 * generator.normal(size=nearby.flat.shape)  # off a kink on which the parameters may sit
+    nearby.flat += 1e-3 * generator.normal(size=nearby.flat.shape)  # away from a kink at the parameters
     exact, plain = (Derivative(objective, nearby, name) for name in ("complex step", "central differences"))
     for _ in range(_PROBES if params.flat.size else 0):
         direction = Direction(slice(None), generator.choice([-1.0, 1.0], size=params.flat.shape))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                found = exact.along(direction)
+                derivative = exact.along(direction)
         except NotAnalytic as operation:
-            return f"it meets {operation}, whose continuation to complex numbers is not known"
+            return f"the complex continuation of {operation} is not known"
         except (TypeError, np.exceptions.ComplexWarning) as refusal:
-            return f"a function refuses complex numbers ({refusal})"
+            return f"a function does not accept complex numbers ({refusal})"
         tried = [plain.along(direction, step=h) for h in STEPS]
         noise = 1e-9 * max(1.0, abs(float(cost_of(objective, nearby))))
-        if not min(abs(found - d) - 1e-5 * max(abs(found), abs(d)) for d in tried) <= noise:
-            return f"it gives {found:.9g} along a random direction where differences give {tried[1]:.9g}"
+        if not min(abs(derivative - d) - 1e-5 * max(abs(derivative), abs(d)) for d in tried) <= noise:
+            return f"along a random direction it gives {derivative:.9g}, and differences give {tried[1]:.9g}"
     return ""

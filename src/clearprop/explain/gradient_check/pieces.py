@@ -1,4 +1,4 @@
-"""Each activation and loss by itself: its derivative against its own values, to find which one is wrong."""
+"""Checks of each activation and loss by itself, to find the one whose derivative is wrong."""
 
 from __future__ import annotations
 
@@ -12,74 +12,75 @@ from clearprop.explain.gradient_check.mistakes import Mistake
 from clearprop.explain.gradient_check.problem import Problem
 from clearprop.losses import Loss
 
-_ROWS = 64  # of the data are enough to see a wrong derivative
+_ROWS = 64  # rows of the data, enough to detect a wrong derivative
 _STEPS = (1e-3, 1e-5)
 
 Array = np.ndarray
 
 
 def check_pieces(problem: Problem) -> list[Mistake]:
-    """What is wrong with the derivative of an activation or the slope of a loss, at the numbers the sweep met."""
+    """Mistakes in the derivatives of activations and losses, at the values of the forward sweep."""
     net, seen = problem.params.net, problem.seen
     pieces: list[_Piece] = []
-    judged = set()
+    checked = set()
     for layer in net.layers:
-        if layer.f not in judged:
-            judged.add(layer.f)
+        if layer.f not in checked:
+            checked.add(layer.f)
             pieces.append(_of_activation(layer.f, seen.z[layer.name][:_ROWS], layer.name))
     for name, loss in problem.objective.losses.items():
         y = problem.objective.targets[name][:_ROWS]
         pieces.append(_of_loss(loss, net[name].f, seen.z[name][:_ROWS], y, name))
-    return [mistake for piece in pieces for mistake in piece.judge(max(problem.tolerance, 1e-6))]
+    return [mistake for piece in pieces for mistake in piece.mistakes(max(problem.tolerance, 1e-6))]
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A derivative as it is defined, beside the same from values at `x`; `patterns` are wrong ones with a name."""
+    """A derivative as defined and computed numerically at `x`; `patterns` are common wrong derivatives."""
 
     what: str
     layer: str
     symbol: str
     x: Array
-    given: Array
-    right: Array
+    defined: Array
+    numeric: Array
     patterns: tuple[tuple[str, str, Array], ...] = ()
 
-    def judge(self, tolerance: float) -> Iterator[Mistake]:
-        """A mistake if the two differ, by the name of the pattern where one fits."""
-        sure = np.isfinite(self.right)  # elsewhere there is a kink
-        given, right = self.given[sure], self.right[sure]
-        size = float(np.abs(right).max(initial=0.0))
-        size = max(size, float(np.abs(given).max(initial=0.0)))
-        apart = np.abs(given - right)
-        if not apart.size or not size or not float(apart.max()) > tolerance * size:
+    def mistakes(self, tolerance: float) -> Iterator[Mistake]:
+        """A mistake if the two differ, named by the pattern that matches."""
+        smooth = np.isfinite(self.numeric)  # elsewhere there is a kink
+        defined, numeric = self.defined[smooth], self.numeric[smooth]
+        size = float(np.abs(numeric).max(initial=0.0))
+        size = max(size, float(np.abs(defined).max(initial=0.0)))
+        error = np.abs(defined - numeric)
+        if not error.size or not size or not float(error.max()) > tolerance * size:
             return
-        worst = int(np.argmax(apart))
-        at = f"at {self.symbol} = {self.x[sure][worst]:.6g} it gives {given[worst]:.9g}, its values {right[worst]:.9g}"
+        worst = int(np.argmax(error))
+        x = self.x[smooth][worst]
+        at = f"at {self.symbol} = {x:.6g} it is {defined[worst]:.9g}, numerically {numeric[worst]:.9g}"
         named = [
             (name, words)
             for name, words, wrong in self.patterns
-            if np.abs(given - wrong[sure]).max() <= tolerance * size
+            if np.abs(defined - wrong[smooth]).max() <= tolerance * size
         ]
-        named = named or [_ratio(given, right, tolerance)]
+        named = named or [_ratio(defined, numeric, tolerance)]
         for name, words in named:
             yield Mistake(name, f"{self.what} {words}; {at}", (self.layer,), 0.0)
 
 
-def _ratio(given: Array, right: Array, tolerance: float) -> tuple[str, str]:
-    """Whether one is a multiple of the other."""
-    c = float(given @ right / (right @ right)) if right.any() else np.nan
-    if given.size > 2 and np.abs(given - c * right).max() <= tolerance * np.abs(given).max():
+def _ratio(defined: Array, numeric: Array, tolerance: float) -> tuple[str, str]:
+    """The name of the mistake if one is a multiple of the other."""
+    c = float(defined @ numeric / (numeric @ numeric)) if numeric.any() else np.nan
+    if defined.size > 2 and np.abs(defined - c * numeric).max() <= tolerance * np.abs(defined).max():
         if abs(c + 1) <= tolerance:
             return "sign", "has the wrong sign"
-        return "factor", f"is {c:.6g} times what it should be everywhere"
-    return "wrong derivative", "does not belong to its values"
+        return "factor", f"is {c:.6g} times what it should be"
+    return "wrong derivative", "does not match the function"
 
 
 def _of_activation(f: Activation, z: Array, layer: str) -> _Piece:
     if isinstance(f, Elementwise):
         right = _slope(f.function, z)
-        missing = ("missing derivative", "is 1 everywhere, as if it were forgotten", np.ones_like(z))
+        missing = ("missing derivative", "is 1 everywhere, as if it was forgotten", np.ones_like(z))
         given = np.asarray(f.derivative(z, f.function(z)), dtype=np.float64) * np.ones_like(z)
         return _Piece(f"the derivative of {f.name}", layer, f"{layer}.z", z, given, right, (missing,))
     error = np.random.default_rng(0).normal(size=z.shape)
@@ -88,7 +89,7 @@ def _of_activation(f: Activation, z: Array, layer: str) -> _Piece:
     forgotten = f"{f.name} Jacobian forgotten"
     patterns = (
         (forgotten, "uses only the diagonal of the Jacobian", error * diagonal),
-        (forgotten, "gives the error signal back as it is", error),
+        (forgotten, "returns the error signal unchanged", error),
     )
     return _Piece(
         f"the pullback of {f.name}", layer, f"{layer}.z", z, f.pullback(z, f.function(z), error), right, patterns
@@ -96,7 +97,7 @@ def _of_activation(f: Activation, z: Array, layer: str) -> _Piece:
 
 
 def _of_loss(loss: Loss, f: Activation, z: Array, y: Array, layer: str) -> _Piece:
-    """The slope by yhat, or where the pair has a short form, its delta by z."""
+    """The derivative with respect to yhat, or delta with respect to z if the pair has a short form."""
     a = f.function(z)
     if loss.partner is not None and isinstance(f, loss.partner):
 
@@ -115,9 +116,9 @@ def _of_loss(loss: Loss, f: Activation, z: Array, y: Array, layer: str) -> _Piec
 
 
 def _slope(f: Callable[[Array], Array], x: Array, unit: int | None = None) -> Array:
-    """df/dx by differences of the fourth order, of each entry or of one unit; NaN where a kink makes the steps differ.
+    """df/dx by differences of fourth order, for each entry or one unit; NaN at a kink, where the two steps differ.
 
-    A step of 1e-3 is exact to 1e-11 for smooth functions; one of 1e-5, to 1e-10, confirms it.
+    For smooth functions a step of 1e-3 is accurate to 1e-11; the step of 1e-5, accurate to 1e-10, confirms it.
     """
     moved = np.ones_like(x)
     if unit is not None:

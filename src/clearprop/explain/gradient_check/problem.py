@@ -1,4 +1,4 @@
-"""What is checked: the objective at some parameters, with everything the right sweeps saw."""
+"""The problem to check: an objective and parameters, with the results of the correct sweeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearprop.core.parameters import Parameters
 
 @dataclass(frozen=True)
 class Problem:
-    """What is checked: objective and parameters, what the sweeps saw, and `truth`, the gradient they gave."""
+    """Objective, parameters, the results of both sweeps, and `truth`, the gradient that they give."""
 
     objective: Objective
     params: Parameters
@@ -26,7 +26,7 @@ class Problem:
 
     @classmethod
     def of(cls, objective: Objective, params: Parameters, tolerance: float) -> Problem:
-        """Both sweeps over the whole set."""
+        """Run both sweeps over all rows."""
         gradients = Parameters(params.net, np.zeros_like(params.flat))
         cost, seen, back = objective.sweep(params, gradients, slice(None))
         return cls(objective, params, tolerance, gradients.flat, cost, seen, back)
@@ -37,10 +37,10 @@ class Problem:
         return self.params.net.layout.blocks
 
     def rounding(self, method: str) -> float:
-        """What rounding may put between two right values of an entry.
+        """The largest difference that rounding can cause between two correct values of an entry.
 
-        A gradient can be small because large terms cancel, so it is measured by the terms: |a| times |delta|, summed
-        over the samples, and the rounding of z. A difference also has the rounding of the cost, divided by the step.
+        A gradient can be small because large terms cancel, so the bound is relative to the terms: |a| times |delta|,
+        summed over the samples, and the rounding of z. Differences add the rounding of the cost, divided by the step.
         """
         terms = 0.0
         for layer in self.params.net.layers:

@@ -1,4 +1,4 @@
-"""What a constant factor in a gradient says: the sign, a factor of 2, a sum where a mean belongs."""
+"""Explanations of a constant factor in a gradient: the sign, a factor of 2, a sum instead of a mean."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from clearprop.explain.gradient_check.problem import Problem
 
 
 @dataclass(frozen=True)
-class Slip:
-    """One mistake: its name, what happened in words, and the layers or connections where."""
+class Cause:
+    """One cause of a wrong gradient: its name, a description, and the layers or connections concerned."""
 
     name: str
     words: str
     where: tuple[str, ...] = ()
 
 
-def readings(problem: Problem, c: float, blocks: Sequence[Block] = ()) -> Iterator[tuple[Slip, ...]]:
-    """The shortest explanations of a factor c of the whole gradient, or of some blocks; none if it has no name."""
+def explain_factor(problem: Problem, c: float, blocks: Sequence[Block] = ()) -> Iterator[tuple[Cause, ...]]:
+    """The shortest explanations of a factor c of the whole gradient, or of some blocks, if there is one."""
     where = f" in {', '.join(b.label for b in blocks)}" if blocks else ""
-    places = tuple(dict.fromkeys(b.layer for b in blocks))
+    layers = tuple(dict.fromkeys(b.layer for b in blocks))
     signs = {1.0: "", -1.0: f"every entry has the wrong sign{where}"}
     twos = {
         1.0: "",
@@ -30,19 +30,19 @@ def readings(problem: Problem, c: float, blocks: Sequence[Block] = ()) -> Iterat
         "cancel, or neither is there",
         0.5: f"every entry is half of what it should be{where}: a 1/2 too many, or the 2 of a square's derivative lost",
     }
-    found: list[tuple[Slip, ...]] = []
+    explanations: list[tuple[Cause, ...]] = []
     for (sign, of_sign), (two, of_two), (mean, of_mean) in product(
         signs.items(), twos.items(), [(1.0, ""), *_means(problem, where)]
     ):
         if abs(sign * two * mean - c) <= 3 * problem.tolerance * abs(c):
             named = (("sign", of_sign), ("factor", of_two), ("mean against sum", of_mean))
-            found.append(tuple(Slip(name, words, places) for name, words in named if words))
-    shortest = min(map(len, found), default=0)
-    yield from dict.fromkeys(slips for slips in found if slips and len(slips) == shortest)
+            explanations.append(tuple(Cause(name, words, layers) for name, words in named if words))
+    shortest = min(map(len, explanations), default=0)
+    yield from dict.fromkeys(causes for causes in explanations if causes and len(causes) == shortest)
 
 
 def _means(problem: Problem, where: str) -> Iterator[tuple[float, str]]:
-    """Factors between a mean and a sum, over the samples and over the units of the output."""
+    """Factors between a mean and a sum over the samples, and over the units of an output."""
     objective = problem.objective
     reduction = objective.reduction
     done = {"mean": "summed over the samples, and the cost is their mean", "sum": "averaged over the samples"}

@@ -1,4 +1,4 @@
-"""The verdict of a gradient check, as data and as a table to read."""
+"""The result of a gradient check, as data and as a printed table."""
 
 from __future__ import annotations
 
@@ -8,36 +8,35 @@ from dataclasses import dataclass, field
 from clearprop.explain.gradient_check.kinks import Kink
 from clearprop.explain.gradient_check.mistakes import Mistake
 
-_SHOWN = 8  # of blocks that agree, kinks and mistakes each
+_SHOWN = 8  # kinks at most
 
 
 @dataclass(frozen=True)
 class BlockCheck:
-    """One W or b: its largest disagreement relative to the size of its gradient, and the place and values there.
+    """The result for one W or b: its largest relative error, and the index and values of that entry.
 
-    `backpropagated` is the gradient that was checked (from the backward sweep, or handed in), `difference` what the
-    values of the cost say. `kinks` counts the entries where there is no derivative, which are left out. A block that
-    was not handed in has `given` False and counts as wrong if it is trainable.
+    `backpropagated` is the gradient that is checked (of the backward sweep, or the user's), `difference` the numerical
+    derivative of the cost. `kinks` counts the entries without a derivative, which are excluded. A block that is missing
+    in the user's gradient has `provided` False, and counts as wrong if it is trainable.
     """
 
     label: str
     error: float
-    place: tuple[int, ...]
+    index: tuple[int, ...]
     backpropagated: float
     difference: float
     layer: str = ""
     kinks: int = 0
-    given: bool = True
+    provided: bool = True
     checked: int = 0
 
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The verdict on every W and b; `ok` if none disagrees by more than `tolerance`; printing it shows a table.
+    """The result of a gradient check; `ok` if no W or b differs by more than `tolerance`; `print` shows a table.
 
-    `method` is "complex step" or "central differences"; `mistakes` name what would explain a wrong gradient, best
-    first; `kinks` are entries at a point without a derivative, which count neither for nor against; `notes` are
-    sentences on how the check was made.
+    `method` is "complex step" or "central differences"; `mistakes` explain a wrong gradient, the simplest first;
+    `kinks` are entries without a derivative, which are not counted; `notes` describe how the check was done.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -59,12 +58,12 @@ class GradientCheck:
 
     @property
     def worst(self) -> float:
-        """The largest relative disagreement."""
+        """The largest relative error."""
         return max((block.error for block in self.blocks), default=0.0)
 
     @property
     def ok(self) -> bool:
-        """Whether all agree."""
+        """Whether all blocks agree."""
         return self.worst <= self.tolerance
 
     @property
@@ -80,7 +79,7 @@ class GradientCheck:
         return block.error <= self.tolerance
 
     def __str__(self) -> str:
-        """Verdict, table, what a wrong gradient looks like, kinks and notes."""
+        """The result, a table, possible mistakes, kinks and notes."""
         return "\n".join(_lines(self))
 
 
@@ -94,7 +93,7 @@ def _lines(check: GradientCheck) -> Iterator[str]:
     for block in check.blocks:
         yield f"  {block.label:{wide}s}  {_row(check, block)}"
     if not check.ok:
-        yield "what it looks like:" if check.mistakes else "none of the mistakes that are known explains it"
+        yield "possible mistakes:" if check.mistakes else "no known mistake explains the gradient"
         yield from (f"  {i}. {mistake}" for i, mistake in enumerate(check.mistakes, 1))
     for kink in check.kinks[:_SHOWN]:
         yield f"kink, not counted: {kink}"
@@ -104,13 +103,13 @@ def _lines(check: GradientCheck) -> Iterator[str]:
 
 
 def _row(check: GradientCheck, block: BlockCheck) -> str:
-    if not block.given:
-        return "MISSING  nothing was given for it" if not check.passes(block) else "-        frozen, not given"
+    if not block.provided:
+        return "MISSING  not in the gradient" if not check.passes(block) else "-        frozen, not in the gradient"
     verdict = "ok" if check.passes(block) else "BAD"
     if block.kinks and block.kinks == block.checked:
         return f"kink     no derivative at {'any of ' * (block.kinks > 1)}its entries"
-    place = str(list(block.place))
+    index = str(list(block.index))
     numbers = f"{block.backpropagated:14.9g}  {block.difference:14.9g}"
-    return f"{verdict:7s}  {block.error:14.1e}  {place:12s}  {numbers}" + (
+    return f"{verdict:7s}  {block.error:14.1e}  {index:12s}  {numbers}" + (
         f"  ({block.kinks} at a kink)" if block.kinks else ""
     )

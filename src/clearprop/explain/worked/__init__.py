@@ -1,4 +1,4 @@
-"""Worked solutions: one whole training step of a small network, as a page or as LaTeX."""
+"""Worked solutions: one training step of a small network in full, as a page or as LaTeX."""
 
 from clearprop.explain.worked.solution import WorkedSolution, worked_solution
 

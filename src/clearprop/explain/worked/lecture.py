@@ -1,19 +1,24 @@
-"""What a worked solution says, chapter by chapter, and its drawings."""
+"""The content of a worked solution, section by section, with its drawings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT
+from clearprop.core.parameters import Parameters
+from clearprop.core.trace import Trace
+from clearprop.draw.document import Heading, Prose, Section, Table
+from clearprop.draw.figure import Figure
+from clearprop.draw.units import draw_units, link_matrices
 from clearprop.explain.derivation.chain_rule import ChainRule
-from clearprop.explain.derivation.content import Equation, Heading, Prose, Section, Side, Table, equation
-from clearprop.explain.derivation.names import Unit
+from clearprop.explain.derivation.content import Equation, Side, equation
+from clearprop.explain.derivation.names import Names, Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols
+from clearprop.explain.derivation.text import short_number
 from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.symbolic.expression import (
     NEW,
@@ -31,62 +36,34 @@ from clearprop.symbolic.expression import (
 )
 from clearprop.symbolic.formulas import activation_formula, loss_formula
 
-if TYPE_CHECKING:
-    from clearprop.explain.worked.drawing import Drawing
-    from clearprop.explain.worked.solution import WorkedSolution
-
-#: More than all terms of any sum: a worked solution leaves nothing out.
+_MOST_DIGITS = 6  # in drawings
+#: No sum has more terms: a worked solution writes all of them.
 _ALL = 1_000_000
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawing with its caption."""
-
-    drawing: Drawing
-    caption: str
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A section of the document, and the drawing above it."""
-
-    section: Section
-    picture: Picture | None = None
-
-
 class Lecture:
-    """Writes the chapters of a worked solution."""
+    """Writes the sections of a worked solution; `after` are the parameters after the step, `cost_after` their cost."""
 
-    def __init__(self, solution: WorkedSolution) -> None:
-        self.solution, self.trace, self.names = solution, solution.trace, solution.names
-        self.net = self.trace.objective.net
-        n = self.trace.objective.samples
-        self.chains = [ChainRule(self.trace, i) for i in range(n)]
-        self.symbols = [Symbols(chain, self.names, i if n > 1 else None) for i, chain in enumerate(self.chains)]
+    def __init__(
+        self, trace: Trace, after: Parameters, cost_after: float, learning_rate: float, names: Names, digits: int
+    ) -> None:
+        self.trace, self.after, self.cost_after = trace, after, cost_after
+        self.learning_rate, self.names, self.digits = learning_rate, names, min(_MOST_DIGITS, digits)
+        self.net = trace.objective.net
+        n = trace.objective.samples
+        self.chains = [ChainRule(trace, i) for i in range(n)]
+        self.symbols = [Symbols(chain, names, i if n > 1 else None) for i, chain in enumerate(self.chains)]
         self.batch = n > 1
 
-    def chapters(self) -> tuple[Chapter, ...]:
-        forward = self.picture("forward", "each unit with its activation a and below it the bias b", "its weight w")
-        backward = self.picture(
-            "backward", "each unit with its sensitivity δ = ∂J/∂z", "the gradient ∂J/∂w of its weight"
-        )
+    def sections(self) -> tuple[Section, ...]:
         return (
-            Chapter(Section("What is given", tuple(self.given()))),
-            Chapter(Section("Forward: from the data to the output", tuple(self.forward())), forward),
-            Chapter(Section("The cost", tuple(self.cost()))),
-            Chapter(Section("Backward: from the cost to every unit", tuple(self.backward())), backward),
-            Chapter(Section("The gradient of every weight", tuple(self.gradients()))),
-            Chapter(Section("The step", tuple(self.step()))),
+            Section("What is given", tuple(self.given())),
+            Section("Forward: from the data to the output", (self.forward_figure(), *self.forward())),
+            Section("The cost", tuple(self.cost())),
+            Section("Backward: from the cost to every unit", (self.backward_figure(), *self.backward())),
+            Section("The gradient of every weight", tuple(self.gradients())),
+            Section("The step", tuple(self.step())),
         )
-
-    def picture(self, way: str, units: str, links: str) -> Picture:
-        """The drawing of a sweep with its caption."""
-        drawing = self.drawing(way)
-        labelled = any(line.label for line in drawing.lines)
-        shown = f", each link with {links}." if labelled else ". The links are too many to write on: wider is larger."
-        batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
-        return Picture(drawing, f"The {way} sweep: {units}{shown}{batch}")
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -98,12 +75,12 @@ class Lecture:
             f"A network of {self.net.inputs} input{'s' * (self.net.inputs > 1)} and layers {shape}; its "
             f"{self.net.parameter_count} parameters are below. The cost J is the {o.reduction} of the {losses} "
             f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step with learning rate ",
-            Symbol("alpha"), " = ", Number(self.solution.learning_rate), ".",
+            Symbol("alpha"), " = ", Number(self.learning_rate), ".",
         )  # fmt: skip
         return [Prose(words), self.data(), *([self.starting()] if self.net.parameter_count else [])]
 
     def data(self) -> Table:
-        """One row per sample: inputs, targets and the weight it has."""
+        """One row per sample: its inputs, targets and weight."""
         s, o = self.symbols[0], self.trace.objective
         plain = Symbols(s.chain, self.names, None)
         inputs = [plain.a(u) for u in self.names.units(INPUT)]
@@ -129,23 +106,23 @@ class Lecture:
         return Table(("parameter", "starts at") * len(columns), rows)
 
     def parameters(self) -> list[tuple[Symbol, Block, tuple[int, ...], list[tuple[Unit | None, Unit]]]]:
-        """Every parameter: its symbol, where it lies, and the places (source, unit) it is used at."""
+        """Every parameter: its symbol, its block, its entry in the block, and the links (source, unit) that use it."""
         found = []
         s = Symbols(self.chains[0], self.names, None)
         for block in sorted(self.net.layout.blocks, key=lambda b: (self.net.index[b.layer], b.source is None)):
             for entry in np.ndindex(block.shape):
-                places = self.places(block, entry)
-                source, unit = places[0]
+                links = self.links(block, entry)
+                source, unit = links[0]
                 symbol = s.bias(unit) if source is None else s.weight(unit, source)
                 assert isinstance(symbol, Symbol)
-                found.append((symbol, block, entry, places))
+                found.append((symbol, block, entry, links))
         return found
 
-    def places(self, block: Block, entry: tuple[int, ...]) -> list[tuple[Unit | None, Unit]]:
+    def links(self, block: Block, entry: tuple[int, ...]) -> list[tuple[Unit | None, Unit]]:
         if block.source is None:
             return [(None, Unit(block.layer, entry[0]))]
         c = next(c for c in self.net[block.layer].connections if c.source == block.source and c.kind != "identity")
-        if len(entry) == 1:  # a weight that a pattern shares out
+        if len(entry) == 1:  # a weight shared by several links
             numbers = np.asarray(c.numbers)  # type: ignore[attr-defined]
             return [
                 (Unit(block.source, int(i)), Unit(block.layer, int(j))) for i, j in np.argwhere(numbers == entry[0] + 1)
@@ -155,7 +132,9 @@ class Lecture:
     # --- forward ----------------------------------------------------------------------------------------------------
 
     def forward(self) -> list[Item]:
-        items: list[Item] = [Prose(("Each unit adds its bias and its inputs times their weights, and bends the sum.",))]
+        items: list[Item] = [
+            Prose(("Each unit adds its bias and its inputs times their weights, and applies its activation function.",))
+        ]
         for s in self.symbols:
             items += self.heading(s)
             steps = Steps(s, _ALL)
@@ -189,7 +168,7 @@ class Lecture:
         return [*items, equation(cost, total[0] if len(total) == 1 else Sum(tuple(total)), value=self.trace.cost)]
 
     def losses(self, s: Symbols, name: str) -> list[Expression]:
-        """What each unit of an output adds to the loss of a sample."""
+        """The contribution of each unit of an output to the loss of a sample."""
         loss, units = self.trace.objective.losses[name], list(self.names.units(name))
         if not isinstance(loss, (PointwiseLoss, CrossEntropy)):
             return []
@@ -211,8 +190,8 @@ class Lecture:
         cost = Symbol("J")
         items: list[Item] = [Prose((
             "From the last layer to the first: the error signal ", Symbol("e"), " = ", Partial(cost, Symbol("a")),
-            " of a unit is what comes back from every unit that takes it, and its sensitivity ", Symbol("delta"), " = ",
-            Partial(cost, Symbol("z")), " is that times the slope of its activation.",
+            " of a unit is the sum over all units that it feeds, and its sensitivity ", Symbol("delta"), " = ",
+            Partial(cost, Symbol("z")), " is the error signal times the derivative of its activation.",
         ))]  # fmt: skip
         for s in self.symbols:
             items += self.heading(s)
@@ -226,19 +205,19 @@ class Lecture:
     # --- gradients --------------------------------------------------------------------------------------------------
 
     def gradients(self) -> list[Item]:
-        words = "The gradient of a weight is the sensitivity of the unit it leads to times the activation it carries"
-        tail = ", added up over the samples." if self.batch else "."
-        shared = any(len(places) > 1 for *_, places in self.parameters())
-        more = " A shared weight adds what each of its places gives." if shared else ""
+        words = "The gradient of a weight is the sensitivity of its target unit times the activation of its source unit"
+        tail = ", summed over the samples." if self.batch else "."
+        shared = any(len(links) > 1 for *_, links in self.parameters())
+        more = " The gradient of a shared weight is the sum over its links." if shared else ""
         items: list[Item] = [Prose((words + tail + more,))]
         cost = Symbol("J")
-        for symbol, block, entry, places in self.parameters():
+        for symbol, block, entry, links in self.parameters():
             value = float(self.trace.gradients.view(block)[entry])
             general = [
-                self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), place) for place in places
+                self.term(Symbols(self.chains[0], self.names, "n" if self.batch else None), link) for link in links
             ]
             law: Expression = general[0] if len(general) == 1 else Sum(tuple(general))
-            terms = tuple(self.term(s, place) for s in self.symbols for place in places)
+            terms = tuple(self.term(s, link) for s in self.symbols for link in links)
             put_in = numbers(terms[0] if len(terms) == 1 else Sum(terms))
             sides = [Side(OverSamples(law, value) if self.batch else law), Side(put_in)]
             if put_in != Number(value):
@@ -246,58 +225,78 @@ class Lecture:
             items.append(Equation(Partial(cost, symbol, value), tuple(sides)))
         return items
 
-    def term(self, s: Symbols, place: tuple[Unit | None, Unit]) -> Expression:
-        source, unit = place
+    def term(self, s: Symbols, link: tuple[Unit | None, Unit]) -> Expression:
+        source, unit = link
         return s.delta(unit) if source is None else Product((s.delta(unit), s.a(source)))
 
     # --- the step ---------------------------------------------------------------------------------------------------
 
     def step(self) -> list[Item]:
-        alpha, rows = Symbol("alpha", (), self.solution.learning_rate), []
+        alpha, rows = Symbol("alpha", (), self.learning_rate), []
         w, cost = Symbol("w"), Symbol("J")
         law = Equation(Symbol("w", sample=NEW), (Side(add(w, negate(Product((alpha, Partial(cost, w)))))),))
-        items: list[Item] = [Prose(("Gradient descent moves all parameters at once, against their gradients:",)), law]
+        items: list[Item] = [Prose(("Gradient descent changes all parameters at once, against their gradients:",)), law]
         frozen = False
         for symbol, block, entry, _ in self.parameters():
-            gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.solution.after))
+            gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.after))
             if block.trainable:
-                rows.append((symbol, symbol.number, gradient, -self.solution.learning_rate * gradient, after))
+                rows.append((symbol, symbol.number, gradient, -self.learning_rate * gradient, after))
             else:
                 frozen = True
                 rows.append((symbol, symbol.number, gradient, "frozen", after))
         head = ("parameter", "before", Partial(cost, Symbol("w")), Symbol("Delta w"), "after")
-        items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters to move.",))]
+        items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters.",))]
         if frozen:
-            items.append(Prose(("Frozen parameters have a gradient, and gradient descent leaves them as they are.",)))
-        before, now = self.trace.cost, self.solution.cost_after
+            items.append(Prose(("Frozen parameters have a gradient, but gradient descent does not change them.",)))
+        before, now = self.trace.cost, self.cost_after
         moved = "fell" if now < before else "rose" if now > before else "stayed"
         tail = (
-            "." if now < before else ": the step was too long. Take a smaller learning rate." if now > before else "."
+            "." if now < before else ": the step was too large. Use a smaller learning rate." if now > before else "."
         )
         return [*items, Prose((f"The cost {moved} from ", Number(before), " to ", Number(now), tail))]
 
     # --- drawings ---------------------------------------------------------------------------------------------------
 
-    def drawing(self, way: str) -> Drawing:
-        from clearprop.explain.worked.drawing import draw, short_number  # takes time to import
+    def forward_figure(self) -> Figure:
+        plain = Symbols(self.chains[0], self.names, None)
+        numbers = {(u.layer, u.index): self.chains[0].activation(u) for u in self.units()}
+        below = {
+            (u.layer, u.index): f"b = {short_number(plain.bias(u).number, self.digits)}"
+            for u in self.units()
+            if u.layer != INPUT and self.net[u.layer].bias
+        }
+        caption = "The forward sweep: each unit with its activation a and below it the bias b"
+        return self.figure("activations and weights", caption, "its weight w", numbers, below, self.trace.params)
 
-        chain, s = self.chains[0], Symbols(self.chains[0], self.names, None)
-        units = [u for name in (INPUT, *self.net.index) for u in self.names.units(name)]
-        digits = min(6, self.solution.digits)
-        if way == "forward":
-            inside = {u: chain.activation(u) for u in units}
-            below = {u: f"b = {short_number(s.bias(u).number, digits)}"
-                     for u in units if u.layer != INPUT and self.net[u.layer].bias}  # fmt: skip
-        else:
-            inside = {u: s.delta(u).number if u.layer != INPUT else chain.activation(u) for u in units}
-            below = {}
-        links = {}
-        for layer in self.net.layers:
-            for c in layer.connections:
-                W = self.trace.params if way == "forward" or c.kind == "identity" else self.trace.gradients
-                values = W[layer.name].W.get(c.source) if c.kind != "identity" else None
-                links[layer.name, c.source, c.kind] = np.asarray(c.matrix(values, layer.units))  # type: ignore[arg-type]
-        label = (
-            f"The network with its {'activations and weights' if way == 'forward' else 'sensitivities and gradients'}"
-        )
-        return draw(chain, self.names, inside, below, links, label, digits)
+    def backward_figure(self) -> Figure:
+        plain = Symbols(self.chains[0], self.names, None)
+        numbers = {
+            (u.layer, u.index): self.chains[0].activation(u) if u.layer == INPUT else plain.delta(u).number
+            for u in self.units()
+        }
+        caption = "The backward sweep: each unit with its sensitivity δ = ∂J/∂z"
+        links = "the gradient ∂J/∂w of its weight"
+        return self.figure("sensitivities and gradients", caption, links, numbers, {}, self.trace.gradients)
+
+    def units(self) -> list[Unit]:
+        return [u for name in (INPUT, *self.net.index) for u in self.names.units(name)]
+
+    def figure(
+        self,
+        what: str,
+        caption: str,
+        links: str,
+        numbers: Mapping[tuple[str, int], float],
+        below: Mapping[tuple[str, int], str],
+        of_links: Parameters,
+    ) -> Figure:
+        """The network with numbers in its units and on its links."""
+        drawing = draw_units(
+            self.net, link_matrices(self.net, of_links), self.names.given, f"The network with its {what}",
+            numbers={unit: short_number(value, self.digits) for unit, value in numbers.items()}, below=below,
+            text=lambda value: short_number(value, self.digits),
+        )  # fmt: skip
+        labelled = any(link.label for link in drawing.links)
+        shown = f", each link with {links}." if labelled else ". There are too many links for numbers: wider is larger."
+        batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
+        return Figure("", (drawing,), f"{caption}{shown}{batch}")

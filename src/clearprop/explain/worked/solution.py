@@ -1,4 +1,4 @@
-"""The worked solution: one whole training step of a small network, as a lecturer writes it on the board."""
+"""The worked solution: one training step of a small network, written out in full."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from clearprop.checks import check_integer, check_number, check_text
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, cost
+from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import Names
-from clearprop.explain.worked.lecture import Chapter, Lecture
+from clearprop.explain.worked.lecture import Lecture
+from clearprop.explain.worked.pages import solution_document, solution_fragment, solution_page
 from clearprop.fork_safety import cached_property
 from clearprop.serialization.atomic import write_atomically
 
@@ -21,7 +23,7 @@ from clearprop.serialization.atomic import write_atomically
 class WorkedSolution:
     """One step of gradient descent written out: data, forward sweep, cost, deltas, gradients, updated weights.
 
-    `save` writes it as a page (.html) or as LaTeX (.tex); a notebook shows it by itself.
+    `save` writes it as a page (.html) or as LaTeX (.tex); a notebook displays it.
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -52,24 +54,20 @@ class WorkedSolution:
         return cost(o.net, self.after, o.X, dict(o.targets), dict(o.losses), o.sample_weight, o.reduction)
 
     @cached_property
-    def chapters(self) -> tuple[Chapter, ...]:
+    def sections(self) -> tuple[Section, ...]:
         """The content, before it is written in any notation."""
-        return Lecture(self).chapters()
+        return Lecture(self.trace, self.after, self.cost_after, self.learning_rate, self.names, self.digits).sections()
 
     def html(self) -> str:
-        """As one page of HTML with MathML formulas and SVG drawings; it needs nothing outside it."""
-        from clearprop.explain.worked.pages import html_page
-
-        return html_page(self)
+        """As one HTML page with MathML formulas and SVG drawings, without references to other files."""
+        return solution_page(self.title, self.sections, self.digits)
 
     def latex(self) -> str:
         """As a LaTeX document with TikZ drawings."""
-        from clearprop.explain.worked.pages import latex_page
-
-        return latex_page(self)
+        return solution_document(self.title, self.sections, self.digits)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it into a file, whole or not at all: .html for a page, .tex for LaTeX."""
+        """Write it to a file in one atomic step: .html for a page, .tex for LaTeX."""
         write_document(path, html=self.html, latex=self.latex)
 
     def __repr__(self) -> str:
@@ -77,27 +75,25 @@ class WorkedSolution:
         return f'<{self.title}: {costs}; save("step.html") writes it>'
 
     def _repr_html_(self) -> str:
-        from clearprop.explain.worked.pages import html_fragment
-
-        return html_fragment(self)
+        return solution_fragment(self.sections, self.digits)
 
 
 def write_document(path: str | os.PathLike[str], **writers: Callable[[], str]) -> None:
-    """Write what the writer for the path's ending returns: html for .html, latex for .tex, markdown for .md."""
+    """Write a document in the format of the ending of `path`: html for .html, latex for .tex, markdown for .md."""
     endings = {".html": "html", ".htm": "html", ".tex": "latex", ".md": "markdown"}
     known = {ending: writers[kind] for ending, kind in endings.items() if kind in writers}
     writer = known.get(Path(path).suffix.lower())
     if writer is None:
-        raise ArgumentError(f"{path}: expected a name that ends in {' or '.join(known)}, which says what to write.")
+        raise ArgumentError(f"{path}: expected a name that ends in {' or '.join(known)}.")
     write_atomically(path, writer().encode("utf-8"))
 
 
-#: The most sums that a worked solution writes out unless it is told another limit.
+#: The default limit on the sums that a worked solution writes out.
 MOST_SUMS = 400
 
 
 def count_sums(trace: Trace) -> int:
-    """How many sums its worked solution has: two for each unit and row, and one for each parameter."""
+    """The number of sums of the worked solution: two for each unit and row, and one for each parameter."""
     net = trace.objective.net
     return 2 * trace.objective.samples * sum(layer.units for layer in net.layers) + net.parameter_count
 
@@ -111,10 +107,10 @@ def worked_solution(
     title: str = "One step of backpropagation",
     limit: int = MOST_SUMS,
 ) -> WorkedSolution:
-    """One whole step of gradient descent of a small network written out, as a page or as LaTeX.
+    """One step of gradient descent of a small network written out in full, as a page or as LaTeX.
 
-    `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises ArgumentError for a network and
-    rows that would take more than `limit` lines of sums (units times rows, and parameters).
+    `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises ArgumentError if the
+    network and the rows would take more than `limit` sums (units times rows, and parameters).
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 2, 1, hidden="sigmoid")
@@ -124,7 +120,7 @@ def worked_solution(
     (True, False)
     """
     if not isinstance(trace, Trace):
-        raise ArgumentError(f"trace: expected one of cp.backpropagate, got {type(trace).__name__}.")
+        raise ArgumentError(f"trace: expected a trace, as cp.backpropagate returns it, got {type(trace).__name__}.")
     check_number(learning_rate, "learning_rate", above=0)
     check_integer(limit, "limit")
     check_text(title, "title")
@@ -136,7 +132,7 @@ def worked_solution(
     if lines > limit:
         raise ArgumentError(
             f"worked solution: {units:,} units over {n:,} rows and {net.parameter_count:,} parameters would take "
-            f"{lines:,} sums, more than limit={limit:,}. Take fewer rows or a smaller network, raise the limit, or "
+            f"{lines:,} sums, more than limit={limit:,}. Use fewer rows or a smaller network, raise the limit, or "
             'derive single gradients: trace.derivation("output[0] <- ...").'
         )
     return WorkedSolution(trace, learning_rate, Names(net, {} if names is None else names), digits, title)

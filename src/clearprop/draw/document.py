@@ -1,0 +1,154 @@
+"""Documents: sections of headings, paragraphs, tables, figures and formulas, and their HTML.
+
+A formula is any other object; the writer of a document passes the function that writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from clearprop.draw.figure import Figure
+from clearprop.draw.style import style_sheet
+from clearprop.draw.svg import Legend, clean, element
+
+Formula = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A small heading inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph: text with formulas in it; `role` is its class, such as "reading" or "note"."""
+
+    parts: tuple[Any, ...]
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts, numbers and formulas under a head; in a table of pairs the head has empty texts.
+
+    Columns from `left` on are aligned at the right; without `left`, those that hold a number. A `folded` table is
+    opened by a click; `size` is "half" or "broad".
+    """
+
+    head: tuple[Any, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    title: str = ""
+    left: int | None = None
+    note: str = ""
+    folded: bool = False
+    size: str = "half"
+
+    def right(self) -> list[bool]:
+        """Which columns are aligned at the right."""
+        columns = range(len(self.head))
+        if self.left is not None:
+            return [i >= self.left for i in columns]
+        return [any(isinstance(row[i], int | float) for row in self.rows) for i in columns]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title with what is below it: headings, prose, tables, figures and formulas."""
+
+    title: str
+    items: tuple[Any, ...]
+
+
+def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, footer: str) -> str:
+    """A page that needs nothing outside it: style sheets, a header with a title and `head`, and `body`.
+
+    `kind` is the class of the body and the name of its style sheet: "report" or "solution".
+    """
+    metas = [
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+    ]
+    style = element("style", Markup(f"\n{style_sheet('page', kind)}\n"))
+    header = element("header", element("p", kicker, class_="kicker"), element("h1", title), head)
+    main = element("main", body)
+    page = element(
+        "html",
+        element("head", *metas, element("title", f"{title} · {kicker}"), style),
+        element("body", header, main, element("footer", element("p", footer)), class_=f"clearprop {kind}"),
+        lang="en", xmlns="http://www.w3.org/1999/xhtml",
+    )  # fmt: skip
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+def sections_html(sections: Sequence[Section], formula: Formula = str) -> Markup:
+    """The sections as HTML, without a page around them; `formula` writes formulas as HTML."""
+    return Markup("\n").join(
+        element(
+            "section",
+            element("h2", section.title),
+            *(_item(item, formula) for item in section.items),
+            id=f"section-{i}",
+        )
+        for i, section in enumerate(sections, 1)
+    )
+
+
+def _item(item: Any, formula: Formula) -> Markup:
+    match item:
+        case Heading():
+            return element("h3", item.text)
+        case Prose():
+            return element("p", *_parts(item.parts, formula), class_=item.role or None)
+        case Figure():
+            return _figure(item)
+        case Table():
+            return _table(item, formula)
+        case _:
+            return Markup(clean(formula(item)))
+
+
+def _parts(parts: Sequence[Any], formula: Formula) -> list[Any]:
+    return [part if isinstance(part, str) else Markup(clean(formula(part))) for part in parts]
+
+
+def _figure(figure: Figure) -> Markup:
+    panels = [element("div", panel.svg(), class_="scroll") for panel in figure.panels]
+    title = [element("strong", figure.title)] if figure.title else []
+    caption = element("figcaption", *title, *([element("span", figure.note)] if figure.note else []))
+    legend = figure.legend or tuple(entry for panel in figure.panels for entry in panel.legend)
+    return element("figure", caption, *panels, *([_legend(legend)] if legend else []), class_=figure.size)
+
+
+def _legend(legend: Legend) -> Markup:
+    entries = [
+        element("li", element("svg", sample, viewBox="0 0 34 14", aria_hidden="true", class_="clearprop"), meaning)
+        for sample, meaning in legend
+    ]
+    return element("ul", *entries, class_="legend")
+
+
+def _table(table: Table, formula: Formula) -> Markup:
+    classes = ["n" if right else None for right in table.right()]
+
+    def cells(name: str, row: Sequence[Any]) -> list[Markup]:
+        return [
+            element(name, *_parts([cell], formula), class_=class_) for cell, class_ in zip(row, classes, strict=True)
+        ]
+
+    pairs = not any(table.head)
+    head = [] if pairs else [element("thead", element("tr", *cells("th", table.head)))]
+    body = element("tbody", *(element("tr", *cells("td", row)) for row in table.rows))
+    parts = [element("div", element("table", *head, body), class_="scroll")]
+    if table.title:
+        parts.insert(0, element("summary" if table.folded else "h3", table.title))
+    if table.note:
+        parts.append(element("p", table.note, class_="note"))
+    class_ = f"table {table.size}{' pairs' if pairs else ''}"
+    return element("details" if table.folded else "div", *parts, class_=class_)
