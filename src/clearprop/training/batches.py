@@ -54,7 +54,8 @@ class BatchPlan:
     def orders(self, first: int, count: int) -> np.ndarray:
         """The order of the rows in `count` epochs from `first` on, (count, n)."""
         if self.shuffle and len(self.edges) > 2:  # the order within one batch changes nothing
-            return np.stack([epoch_order(self.seed, epoch, self.samples) for epoch in range(first, first + count)])
+            orders = [epoch_order(self.seed, epoch, self.samples)[None] for epoch in range(first, first + count)]
+            return orders[0] if count == 1 else np.concatenate(orders)
         return np.tile(np.arange(self.samples), (count, 1))
 
     def keep(self, count: int) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from clearprop.engine.api import Engine, EpochResult, Epochs, Patience, State, Training
 from clearprop.errors import TrainingDiverged
 from clearprop.training.checkpoint import Snapshot
-from clearprop.training.divergence import find_divergence, is_finite, is_finite_on
+from clearprop.training.divergence import find_divergence, is_finite
 from clearprop.training.run import Run
 from clearprop.training.saver import Saver
 
@@ -52,8 +51,7 @@ class Rates(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """A call of the engine: parameters and (for several epochs) state before it, and its epochs."""
 
     params: np.ndarray
@@ -70,13 +68,18 @@ class Descent:
         self.run, self.training, self.engine = run, training, engine
         self.order, self.rates, self.first_epoch = order, rates, first_epoch
         self.saver: Saver | None = None
-        self.current_epoch = 1  # the number of the epoch under way, or of the one that ended last
+        self._first = 0  # epochs of the run before the present call
         self._seconds = 0.0  # that the present epoch has taken before the run was resumed
         self._last: _Call | None = None
         self._buffers = [run.params.flat.copy(), run.params.flat.copy()]
         operations = 6 * int(order.edges[-1]) * run.params.flat.size + LEAST_PER_STEP * (len(order.edges) - 1)
         self._most = max(1, OPERATIONS // operations)
         run.evaluate_with(engine.evaluation)
+
+    @property
+    def current_epoch(self) -> int:
+        """The number of the epoch under way, counted from 1, or of the one that ended last."""
+        return max(self._first + 1, self.run.history.epochs)
 
     def resume(self, snapshot: Snapshot) -> str | None:
         """Continue from a checkpoint whose history the run has; the reason why it had stopped, if it had."""
@@ -114,8 +117,7 @@ class Descent:
         run = self.run
         if run.before_epoch is not None:
             run.before_epoch()
-        first = run.history.epochs
-        self.current_epoch = first + 1
+        self._first = first = run.history.epochs
         safe, most = self._limits()
         call = self._prepare(first, min(run.epochs - first, most))
         patience = run.stopping.patience if len(call.epochs) > safe else None
@@ -127,7 +129,7 @@ class Descent:
             if len(result.losses) < len(call.epochs):
                 self.order.keep(len(result.losses))
                 call = _Call(call.params, call.state, call.epochs.part(0, len(result.losses)))
-            if not self._is_sound(result, call.epochs, first):
+            if not is_finite(result, run.params):
                 self._raise_divergence(call, result, first)
         self._last, self._seconds = call, 0.0
         reason = run.end_epoch(result, float(call.epochs.rates[-1]), time.perf_counter() - began)
@@ -139,7 +141,7 @@ class Descent:
     def _run(
         self, epochs: Epochs, pause: Callable[[], None] | None = None, patience: Patience | None = None
     ) -> EpochResult:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # `_is_sound` looks for them
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # `is_finite` looks for them
             return self.engine.run(epochs, pause, patience)
 
     def _limits(self) -> tuple[int, int]:
@@ -157,6 +159,7 @@ class Descent:
             self.order.orders(first, count),
             self.order.edges,
             self.rates.of_epochs(first, count),
+            verify=first + count == self.run.epochs,
         )
         buffer = self._buffers[self._last is not None and self._last.params is self._buffers[0]]
         np.copyto(buffer, self.run.params.flat)
@@ -167,15 +170,6 @@ class Descent:
         if self.saver is not None:
             self.saver.within_epoch()
 
-    def _is_sound(self, result: EpochResult, epochs: Epochs, first: int) -> bool:
-        """Whether costs, outputs and parameters are finite; after the last epoch also those of one more step."""
-        run = self.run
-        if not is_finite(result, run.params):
-            return False
-        if first + len(epochs) < run.epochs:
-            return True  # the next epoch would show it
-        return is_finite_on(run.objective, run.params, epochs.batch(len(epochs) * epochs.steps - 1))
-
     def _raise_divergence(self, call: _Call, result: EpochResult, first: int) -> None:
         """Raise for the epoch of a call in which numbers stop being finite; the epochs before it are recorded."""
         params, after = self.run.params, self.run.params.flat.copy()
@@ -184,7 +178,7 @@ class Descent:
         if len(call.epochs) > 1:
             self._restore(call)
             result = self._run(epochs)
-        while self._is_sound(result, epochs, first):
+        while is_finite(result, params):
             self.run.record(result)
             first, earlier, before, index = first + 1, before, params.flat.copy(), index + 1
             epochs = call.epochs.part(index, index + 1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from clearprop.core.backprop import forward, loss_and_delta
 from clearprop.core.nonfinite import FirstNonFinite, find_nonfinite, largest_weighted_sum
-from clearprop.core.objective import CHUNK, Objective
 from clearprop.core.parameters import Parameters
 from clearprop.engine.api import EpochResult, Epochs, Training
 
@@ -47,24 +46,9 @@ class Divergence:
 
 def is_finite(result: EpochResult, params: Parameters) -> bool:
     """Whether the steps had finite costs and outputs, and left finite parameters."""
-    overflow = np.isinf(result.cost + result.penalty)  # NaN where several epochs were run
-    finite = result.failed_step is None and not overflow and np.isfinite(result.losses).all()
-    return bool(finite and np.isfinite(params.flat).all())
-
-
-def is_finite_on(objective: Objective, params: Parameters, rows: np.ndarray) -> bool:
-    """Whether the parameters give finite outputs and finite losses on these rows, without dropout."""
-    with np.errstate(all="ignore"):
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            seen = forward(objective.net, params, objective.X[part])
-            targets = {name: y[part] for name, y in objective.targets.items()}
-            weights = objective.plain_weights(part)
-            losses, _ = loss_and_delta(objective.net, objective.losses, seen, targets, weights)
-            outputs = (seen.f[name] for name in objective.losses)
-            if not (np.isfinite(losses).all() and all(np.isfinite(values).all() for values in outputs)):
-                return False
-    return True
+    overflow = math.isinf(result.cost + result.penalty)  # NaN where several epochs were run
+    finite = result.failed_step is None and result.is_verified and not overflow
+    return finite and all(map(math.isfinite, result.losses.tolist())) and bool(np.isfinite(params.flat).all())
 
 
 def find_divergence(

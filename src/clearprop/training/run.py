@@ -218,7 +218,7 @@ class Run:
         if not self.restore_best() and state is not None and state.epoch == history.epochs and state.completed_steps:
             history.stopped = f"{word} in epoch {history.epochs + 1} after {state.completed_steps} steps"
             history.unfinished = {"epoch": history.epochs, "steps": state.completed_steps}
-            if self.validation is not None and self.validation.evaluation is not None:
+            if not self.by_rows and self.validation is not None and self.validation.evaluation is not None:
                 history.unfinished["validation cost"] = self.validation.evaluation.cost()
         with contextlib.suppress(AttributeError, TypeError):  # an exception may refuse attributes
             error.history = history  # type: ignore[attr-defined]
