@@ -2,12 +2,12 @@
 
 After Matt Mazur, "A Step by Step Backpropagation Example",
 https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/. All units are sigmoids, the error is
-1/2 sum (target - output)^2, the biases stay as they are, and one sample is learnt at rate 0.5.
+1/2 sum (target - output)^2, the biases are fixed, and one sample is learned with learning rate 0.5.
 
 Differs from the published version: only after the step, where the published figures mix two algorithms. Gradient
-descent changes all weights at once, from the gradient at one point: the total error is then 0.291027774 after one step
-and 0.0000351019 after 10,000. The published 0.291027924 is what comes out when the hidden deltas are computed with
-output weights that have changed already; the outputs published for 10,000 steps belong to that rule too (its total is
+descent changes all weights at once, with the gradient at one point: the total error is then 0.291027774 after one step
+and 0.0000351019 after 10,000. The published 0.291027924 results if the hidden deltas are computed with output
+weights that are already updated; the outputs published for 10,000 steps belong to that rule too (its total is
 0.0000350848), while the total published beside them, 0.0000351085, is the one of gradient descent one step earlier.
 
 Run it: python examples/mazur_step_by_step.py

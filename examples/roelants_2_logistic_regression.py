@@ -4,10 +4,10 @@ After Peter Roelants, "How to implement a neural network", part 2 (classificatio
 https://peterroelants.github.io/posts/neural-network-implementation-part02/. Twenty red points around (-1, 0) and twenty
 blue ones around (1, 0), one sigmoid output without bias, and the binary cross-entropy.
 
-The published code reports the *mean* cost over the samples, but steps along the gradient of their *sum*: its rate of
-0.05 is forty times as bold as it looks beside the printed costs. Here the sum is what descends (`reduction="sum"`), and
-dividing by the number of samples gives the cost to report. The same path written with means throughout takes the rate
-40 * 0.05 = 2; the script walks it too, and both end at the same weights.
+The published code reports the *mean* cost over the samples, but steps along the gradient of their *sum*: for
+the printed costs, its learning rate of 0.05 is effectively forty times as large. Here training also uses the sum
+(`reduction="sum"`), and dividing it by the number of samples gives the cost to report. With means throughout, the same
+steps need the learning rate 40 * 0.05 = 2; the script runs both, and they end at the same weights.
 
 Run it: python examples/roelants_2_logistic_regression.py
 """
@@ -28,8 +28,8 @@ def points() -> tuple[np.ndarray, np.ndarray]:
     return np.vstack([red, blue]), np.repeat([[0], [1]], 20, axis=0)
 
 
-def descend(rate: float, reduction: str) -> tuple[list[np.ndarray], list[float]]:
-    """Ten whole-set steps: the weights w_0 to w_10, and the cost J at each of them."""
+def descend(learning_rate: float, reduction: str) -> tuple[list[np.ndarray], list[float]]:
+    """Ten full-batch steps: the weights w_0 to w_10, and the cost J at each of them."""
     X, t = points()
     params = NET.initialize(given=START)
     weights = [params.flat.copy()]
@@ -39,7 +39,7 @@ def descend(rate: float, reduction: str) -> tuple[list[np.ndarray], list[float]]
         X,
         t,
         loss=cp.BinaryCrossEntropy(),
-        optimizer=cp.GradientDescent(rate),
+        optimizer=cp.GradientDescent(learning_rate),
         batch_size=None,
         epochs=10,
         reduction=reduction,
@@ -51,16 +51,18 @@ def descend(rate: float, reduction: str) -> tuple[list[np.ndarray], list[float]]
 
 def main() -> dict[str, list]:
     """Take ten steps both ways; return the weights and the mean cost at each."""
-    weights, sums = descend(rate=0.05, reduction="sum")
+    weights, sums = descend(learning_rate=0.05, reduction="sum")
     samples = len(points()[0])
     costs = [total / samples for total in sums]
     print("step           w_1           w_2     mean cost")
     for k, (w, cost) in enumerate(zip(weights, costs, strict=True)):
         print(f"{k:4d} {w[0]:13.10f} {w[1]:13.10f} {cost:13.10f}")
 
-    same, _ = descend(rate=samples * 0.05, reduction="mean")
-    apart = np.abs(same[-1] - weights[-1]).max()
-    print(f"\nRate {samples * 0.05:g} along the gradient of the mean is the same path; the ends differ by {apart:.0e}.")
+    same, _ = descend(learning_rate=samples * 0.05, reduction="mean")
+    difference = np.abs(same[-1] - weights[-1]).max()
+    print(
+        f"\nLearning rate {samples * 0.05:g} with the mean takes the same steps; the ends differ by {difference:.0e}."
+    )
     return {"weights": weights, "costs": costs, "weights_by_mean": same}
 
 

@@ -1,9 +1,9 @@
-"""One hidden unit that answers only near zero: classes that no straight cut can part.
+"""One hidden unit that is on only near zero: classes that no straight line can separate.
 
 After Peter Roelants, "How to implement a neural network", part 3 (hidden layer),
 https://peterroelants.github.io/posts/neural-network-implementation-part03/. Blue points lie around 0 and red ones on
-both sides. The hidden unit a = exp(-z^2), z = x w, is large near x = 0, and the output is sigmoid(a + b). Two numbers
-learn, w and b: the hidden unit has no bias, and the weight between the units is frozen at 1.
+both sides. The hidden unit a = exp(-z^2), z = x w, is large near x = 0, and the output is sigmoid(a + b). Two
+parameters are trained, w and b: the hidden unit has no bias, and the weight between the units is frozen at 1.
 
 Differs from the published version: the cost and the gradients are the same, written once for any network; freezing a
 weight is `trainable=False` on its connection. The published result is given to two decimals (cost 0.52 at w = 1.12,

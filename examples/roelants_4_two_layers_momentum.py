@@ -3,10 +3,10 @@
 After Peter Roelants, "How to implement a neural network", part 4 (vectorization),
 https://peterroelants.github.io/posts/neural-network-implementation-part04/. Two inputs, three hidden units and two
 classes; the cost is the cross-entropy *summed* over the 100 samples. First the gradient at a random point is checked
-against differences of the cost, then the network trains for 300 whole-set steps with momentum 0.9.
+against differences of the cost, then the network trains for 300 full-batch steps with momentum 0.9.
 
 Differs from the published version: classes are given by their index, not as one-hot rows, and the gradient check is
-`cp.check_gradients`, whose differences are of the fourth order. Data and starting weights come from NumPy's global
+`cp.check_gradients`, whose differences are of fourth order. Data and initial weights come from NumPy's global
 generator, in the published order, so that every number can be compared.
 
 Run it: python examples/roelants_4_two_layers_momentum.py

@@ -2,10 +2,10 @@
 
 After Peter Roelants, "How to implement a neural network", part 5 (generalization to multiple layers),
 https://peterroelants.github.io/posts/neural-network-implementation-part05/. Mini-batches in fixed order (43 of 25 or 26
-rows), plain gradient descent at rate 0.1, and an end when the validation cost has not fallen twice in a row.
+rows), plain gradient descent with learning rate 0.1, until the validation cost has not decreased twice in a row.
 
-Differs from the published version: nothing that changes a number. Splits and starting weights come from NumPy's global
-generator in the published order. The published code updates parameter by parameter in a Python loop; `cp.train` makes
+Differs from the published version: nothing that changes a number. Splits and initial weights come from NumPy's global
+generator in the published order. The published code updates parameter by parameter in a Python loop; `cp.train` takes
 the same steps on arrays.
 
 Run it: python examples/roelants_5_digits.py

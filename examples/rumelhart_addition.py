@@ -2,12 +2,11 @@
 
 After D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation",
 Parallel Distributed Processing 1, chapter 8 (1986), figures 7 to 9. Networks 4-3-3 and larger, of sigmoids. Reported:
-the smallest networks often stick in local minima, above all where the carry has to be found; more hidden units mend
-it.
+the smallest networks often get stuck in local minima, mostly because of the carry; more hidden units help.
 
-Differs from the published version: every step takes all 16 patterns, rate 0.25 and momentum 0.9 on the summed
-gradient; weights and biases start uniform in [-0.5, 0.5], drawn from the seed; at most 1,500 sweeps; solved means
-every output within 0.2 of its target.
+Differs from the published version: every step takes all 16 patterns, learning rate 0.25 and momentum 0.9 on the
+summed gradient; weights and biases start uniform in [-0.5, 0.5], drawn from the seed; at most 1,500 sweeps; solved
+means every output within 0.2 of its target.
 
 Run it: python examples/rumelhart_addition.py
 """
@@ -31,7 +30,7 @@ def network(hidden: int) -> cp.Network:
 
 
 def learn(net: cp.Network, seed: int) -> tuple[cp.Parameters, int | None]:
-    """Parameters after training, and the sweeps it took; None where it did not get there."""
+    """Parameters after training, and the number of sweeps; None if the problem was not solved."""
     params = net.initialize(seed)
 
     def solved(end: cp.training.EpochEnd) -> bool:

@@ -4,9 +4,9 @@ After D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal repre
 Parallel Distributed Processing 1, chapter 8 (1986), table 5. Network 8-3-8 of sigmoids, one-hot in and out. Reported:
 the hidden units form a code of eight distinct patterns, some of them with values between 0 and 1.
 
-Differs from the published version: every step takes all patterns, rate 0.15 and momentum 0.9 on the summed gradient;
-weights and biases start uniform in [-0.5, 0.5], drawn from the seed; solved means every output within 0.3 of its
-target.
+Differs from the published version: every step takes all patterns, learning rate 0.15 and momentum 0.9 on the summed
+gradient; weights and biases start uniform in [-0.5, 0.5], drawn from the seed; solved means every output within 0.3
+of its target.
 
 Run it: python examples/rumelhart_encoder.py
 """
@@ -23,7 +23,7 @@ MOST_SWEEPS = 2000
 
 
 def learn(seed: int) -> tuple[cp.Parameters, int | None]:
-    """Parameters after training, and the sweeps it took; None where it did not get there."""
+    """Parameters after training, and the number of sweeps; None if the problem was not solved."""
     params = NET.initialize(seed)
 
     def solved(end: cp.training.EpochEnd) -> bool:

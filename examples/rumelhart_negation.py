@@ -1,12 +1,12 @@
 """Negation: three bits pass through, or are all inverted when a flag is on.
 
 After D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation",
-Parallel Distributed Processing 1, chapter 8 (1986), figure 10. Network 4-6-3 of sigmoids. Reported: learnt with ease,
-as three exclusive ors of a bit with the flag that share the hidden units.
+Parallel Distributed Processing 1, chapter 8 (1986), figure 10. Network 4-6-3 of sigmoids. Reported: learned
+easily, as three exclusive ors of a bit with the flag that share the hidden units.
 
-Differs from the published version: every step takes all 16 patterns, rate 0.25 and momentum 0.9 on the summed
-gradient; weights and biases start uniform in [-0.5, 0.5], drawn from the seed; solved means every output within 0.2
-of its target.
+Differs from the published version: every step takes all 16 patterns, learning rate 0.25 and momentum 0.9 on the
+summed gradient; weights and biases start uniform in [-0.5, 0.5], drawn from the seed; solved means every output
+within 0.2 of its target.
 
 Run it: python examples/rumelhart_negation.py
 """
@@ -24,7 +24,7 @@ MOST_SWEEPS = 2000
 
 
 def learn(seed: int) -> tuple[cp.Parameters, int | None]:
-    """Parameters after training, and the sweeps it took; None where it did not get there."""
+    """Parameters after training, and the number of sweeps; None if the problem was not solved."""
     params = NET.initialize(seed)
 
     def solved(end: cp.training.EpochEnd) -> bool:

@@ -1,12 +1,12 @@
 """Parity: is the number of ones among four bits odd? Four hidden units learn to count.
 
 After D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation",
-Parallel Distributed Processing 1, chapter 8 (1986), figure 6. Network 4-4-1 of sigmoids, 16 patterns, rate 0.5.
-Reported: solved; the hidden units come on one after the other as more bits are on, so that they count the ones.
+Parallel Distributed Processing 1, chapter 8 (1986), figure 6. Network 4-4-1 of sigmoids, 16 patterns, learning rate
+0.5. Reported: solved; the hidden units turn on one after the other as more bits are on, so that they count the ones.
 
 Differs from the published version: every step takes all patterns, with momentum 0.9; weights and biases start uniform
 in [-1, 1], drawn from the seed; solved means every output within 0.2 of its target. More than half of the starts
-stick in a local minimum, and many that do not count ones and zeros together: a bit whose weights have the other sign
+end in a local minimum, and many of the others count ones and zeros together: a bit whose weights have the opposite sign
 is counted when it is off.
 
 Run it: python examples/rumelhart_parity.py
@@ -25,7 +25,7 @@ MOST_SWEEPS = 1500
 
 
 def learn(seed: int) -> tuple[cp.Parameters, int | None]:
-    """Parameters after training, and the sweeps it took; None where it did not get there."""
+    """Parameters after training, and the number of sweeps; None if the problem was not solved."""
     params = NET.initialize(seed)
 
     def solved(end: cp.training.EpochEnd) -> bool:

@@ -1,15 +1,16 @@
-"""T or C, turned any way and anywhere: detectors that share their weights.
+"""T or C in any rotation and position: detectors that share their weights.
 
 After D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation",
 Parallel Distributed Processing 1, chapter 8 (1986), figures 13 and 14. Eight patterns, a T and a C of five squares in
-four turns, on a retina; hidden units look at 3 x 3 squares each and share their nine weights, so that a pattern is
-known wherever it lies. Reported: detectors form, for compactness, for bars, or on-centre and off-surround.
+four rotations, on a retina; each hidden unit sees 3 x 3 squares, and all share their nine weights, so that a pattern
+is recognized at any position. Reported: detectors form, for compactness, for bars, or on-centre and off-surround.
 
 Differs from the published version: the retina is 7 x 7 with the pattern in the middle, the 25 detectors share a bias
-too (an input that is always 1) and one weight to the output: 12 parameters in all. Adam at rate 0.05 instead of a
-fixed rate, because shared weights sum steep gradients; start uniform in [-0.5, 0.5], drawn from the seed; solved
-means the output within 0.2 of its target. What was learnt is then tried at every place of a retina of 12 x 12, whose
-75 more fields that see nothing are made up for in the output's bias.
+too (an input that is always 1) and one weight to the output: 12 parameters in all. Adam with learning rate 0.05
+instead of a fixed rate, because gradients of shared weights are sums and therefore large; initial weights uniform in
+[-0.5, 0.5], drawn from the seed; solved means the output within 0.2 of its target. The trained detectors are then
+tested at every position of a retina of 12 x 12; its 75 additional empty fields are compensated by the bias of the
+output.
 
 Run it: python examples/rumelhart_t_c.py
 """
@@ -33,7 +34,7 @@ def retina(size: int, shape: np.ndarray, row: int, column: int) -> np.ndarray:
 
 
 def network(size: int) -> cp.Network:
-    """A detector at every 3 x 3 field of the retina; all of them are one detector."""
+    """A detector at every 3 x 3 field of the retina; all have the same weights."""
     fields = size - 2
     pattern = np.zeros((size * size + 1, fields * fields), dtype=int)
     for i, j in np.ndindex(fields, fields):
@@ -51,7 +52,7 @@ Y = np.repeat([[1.0], [0.0]], 4, axis=0)
 
 
 def learn(seed: int) -> tuple[cp.Parameters, int | None]:
-    """Parameters after training, and the sweeps it took; None where it did not get there."""
+    """Parameters after training, and the number of sweeps; None if the problem was not solved."""
     params = NET.initialize(seed)
 
     def solved(end: cp.training.EpochEnd) -> bool:
@@ -65,23 +66,23 @@ def learn(seed: int) -> tuple[cp.Parameters, int | None]:
 
 
 def right_everywhere(params: cp.Parameters) -> float:
-    """The share of patterns told right at every place of a larger retina, with the same twelve numbers."""
+    """The fraction of patterns classified correctly at every position of a larger retina, with the same parameters."""
     large = network(12)
     same = cp.Parameters(large, params.flat.copy())
-    # the larger retina has more fields that see nothing; what they always add is taken off the output's bias
-    dark = cp.sigmoid(params["detectors"].W["input"][9]) * params["output"].W["detectors"][0]
-    same["output"].b -= (large.units("detectors") - NET.units("detectors")) * dark
-    turned = [(np.rot90(shape, turn), shape is T) for shape in (T, C) for turn in range(4)]
-    places = [(shape, label, i, j) for shape, label in turned for i in range(2, 8) for j in range(2, 8)]
-    said = cp.predict(large, same, np.array([retina(12, shape, i, j) for shape, _, i, j in places]))[:, 0] > 0.5
-    return float(np.mean(said == [label for _, label, _, _ in places]))
+    # the larger retina has more empty fields; their constant contribution is subtracted from the output's bias
+    empty = cp.sigmoid(params["detectors"].W["input"][9]) * params["output"].W["detectors"][0]
+    same["output"].b -= (large.units("detectors") - NET.units("detectors")) * empty
+    rotated = [(np.rot90(shape, turn), shape is T) for shape in (T, C) for turn in range(4)]
+    cases = [(shape, label, i, j) for shape, label in rotated for i in range(2, 8) for j in range(2, 8)]
+    predicted = cp.predict(large, same, np.array([retina(12, shape, i, j) for shape, _, i, j in cases]))[:, 0] > 0.5
+    return float(np.mean(predicted == [label for _, label, _, _ in cases]))
 
 
 def kind(params: cp.Parameters) -> str:
     """Which detector has formed."""
     w = params["detectors"].W["input"][:9]
     if (w < 0).all():
-        return "compactness"  # on where nothing is seen: it counts the fields that a pattern leaves dark
+        return "compactness"  # on in empty fields: it counts the fields that a pattern leaves empty
     return "on-centre" if w.argmax() == 4 else "bar or corner"
 
 
@@ -98,7 +99,7 @@ def main(seeds: int = 30) -> dict:
     everywhere = float(min(right_everywhere(params) for params, _ in solved))
     print(f"{len(solved)} of {seeds} starts solve it, in {median:.0f} sweeps (median)")
     print("detectors:", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
-    print(f"{everywhere:.0%} right at every place of a larger retina, at worst")
+    print(f"{everywhere:.0%} correct over all positions of a larger retina, at worst")
     return {
         "solved": len(solved) / seeds,
         "median": median,
@@ -110,9 +111,9 @@ def main(seeds: int = 30) -> dict:
 
 def draw(result: dict) -> views.Figure:
     """The shared 3 x 3 field of the detectors of the first eight starts that solve it, and what kind each is."""
-    found = result["params"][:8]
-    fields = [params["detectors"].W["input"][:9].reshape(3, 3) for params in found]
-    shown = {f"{n}: {kind(params)}": field for n, (params, field) in enumerate(zip(found, fields, strict=True))}
+    first = result["params"][:8]
+    fields = [params["detectors"].W["input"][:9].reshape(3, 3) for params in first]
+    shown = {f"{n}: {kind(params)}": field for n, (params, field) in enumerate(zip(first, fields, strict=True))}
     names = {"rows": ["", "", ""], "columns": ["", "", ""]}
     return views.hinton(shown, names, title="T or C: the weights that all 25 detectors share")
 

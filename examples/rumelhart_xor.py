@@ -2,8 +2,8 @@
 
 After D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation",
 Parallel Distributed Processing 1, chapter 8 (1986), figures 2 and 4. Sigmoid units, squared error summed over the
-four patterns, rate 0.5. Reported: solved in hundreds of sweeps, 558 with the direct links; a local minimum now and
-then.
+four patterns, learning rate 0.5. Reported: solved in hundreds of sweeps, 558 with the direct links; sometimes a local
+minimum.
 
 Differs from the published version: every step takes all four patterns, with momentum 0.9; weights and biases start
 uniform in [-1, 1], drawn from the seed; solved means every output within 0.2 of its target.
@@ -28,7 +28,7 @@ MOST_SWEEPS = 1500
 
 
 def learn(net: cp.Network, seed: int) -> tuple[cp.Parameters, int | None]:
-    """Parameters after training, and the sweeps it took; None where it did not get there."""
+    """Parameters after training, and the number of sweeps; None if the problem was not solved."""
     params = net.initialize(seed)
 
     def solved(end: cp.training.EpochEnd) -> bool:
@@ -42,23 +42,24 @@ def learn(net: cp.Network, seed: int) -> tuple[cp.Parameters, int | None]:
 
 
 def overlap(params: cp.Parameters) -> float:
-    """How far the direct links and the hidden unit's effect on the output go the same way: below 0 they fight.
+    """1 if the direct links and the hidden unit change the output in the same direction, -1 if in opposite directions.
 
-    The direct links alone would answer the more, the more inputs are on (or off); the hidden unit reverses the answer
-    where that is wrong. The product of the three signs tells it, whatever the hidden unit's own sign is.
+    With the direct links alone the output would increase (or decrease) with the number of inputs that are on; the
+    hidden unit corrects the output where that is wrong. The product of three signs does not depend on the hidden unit's
+    own sign.
     """
     hidden, direct = params["hidden"].W["input"][:, 0], params["output"].W["input"][:, 0]
     return float(np.prod(np.sign([hidden[0], direct[0], params["output"].W["hidden"][0, 0]])))
 
 
 def kind(params: cp.Parameters) -> str:
-    """What the two hidden units tell apart: how many inputs are on, or which of the two."""
+    """What the two hidden units detect: how many inputs are on, or which of the two."""
     same = np.sign(params["hidden"].W["input"]).prod(axis=0) > 0
     return "both count" if same.all() else "each prefers one input" if not same.any() else "one of each"
 
 
 def main(seeds: int = 30) -> dict:
-    """Train both networks from many starts; return how many solve it, how fast, and what they have learnt."""
+    """Train both networks from many starts; return how many solve it, how fast, and what they have learned."""
     result = {}
     for name, net in (("two hidden units", TWO_HIDDEN), ("one hidden unit, direct links", DIRECT_LINKS)):
         runs = [learn(net, seed) for seed in range(seeds)]
@@ -73,9 +74,9 @@ def main(seeds: int = 30) -> dict:
             "median": median,
             "params": [params for params, _ in solved],
         }
-    fights = [overlap(params) for params in result["one hidden unit, direct links"]["params"]]
+    overlaps = [overlap(params) for params in result["one hidden unit, direct links"]["params"]]
     kinds = [kind(params) for params in result["two hidden units"]["params"]]
-    result["hidden unit against direct links"] = float(np.mean(np.array(fights) < 0))
+    result["hidden unit against direct links"] = float(np.mean(np.array(overlaps) < 0))
     result["kinds"] = {name: kinds.count(name) / len(kinds) for name in sorted(set(kinds))}
     print(f"the hidden unit works against the direct links in {result['hidden unit against direct links']:.0%}")
     print("two hidden units:", ", ".join(f"{name} in {share:.0%}" for name, share in result["kinds"].items()))

@@ -79,7 +79,7 @@ def test_roelants_2_logistic_regression(capsys: pytest.CaptureFixture[str]):
     assert [costs[0], costs[1], costs[10]] == near([4.7565293575, 2.6530661290, 0.2969985292], 1e-9)
     for by_sum, by_mean in zip(weights, result["weights_by_mean"], strict=True):
         assert by_mean == near(by_sum, 1e-12)
-    assert "Rate 2 along the gradient of the mean is the same path" in capsys.readouterr().out
+    assert "Learning rate 2 with the mean takes the same steps" in capsys.readouterr().out
 
 
 def radial_basis_by_hand() -> tuple[float, float, float]:

@@ -15,9 +15,7 @@ from clearprop.checks import check_dtype, check_integer, check_number, check_see
 from clearprop.core.network import Network
 from clearprop.errors import ArgumentError, DataError
 from clearprop.losses import usual_loss
-from clearprop.model.evaluation import evaluate
 from clearprop.model.model import HeldOut, Model, as_loss_target
-from clearprop.model.predictions import predictions_of
 from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.penalties import Penalty, as_penalties
 from clearprop.schedules import Cosine, WarmUp
@@ -87,9 +85,9 @@ def fit(
     encoding, training, test = _encode(table, roles, holdout, seed, precision)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
-    output = OUTPUT_ACTIVATIONS[encoding.task]
+    sizes, output = _hidden_sizes(hidden), OUTPUT_ACTIVATIONS[encoding.task]
     net = Network.sequential(
-        encoding.inputs, *_hidden_sizes(hidden), encoding.outputs, hidden=activation, output=output, dropout=dropout
+        encoding.inputs, *sizes, encoding.outputs, hidden=activation, output=output, dropout=dropout
     )
     params, loss = net.initialize(seed, precision), usual_loss(net.layers[-1].f)
     n_training, n_test = len(training[0]), len(test[0])
@@ -132,8 +130,7 @@ def fit(
     if n_test:
         what = f"{n_test:,} rows held out of {len(table):,}"
         model.held_out = HeldOut.sweep(net, params, loss, *test, what)
-        (predictions,) = predictions_of(net, encoding, model.held_out.outputs)
-        model.settings["held_out"] = evaluate(predictions).metrics
+        model.settings["held_out"] = model.evaluate().metrics
     return model
 
 

@@ -193,17 +193,17 @@ def fit_categorical(series: pl.Series, kind: str) -> CategoricalColumn | str:
     counts = {spell(value): int(count) for value, count in counted.rows()}
     rare = min(RARE, len(series) // 1000)
     by_count = sorted(counts, key=lambda category: (-counts[category], category))
-    kept = sorted(category for category in by_count[:MOST_CATEGORIES] if counts[category] >= rare)
-    pooled = sum(counts.values()) - sum(counts[category] for category in kept)
+    frequent = sorted(category for category in by_count[:MOST_CATEGORIES] if counts[category] >= rare)
+    pooled = sum(counts.values()) - sum(counts[category] for category in frequent)
     other, flag = pooled >= OTHER_ROWS, series.null_count() > 0
     rows_of_inputs = [
-        *(counts[category] for category in kept),
+        *(counts[category] for category in frequent),
         *([pooled] if other else []),
         *([series.null_count()] if flag else []),
     ]
     if len(rows_of_inputs) < 2:
         return f"no two of its {len(counts)} values occur in at least {rare} rows"
     return CategoricalColumn(
-        name=series.name, kind=kind, categories=tuple(kept), shares=tuple(c / len(series) for c in rows_of_inputs),
+        name=series.name, kind=kind, categories=tuple(frequent), shares=tuple(c / len(series) for c in rows_of_inputs),
         other=other, flag=flag,
     )  # fmt: skip

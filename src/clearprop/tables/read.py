@@ -153,9 +153,9 @@ def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.D
     if raw.height and raw[names[-1]].null_count():
         blank = _check_row_lengths(content, separator, names, file, raw.height)
     if blank:
-        kept = np.ones(raw.height, bool)
-        kept[np.frombuffer(blank, np.int64)] = False
-        raw = raw.filter(pl.Series(kept))
+        is_row = np.ones(raw.height, bool)
+        is_row[np.frombuffer(blank, np.int64)] = False
+        raw = raw.filter(pl.Series(is_row))
     columns = _strip_columns(raw)
     return pl.DataFrame([s if s.name in text else infer_type(s, decimal_comma=separator == ";") for s in columns])
 
