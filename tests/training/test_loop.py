@@ -397,7 +397,7 @@ def test_auto_says_what_cannot_be_compiled():
         params, history = train(loss=loss, optimizer=STEP)
     assert [str(warning.message) for warning in caught] == [
         'falling back to the textbook engine (slower): CustomLoss "sorted": value and delta cannot be compiled: it '
-        "uses argsort, which the compiled engine does not know. Write it with operators and the functions of "
+        "uses argsort, which is not one of the supported functions. Write it with operators and the functions of "
         'clearprop.mathematics or NumPy on whole arrays, or train with engine="textbook".'
     ]
     assert [warning.filename for warning in caught] == [__file__]

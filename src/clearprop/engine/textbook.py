@@ -101,9 +101,9 @@ class TextbookEngine:
             patience = patience and patience.after(losses[-1:])
             if patience and patience.is_exhausted:
                 break
-        verified = not epochs.verify or len(losses) < len(epochs) or self._is_finite_on(epochs.batch(-1))
         self.write_back()
         self._running = False
+        verified = not epochs.verify or len(losses) < len(epochs) or self._is_finite_on(epochs.batch(-1))
         if len(epochs) == 1:
             return replace(result, is_verified=verified)
         return EpochResult(np.array(losses), failed_step=result.failed_step, is_verified=verified)
@@ -174,7 +174,7 @@ class TextbookEngine:
     def _is_finite_on(self, batch: np.ndarray) -> bool:
         """Whether cost and outputs of a batch are finite with the present parameters, without dropout."""
         objective = self.training.objective
-        cost, forward, _ = objective.sweep(self._now.params, self._gradients, batch)
+        cost, forward, _ = objective.sweep(self.params, self._gradients, batch)
         outputs = (forward.f[name] for name in objective.losses)
         return bool(np.isfinite(cost) and all(np.isfinite(values).all() for values in outputs))
 
