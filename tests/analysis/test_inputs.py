@@ -69,7 +69,7 @@ def test_integrated_gradients_of_a_linear_network_are_weight_times_distance():
     assert share[:, 0] == pytest.approx((X - 1) * params["output"].W["input"].ravel(), rel=1e-14)
 
 
-def test_says_what_does_not_fit():
+def test_messages_about_invalid_arguments():
     net, params = smooth()
     with pytest.raises(ShapeError, match=r"baseline: expected one row \(2,\) or one per sample \(3, 2\), got \(3,\)\."):
         cp.analysis.integrated_gradients(net, params, np.ones((3, 2)), np.ones(3))

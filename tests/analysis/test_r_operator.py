@@ -49,7 +49,7 @@ def test_linear_regression_has_the_hessian_of_its_normal_equations():
     assert pytest.approx(A.T @ (w[:, None] * A) / w.sum(), rel=1e-12) == H
 
 
-def test_at_a_kink_the_slope_of_the_activation_counts():
+def test_at_a_kink_the_slope_of_the_activation_is_used():
     net = cp.Network.sequential(1, 1, 1, hidden="relu")
     params = net.initialize(given={"hidden": {"input": [[1.0]]}, "output": {"hidden": [[1.0]]}})
     trace = cp.backpropagate(net, params, [[0.0]], [[1.0]], loss="squared_error")
@@ -69,7 +69,7 @@ def test_takes_parameters_and_float32():
     assert disagreement(found.flat, cp.analysis.hessian_vector(exact, params.flat).flat) < 1e-5
 
 
-def test_says_what_does_not_fit():
+def test_messages_about_invalid_directions():
     net = cp.Network.sequential(1, 1)
     trace = cp.backpropagate(net, net.initialize(seed=0), [[1.0]], [[1.0]], loss="squared_error")
     with pytest.raises(ShapeError, match=r"v: expected a vector of 2 numbers, one per parameter, got \(3,\)\."):

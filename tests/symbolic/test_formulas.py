@@ -1,4 +1,4 @@
-"""The formulas read off the definitions evaluate to what the definitions compute, for every activation and loss."""
+"""Formulas have the values that the definitions compute, for every activation and loss."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_activation_of_the_library_has_a_formula(case):
         (cp.activations.sine, 0.5, "cos(z)"),
     ],
 )
-def test_formulas_read_as_in_a_book(f, z, written):
+def test_formulas_are_written_as_in_textbooks(f, z, written):
     a = float(f.function(np.array([z]))[0])
     symbol = Symbol("z", (), z), Symbol("a", (), a)
     slope = float(f.pullback(np.array([z]), np.array([a]), np.array([1.0]))[0])
@@ -68,14 +68,14 @@ def test_formulas_read_as_in_a_book(f, z, written):
     assert TextNotation().write(found.expression) == written
 
 
-def test_relu_says_why():
+def test_the_formula_of_relu_has_a_reason():
     for z, slope, reason in ((2.0, 1.0, "z > 0"), (-2.0, 0.0, "z ≤ 0")):
         found = slope_formula(cp.relu, [Symbol("z", (), z)], [Symbol("a", (), max(z, 0))], 0, 0, slope)
         assert (found.expression, found.reason) == (Number(slope), reason)
     assert activation_formula(cp.relu, [Symbol("z", (), -2.0)], 0, 0.0).reason == "z < 0"
 
 
-def test_a_definition_that_no_formula_can_follow_is_a_number_with_a_name():
+def test_a_definition_that_cannot_be_traced_is_a_number_with_a_name():
     class Table(cp.activations.Elementwise):
         name = "table"
 
@@ -143,7 +143,7 @@ def test_error_signals_and_values_of_every_loss(case):
         (cp.losses.CustomLoss("cosh", lambda p, t: (np.log(np.cosh(p - t)), np.tanh(p - t))), 0.7, 1.0, "tanh(ŷ − y)"),
     ],
 )
-def test_error_signals_read_as_in_a_book(loss, yhat, y, written):
+def test_error_signals_are_written_as_in_textbooks(loss, yhat, y, written):
     if isinstance(loss, cp.CrossEntropy):
         number = -y / yhat
     else:

@@ -1,4 +1,4 @@
-"""Dual numbers: every rule against differences, every definition of the library, and what has no rule."""
+"""Dual numbers: derivatives against differences, every definition of the library, and unsupported functions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_comparisons_are_plain(row: Operation):
 
 
 @pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=ids(ALL_ACTIVATION_CASES))
-def test_every_activation_goes_through_as_it_is_written(case: ActivationCase):
+def test_every_activation(case: ActivationCase):
     z, v, error, e = np.random.default_rng(0).normal(size=(4, 5, 3))
     f = case.activation
     assert disagreement(f.function(Dual(z, v)).tangent, slope(lambda r: f.function(z + r * v))) < 1e-8
@@ -57,13 +57,13 @@ def test_every_activation_goes_through_as_it_is_written(case: ActivationCase):
     assert disagreement(tangent, slope(delta)) < 1e-8
 
 
-def test_pieces_of_a_smooth_function_meet_with_its_slope():
+def test_slopes_where_the_pieces_of_a_smooth_function_meet():
     zero, one = np.zeros(1), np.ones(1)
     assert logistic(Dual(zero, one)).tangent == pytest.approx([0.25])
     assert log_one_plus_exp(Dual(zero, one)).tangent == pytest.approx([0.5])
 
 
-def test_arrays_are_arranged_as_numpy_does():
+def test_rearranging_arrays():
     x, v = RNG.normal(size=(2, 3, 4))
     dual = Dual(x, v)
     for arrange in (

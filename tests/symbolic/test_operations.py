@@ -123,7 +123,7 @@ SHAPES = {
 }
 
 
-def test_every_name_is_tried_and_uses_every_row() -> None:
+def test_every_name_has_an_example_and_every_row_is_used() -> None:
     assert set(USES) == FUNCTIONS.keys() | SHAPES
     assert len(ROWS) == len(OPERATIONS) == 63
     used = {node.op for name in FUNCTIONS for node in traced(name).nodes}
@@ -135,7 +135,7 @@ USES |= SHAPES
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", USES)
-def test_compiled_it_is_what_numpy_computes(name: str, dtype: type) -> None:
+def test_compiled_values_are_those_of_numpy(name: str, dtype: type) -> None:
     use = USES[name]
     forward, _ = activation_kernels(
         cp.activations.Custom(name, lambda z: use(z) + 0.0, lambda z, a: z), np.dtype(dtype)
@@ -149,7 +149,7 @@ def test_compiled_it_is_what_numpy_computes(name: str, dtype: type) -> None:
 
 
 @pytest.mark.parametrize("name", USES)
-def test_from_json_it_is_what_numpy_computes(name: str) -> None:
+def test_values_from_json_are_those_of_numpy(name: str) -> None:
     made = traced(name)
     again = from_json(json.loads(json.dumps(made.to_json())))
     assert again.to_json() == made.to_json()
@@ -158,7 +158,7 @@ def test_from_json_it_is_what_numpy_computes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", USES)
-def test_the_derivative_agrees_with_differences(name: str) -> None:
+def test_derivatives_agree_with_differences(name: str) -> None:
     """By the definition as it is written, and by its graph."""
     z, v = np.stack([X, Y])[:, [0, 2, 5, 7, 8]] + 0.01, np.random.default_rng(0).normal(size=(2, 5))
     expected = slope(lambda r: USES[name](z + r * v) + 0.0)
@@ -170,7 +170,7 @@ def test_the_derivative_agrees_with_differences(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", USES)
-def test_it_is_written_in_every_notation(name: str) -> None:
+def test_every_notation(name: str) -> None:
     (result,) = traced(name).outputs.values()
     for number in (math.nan, 0.3):
         found = written(result, {"z": Symbol("z", (), number)}, 1).expression

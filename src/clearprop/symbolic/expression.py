@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -247,21 +248,14 @@ def numbers(expression: Expression) -> Expression:
             return Number(expression.value)
         case Rest():
             return replace(expression, counted=True)
-        case Apply():
-            if expression.function in ("f", "f'", "l", "l'"):  # no formula, only a number
-                return Number(expression.number)
-            return replace(expression, arguments=tuple(map(numbers, expression.arguments)))
-        case Sum():
-            return Sum(tuple(map(numbers, expression.terms)))
-        case Product():
-            return Product(tuple(map(numbers, expression.factors)))
-        case Quotient():
-            return Quotient(numbers(expression.top), numbers(expression.bottom))
-        case Negative():
-            return Negative(numbers(expression.inner))
-        case Power():
-            exponent = expression.exponent
-            exponent = numbers(exponent) if isinstance(exponent, Expression) else exponent
-            return Power(numbers(expression.base), exponent)
+        case Apply(function="f" | "f'" | "l" | "l'"):  # no formula, only a number
+            return Number(expression.number)
         case _:
-            return expression
+            parts = {field.name: getattr(expression, field.name) for field in fields(expression)}
+            return replace(expression, **{name: _numbers_in(part) for name, part in parts.items()})
+
+
+def _numbers_in(part: Any) -> Any:
+    if isinstance(part, tuple):
+        return tuple(map(_numbers_in, part))
+    return numbers(part) if isinstance(part, Expression) else part

@@ -11,6 +11,7 @@ function is of |z|, has its true slope where the pieces meet.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,15 @@ from clearprop.symbolic.tracing import SHORTHANDS
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method of arrays that is a function of NumPy."""
     return lambda self, *args, **options: function(self, *args, **options)
+
+
+def _both(name: str) -> Callable[..., Any]:
+    """The method of arrays that rearranges value and tangent alike."""
+
+    def method(self: Dual, *args: Any, **options: Any) -> Dual:
+        return Dual(*(getattr(part, name)(*args, **options) for part in (self.value, self.tangent)))
+
+    return method
 
 
 class Dual(NDArrayOperatorsMixin):
@@ -53,53 +63,16 @@ class Dual(NDArrayOperatorsMixin):
         """NumPy, whose functions call the two methods above."""
         return np
 
-    def __getitem__(self, key: Any) -> Dual:
-        return Dual(self.value[key], self.tangent[key])
-
     def __setitem__(self, key: Any, new: Any) -> None:
         self.value[key], self.tangent[key] = value_of(new), tangent_of(new)
 
     def __len__(self) -> int:
         return len(self.value)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the value."""
-        return self.value.shape
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes of the value."""
-        return self.value.ndim
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Precision of the value."""
-        return self.value.dtype
-
-    @property
-    def T(self) -> Dual:
-        """The transpose."""
-        return Dual(self.value.T, self.tangent.T)
-
-    def reshape(self, *shape: Any) -> Dual:
-        """Another shape, as a view where NumPy gives one."""
-        return Dual(self.value.reshape(*shape), self.tangent.reshape(*shape))
-
-    def ravel(self) -> Dual:
-        """All entries as a vector."""
-        return self.reshape(-1)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Dual:
-        """Another precision."""
-        return Dual(self.value.astype(dtype, copy=copy), self.tangent.astype(dtype, copy=copy))
-
-    def copy(self) -> Dual:
-        """A copy."""
-        return Dual(self.value.copy(), self.tangent.copy())
-
-    sum, mean, max, min = _method(np.sum), _method(np.mean), _method(np.max), _method(np.min)
-    clip = _method(np.clip)
+    shape, ndim, dtype = (property(attrgetter(f"value.{name}")) for name in ("shape", "ndim", "dtype"))
+    T = property(lambda self: Dual(self.value.T, self.tangent.T))
+    __getitem__, reshape, ravel, astype, copy = map(_both, ("__getitem__", "reshape", "ravel", "astype", "copy"))
+    sum, mean, max, min, clip = map(_method, (np.sum, np.mean, np.max, np.min, np.clip))
 
 
 def value_of(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The kernels made from definitions do what the definitions say, on padded rows and runs of any length."""
+"""Kernels agree with the definitions they come from, on padded rows and runs of any length."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def run_activation(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=ids(ALL_ACTIVATION_CASES))
-def test_activation_does_what_its_definition_says(case: ActivationCase, dtype: type) -> None:
+def test_activation_agrees_with_its_definition(case: ActivationCase, dtype: type) -> None:
     for rows, units in SHAPES:
         if units < case.least_units:
             continue
@@ -115,7 +115,7 @@ def test_activation_at_extremes(case: ActivationCase, dtype: type) -> None:
 
 
 @pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=ids(ALL_ACTIVATION_CASES))
-def test_result_does_not_depend_on_where_an_element_stands(case: ActivationCase) -> None:
+def test_result_does_not_depend_on_the_position_of_an_element(case: ActivationCase) -> None:
     z, error = drawn(6, 21, np.float32), drawn(6, 21, np.float32, 1)
     a, delta = run_activation(case.activation, z, error)
     for row in range(6):
@@ -139,7 +139,7 @@ def test_forward_may_overwrite_z(case: ActivationCase, dtype: type) -> None:
         assert pulled.tobytes() == delta.tobytes()
 
 
-def test_which_pullbacks_look_at_z() -> None:
+def test_which_pullbacks_read_z() -> None:
     without = {case.name for case in ALL_ACTIVATION_CASES if not reads_z(case.activation)}
     assert without == {"sigmoid", "tanh", "relu", "elu", "selu", "softsign", "log_sigmoid", "exponential", "softmax"}
 
@@ -174,7 +174,7 @@ def run_loss(
 @pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("case", "output"), PAIRS, ids=[f"{c.label}, {o.name}" for c, o in PAIRS])
-def test_loss_does_what_its_definition_says(case: LossCase, output: ActivationCase, dtype: type, narrow: bool) -> None:
+def test_loss_agrees_with_its_definition(case: LossCase, output: ActivationCase, dtype: type, narrow: bool) -> None:
     rng = np.random.default_rng(0)
     for rows, units in SHAPES:
         if units < max(case.least_units, output.least_units) or (narrow and not is_narrow(units, dtype().itemsize)):
@@ -277,7 +277,7 @@ def textbook_update(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.name)
-def test_optimizer_does_what_its_definition_says(optimizer: cp.optimizers.Optimizer, dtype: type) -> None:
+def test_optimizer_agrees_with_its_definition(optimizer: cp.optimizers.Optimizer, dtype: type) -> None:
     for penalties, clip, ridge in (
         ((), None, False),
         ((), None, True),
@@ -299,7 +299,7 @@ def test_optimizer_does_what_its_definition_says(optimizer: cp.optimizers.Optimi
 
 
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.name)
-def test_update_does_not_depend_on_how_a_run_is_cut(optimizer: cp.optimizers.Optimizer) -> None:
+def test_update_does_not_depend_on_how_a_run_is_divided(optimizer: cp.optimizers.Optimizer) -> None:
     kernels = optimizer_kernels(optimizer, np.dtype(np.float32), (cp.penalties.L2(0.1),))
     whole, cut = Run(53, np.float32), Run(53, np.float32)
     whole.update(kernels, 3)
@@ -311,7 +311,7 @@ def test_update_does_not_depend_on_how_a_run_is_cut(optimizer: cp.optimizers.Opt
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", PENALTY_CASES, ids=ids(PENALTY_CASES))
-def test_penalty_does_what_its_definition_says(case: Any, dtype: type) -> None:
+def test_penalty_agrees_with_its_definition(case: Any, dtype: type) -> None:
     for penalties in ((case.penalty,), (case.penalty, cp.penalties.L2(0.2)), ()):
         slope, value = penalty_kernels(penalties, np.dtype(dtype))
         for count in (0, 1, 16, 37):
@@ -375,7 +375,7 @@ OWN = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", OWN, ids=lambda activation: activation.name)
-def test_activations_of_ones_own(activation: cp.activations.Activation, dtype: type) -> None:
+def test_activations_of_users(activation: cp.activations.Activation, dtype: type) -> None:
     z, error = drawn(5, 13, dtype), drawn(5, 13, dtype, 1)
     a, delta = run_activation(activation, z, error)
     expected = activation.function(z.astype(np.float64))
@@ -384,7 +384,7 @@ def test_activations_of_ones_own(activation: cp.activations.Activation, dtype: t
     np.testing.assert_allclose(delta, pulled, **TOLERANCE[dtype])
 
 
-def test_a_definition_is_looked_at_anew_each_time() -> None:
+def test_a_definition_of_a_user_is_traced_each_time() -> None:
     slope = [2.0]
     steep = cp.activations.Custom("steep", lambda z: slope[0] * z, lambda z, a: slope[0] + 0 * z)
     z = drawn(2, 3, np.float64)
@@ -410,7 +410,7 @@ class Margin(cp.losses.Loss):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_loss_of_ones_own_that_sees_whole_rows(dtype: type) -> None:
+def test_a_loss_of_a_user_over_rows(dtype: type) -> None:
     rng = np.random.default_rng(0)
     y = np.eye(7)[rng.integers(0, 7, 6)].astype(dtype)
     z = drawn(6, 7, dtype)
@@ -434,7 +434,7 @@ class Warming(cp.optimizers.Optimizer):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_an_optimizer_of_ones_own(dtype: type) -> None:
+def test_an_optimizer_of_a_user(dtype: type) -> None:
     kernels = optimizer_kernels(Warming(0.1), np.dtype(dtype))
     for t in (1, 7, 400):
         run, before = Run(21, dtype), Run(21, dtype)
@@ -492,7 +492,7 @@ def write(z: Any) -> Any:
         (lambda z: undefined, "NameError: name 'undefined' is not defined"),  # type: ignore[name-defined]  # noqa: F821
     ],
 )  # fmt: skip
-def test_says_what_cannot_be_compiled(function: Callable[[Any], Any], reason: str) -> None:
+def test_messages_about_what_cannot_be_compiled(function: Callable[[Any], Any], reason: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         activation_kernels(custom(function), np.dtype(np.float64))
     assert str(caught.value) == f'Custom "mine": function cannot be compiled: {reason}. {HOW}'
@@ -516,16 +516,14 @@ class Lost(cp.optimizers.Optimizer):
         (("a", "b"), "it takes a sum over the parameters, which are updated in slices of any length"),
     ],
 )
-def test_says_what_an_optimizer_may_not_do(
-    slots: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_messages_about_optimizers(slots: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lost, "slots", slots)
     with pytest.raises(ArgumentError) as caught:
         optimizer_kernels(Lost(0.1), np.dtype(np.float64))
     assert str(caught.value) == f'Lost "lost": update cannot be compiled: {reason}. {HOW}'
 
 
-def test_says_that_there_are_too_many_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_about_too_many_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lost, "slots", ("a", "b", "c"))
     with pytest.raises(ArgumentError) as caught:
         optimizer_kernels(Lost(0.1), np.dtype(np.float64))
@@ -552,7 +550,7 @@ def add_one(made: machine.Machine) -> float:
     return float(x[0])
 
 
-def test_machine_code_is_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_code_is_stored_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "folder", lambda: tmp_path / "kept")
     assert add_one(machine.Machine()) == 3.0
     (file,) = (tmp_path / "kept").iterdir()

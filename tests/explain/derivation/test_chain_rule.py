@@ -19,12 +19,12 @@ MOST_PATHS = 200
 
 
 def paths_of(chains: list[ChainRule], subject: Subject, short: bool) -> float | None:
-    """The sum over all paths, or None where they are too many; their number must be what was foretold."""
-    foretold = [chain.count(subject, short) for chain in chains]
-    if sum(foretold) > MOST_PATHS:
+    """The sum over all paths, or None where they are too many; their number must be the count."""
+    expected_counts = [chain.count(subject, short) for chain in chains]
+    if sum(expected_counts) > MOST_PATHS:
         return None
     listed = [list(chain.paths(subject, short)) for chain in chains]
-    assert [len(paths) for paths in listed] == foretold
+    assert [len(paths) for paths in listed] == expected_counts
     for paths in listed:
         assert len({path.links for path in paths}) == len(paths), "a path is listed twice"
     return exact_sum(path.value for paths in listed for path in paths)

@@ -1,4 +1,4 @@
-"""The derivation of one quantity: what it says in every notation, and what it refuses."""
+"""The derivation of one quantity: its content in every notation, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_pairs_with_a_short_form_show_both(output, loss, y, long, short):
     assert "Both forms agree" in text
 
 
-def test_a_probability_rounded_to_0_is_said_and_the_short_form_stands():
+def test_a_probability_rounded_to_0_is_reported_and_the_short_form_used():
     net = cp.Network.sequential(1, 2, output="softmax")
     params = net.initialize(given={"output": {"input": [[800.0, 0.0]]}})
     derivation = cp.backpropagate(net, params, [[1.0]], [1], loss="cross_entropy").derivation("output[0] <- input[0]")
@@ -106,7 +106,7 @@ def test_a_probability_rounded_to_0_is_said_and_the_short_form_stands():
     assert "The full product cannot be computed here" in plain(derivation)
 
 
-def test_a_batch_adds_up_its_samples_and_shows_the_one_that_contributes_most():
+def test_a_batch_sums_its_samples_and_shows_the_largest_contribution():
     trace = classifier(rows=20, seed=3)
     derivation = trace.derivation("hidden[2] <- input[1]")
     sizes = np.abs(derivation.contributions)
@@ -120,7 +120,7 @@ def test_a_batch_adds_up_its_samples_and_shows_the_one_that_contributes_most():
     assert "for sample 4" in one.text()
 
 
-def test_a_shared_weight_has_a_term_for_each_place():
+def test_a_shared_weight_has_a_term_for_each_connection():
     slide = cp.Wired("input", [[1, 0], [2, 1], [0, 2]])
     net = cp.Network(3, [cp.Layer("hidden", 2, "tanh", sources=[slide]), cp.Layer("output", 1)])
     trace = cp.backpropagate(net, net.initialize(seed=0), [[0.1, 0.2, 0.3]], [[1.0]], loss="squared_error")
@@ -132,7 +132,7 @@ def test_a_shared_weight_has_a_term_for_each_place():
     assert derivation.value == pytest.approx(trace.gradients["hidden"].W["input"][1], rel=1e-14)
 
 
-def test_a_frozen_weight_is_derived_and_not_moved():
+def test_a_frozen_weight_has_a_derivation_but_no_update():
     net = cp.Network(1, [cp.Layer("output", 1, sources=[cp.Dense("input", trainable=False)])])
     trace = cp.backpropagate(net, net.initialize(seed=0), [[0.5]], [[1.0]], loss="squared_error")
     text = plain(trace.derivation("output[0] <- input[0]", learning_rate=0.1))
@@ -166,14 +166,14 @@ def test_the_update_is_that_of_gradient_descent():
     assert f"{params['hidden'].W['input'][0, 1]:.12f}".rstrip("0").replace("-", "−") in text.text()
 
 
-def test_ascii_for_terminals_that_know_no_more():
+def test_ascii_text():
     text = to_ascii(classifier().derivation("hidden[1] <- input[0]", learning_rate=0.1).text())
     assert text.isascii()
     assert "dJ/dw_hidden[1]<-input[0] = dJ/dz_hidden[1] * dz_hidden[1]/dw_hidden[1]<-input[0]" in text
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"sample": 1}, "sample: expected a row of the trace from 0 to 0, got 1."),
         ({"sample": -1}, "sample: expected a whole number of at least 0, got -1."),
@@ -182,13 +182,13 @@ def test_ascii_for_terminals_that_know_no_more():
         ({"digits": 2}, "digits: expected a whole number of at least 3, got 2."),
     ],
 )
-def test_options_out_of_range(options, said):
+def test_options_out_of_range(options, message):
     with pytest.raises(ArgumentError) as caught:
         classifier().derivation("hidden[0].b", **options)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
-def test_a_trace_too_large_to_hold_says_how_much_memory_it_would_take(monkeypatch):
+def test_a_trace_that_exceeds_the_memory_limit_reports_its_size(monkeypatch):
     monkeypatch.setattr("clearprop.core.trace._memory", lambda: 2**20)
     net = cp.Network.sequential(2, 100, 1)
     with pytest.raises(DataError) as caught:
@@ -211,7 +211,7 @@ def test_lines_of_text_end_before_column_110_and_break_at_the_terms():
 
 
 @pytest.mark.parametrize("notation", [MathMLNotation(9), LatexNotation(9)])
-def test_typeset_equations_are_broken_where_they_would_be_too_wide(notation):
+def test_wide_typeset_equations_are_broken(notation):
     derivation = classifier(3).derivation("hidden[1] <- sepal length in cm", names=LONG, digits=9)
     equations = [i for section in derivation.sections for i in section.items if isinstance(i, Equation)]
     rows = [(item.left, row) for item in equations for row in item.rows(notation.width, notation.line)]
@@ -222,7 +222,7 @@ def test_typeset_equations_are_broken_where_they_would_be_too_wide(notation):
         assert alone or notation.width(left) + 3 + notation.width(row.expression) + result <= notation.line + 2
 
 
-def test_it_says_what_it_is_in_one_line():
+def test_repr_is_one_line():
     derivation = classifier().derivation("hidden[1] <- input[0]")
     assert repr(derivation) == (
         f"<dJ/dw of the weight hidden[1] <- input[0]: {derivation.value:.9g}; print it to see the chain rule>"
@@ -236,7 +236,7 @@ def test_the_parameter_after_the_step_is_marked_new():
     assert "<mtext>new</mtext>" in derivation.html()
 
 
-def test_formulas_are_those_that_a_notebook_can_draw():
+def test_formulas_use_commands_that_notebooks_support():
     """MathJax reads no command inside \\text{}, and neither it nor KaTeX knows \\ensuremath."""
     names = {"input": ["a_b & 50%", 'c^2 ~ {d} <e> | #1 $ \\ " “f”'], "output": ["k=1", "k=2", "k=3"]}
     derivation = classifier(2).derivation("hidden[0] <- a_b & 50%", learning_rate=0.1, names=names)

@@ -37,12 +37,12 @@ NAMES = Names(NET, {"input": ["age", "a <- b", "income.b"], "output": ["kind=yes
         ("a <- b", "a", Unit("input", 1), ()),
     ],
 )
-def test_found(text, kind, unit, places):
+def test_texts_name_quantities(text, kind, unit, places):
     found = NAMES.find(text)
     assert (found.kind, found.unit, found.places) == (kind, unit, places)
 
 
-def test_a_shared_weight_is_found_at_each_of_its_places():
+def test_a_shared_weight_has_a_name_for_each_connection():
     one, other = NAMES.find("hidden[0] <- age"), NAMES.find("hidden[1] <- a <- b")
     assert isinstance(one, Subject)
     assert one.entry == other.entry == (0,)
@@ -58,7 +58,7 @@ def test_a_shared_weight_is_found_at_each_of_its_places():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("hiden[1] <- age", 'there is no "hiden[1] <- age". The nearest are: hidden[0] <- age'),
         ("output[0] <- hidden[0]", "The nearest are: kind="),
@@ -78,10 +78,10 @@ def test_a_shared_weight_is_found_at_each_of_its_places():
         (3, 'expected a text such as "hidden[3] <- input[2]" or "hidden[3].b", got 3.'),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_nearest(text, said):
+def test_an_unknown_name_is_reported_with_the_closest_names(text, message):
     with pytest.raises(ArgumentError) as caught:
         NAMES.find(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_names_that_do_not_fit_the_network():
