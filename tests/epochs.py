@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.engine.api import EpochResult, Epochs
-from clearprop.training.loop import BatchPlan
+from clearprop.training.batches import BatchPlan
 
 
 def batches_as_epoch(number: int, batches: Sequence[np.ndarray], rate: float = 0.01) -> Epochs:

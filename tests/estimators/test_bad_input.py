@@ -83,7 +83,7 @@ def test_rows_that_are_watched_have_a_weight(kind):
     ours, other = (error_of(lambda m=m: m.fit(X, np.arange(20) % 2, weights)) for m in pair(kind, early_stopping=True))
     assert isinstance(ours, type(other)), (ours, other)
     assert str(ours).startswith(str(other).rstrip("."))
-    assert "all 2 of them have the weight 0" in str(ours)
+    assert "all 2 of its rows have the weight 0" in str(ours)
 
 
 @pytest.mark.parametrize("y", [Y.astype(str), Y.astype("M8[D]"), Y.astype("m8[s]")], ids=["text", "dates", "durations"])

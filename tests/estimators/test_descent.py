@@ -16,7 +16,8 @@ from sklearn.utils import shuffle
 import clearprop as cp
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.textbook import TextbookEngine
-from clearprop.estimators import descent
+from clearprop.estimators.protocol import ShuffledRows
+from clearprop.training import descent
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -60,14 +61,20 @@ def test_together_is_one_by_one(settings, monkeypatch):
 def test_orders_are_those_of_scikit_learn(n):
     """It takes the rows at shuffled places, epoch after epoch."""
     chosen = np.random.default_rng(n).permutation(2 * n)[:n]
-    rows, generator = descent.Rows(chosen.copy(), 7, np.random.RandomState(3)), np.random.RandomState(3)
+    rows, generator = ShuffledRows(chosen.copy(), 7, np.random.RandomState(3)), np.random.RandomState(3)
     expected = []
     for _ in range(5):
         chosen = chosen[shuffle(np.arange(n), random_state=generator)]
         expected.append(chosen)
-    np.testing.assert_array_equal(np.concatenate([rows.orders(2), rows.orders(3)]), expected)
+    np.testing.assert_array_equal(np.concatenate([rows.orders(0, 2), rows.orders(2, 3)]), expected)
     assert rows.generator is not None
     assert rows.generator.randint(2**31 - 1) == generator.randint(2**31 - 1)
+
+
+def test_orders_of_epochs_that_were_run_before_are_drawn_too():
+    """A fit that is resumed continues with the order that comes next."""
+    rows, others = (ShuffledRows(np.arange(20), 7, np.random.RandomState(3)) for _ in range(2))
+    np.testing.assert_array_equal(rows.orders(5, 2), others.orders(0, 7)[5:])
 
 
 def test_nothing_is_drawn_for_epochs_that_do_not_come():
@@ -100,16 +107,15 @@ def test_divergence_is_found_in_the_epoch_where_epochs_one_by_one_find_it(rate, 
 def test_a_last_step_that_loses_the_numbers_is_noticed(weight, kind, monkeypatch):
     """Parameters can be finite and their outputs not; no later step would tell."""
 
-    def lose(self, *given):
-        found = run(self, *given)
+    def lose(self):
+        write_back(self)
         self.params.flat[...] += weight
-        return found
 
-    run = kind.run
-    monkeypatch.setattr(kind, "run", lose)
+    write_back = kind.write_back
+    monkeypatch.setattr(kind, "write_back", lose)
     model = cp.MLPRegressor(hidden_layer_sizes=(5,), max_iter=1, random_state=0, engine=kind.name)
     seen = []
-    monkeypatch.setattr(descent.Descent, "_search", lambda *_, **__: seen.append(True) or iter([[1.0]]))
+    monkeypatch.setattr(descent.Descent, "_raise_divergence", lambda *_: seen.append(True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, X[:, 0])

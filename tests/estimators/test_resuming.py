@@ -12,8 +12,10 @@ from clearprop.engine.compiled import tuning as pace
 from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.textbook import TextbookEngine
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError
-from clearprop.estimators import resuming
+from clearprop.estimators.protocol import NoImprovement
 from clearprop.serialization import sealed as storage
+from clearprop.training import descent
+from clearprop.training.checkpoint import CHECKPOINT
 
 draw = np.random.default_rng(0)
 X = draw.normal(size=(80, 4))
@@ -43,7 +45,10 @@ def fit(kind, **options):
 
 def state(estimator):
     """What is compared: everything learnt and noted."""
-    names = (*resuming.NUMBERS, *resuming.CURVES)
+    names = (
+        "n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_", "_no_improvement_count",
+        "loss_curve_", "validation_scores_", "validation_loss_curve_",
+    )  # fmt: skip
     noted = {name: getattr(estimator, name, None) for name in names}
     return [array.tobytes() for array in (*estimator.coefs_, *estimator.intercepts_)], noted
 
@@ -75,18 +80,19 @@ def test_epoch_by_epoch_is_the_same_as_at_once(tmp_path):
 @pytest.mark.parametrize("early", [False, True], ids=["plain", "early stopping"])
 def test_an_interruption_leaves_a_trained_model_and_a_checkpoint(engine, early, tmp_path, monkeypatch):
     monkeypatch.setattr(pace, "SLICE", 0.0)
-    monkeypatch.setattr(cp.estimators.descent, "OPERATIONS", 1)  # one epoch a call
+    monkeypatch.setattr(descent, "OPERATIONS", 1)  # one epoch a call
     path, options = tmp_path / "fit.ckpt", {"engine": engine, "early_stopping": early, "scoring": "loss"}
     whole, untrained = fit(cp.MLPRegressor, **options), None
     for stop in (0, 1, 5):
 
-        def interrupt(self, loss, number, stop=stop, real=cp.estimators.descent.Descent._record):
-            if number == stop + 1:
+        def interrupt(self, history, stop=stop, real=NoImprovement.reason, sent=[]):  # noqa: B006
+            if history.epochs == stop + 1 and stop not in sent:
+                sent.append(stop)
                 signal.raise_signal(signal.SIGINT)
-            return real(self, loss, number)
+            return real(self, history)
 
         with monkeypatch.context() as patch:
-            patch.setattr(cp.estimators.descent.Descent, "_record", interrupt)
+            patch.setattr(NoImprovement, "reason", interrupt)
             part = fit(cp.MLPRegressor, **options, warm_start=True, checkpoint=cp.Checkpoint(path, every=1))
         assert part.n_iter_ == stop + 1
         assert part.loss_curve_ == whole.loss_curve_[: stop + 1]
@@ -127,15 +133,15 @@ def test_never_the_random_start(engine, monkeypatch):
 
 
 def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun(monkeypatch):
-    real, seen = cp.estimators.descent.Descent._record, []
+    real, seen = NoImprovement.reason, []
 
-    def interrupt(self, loss, number):
-        seen.append(number)
+    def interrupt(self, history):
+        seen.append(history.epochs)
         if len(seen) == 8:
             os.kill(os.getpid(), signal.SIGINT)  # from a thread of the ensemble, to the main thread
-        return real(self, loss, number)
+        return real(self, history)
 
-    monkeypatch.setattr(cp.estimators.descent.Descent, "_record", interrupt)
+    monkeypatch.setattr(NoImprovement, "reason", interrupt)
     model = cp.MLPRegressor(**SMALL | {"max_iter": 10**6, "n_iter_no_change": 10**6}, n_networks=4, n_jobs=2)
     with pytest.warns(UserWarning, match=r"fit was interrupted; [12] of 4 networks are kept, as far as they had come"):
         model.fit(X, Y)
@@ -150,14 +156,15 @@ def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun(monkeypatch):
 
 
 def test_sigterm_is_an_exit(tmp_path, monkeypatch):
-    real = cp.estimators.descent.Descent._record
+    real = NoImprovement.reason
 
-    def interrupt(self, loss, number):
-        if number == 3:
+    def interrupt(self, history):
+        if history.epochs == 3:
+            monkeypatch.setattr(NoImprovement, "reason", real)
             signal.raise_signal(signal.SIGTERM)
-        return real(self, loss, number)
+        return real(self, history)
 
-    monkeypatch.setattr(cp.estimators.descent.Descent, "_record", interrupt)
+    monkeypatch.setattr(NoImprovement, "reason", interrupt)
     model = cp.MLPClassifier(**SMALL, early_stopping=True)
     with pytest.raises(SystemExit) as raised:
         model.fit(X, LABELS)
@@ -167,12 +174,12 @@ def test_sigterm_is_an_exit(tmp_path, monkeypatch):
 
 
 REFUSED = [
-    ({"alpha": 0.5}, CheckpointError, r"belongs to another fit\. parameters, alpha: was 0.0001, is 0.5"),
+    ({"alpha": 0.5}, CheckpointError, r"belongs to another run\. parameters, alpha: was 0.0001, is 0.5"),
     ({"random_state": 2}, CheckpointError, r"parameters, random_state: was 1, is 2"),
     ({"hidden_layer_sizes": (6,)}, CheckpointError, r"network, layers, hidden, units: was 5, is 6"),
     ({"activation": "tanh"}, CheckpointError, r"network, layers, hidden, activation, name: was relu, is tanh"),
     ({"engine": "textbook"}, CheckpointError, r"parameters, engine: was compiled, is textbook"),
-    ({"warm_start": False}, ArgumentError, r"fit.ckpt exists\. Go on with that fit by warm_start=True"),
+    ({"warm_start": False}, ArgumentError, r"fit.ckpt exists\. Continue that fit with warm_start=True"),
     ({"random_state": None}, ArgumentError, r"checkpoint: expected a whole number as random_state"),
     ({"solver": "lbfgs"}, ArgumentError, r"checkpoint: L-BFGS runs inside SciPy"),
     ({"n_networks": 2}, ArgumentError, r"checkpoint: holds the fit of one network"),
@@ -199,18 +206,39 @@ def test_other_data_is_refused_and_damage_is_noticed(tmp_path):
     path.write_bytes(content[:-1])
     with pytest.raises(CheckpointError, match="truncated or damaged"):
         model.fit(X, LABELS)
-    found = storage.read_sections(content, "fit.ckpt", resuming.FIT)
+    found = storage.read_sections(content, "fit.ckpt", CHECKPOINT)
     for head, arrays, text in (
-        ({"state": {}}, {}, "expected the state of a fit"),
-        ({"numbers": found.head["numbers"] | {"t_": "many"}}, {}, "expected numbers for n_iter_"),
-        ({}, {"order": np.zeros(80, np.int64)}, "expected the training rows in some order"),
-        ({}, {"generator": np.zeros(3, np.uint32)}, "expected the state of a random generator"),
-        ({}, {"loss_curve_": np.zeros(2)}, "expected curves of 3 epochs"),
+        ({"extra": {}}, {}, "unknown field 'extra'"),
+        ({"steps": "many"}, {}, "steps: expected an integer"),
+        ({"steps": 7}, {}, "7 steps, 0 of them in epoch 4, do not go together with 5 steps an epoch"),
+        ({"epoch": 2}, {}, "history: expected 2 epochs, got 3"),
         ({}, {"parameters": np.zeros(2)}, "parameters: expected a vector of"),
     ):
-        path.write_bytes(storage.pack_sections(resuming.FIT, found.head | head, found.arrays | arrays))
+        path.write_bytes(storage.pack_sections(CHECKPOINT, found.head | head, found.arrays | arrays))
         with pytest.raises(CheckpointError, match=text):
             model.fit(X, LABELS)
+
+
+def test_the_checkpoint_of_an_earlier_version_is_refused_in_words(tmp_path):
+    """Fits had a format of their own, of the kind "fit checkpoint"."""
+    path = tmp_path / "fit.ckpt"
+    path.write_bytes(
+        storage.pack_sections(storage.Kind("fit checkpoint", CheckpointError), {}, {"order": np.arange(3)})
+    )
+    with pytest.raises(CheckpointError, match="expected a clearprop checkpoint file; this is a fit checkpoint file"):
+        fit(cp.MLPClassifier, checkpoint=path, warm_start=True)
+
+
+def test_the_checkpoint_of_a_fit_that_continued_another_is_refused(tmp_path):
+    """Its orders follow from a generator that the earlier fit had used."""
+    path = tmp_path / "fit.ckpt"
+    model = fit(cp.MLPClassifier, max_iter=3).set_params(warm_start=True, checkpoint=path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(X, LABELS)
+    text = "start: was parameters of an earlier fit, is new parameters"
+    with pytest.raises(CheckpointError, match=text):
+        fit(cp.MLPClassifier, max_iter=3, warm_start=True, checkpoint=path)
 
 
 def test_a_failing_write_warns_or_raises():

@@ -14,7 +14,8 @@ import clearprop as cp
 from clearprop.engine.compiled import tuning as pace
 from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
 from clearprop.serialization import sealed as storage
-from clearprop.training import checkpoint as module
+from clearprop.training import saver
+from clearprop.training.checkpoint import CHECKPOINT
 
 draw = np.random.default_rng(0)
 X = draw.normal(size=(30, 3))
@@ -107,7 +108,7 @@ def stop_after(monkeypatch, pauses):
         if left[0] < 0:
             raise Stopped
 
-    monkeypatch.setattr(module.Saver, "within_epoch", count)
+    monkeypatch.setattr(saver.Saver, "within_epoch", count)
 
 
 @every_engine
@@ -170,10 +171,10 @@ def test_the_number_of_threads_may_change_in_between(tmp_path, monkeypatch):
 def test_saved_by_time_within_an_epoch(tmp_path, monkeypatch):
     """With a clock that goes a second a look, a checkpoint of 3 seconds is written in the midst of epochs."""
     clock = iter(range(10**6))
-    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(saver.time, "monotonic", lambda: float(next(clock)))
     case, saves = CASES["descent"], []
-    real = module.write_atomically
-    monkeypatch.setattr(module, "write_atomically", lambda path, content: (real(path, content), saves.append(content)))
+    real = saver.write_atomically
+    monkeypatch.setattr(saver, "write_atomically", lambda path, content: (real(path, content), saves.append(content)))
     saved = cp.Checkpoint(tmp_path / "run.ckpt", seconds=3)
     params, final = case.net.initialize(seed=1), case.net.initialize(seed=1)
     run(case, params, "textbook", checkpoint=saved)
@@ -420,25 +421,32 @@ def test_damage_is_noticed(saved):
 
 
 WRONG_PARTS = [
-    ({"epochs": -1}, {}, "expected whole numbers of epochs and steps"),
-    ({"rate": "fast"}, {}, "expected a learning rate and seconds as numbers"),
-    ({"slots": "none"}, {}, "expected a list of slots"),
-    ({"slots": ["velocity"]}, {}, "slot velocity: expected a vector of 21 numbers, got none"),
-    ({"epoch": 1}, {}, "expected a history of 1 epochs, got 2"),
-    ({"done": 7}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"epochs": -1}, {}, "epochs: expected a whole number of at least 0, got -1"),
+    ({"learning_rate": "fast"}, {}, "learning_rate: expected a finite number, got 'fast'"),
+    ({"slots": "none"}, {}, "slots: expected an object, got 'none'"),
+    ({"slots": {"velocity": "slots.velocity"}}, {}, "slots.velocity: the file has no array 'slots.velocity'"),
+    (
+        {"slots": {"velocity": "v"}},
+        {"v": np.zeros(0)},
+        r"slots.velocity: expected a vector of 21 numbers of float64, got shape \(0,\)",
+    ),
+    ({"epoch": 1}, {}, "history: expected 1 epochs, got 2"),
+    ({"done": 1, "steps": 11, "learning_rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"done": 1, "steps": 11}, {"sums": np.zeros(2, np.float32)}, "sums: expected a vector of float64 numbers, got"),
     ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, do not go together with 5 steps an epoch"),
     ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, do not go together"),
-    ({"extra": 1}, {}, "lacks or adds 'extra'"),
-    ({}, {"parameters": np.zeros(7)}, "parameters: expected a vector of 21 numbers, got shape"),
-    ({}, {"best": np.zeros(21, np.float32)}, "best: expected a vector of 21 numbers, got shape"),
-    ({}, {"history": np.zeros((2, 2))}, "history: expected a matrix of"),
+    ({"extra": 1}, {}, "unknown field 'extra'; expected network, parameters, best, "),
+    ({}, {"parameters": np.zeros(7)}, "parameters: expected a vector of 21 numbers of float64, got shape"),
+    ({}, {"parameters": np.zeros(21, np.int32)}, "parameters: expected float32 or float64, got int32"),
+    ({"best": "best"}, {"best": np.zeros(21, np.float32)}, "best: expected a vector of 21 numbers of float64, got"),
+    ({}, {"history.columns": np.zeros((2, 2))}, "history.columns: expected a float64 matrix with a row for each of"),
 ]
 
 
 @pytest.mark.parametrize(("head", "arrays", "text"), WRONG_PARTS, ids=range(len(WRONG_PARTS)))
 def test_parts_that_do_not_fit_are_rejected(saved, head, arrays, text):
-    found = storage.read_sections(saved.read_bytes(), "run.ckpt", module.CHECKPOINT)
-    saved.write_bytes(storage.pack_sections(module.CHECKPOINT, found.head | head, found.arrays | arrays))
+    found = storage.read_sections(saved.read_bytes(), "run.ckpt", CHECKPOINT)
+    saved.write_bytes(storage.pack_sections(CHECKPOINT, found.head | head, found.arrays | arrays))
     with pytest.raises(CheckpointError, match=text):
         resumed(saved)
 
@@ -454,7 +462,7 @@ def places_in(tree, path=()):
 @pytest.mark.parametrize("odd", [None, -1, 2**70, float("nan"), "x", [], {}, [[0]], {"a": 1}], ids=repr)
 def test_anything_in_place_of_any_part_is_refused_or_resumed_or_read(saved, odd):
     """A file that somebody made on purpose, with digests that are right."""
-    whole = storage.read_sections(saved.read_bytes(), "run.ckpt", module.CHECKPOINT)
+    whole = storage.read_sections(saved.read_bytes(), "run.ckpt", CHECKPOINT)
     paths, refused = list(places_in(whole.head)), 0
     for path in paths:
         head = json.loads(json.dumps(whole.head))
@@ -462,7 +470,7 @@ def test_anything_in_place_of_any_part_is_refused_or_resumed_or_read(saved, odd)
         for key in path[:-1]:
             parent = parent[key]
         parent[path[-1]] = odd
-        saved.write_bytes(storage.pack_sections(module.CHECKPOINT, head, whole.arrays))
+        saved.write_bytes(storage.pack_sections(CHECKPOINT, head, whole.arrays))
         try:
             assert np.isfinite(cp.Checkpoint(saved).read().params.flat).all()
             resumed(saved)
@@ -481,7 +489,7 @@ def test_a_failing_write_warns_and_training_goes_on(engine, tmp_path):
 
 
 def test_a_failing_write_keeps_the_checkpoint_before(tmp_path, monkeypatch):
-    path, writes, real = tmp_path / "run.ckpt", [], module.write_atomically
+    path, writes, real = tmp_path / "run.ckpt", [], saver.write_atomically
 
     def failing(path, content):
         writes.append(1)
@@ -489,7 +497,7 @@ def test_a_failing_write_keeps_the_checkpoint_before(tmp_path, monkeypatch):
             raise FileWriteError("run.ckpt: cannot be written: No space left on device.", 28)
         real(path, content)
 
-    monkeypatch.setattr(module, "write_atomically", failing)
+    monkeypatch.setattr(saver, "write_atomically", failing)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         resumed(path, resume=False, every=1)

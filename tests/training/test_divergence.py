@@ -18,9 +18,7 @@ from clearprop.engine.api import Training
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.textbook import TextbookEngine
 from clearprop.errors import DataError, TrainingDiverged
-from clearprop.training import divergence
-from clearprop.training.divergence import is_finite_on
-from clearprop.training.loop import BatchPlan
+from clearprop.training.batches import BatchPlan
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
@@ -205,25 +203,3 @@ def test_the_exception_survives_another_process():
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.epoch, again.step, again.layer) == (str(error), error.epoch, error.step, error.layer)
     np.testing.assert_array_equal(again.last_finite.flat, error.last_finite.flat)
-
-
-@pytest.mark.parametrize(("weight", "finite"), [(0.1, True), (1e300, False), (np.nan, False)])
-def test_outputs_that_are_not_finite_are_noticed(weight, finite):
-    """Dropout would hide them, and a loss computed from z alone as well."""
-    net = cp.Network(1, [cp.Layer("h", 40, "identity", dropout=0.9), cp.Layer("out", 1, "exponential")])
-    params = net.initialize(seed=0)
-    objective = prepare(net, params, np.full((5, 1), 1e10), np.ones((5, 1)), cp.SquaredError())
-    params.flat[...] = 1e-12
-    params["out"].W["h"][7, 0] = weight
-    assert is_finite_on(objective, params, np.array([4, 2])) == finite
-
-
-def test_rows_beyond_a_chunk_are_looked_at(monkeypatch):
-    monkeypatch.setattr(divergence, "CHUNK", 3)
-    rows = np.ones((10, 1))
-    rows[9] = 1e300
-    net = cp.Network.sequential(1, 1, output="exponential")
-    params = net.initialize(given={"output": {"input": [[1.0]]}})
-    objective = prepare(net, params, rows, np.ones((10, 1)), cp.SquaredError())
-    assert is_finite_on(objective, params, np.arange(9))
-    assert not is_finite_on(objective, params, np.arange(10))

@@ -8,12 +8,9 @@ import re
 import numpy as np
 import pytest
 from cases import ENGINES
-from epochs import planned_epochs
 
 import clearprop as cp
-from clearprop.core.randomness import epoch_order
 from clearprop.errors import ArgumentError, CompilationError, DataError, ShapeError, TrainingDiverged
-from clearprop.training.loop import BatchPlan
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 rng = np.random.default_rng(0)
@@ -30,23 +27,6 @@ def train(params=None, X=X, Y=Y, **options):
 
 
 # --- batches and seeds -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("samples", [1, 5, 20, 43, 100])
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_a_plan_covers_every_row_once(samples, shuffle):
-    for size, batches in ((None, None), (1, None), (7, None), (1000, None), (32, min(samples, 6))):
-        plan = BatchPlan(samples, size, batches, shuffle, 3)
-        epoch = planned_epochs(plan, 2, 1, [])
-        parts = [epoch.batch(step) for step in range(epoch.steps)]
-        in_order = not shuffle or len(parts) == 1  # the order within a single batch changes nothing
-        order = np.arange(samples) if in_order else epoch_order(3, 2, samples)
-        np.testing.assert_array_equal(np.concatenate(parts), order)
-        if batches is not None:
-            split = np.array_split(order, batches)
-            assert [part.tolist() for part in parts] == [part.tolist() for part in split]
-        elif size is not None:
-            assert [len(part) for part in parts[:-1]] == [min(size, samples)] * (len(parts) - 1)
 
 
 @every_engine
@@ -397,7 +377,7 @@ def test_auto_says_what_cannot_be_compiled():
         params, history = train(loss=loss, optimizer=STEP)
     assert [str(warning.message) for warning in caught] == [
         'falling back to the textbook engine (slower): CustomLoss "sorted": value and delta cannot be compiled: it '
-        "uses argsort, which the compiled engine does not know. Write it with operators and the functions of "
+        "uses argsort, which is not one of the supported functions. Write it with operators and the functions of "
         'clearprop.mathematics or NumPy on whole arrays, or train with engine="textbook".'
     ]
     assert [warning.filename for warning in caught] == [__file__]

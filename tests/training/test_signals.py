@@ -84,7 +84,10 @@ def costs_of(history):
 
 
 #: What of the library is interrupted line by line (tests/serialization/test_sealed.py does so with a save).
-TRACED = ("training/loop.py", "checkpoint.py", "history.py", "textbook.py", "compiled/engine.py", "compiled/runner.py")
+TRACED = (
+    "training/loop.py", "training/descent.py", "training/run.py", "training/saver.py", "checkpoint.py", "history.py",
+    "textbook.py", "compiled/engine.py", "compiled/runner.py",
+)  # fmt: skip
 
 
 def interfere_at(chosen, action):

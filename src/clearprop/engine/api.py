@@ -58,12 +58,13 @@ class Training:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Epochs:
     """Epochs to run: the order of the rows in each of them, where its batches begin, and the rate of each step.
 
     `first` is the number of the first epoch, counted from 0. `orders` (epochs, n) holds row numbers; a batch is
-    orders[e, edges[s] : edges[s + 1]]. `rates` (epochs * steps,) holds the learning rates.
+    orders[e, edges[s] : edges[s + 1]]. `rates` (epochs * steps,) holds the learning rates. With `verify` the engine
+    sweeps the last batch forward once more after the last step, as no later step would show that it went too far.
 
     >>> epochs = Epochs(0, np.array([[2, 0, 1], [0, 1, 2]]), np.array([0, 2, 3]), np.full(4, 0.1))
     >>> len(epochs), epochs.steps, epochs.batch(0).tolist(), epochs.batch(3).tolist()
@@ -74,6 +75,7 @@ class Epochs:
     orders: np.ndarray
     edges: np.ndarray
     rates: np.ndarray
+    verify: bool = False
 
     def __len__(self) -> int:
         return len(self.orders)
@@ -91,16 +93,18 @@ class Epochs:
     def part(self, start: int, stop: int) -> Epochs:
         """The epochs from `start` to before `stop`, counted from the first of these."""
         rates = self.rates[start * self.steps : stop * self.steps]
-        return Epochs(self.first + start, self.orders[start:stop], self.edges, rates)
+        verify = self.verify and stop == len(self)
+        return Epochs(self.first + start, self.orders[start:stop], self.edges, rates, verify)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class EpochResult:
     """What a call of `Engine.run` reports.
 
     `losses` (epochs,) holds, for each completed epoch, the mean over its steps of cost plus penalty, weighted by rows.
     `failed_step` is the first step of the call (from 0) whose cost, penalty or outputs were not finite; that step and
-    those after it changed no parameter. The other fields describe a call of one epoch, and are NaN or empty for more:
+    those after it changed no parameter. `is_verified` is False if `Epochs.verify` found a cost or an output that is not
+    finite. The other fields describe a call of one epoch, and are NaN or empty for more:
     cost J (weighted by sample weights) and penalty as the steps computed them, before each step's change, and the norms
     of the gradient and, by layer, of delta and of the gradient in the last step (NaN if a step failed).
     """
@@ -112,6 +116,7 @@ class EpochResult:
     delta_norms: dict[str, float] = field(default_factory=dict)
     gradient_norms: dict[str, float] = field(default_factory=dict)
     failed_step: int | None = None
+    is_verified: bool = True
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,10 @@ class TextbookEngine:
                 break
         self.write_back()
         self._running = False
+        verified = not epochs.verify or len(losses) < len(epochs) or self._is_finite_on(epochs.batch(-1))
         if len(epochs) == 1:
-            return result
-        return EpochResult(np.array(losses), failed_step=result.failed_step)
+            return replace(result, is_verified=verified)
+        return EpochResult(np.array(losses), failed_step=result.failed_step, is_verified=verified)
 
     def write_back(self) -> None:
         """Bring `params` up to the last completed step, if a run was paused or left by an exception."""
@@ -169,6 +170,13 @@ class TextbookEngine:
         finite = all(np.isfinite(forward.f[name]).all() for name in objective.losses)
         penalty = training.add_penalty(params, self._gradients, self._weight(batch))
         return cost if finite else np.nan, penalty, back
+
+    def _is_finite_on(self, batch: np.ndarray) -> bool:
+        """Whether cost and outputs of a batch are finite with the present parameters, without dropout."""
+        objective = self.training.objective
+        cost, forward, _ = objective.sweep(self.params, self._gradients, batch)
+        outputs = (forward.f[name] for name in objective.losses)
+        return bool(np.isfinite(cost) and all(np.isfinite(values).all() for values in outputs))
 
     def _step(self, rate: float, sums: np.ndarray) -> None:
         """Change the parameters by the gradient of the last sweep."""

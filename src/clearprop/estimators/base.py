@@ -26,11 +26,10 @@ from clearprop.errors import CompilationError
 from clearprop.estimators import ensemble
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.adapter import gather, output_name, views
-from clearprop.estimators.descent import Hooks
-from clearprop.estimators.fitting import Data, Fit, make_task
+from clearprop.estimators.fitting import Data, Fit, checkpoint_of, make_task
 from clearprop.estimators.frames import FrameEncoder, is_frame, noting_frames
 from clearprop.estimators.inspection import Inside, activations
-from clearprop.estimators.resuming import checkpoint_of
+from clearprop.estimators.protocol import Hooks
 
 #: What an estimator notes in training that an ensemble has not: its members have it.
 _MEMBER_NOTES = (

@@ -82,8 +82,8 @@ class ProgressBar:
     ) -> None:
         self._progress.stop()
 
-    def update(self, history: History) -> None:
-        """Show the last epoch."""
+    def update(self, history: History, new: int = 1) -> None:
+        """Show the last epoch; `new` counts those since the last call."""
         if not self._progress.disable:
             first = ("cost", "validation cost")
             last = [n for n in history.columns if n not in (*first, "learning rate", "seconds", "gradient norm")]

@@ -1,21 +1,18 @@
-"""Checkpoints: the whole state of a run in a file, so that a run which was stopped or killed goes on bit for bit.
+"""Checkpoints: the state of a run in a file, so that a run that was stopped or killed continues bit for bit.
 
-What belongs to the state: parameters, the optimizer's slots, steps done, sums of the present epoch, history, the best
-parameters. What follows from other things does not: the order of an epoch follows from the seed and its number,
-dropout from the seed, epoch, row and unit, the rate from the schedule and the history, and a stopping rule looks at the
-history.
+The state is: parameters, the optimizer's slots, completed steps, sums of the present epoch, history, best parameters.
+All else follows from that and from the settings: the order of an epoch from the seed and its number, dropout from the
+seed, epoch, row and unit, the learning rate from the schedule and the history, and stopping from the history.
 """
 
 from __future__ import annotations
 
 import os
-import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,24 +20,16 @@ from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.engine.api import Engine, State
-from clearprop.errors import ArgumentError, CheckpointError, FileWriteError, ModelFileError
-from clearprop.serialization.codec import pack_network, rebuild_network
-from clearprop.serialization.sealed import (
-    Kind,
-    Sections,
-    check_target,
-    pack_sections,
-    read_sections,
-    remove_leftovers,
-    write_atomically,
-)
+from clearprop.errors import ArgumentError, CheckpointError
+from clearprop.serialization.atomic import check_target
+from clearprop.serialization.codec import definitions, encode
+from clearprop.serialization.sealed import Kind
+from clearprop.serialization.typed_files import decode_sections, open_file, read_file
 from clearprop.training.fingerprints import first_difference, in_words, patterns
-from clearprop.training.history import History, pack_history, rebuild_history
+from clearprop.training.history import History
 from clearprop.training.rates import Rate
 
 CHECKPOINT = Kind("checkpoint", CheckpointError)
-_HEAD = {"network", "facts", "engine", "epochs", "steps", "epoch", "done", "rate", "seconds", "slots", "history", "by"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +73,7 @@ class Checkpoint:
 
         Raises CheckpointError when the file is missing, cut off, damaged or something else.
         """
-        return read_snapshot(self.path, own)
+        return read_file(_content(self.path), str(self.path), CHECKPOINT, Snapshot, own)
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,8 @@ class Snapshot:
     `epoch` is the one (from 0) that training is in, `done` its steps so far.
     """
 
-    params: Parameters
+    network: Network
+    parameters: np.ndarray
     best: np.ndarray | None
     history: History
     epochs: int
@@ -107,137 +97,31 @@ class Snapshot:
     slots: dict[str, np.ndarray]
     sums: np.ndarray
     facts: dict[str, Any]
+    written_by: str = f"clearprop {metadata.version('clearprop')}"
 
+    def __post_init__(self) -> None:
+        layout, dtype = self.network.layout, self.parameters.dtype
+        if dtype not in (np.float32, np.float64):
+            raise CheckpointError(f"parameters: expected float32 or float64, got {dtype}.")
+        vectors = {"parameters": (self.parameters, layout.size)}
+        vectors |= {f"slots.{name}": (slot, layout.trainable) for name, slot in self.slots.items()}
+        if self.best is not None:
+            vectors["best"] = (self.best, layout.size)
+        for name, (vector, size) in vectors.items():
+            if vector.shape != (size,) or vector.dtype != dtype:
+                got = f"shape {vector.shape} of {vector.dtype}"
+                raise CheckpointError(f"{name}: expected a vector of {size} numbers of {dtype}, got {got}.")
+        for name in ("epochs", "epoch", "done", "steps"):
+            check_integer(getattr(self, name), name, least=0)
+        if self.sums.ndim != 1 or self.sums.dtype != np.float64:
+            raise CheckpointError(f"sums: expected a vector of float64 numbers, got {self.sums.dtype}.")
+        if self.history.epochs != self.epoch:
+            raise CheckpointError(f"history: expected {self.epoch} epochs, got {self.history.epochs}.")
 
-class Running(Protocol):
-    """What a checkpoint keeps of a run."""
-
-    params: Parameters
-    history: History
-    best: np.ndarray | None
-    epochs: int
-
-
-class Writer:
-    """Writes a checkpoint when it is time to; a failure warns or raises, as the user chose."""
-
-    def __init__(self, checkpoint: Checkpoint, epochs: int) -> None:
-        self.checkpoint, self.last, self.last_epochs = checkpoint, time.monotonic(), epochs
-
-    def is_due(self, epochs: int | None = None) -> bool:
-        """Whether it is time to, by the clock, or by the epochs that are finished."""
-        every, seconds = self.checkpoint.every, self.checkpoint.seconds
-        late = seconds is not None and time.monotonic() - self.last >= seconds
-        return late or (every is not None and epochs is not None and epochs - self.last_epochs >= every)
-
-    def save(self, epochs: int, content: Callable[[], bytes]) -> None:
-        """Write now."""
-        try:
-            self.write(epochs, content)
-        except FileWriteError as reason:
-            if self.checkpoint.on_failure == "raise":
-                raise
-            warnings.warn(f"checkpoint {reason} Training goes on.", RuntimeWarning, stacklevel=2)
-
-    def write(self, epochs: int, content: Callable[[], bytes]) -> None:
-        """Write now; FileWriteError where that fails."""
-        self.last, self.last_epochs = time.monotonic(), epochs
-        write_atomically(self.checkpoint.path, content())
-
-
-class Saver:
-    """Saves a run and its engine when it is time to."""
-
-    def __init__(self, checkpoint: Checkpoint, run: Running, engine: Engine, facts: dict[str, Any]) -> None:
-        self.checkpoint, self.run, self.engine, self.facts = checkpoint, run, engine, facts
-        self.network, self.arrays = pack_network(run.params.net)
-        self.epoch_began = time.perf_counter()
-        self.writer = Writer(checkpoint, run.history.epochs)
-        self.rate: Rate | None = None
-        self.closed = False
-        remove_leftovers(checkpoint.path)
-
-    def begin(self, rate: Rate, snapshot: Snapshot | None) -> None:
-        """Save the state that a new run begins with; refuse to go on with one whose rates would have been others."""
-        self.rate = rate
-        if snapshot is None:
-            self.save()
-        else:
-            _check_epochs(snapshot, rate, self.run.epochs, self.checkpoint.path)
-
-    def after_epoch(self, now: float, last: bool) -> None:
-        """Save if it is time to, between two epochs, and after the last one."""
-        self.epoch_began = now
-        if last or self.writer.is_due(self.run.history.epochs):
-            self.save()
-        self.closed = last
-
-    def after_interruption(self, error: BaseException, steps: int) -> None:
-        """Save a state that is whole; a failure is told by the exception that is on its way."""
-        state, finished = self.engine.state, self.run.history.epochs
-        within = state.epoch == finished and 0 < state.completed_steps < steps
-        if self.closed or not (within or state.epoch == finished - 1):
-            return
-        try:
-            self.writer.write(finished, self._content)
-            error.add_note(f"{self.checkpoint.path} holds the run so far; resume=True goes on with it.")
-        except FileWriteError as reason:
-            error.add_note(f"checkpoint {reason}")
-
-    def within_epoch(self) -> None:
-        """Save if it is time to, between two steps."""
-        if self.writer.is_due():
-            self.save()
-
-    def save(self) -> None:
-        """Save now; a failure warns or raises, as the user chose."""
-        self.writer.save(self.run.history.epochs, self._content)
-
-    def _content(self) -> bytes:
-        run, engine = self.run, self.engine
-        engine.write_back()
-        state = engine.state
-        within = state.epoch == run.history.epochs
-        recorded, arrays = pack_history(run.history)
-        arrays |= {"parameters": run.params.flat, **self.arrays}
-        arrays |= {f"slot {name}": slot for name, slot in state.slots.items()}
-        if run.best is not None:
-            arrays["best"] = run.best
-        if within:
-            arrays["sums"] = state.sums
-        head = {
-            "network": self.network,
-            "facts": self.facts,
-            "engine": engine.name,
-            "epochs": run.epochs,
-            "steps": state.steps,
-            "epoch": run.history.epochs,
-            "done": state.completed_steps if within else 0,
-            "rate": self.rate(state.steps - 1) if self.rate is not None and state.steps else 0.0,
-            "seconds": time.perf_counter() - self.epoch_began if within else 0.0,
-            "slots": list(state.slots),
-            "history": recorded,
-            "by": f"clearprop {metadata.version('clearprop')}",
-        }
-        return pack_sections(CHECKPOINT, head, arrays)
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Put the engine where the run was saved."""
-        engine, path = self.engine, self.checkpoint.path
-        if snapshot.engine != engine.name:
-            raise CheckpointError(
-                f"{path}: was begun with the {snapshot.engine} engine, and the {engine.name} one rounds otherwise. "
-                f'Resume with engine="{snapshot.engine}".'
-            )
-        slots, state = snapshot.slots, engine.state
-        sizes = {name: slot.shape for name, slot in state.slots.items()}
-        if {name: slot.shape for name, slot in slots.items()} != sizes:
-            raise CheckpointError(f"{path}: expected the optimizer's slots {sizes}, got {list(slots)}.")
-        if snapshot.done and snapshot.sums.shape != state.sums.shape:
-            raise CheckpointError(f"{path}: the sums of its present epoch are not those of this engine.")
-        sums = snapshot.sums.copy() if snapshot.done else state.sums
-        engine.state = State(snapshot.steps, slots, snapshot.epoch if snapshot.done else -1, snapshot.done, sums)
-        self.epoch_began = time.perf_counter() - snapshot.seconds
+    @property
+    def params(self) -> Parameters:
+        """The parameters by layer, as views of the vector."""
+        return Parameters(self.network, self.parameters)
 
 
 def as_checkpoint(given: Any, every: int | None, resume: bool | str) -> Checkpoint | None:
@@ -272,24 +156,32 @@ def open_checkpoint(
         )
     if not resume:
         return None
-    found = _read(path)
-    network, arrays = pack_network(params.net)
-    was = {"network": found.head.get("network"), **_facts(found)}
-    difference = first_difference(was, {"network": network, **facts | patterns(arrays)})
+    sections = open_file(_content(path), str(path), CHECKPOINT)
+    arrays: dict[str, np.ndarray] = {}
+    now = {"network": encode(params.net, arrays, "network"), "facts": facts} | patterns(arrays)
+    was = {name: sections.head.get(name) for name in ("network", "facts")} | patterns(sections.arrays)
+    difference = first_difference(was, now)
     if difference:
         raise CheckpointError(
-            f"{path}: belongs to another run. {difference}. Resume with what it was begun with, or name another file."
+            f"{path}: belongs to another run. {difference.removeprefix('facts, ')}. "
+            "Resume with what it was begun with, or name another file."
         )
-    return _checked(path, found, params.net, ())
+    snapshot = decode_sections(sections, str(path), CHECKPOINT, Snapshot, definitions(params.net))
+    return replace(snapshot, network=params.net)
 
 
-def _check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.PathLike[str]) -> None:
-    """With another number of epochs the run is the same only if its rates so far would have been."""
-    if snapshot.done >= rate.steps_per_epoch or snapshot.steps != snapshot.epoch * rate.steps_per_epoch + snapshot.done:
+def check_steps(snapshot: Snapshot, steps_per_epoch: int, path: str | os.PathLike[str]) -> None:
+    """Raise CheckpointError if the counts of steps and epochs contradict each other."""
+    if snapshot.done >= steps_per_epoch or snapshot.steps != snapshot.epoch * steps_per_epoch + snapshot.done:
         raise CheckpointError(
             f"{path}: {snapshot.steps} steps, {snapshot.done} of them in epoch {snapshot.epoch + 1}, do not go "
-            f"together with {rate.steps_per_epoch} steps an epoch."
+            f"together with {steps_per_epoch} steps an epoch."
         )
+
+
+def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.PathLike[str]) -> None:
+    """Raise CheckpointError if the learning rates so far would have been others with this number of epochs."""
+    check_steps(snapshot, rate.steps_per_epoch, path)
     begun = snapshot.epoch + (snapshot.done > 0)
     if epochs < begun:
         raise CheckpointError(f"{path}: has begun {begun} epochs already, more than epochs={epochs}.")
@@ -300,82 +192,15 @@ def _check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pa
     same = [
         recorded[e] == replace(rate, costs=lambda e=e: costs[:e])((e + 1) * rate.steps_per_epoch - 1) for e in looked_at
     ]
-    if not all(same) or (snapshot.steps and snapshot.learning_rate != rate(snapshot.steps - 1)):
+    if not all(same) or (snapshot.done and snapshot.learning_rate != rate(snapshot.steps - 1)):
         raise CheckpointError(
             f"{path}: was begun with epochs={snapshot.epochs}, and the learning rate of its steps depends on that: "
             f"{in_words(rate.schedule)}. Resume with epochs={snapshot.epochs}."
         )
 
 
-def read_snapshot(path: str | os.PathLike[str], own: Iterable[Activation]) -> Snapshot:
-    """A checkpoint from its file."""
-    return _checked(path, _read(path), None, own)
-
-
-def _read(path: str | os.PathLike[str]) -> Sections:
-    return read_sections(read_bytes(path), str(path), CHECKPOINT)
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file; CheckpointError where it cannot be read."""
+def _content(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as reason:
         raise CheckpointError(f"{path}: cannot be read: {reason.strerror}.") from reason
-
-
-def _checked(path: str | os.PathLike[str], found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
-    """What the file holds, for this network or the one that it describes itself."""
-    try:
-        return _snapshot(found, net, own)
-    except ModelFileError as reason:
-        raise CheckpointError(f"{path}: {reason}") from reason
-
-
-def _facts(found: Sections) -> dict[str, Any]:
-    facts = found.head.get("facts")
-    return (facts if isinstance(facts, dict) else {}) | patterns(found.arrays)
-
-
-def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
-    head, arrays = found.head, found.arrays
-    if set(head) != _HEAD:
-        raise ModelFileError(f"its description lacks or adds {sorted(set(head) ^ _HEAD)[0]!r}.")
-    counts = {name: head[name] for name in ("epochs", "steps", "epoch", "done")}
-    if not all(type(count) is int and 0 <= count < 2**62 for count in counts.values()):
-        raise ModelFileError(f"expected whole numbers of epochs and steps, got {counts}.")
-    if not all(type(head[name]) in (int, float) for name in ("rate", "seconds")):
-        raise ModelFileError("expected a learning rate and seconds as numbers.")
-    if not isinstance(head["slots"], list) or not isinstance(head["facts"], dict):
-        raise ModelFileError("expected a list of slots and the facts of the run.")
-    net = net or rebuild_network(head["network"], own, arrays)
-    sizes = net.layout
-    flat = vector(arrays, "parameters", sizes.size)
-    history = rebuild_history(head["history"], arrays)
-    if history.epochs != head["epoch"]:
-        raise ModelFileError(f"expected a history of {head['epoch']} epochs, got {history.epochs}.")
-    return Snapshot(
-        params=Parameters(net, flat),
-        best=vector(arrays, "best", sizes.size, flat.dtype) if "best" in arrays else None,
-        history=history,
-        epochs=head["epochs"],
-        epoch=head["epoch"],
-        done=head["done"],
-        steps=head["steps"],
-        learning_rate=head["rate"],
-        seconds=head["seconds"],
-        engine=str(head["engine"]),
-        slots={name: vector(arrays, f"slot {name}", sizes.trainable, flat.dtype) for name in map(str, head["slots"])},
-        sums=np.array(arrays.get("sums", np.zeros(0)), np.float64),
-        facts=_facts(found),
-    )
-
-
-def vector(arrays: Mapping[str, np.ndarray], name: str, size: int, dtype: np.dtype | None = None) -> np.ndarray:
-    """A copy of one of the arrays, which has to be a vector of so many numbers."""
-    found = arrays.get(name)
-    dtypes = (np.float32, np.float64) if dtype is None else (dtype,)
-    if found is None or found.shape != (size,) or found.dtype not in dtypes:
-        got = "none" if found is None else f"shape {found.shape} of {found.dtype}"
-        raise ModelFileError(f"{name}: expected a vector of {size} numbers, got {got}.")
-    return found.copy()

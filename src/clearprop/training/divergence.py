@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from clearprop.core.backprop import forward, loss_and_delta
 from clearprop.core.nonfinite import FirstNonFinite, find_nonfinite, largest_weighted_sum
-from clearprop.core.objective import CHUNK, Objective
 from clearprop.core.parameters import Parameters
 from clearprop.engine.api import EpochResult, Epochs, Training
 
@@ -47,22 +46,9 @@ class Divergence:
 
 def is_finite(result: EpochResult, params: Parameters) -> bool:
     """Whether the steps had finite costs and outputs, and left finite parameters."""
-    return bool(result.failed_step is None and np.isfinite(result.losses).all() and np.isfinite(params.flat).all())
-
-
-def is_finite_on(objective: Objective, params: Parameters, rows: np.ndarray) -> bool:
-    """Whether the parameters give finite outputs and finite losses on these rows, without dropout."""
-    with np.errstate(all="ignore"):
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            seen = forward(objective.net, params, objective.X[part])
-            targets = {name: y[part] for name, y in objective.targets.items()}
-            weights = objective.plain_weights(part)
-            losses, _ = loss_and_delta(objective.net, objective.losses, seen, targets, weights)
-            outputs = (seen.f[name] for name in objective.losses)
-            if not (np.isfinite(losses).all() and all(np.isfinite(values).all() for values in outputs)):
-                return False
-    return True
+    overflow = math.isinf(result.cost + result.penalty)  # NaN where several epochs were run
+    finite = result.failed_step is None and result.is_verified and not overflow
+    return finite and all(map(math.isfinite, result.losses.tolist())) and bool(np.isfinite(params.flat).all())
 
 
 def find_divergence(
@@ -85,7 +71,7 @@ def find_divergence(
     steps = batches.steps if batches else 0
     last = steps - 1 if step is None else step
     batch = batches.batch(last) if batches else None
-    masks = None if step is None or batch is None else training.dropout_masks(after, epoch, batch)
+    masks = training.dropout_masks(after, batches.first, batches.batch(last)) if batches and step is not None else None
     born = find_nonfinite(training.objective, after, batch, masks)
     if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
         rows = batches.orders[0, : batches.edges[last + 1]] if batches else None

@@ -1,23 +1,23 @@
-"""L-BFGS on the whole set through SciPy, with the same history, rules and callbacks as gradient descent."""
+"""L-BFGS on the whole training set through SciPy; an iteration counts as an epoch."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
 
 from clearprop.core.parameters import Parameters
 from clearprop.engine import with_engine
 from clearprop.engine.api import EpochResult, Training
 from clearprop.errors import ArgumentError
-from clearprop.optimizers import LBFGS, GradientDescent
-from clearprop.penalties import Penalty
-from clearprop.training.callbacks import ProgressBar
+from clearprop.optimizers import LBFGS
 from clearprop.training.divergence import find_divergence
-from clearprop.training.history import History
-from clearprop.training.loop import Run
+from clearprop.training.run import Run
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 
 class Search:
@@ -31,15 +31,20 @@ class Search:
         self.slope, self.evaluation = with_engine(
             engine, lambda kind: (kind.gradient(training.objective, self.trial, training.norms), kind.evaluation)
         )
-        self._seen: tuple[float, float] | None = None  # cost and penalty of `trial`, once it has been tried
+        self._tried: tuple[float, float] | None = None  # cost and penalty of `trial`
 
-    def run(self, iterations: int, callback: Callable[[EpochResult], bool] | None) -> OptimizeResult:
-        """Minimize; what SciPy says of it."""
+    def run(self, iterations: int, after: Callable[[EpochResult], bool] | None) -> OptimizeResult:
+        """Minimize the cost and its penalties; returns SciPy's result.
+
+        `after` is called after each iteration, when `params` are its own, and ends the search by returning True.
+        """
+        from scipy.optimize import minimize  # takes a moment to load
+
         rule = self.rule
 
         def end_of_iteration(intermediate_result: OptimizeResult) -> None:
             result = self._accept(intermediate_result.x)
-            if callback and callback(result):
+            if after and after(result):
                 raise StopIteration
 
         options = {
@@ -51,85 +56,74 @@ class Search:
             "ftol": rule.cost_tolerance,
         }
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            found = minimize(
+            result = minimize(
                 self._cost_and_gradient,
                 self.params.trainable.astype(np.float64),
                 jac=True,
                 method="L-BFGS-B",
-                callback=end_of_iteration if callback else None,
+                callback=end_of_iteration if after else None,
                 options=options,
             )
-        if callback is None:
-            self.params.trainable[...] = found.x
-        return found
+        if after is None:
+            self.params.trainable[...] = result.x
+        return result
 
     def _try(self, w: np.ndarray) -> tuple[float, float]:
-        """Cost and penalty at w; the gradient is there then, too."""
-        if self._seen is None or not np.array_equal(self.trial.trainable, w.astype(self.trial.dtype, copy=False)):
+        """Cost and penalty at w; the gradient is in `gradients` then."""
+        if self._tried is None or not np.array_equal(self.trial.trainable, w.astype(self.trial.dtype, copy=False)):
             self.trial.trainable[...] = w
             cost = self.slope.cost(self.gradients)
             weight = self.training.objective.total_weight
-            self._seen = cost, self.training.add_penalty(self.trial, self.gradients, weight)
-        return self._seen
+            self._tried = cost, self.training.add_penalty(self.trial, self.gradients, weight)
+        return self._tried
 
     def _cost_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
         return sum(self._try(w)), self.gradients.trainable.astype(np.float64)
 
     def _accept(self, w: np.ndarray) -> EpochResult:
-        """What the iteration that ended at w has to tell; SciPy may have tried other points since."""
+        """The results of the iteration that ended at w; SciPy may have tried other points since."""
         cost, penalty = self._try(w)
+        losses = np.array([cost + penalty])
         self.params.flat[...] = self.trial.flat
         if not self.training.norms:
-            return EpochResult(np.array([cost + penalty]), cost, penalty)
+            return EpochResult(losses, cost, penalty)
         norm = float(np.linalg.norm(self.gradients.trainable.astype(np.float64)))
         by_layer = {name: _layer_norm(self.gradients, name) for name in self.trial}
-        return EpochResult(np.array([cost + penalty]), cost, penalty, norm, self.slope.delta_norms(), by_layer)
+        return EpochResult(losses, cost, penalty, norm, self.slope.delta_norms(), by_layer)
 
 
-def minimize_lbfgs(
-    training: Training,
-    params: Parameters,
-    rule: LBFGS,
-    iterations: int,
-    callback: Callable[[EpochResult], bool] | None = None,
-    engine: str = "auto",
-) -> OptimizeResult:
-    """Minimize the cost of the whole set with its penalties; `params` become those of the last accepted iteration.
+def run_lbfgs(
+    run: Run, training: Training, rule: LBFGS, engine: str, observed: bool = True
+) -> tuple[OptimizeResult, str | None]:
+    """Minimize the cost of the whole set; SciPy's result, and the reason of the run to stop.
 
-    `callback` gets what each iteration told, when `params` are already its own, and ends the search by returning True.
-    Returns what SciPy says of the search.
+    With `observed` the history holds the cost after each iteration; without, the search runs without calling back.
     """
-    return Search(training, params, rule, engine).run(iterations, callback)
-
-
-def run_lbfgs(run: Run, rule: LBFGS, penalties: tuple[Penalty, ...], seed: int, engine: str) -> History:
-    """Minimize the cost of the whole set; an epoch is an iteration, and the history holds the cost after it."""
-    search = Search(Training(run.objective, GradientDescent(), penalties, seed=seed), run.params, rule, engine)
-    run.watch(lambda objective: search.evaluation(objective, run.params))
-    reason, start = None, time.perf_counter()
+    search = Search(training, run.params, rule, engine)
+    run.evaluate_with(search.evaluation)
+    start, began, reason = run.params.flat.copy(), time.perf_counter(), None
 
     def end_of_iteration(result: EpochResult) -> bool:
-        nonlocal reason, start
-        now = time.perf_counter()
-        reason = run.end_epoch(result, 1.0, now - start)
-        start = now
-        bar.update(run.history)
+        nonlocal began, reason
+        reason = run.end_epoch(result, 1.0, time.perf_counter() - began)
+        began = time.perf_counter()
+        if run.before_epoch is not None:
+            run.before_epoch()
         return bool(reason)
 
-    if run.epochs == 0:
-        return run.finish(None)
-    with run.interrupts, ProgressBar(run.epochs, run.progress) as bar:
-        try:
-            found = search.run(run.epochs, end_of_iteration)
-        except BaseException as error:
-            run.interrupted(error)
-            raise
-    if not np.isfinite(found.fun):
-        before = run.params.flat.copy()
-        where = find_divergence(search.training, run.params, before, before, None, run.history.epochs, None)
-        raise run.diverged(where, "Scale the inputs, or start from smaller weights.")
-    said = found.message if run.history.epochs < run.epochs else None
-    return run.finish(reason or (f"L-BFGS: {str(said).lower()}" if said else None))
+    if run.before_epoch is not None:
+        run.before_epoch()
+    try:
+        result = search.run(run.epochs, end_of_iteration if observed else None)
+    except BaseException as error:
+        run.interrupted(error)
+        raise
+    finite = np.isfinite(run.params.flat).all()
+    if not (np.isfinite(result.fun) and finite):
+        before = run.params.flat.copy() if finite else start
+        found = find_divergence(training, run.params, before, before, None, run.history.epochs, None)
+        raise run.divergence_error(found, "Scale the inputs, or start from smaller weights.")
+    return result, reason
 
 
 def _layer_norm(gradients: Parameters, name: str) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_text, one_or_several
+from clearprop.engine.api import Patience
 from clearprop.errors import ArgumentError
 from clearprop.training.history import History
 from clearprop.training.metrics import METRICS
@@ -112,11 +113,12 @@ class EarlyStopping(StoppingRule):
     def best_epoch(self, history: History) -> int:
         """The epoch (from 0) that is best so far."""
         name = self.watched(history)
-        sign, best, where = self._sign(name), math.inf, 0
-        for epoch, value in enumerate(history[name]):
-            if sign * value < best - (self.min_delta if best < math.inf else 0):
-                best, where = sign * value, epoch
-        return where
+        sign, patience = self._sign(name), Patience(math.inf, self.patience, self.min_delta, strict=True)
+        return max(0, history.epochs - 1 - patience.after(sign * value for value in history[name]).count)
+
+    def is_best(self, history: History) -> bool:
+        """Whether the last epoch is the best so far."""
+        return self.best_epoch(history) == history.epochs - 1
 
     def reason(self, history: History) -> str | None:
         where = self.best_epoch(history)
@@ -124,6 +126,48 @@ class EarlyStopping(StoppingRule):
             return None
         epochs = f"{self.patience} epoch{'s' * (self.patience > 1)}"
         return f"stopped early: {self.watched(history)} has not improved for {epochs} (best in epoch {where + 1})"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Stops for the reason of the first rule that has one."""
+
+    rules: tuple[StoppingRule, ...] = ()
+
+    @property
+    def patience(self) -> None:
+        """The rules look at each epoch."""
+
+    def reason(self, history: History) -> str | None:
+        """Why to stop now, or None."""
+        return next(filter(None, (rule.reason(history) for rule in self.rules)), None)
+
+    def resume(self, history: History) -> str | None:
+        """Why a run of this history had stopped, or None."""
+        return self.reason(history)
+
+
+@dataclass
+class LowestValue:
+    """The best epoch has the lowest value of a column, or with sign -1 the highest; it has to be below `best`."""
+
+    column: str
+    sign: float = 1.0
+    best: float = math.inf
+    epochs: int = 0
+    epoch: int = -1
+
+    def is_best(self, history: History) -> bool:
+        """Whether the last epoch is the best so far."""
+        return self.best_epoch(history) == history.epochs - 1
+
+    def best_epoch(self, history: History) -> int:
+        """The best epoch so far, -1 if there is none."""
+        for epoch, value in enumerate(history[self.column][self.epochs :], self.epochs):
+            if self.sign * value < self.best:
+                self.best, self.epoch = self.sign * value, epoch
+        self.epochs = history.epochs
+        return self.epoch
 
 
 def as_rules(given: StoppingRule | Iterable[StoppingRule] | None) -> tuple[StoppingRule, ...]:

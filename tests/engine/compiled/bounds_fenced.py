@@ -21,7 +21,7 @@ from clearprop.engine.compiled.plan import Plan
 from clearprop.engine.compiled.runner import Runner
 from clearprop.engine.compiled.shuffling import shuffled_at_once
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient
-from clearprop.training.loop import BatchPlan
+from clearprop.training.batches import BatchPlan
 from tests.engine.compiled.test_compiled import Case, _rates, cases
 from tests.engine.compiled.test_sparse import thinned, with_sparse_inputs
 from tests.epochs import planned_epochs

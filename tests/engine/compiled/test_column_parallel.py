@@ -1,5 +1,7 @@
 """Threads that share out the columns of wide layers compute the bits of a single thread."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from epochs import run_batches
@@ -75,7 +77,7 @@ def test_sharing_out_columns_gives_the_same_bits(
     assert together.runner.plan.layers["by_columns"][1:].tolist() == [True, False, True, False, True, False]
     joined = 0
     for epoch in range(200):  # the other threads join when the machine lets them
-        np.testing.assert_equal(vars(run_epoch(together, epoch)), vars(run_epoch(alone, epoch)))
+        np.testing.assert_equal(asdict(run_epoch(together, epoch)), asdict(run_epoch(alone, epoch)))
         assert together.params.flat.tobytes() == alone.params.flat.tobytes()
         joined += together.runner._sync[JOINED] == threads - 1
         if joined == 2:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import joblib
@@ -25,7 +25,7 @@ from clearprop.core.objective import prepare
 from clearprop.engine.api import Epochs, Patience, Training
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.textbook import TextbookEngine
-from clearprop.training.loop import BatchPlan
+from clearprop.training.batches import BatchPlan
 
 SMOOTH = (
     "identity",
@@ -341,6 +341,44 @@ def test_several_epochs_as_one_call_are_the_epochs_one_by_one(case: Case, thread
     for a, b, c in zip(textbook, together, alone, strict=True):
         _close(b, a, 1e-9)
         np.testing.assert_allclose(c, b, rtol=1e-15)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(), st.integers(1, 3))
+def test_verifying_the_last_batch_changes_nothing(case: Case, threads: int) -> None:
+    """Each epoch is verified, and all results have the same bits; both engines find the same."""
+    expected, results, _ = _train(case, "float64", CompiledEngine, threads)
+    epochs = planned_epochs(case.plan, 0, 3, _rates(case, 3))
+    params = case.net.initialize(case.seed, "float64")
+    objective = prepare(case.net, params, case.X, case.y, case.losses, case.weight, case.reduction)
+    training = Training(objective, case.optimizer, case.penalties, case.limits, case.seed, case.alpha, case.row_keys)
+    runner = CompiledEngine(training, params, case.plan.largest, threads)
+    with np.errstate(all="ignore"):
+        for e, result in enumerate(results):
+            epoch = replace(epochs.part(e, e + 1), verify=True)
+            verified = runner.run(epoch)
+            np.testing.assert_equal(asdict(replace(verified, is_verified=True)), asdict(result))
+            if result.failed_step is None:
+                assert verified.is_verified == TextbookEngine(training, params)._is_finite_on(epoch.batch(-1))
+    np.testing.assert_array_equal(params.flat, expected.flat)
+
+
+@pytest.mark.parametrize("kind", [CompiledEngine, TextbookEngine])
+@pytest.mark.parametrize(("weight", "finite"), [(0.1, True), (1e300, False), (np.nan, False)])
+def test_outputs_that_are_not_finite_are_noticed(weight: float, finite: bool, kind: type) -> None:
+    """Dropout would hide them, and a loss computed from z alone as well."""
+    net = cp.Network(1, [cp.Layer("h", 40, "identity", dropout=0.9), cp.Layer("out", 1, "exponential")])
+    params = net.initialize(seed=0)
+    X, y = np.full((5, 1), 1e10), np.ones((5, 1))
+    training = Training(prepare(net, params, X, y, cp.SquaredError()), cp.Adam(), (cp.penalties.L2(1e300),))
+    engine = kind(training, params, 5)
+    params.flat[...] = 1e-12
+    params["out"].W["h"][7, 0] = weight
+    with np.errstate(all="ignore"):
+        if kind is CompiledEngine:
+            assert np.isfinite(engine.runner.cost_of(np.array([4, 2]))) == finite
+        else:
+            assert engine._is_finite_on(np.array([4, 2])) == finite
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 6, 7, 13, 31, 64, 97])

@@ -139,8 +139,12 @@ class CompiledEngine:
             progress.patience = NONE
         failed = int(self.memory.results.failed) - 1 if self.memory.results.failed else None
         completed = self.runner.finished // steps if progress.stopped else len(epochs)
+        complete = completed == len(epochs) and failed is None
+        verified = not (epochs.verify and complete) or bool(np.isfinite(self.runner.cost_of(epochs.batch(-1))))
+        if single:
+            return self._result((self.runner.costs * batches.shares).sum(keepdims=True), failed, verified)
         losses = (self.runner.costs.reshape(len(epochs), steps)[:completed] * batches.shares).sum(axis=1)
-        return self._result(losses, failed) if single else EpochResult(losses, failed_step=failed)
+        return EpochResult(losses, failed_step=failed, is_verified=verified)
 
     def _keys(self, epochs: Epochs) -> np.ndarray:
         """The dropout key of each layer in each epoch."""
@@ -150,19 +154,20 @@ class CompiledEngine:
                 keys[row, index + 1] = dropout_key(self.training.seed, epochs.first + row, index)[0]
         return keys.ravel()
 
-    def _result(self, losses: np.ndarray, failed: int | None) -> EpochResult:
+    def _result(self, losses: np.ndarray, failed: int | None, verified: bool) -> EpochResult:
         """What one epoch reports."""
         results, mean = self.memory.results, self.training.objective.reduction == "mean"
         assert self._batches is not None
         cost = float(results.cost / results.share if mean and results.share else results.cost)
         penalty = float(results.penalty) / len(self._batches.shares)
         if not self.training.norms:
-            return EpochResult(losses, cost, penalty, failed_step=failed)
+            return EpochResult(losses, cost, penalty, failed_step=failed, is_verified=verified)
         if failed is not None:
             unknown = dict.fromkeys((layer.name for layer in self.params.net.layers), np.nan)
             return EpochResult(losses, cost, penalty, np.nan, unknown, dict(unknown), failed)
         delta, gradient = norms_by_layer(self.params.net, self.memory)
-        return EpochResult(losses, cost, penalty, sqrt(results.squared_norm), delta, gradient)
+        norm = sqrt(results.squared_norm)
+        return EpochResult(losses, cost, penalty, norm, delta, gradient, is_verified=verified)
 
 
 class _Batches:

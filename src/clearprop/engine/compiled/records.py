@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -271,6 +271,7 @@ R = TypeVar("R", bound=Record)
 _TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
 
 
+@cache
 def dtype_of(kind: type[Record]) -> np.dtype:
     """The structured dtype of a class of records."""
     fields = [(name, _TYPES[hint]) for name, hint in kind.__annotations__.items()]
@@ -310,7 +311,9 @@ def table_of(memory: Memory) -> Any:
 
 def address_of(array: Any) -> int:
     """Address of the first element of an array, or of a record."""
-    return array.__array_interface__["data"][0]
+    if isinstance(array, Record):
+        array = np.frombuffer(array, np.uint8)  # without a description of its fields, which takes long to make
+    return array.ctypes.data
 
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:

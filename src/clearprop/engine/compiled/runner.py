@@ -15,7 +15,7 @@ from clearprop.engine.compiled import records
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.plan import plan_of
-from clearprop.engine.compiled.records import Memory, address_of, assign, table_of
+from clearprop.engine.compiled.records import Memory, address_of, assign, copy_record, table_of
 from clearprop.engine.compiled.step import STEP, run_steps
 from clearprop.engine.compiled.thread_pool import call_helper
 from clearprop.engine.compiled.transfer import load_parameters
@@ -144,6 +144,29 @@ class Runner:
         count = len(self.memory.results.dtype)
         assign(self.memory.results, tuple(values[:count]))
         self.memory.squares[:] = values[count:]
+
+    def cost_of(self, rows: np.ndarray) -> float:
+        """The cost of a batch with the parameters as they are, without dropout and penalties; nothing else changes.
+
+        It is NaN if an output is not finite.
+        """
+        m, edges, nothing = self.memory, np.array([0, len(rows)]), np.zeros(1)
+        self._check(rows, edges)
+        changed = (m.options, m.code, m.progress, m.results)
+        before = [copy_record(record) for record in changed]
+        m.options.purpose, m.options.with_norms, m.options.max_norm = records.EVALUATE, False, 0.0
+        m.code.value = m.code.half_square = records.NONE
+        m.progress.first_step, m.progress.steps, m.progress.steps_per_epoch = 0, 1, 1
+        m.progress.column_threads, m.progress.patience = 0, records.NONE
+        m.results.cost = 0.0
+        table = self._table_of((rows, edges, nothing, nothing.copy(), m.keys))
+        try:
+            load_parameters(table, m.work, self.params.flat, m.weights, self.blocks)
+            run_steps(table, 1, 1)
+            return float(m.results.cost)
+        finally:
+            for record, values in zip(changed, before, strict=True):
+                assign(record, values)
 
     def _table_of(self, arrays: tuple[np.ndarray, ...]) -> Any:
         """The addresses of everything that a slice needs, with new counters for its threads."""
