@@ -31,8 +31,8 @@ from peers import MODULES, PEERS, RATES, WORKLOADS, Problem, Run
 import clearprop as cp
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.ffi import call_multiply
+from clearprop.engine.compiled.pointers import pointer
 from clearprop.engine.compiled.products import product_kernels
-from clearprop.engine.compiled.records import pointer
 from clearprop.engine.compiled.threads import SYNC, meet
 from clearprop.engine.compiled.vectors import lanes_of
 

@@ -20,7 +20,8 @@ import clearprop as cp
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.ffi import call_part
 from clearprop.engine.compiled.gradients import weight_gradient
-from clearprop.engine.compiled.records import FUSED_WEIGHTS, NO_ERROR, NONE, memory_at, pointer
+from clearprop.engine.compiled.pointers import memory_at, pointer
+from clearprop.engine.compiled.records import FUSED_WEIGHTS, NO_ERROR, NONE
 from clearprop.engine.compiled.sweep import (
     ROWS_AT_ONCE,
     activate,

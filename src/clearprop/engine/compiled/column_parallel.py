@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.engine.compiled.cache import inner
-from clearprop.engine.compiled.records import NO_ERROR, Layer, Memory, memory_at
+from clearprop.engine.compiled.pointers import memory_at
+from clearprop.engine.compiled.records import NO_ERROR, Layer, Memory
 from clearprop.engine.compiled.sweep import activate, finish_delta, locate_rows, losses, send_error, weighted_sum
 from clearprop.engine.compiled.threads import meet
 

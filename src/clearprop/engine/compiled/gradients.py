@@ -11,6 +11,7 @@ from typing import Any
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.column_parallel import own_columns
 from clearprop.engine.compiled.ffi import call_multiply_transposed, call_multiply_transposed_sparse, call_part
+from clearprop.engine.compiled.pointers import memory_at
 from clearprop.engine.compiled.products import column_sums, transpose_block
 from clearprop.engine.compiled.records import (
     DENSE,
@@ -25,7 +26,6 @@ from clearprop.engine.compiled.records import (
     WIRED,
     Layer,
     Memory,
-    memory_at,
 )
 from clearprop.engine.compiled.update import add_squares, clip_values, finish_weights, first_row, store, update
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.ffi import call_part, call_value
+from clearprop.engine.compiled.pointers import memory_at
 from clearprop.engine.compiled.records import (
     FROZEN_BIAS,
     IDENTITY,
@@ -17,7 +18,6 @@ from clearprop.engine.compiled.records import (
     WIRED,
     Layer,
     Memory,
-    memory_at,
 )
 from clearprop.engine.compiled.update import first_row, update
 

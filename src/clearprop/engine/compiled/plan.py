@@ -18,6 +18,7 @@ from clearprop.engine.compiled import records
 from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.narrow_product import multiply_kernel
+from clearprop.engine.compiled.pointers import address_of
 from clearprop.engine.compiled.records import NONE, Memory, copy_record, new_record, new_table
 from clearprop.engine.compiled.sparse import BLOCK, sparse_kernels
 from clearprop.engine.compiled.step import kernels
@@ -307,7 +308,6 @@ class Plan:
 
     def memory(self, X: np.ndarray | csr_array, slots: int = 0, stored: bool = False, **replaced: Any) -> Memory:
         """Memory of this plan; `replaced` are fields to use in place of new ones."""
-        nothing, no_indices = np.zeros(1, self.dtype), np.zeros(1, np.int64)
         slot0, slot1, gradients = (
             aligned(max(1, self.trained if wanted else 1), self.dtype) for wanted in (slots > 0, slots > 1, stored)
         )
@@ -323,9 +323,6 @@ class Plan:
             "layers": self.layers,
             "connections": self.connections,
             **self.locate(X, memory_layout, code),
-            "y": nothing,
-            "indices": no_indices,
-            "sample_weight": nothing,
             "offsets": self._offsets.copy(),
             "weights": aligned(self.weights.size, self.dtype),
             "slot0": slot0,
@@ -337,16 +334,13 @@ class Plan:
             "values": np.zeros(self.batch, np.float64),
             "norms": np.zeros(max(1, self.norms.size), np.float64),
             "squares": np.zeros(2 * len(self.layers), np.float64),
-            "total": np.zeros(1, np.float64),
             "scalars": np.zeros(self.threads * records.SCALAR_SETS * records.SCALARS, np.float64),
             "keys": np.zeros(len(self.layers), np.uint64),
             "row_keys": np.zeros(1, np.uint64),
-            "answers": nothing,
-            "sync": no_indices,
-            "order": no_indices,
-            "edges": no_indices,
-            "rates": np.zeros(1, np.float64),
-            "costs": np.zeros(1, np.float64),
+            **dict.fromkeys(("y", "sample_weight", "answers"), np.zeros(1, self.dtype)),
+            **dict.fromkeys(("indices", "sync", "order", "edges"), np.zeros(1, np.int64)),
+            **dict.fromkeys(("rates", "costs"), np.zeros(1, np.float64)),
+            "total": np.zeros(1, np.float64),
         }
         return Memory(**(fields | replaced))
 
@@ -394,7 +388,7 @@ def aligned(size: int, dtype: np.dtype) -> np.ndarray:
     """Zeros that start at a cache line."""
     spare = LINE // dtype.itemsize
     array = np.zeros(size + spare, dtype)
-    skip = (-records.address_of(array) % LINE) // dtype.itemsize
+    skip = (-address_of(array) % LINE) // dtype.itemsize
     return array[skip : skip + size]
 
 

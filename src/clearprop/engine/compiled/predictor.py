@@ -14,7 +14,8 @@ from clearprop.core.network import Network, check_params
 from clearprop.core.parameters import Parameters
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.plan import Plan
-from clearprop.engine.compiled.records import INPUT_LAYER, Memory, address_of, memory_at, pointer, table_of
+from clearprop.engine.compiled.pointers import address_of, memory_at, pointer, table_of
+from clearprop.engine.compiled.records import INPUT_LAYER, Memory
 from clearprop.engine.compiled.sweep import forward
 from clearprop.engine.compiled.transfer import load_parameters
 from clearprop.engine.cores import get_threads

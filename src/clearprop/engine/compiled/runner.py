@@ -15,7 +15,8 @@ from clearprop.engine.compiled import records
 from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.plan import plan_of
-from clearprop.engine.compiled.records import Memory, address_of, assign, copy_record, table_of
+from clearprop.engine.compiled.pointers import address_of, table_of
+from clearprop.engine.compiled.records import Memory, assign, copy_record
 from clearprop.engine.compiled.step import STEP, run_steps
 from clearprop.engine.compiled.thread_pool import call_helper
 from clearprop.engine.compiled.transfer import load_parameters

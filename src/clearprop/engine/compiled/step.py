@@ -15,16 +15,9 @@ from clearprop.engine.compiled.ffi import c_signature, call_part, register
 from clearprop.engine.compiled.gradients import bias_gradient, dense_gradient, gradients_and_updates, wired_gradient
 from clearprop.engine.compiled.limits import add_penalty, apply_stored, bound_weights, squared_norm
 from clearprop.engine.compiled.numba_internals import PLAIN
+from clearprop.engine.compiled.pointers import memory_at, pointer
 from clearprop.engine.compiled.products import product_kernels
-from clearprop.engine.compiled.records import (
-    DIFFERENTIATE,
-    EVALUATE,
-    NONE,
-    TRAIN,
-    Memory,
-    memory_at,
-    pointer,
-)
+from clearprop.engine.compiled.records import DIFFERENTIATE, EVALUATE, NONE, TRAIN, Memory
 from clearprop.engine.compiled.sweep import are_finite, sweep, total_weight
 from clearprop.engine.compiled.threads import atomic_add, atomic_load, atomic_store, meet, wait_until
 from clearprop.engine.compiled.update import expand, prepare, refresh_transposed

@@ -20,6 +20,7 @@ from clearprop.engine.compiled.ffi import (
     call_multiply_sparse,
     call_pullback,
 )
+from clearprop.engine.compiled.pointers import memory_at
 from clearprop.engine.compiled.records import (
     EVALUATE,
     IDENTITY,
@@ -31,7 +32,6 @@ from clearprop.engine.compiled.records import (
     Connection,
     Layer,
     Memory,
-    memory_at,
 )
 
 #: Rows that go through the whole network at once, so that their activations are still in the cache on the way back.

@@ -6,7 +6,8 @@ from typing import Any
 
 from clearprop.engine.compiled.cache import compiled
 from clearprop.engine.compiled.ffi import call_part
-from clearprop.engine.compiled.records import DENSE, NONE, WIRED, Memory, memory_at, pointer
+from clearprop.engine.compiled.pointers import memory_at, pointer
+from clearprop.engine.compiled.records import DENSE, NONE, WIRED, Memory
 
 
 @compiled

@@ -6,6 +6,7 @@ from typing import Any
 
 from clearprop.engine.compiled.cache import inner
 from clearprop.engine.compiled.ffi import call_part, call_prepare, call_slope, call_update
+from clearprop.engine.compiled.pointers import memory_at
 from clearprop.engine.compiled.products import transpose_block
 from clearprop.engine.compiled.records import (
     DIFFERENTIATE,
@@ -17,7 +18,6 @@ from clearprop.engine.compiled.records import (
     SCALAR_SETS,
     SCALARS,
     Memory,
-    memory_at,
 )
 from clearprop.engine.compiled.sweep import total_weight
 
