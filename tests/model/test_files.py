@@ -143,7 +143,10 @@ def sections():
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": "[]"}), "does not describe a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": "{}"}), "does not describe a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 99}'}), "newer clearprop"),
-        (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 1}'}), "does not follow layout 1 of a model file"),
+        (
+            safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 1}'}),
+            "does not follow layout 1 of a model file",
+        ),
     ],
 )
 def test_what_is_no_model_file_is_named(content, text):

@@ -204,7 +204,10 @@ def test_same_matrices_from_every_frame(kind: str) -> None:
 
 
 BAD_FRAMES = [
-    (np.zeros((3, 2)), "expected a table: a path, a data frame (pandas, polars, pyarrow) or a dict of columns, got ndarray"),
+    (
+        np.zeros((3, 2)),
+        "expected a table: a path, a data frame (pandas, polars, pyarrow) or a dict of columns, got ndarray",
+    ),
     (None, "got NoneType"),
     (pl.LazyFrame({"a": [1]}), "got LazyFrame. Collect a lazy frame first"),
     ({"a": [1], "b": [1, 2]}, 'Columns of different lengths: "a" 1, "b" 2 rows'),
