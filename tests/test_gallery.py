@@ -141,7 +141,7 @@ def test_command_lists_and_runs(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert (tmp_path / "fields.svg").exists()
     code, _, said = run("rumelhart_xr")
     assert (code, "did you mean 'rumelhart_xor'" in said) == (2, True)
-    assert "--seeds and --picture belong to an example" in run("--seeds", "3")[2]
+    assert "--seeds and --picture need the name of an example" in run("--seeds", "3")[2]
     assert "mazur_step_by_step runs once" in run("mazur_step_by_step", "--seeds", "3")[2]
     assert "mazur_step_by_step draws no picture" in run("mazur_step_by_step", "--picture", str(tmp_path / "a.svg"))[2]
     assert "the folder" in run("mazur_step_by_step", "--picture", str(tmp_path / "no" / "a.svg"))[2]

@@ -107,7 +107,7 @@ BAD_COMMANDS = [
     ("train {table} --target rich --optimizer adm --out {folder}/x.cprop", "did you mean 'adam'"),
     (
         "train {table} --target rich --holdout 0 --epochs 1 --out {folder}/x.cprop --report {folder}/r.html",
-        "no rows are held out",
+        "needs held-out rows",
     ),
     ("predict {table} {table}", "expected a clearprop model file"),
     ("predict {model} {folder}/none.csv", "none.csv"),
@@ -188,7 +188,7 @@ def test_stopped_at_once(table, trained, monkeypatch, capsys, kind, saved):
         patch.setattr(fitting, "fit", fit)
         assert run(*words, "--out", trained) == (130 if kind == "two Ctrl-C" else 143)
     captured = capsys.readouterr()
-    how = f"{run_file} holds the run: the same command with --resume continues it" if saved else "no file was written"
+    how = f"the run is saved in {run_file}; repeat the command with --resume" if saved else "no file was written"
     assert f"clearprop: interrupted, {how}" in captured.err
     assert trained.read_bytes() == old
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -67,7 +67,7 @@ def test_documents(folder, name, capsys):
         (["--document", "worked.pdf"], "worked.pdf: expected a name that ends in .html or .htm or .tex"),
         (
             ["--rows", "0:60", "--document", "worked.html"],
-            'sums to write out, and a page holds 400. Name one gradient, such as --weight "age", take fewer --rows',
+            'sums to write out, more than 400. Name one gradient, such as --weight "age", take fewer --rows',
         ),
     ],
 )

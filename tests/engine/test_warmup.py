@@ -121,7 +121,7 @@ def test_code_that_cannot_be_stored_is_reported_once(monkeypatch: pytest.MonkeyP
     def add(x: float) -> float:
         return x + 1
 
-    with pytest.warns(RuntimeWarning, match=r"cannot be stored in .* \(it can only be read\)"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be stored in .* \(it is read-only\)"):
         assert add(1.0) == 2.0
     assert add(1) == 2  # a second compilation, without a second warning
 
@@ -131,7 +131,7 @@ def test_warmup_says_where_the_code_lies(capsys: pytest.CaptureFixture[str]) -> 
         main(["warmup"])
     assert stop.value.code in (0, None)
     printed = capsys.readouterr().out
-    assert printed.startswith(f"compiled code lies in {cache.folder()} (")
+    assert printed.startswith(f"compiled code is stored in {cache.folder()} (")
     assert "seconds" in printed
 
 
@@ -164,14 +164,14 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(CompilationError) as caught:
         cp.warmup()
     assert str(caught.value) == (
-        f"warmup: {cache.folder()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder "
-        "that can, for this command and for those that use the code."
+        f"warmup: {cache.folder()} cannot be written, so compiled code cannot be stored there. Set NUMBA_CACHE_DIR to "
+        "a writable folder, for this command and for every process that uses the code."
     )
 
 
 def test_what_warmup_says() -> None:
     made = cp.engine.warmup.CompiledCode(Path("cache"), 411, 5_230_000, 12.34)
-    assert str(made) == "compiled code lies in cache (411 files, 5.2 MB); it took 12.3 seconds"
+    assert str(made) == "compiled code is stored in cache (411 files, 5.2 MB); it took 12.3 seconds"
 
 
 def test_whether_it_is_warm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -135,15 +135,18 @@ def sections():
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "another file, or only its beginning"),
-        (b"age,income\n1,2\n3,4\n5,6\n", "another file"),
-        (struct.pack("<Q", 2**40) + b"{}" * 20, "another file"),
+        (b"", "another kind of file, or it is truncated"),
+        (b"age,income\n1,2\n3,4\n5,6\n", "another kind of file"),
+        (struct.pack("<Q", 2**40) + b"{}" * 20, "another kind of file"),
         (struct.pack("<Q", 1000) + b"{}" * 20, "is truncated"),
         (safetensors.numpy.save({"w": np.zeros(3)}), "does not describe a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": "[]"}), "does not describe a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": "{}"}), "does not describe a model"),
         (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 99}'}), "newer clearprop"),
-        (safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 1}'}), "not what layout 1 "),
+        (
+            safetensors.numpy.save({"w": np.zeros(3)}, {"clearprop": '{"version": 1}'}),
+            "does not follow layout 1 of a model file",
+        ),
     ],
 )
 def test_what_is_no_model_file_is_named(content, text):

@@ -308,7 +308,7 @@ def test_evaluate_without_data_is_about_the_rows_held_out():
     assert model.evaluate().metrics == model.settings["held_out"]
     assert model.evaluate().rows == 60
     whole = cp.fit(people(), "rich", hidden=(4,), epochs=1, holdout=0)
-    with pytest.raises(ArgumentError, match="data: no rows are held out; give a table that has the target"):
+    with pytest.raises(ArgumentError, match="data: the model has no held-out rows; pass a table that has the target"):
         whole.evaluate()
 
 
@@ -338,7 +338,7 @@ def test_messages_count_the_rows_of_the_whole_table():
     table = people()
     codes = [str(i) for i in range(300)]
     codes[row] = "old"
-    with pytest.raises(TableError, match=f'Column "code": numbers, except in row {row + 1}: "old"'):
+    with pytest.raises(TableError, match=f'Column "code": all values are numbers, except in row {row + 1}: "old"'):
         cp.fit({**table, "code": codes}, "pay", epochs=1)
     age = table["age"].astype(float)
     age[row] = np.inf

@@ -116,7 +116,7 @@ def test_several_labels(trained, check_page, words, blobs):
     model = trained(cp.Network.sequential(4, 5, 2, output="sigmoid"), X, flags, cp.BinaryCrossEntropy())
     said = words(check_page(render_report(model, X, flags)))
     assert "of the rows have every label right" in said
-    assert "Hardest is “output" in said
+    assert "The hardest label is “output" in said
 
 
 def test_several_numbers(trained, check_page, words, blobs):

@@ -54,10 +54,10 @@ def test_a_file_of_the_present_layout_stays_as_it_is():
 
 
 WRONG = [
-    (model(None, settings=[]), "not what layout 2 of a model file holds"),
-    (model([]), "not what layout 2 of a model file holds"),
-    (model(HISTORY_2 | {"columns": 7}), "not what layout 2 of a model file holds"),
-    (model(HISTORY_2 | {"columns": [[], "rate"]}), "not what layout 2 of a model file holds"),
+    (model(None, settings=[]), "its data does not follow layout 2 of a model file"),
+    (model([]), "its data does not follow layout 2 of a model file"),
+    (model(HISTORY_2 | {"columns": 7}), "its data does not follow layout 2 of a model file"),
+    (model(HISTORY_2 | {"columns": [[], "rate"]}), "its data does not follow layout 2 of a model file"),
     (model(HISTORY_2 | {"columns": ["cost", 3]}), "history.columns.names[1]: expected a string, got 3"),
     (
         model(HISTORY_2 | {"columns": ["cost"] * 4}),

@@ -86,7 +86,7 @@ HOSTILE = [
     ({"__metadata__": head(), "sha256": SEAL | {"dtype": "object"}}, "object"),
     ({"__metadata__": head(), "sha256": [1]}, "truncated or damaged"),
     ({"__metadata__": head(), "other": SEAL}, "its digests are missing"),
-    ({"__metadata__": head()}, "32 bytes too many"),
+    ({"__metadata__": head()}, "32 unexpected bytes at the end"),
     ({"__metadata__": head(), "sha256": SEAL, "twice": SEAL}, "is at bytes 0 to 32"),
     ({"__metadata__": {}}, "does not describe"),
     ({"__metadata__": {"clearprop": "[]"}}, "does not describe"),
@@ -114,7 +114,7 @@ def test_a_resealed_file_is_the_only_way_to_be_right():
 
 
 def test_what_could_not_be_read_again_is_not_written(monkeypatch):
-    with pytest.raises(ArgumentError, match=r"more than the 8,388,608 and 1,000,000 that a file may have"):
+    with pytest.raises(ArgumentError, match=r"at most 8,388,608 bytes and 1,000,000 values are allowed"):
         storage.pack_sections(NOTE, {"text": "x" * 2**23}, {})
     with pytest.raises(ArgumentError, match="note file: its JSON data has"):
         storage.pack_sections(NOTE, {"many": [0] * 1_000_001}, {})

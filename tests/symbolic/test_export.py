@@ -126,14 +126,14 @@ INPUT = {"op": "input", "name": "z", "level": "element", "kind": "real"}
         ([], 'expressions: expected a dictionary with a list "nodes" and a dictionary "outputs".'),
         ({"nodes": {}, "outputs": {}}, 'expressions: expected a dictionary with a list "nodes" and a dictionary'),
         ({"nodes": [1], "outputs": {}}, "expressions: node 0: expected a dictionary, got int."),
-        ({"nodes": [INPUT], "outputs": {"a": 1}}, "outputs: expected the index of one of the 1 nodes before, got 1."),
+        ({"nodes": [INPUT], "outputs": {"a": 1}}, "outputs: expected the index of one of the 1 earlier nodes, got 1."),
         (
             {"nodes": [INPUT], "outputs": {"a": True}},
-            "outputs: expected the index of one of the 1 nodes before, got True.",
+            "outputs: expected the index of one of the 1 earlier nodes, got True.",
         ),
         (
             {"nodes": [INPUT, {"op": "exp", "args": [1]}], "outputs": {}},
-            "node 1: 'exp' is not valid: expected the index of one of the 1 nodes before, got 1.",
+            "node 1: 'exp' is not valid: expected the index of one of the 1 earlier nodes, got 1.",
         ),
         (
             {"nodes": [INPUT, {"op": "expp", "args": [0]}], "outputs": {}},

@@ -204,7 +204,10 @@ def test_same_matrices_from_every_frame(kind: str) -> None:
 
 
 BAD_FRAMES = [
-    (np.zeros((3, 2)), "expected a path, a data frame (pandas, polars, pyarrow) or a dict of columns, got ndarray"),
+    (
+        np.zeros((3, 2)),
+        "expected a table: a path, a data frame (pandas, polars, pyarrow) or a dict of columns, got ndarray",
+    ),
     (None, "got NoneType"),
     (pl.LazyFrame({"a": [1]}), "got LazyFrame. Collect a lazy frame first"),
     ({"a": [1], "b": [1, 2]}, 'Columns of different lengths: "a" 1, "b" 2 rows'),
@@ -451,7 +454,7 @@ BAD_FITS: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
     (A | B | {"z": [0] * 40}, ["y", "z"], {}, 'Target column "z": all rows hold 0; expected both'),
     (B | {"a": [1, float("-inf")] * 20}, "y", {}, 'Column "a": infinity, or a number beyond 1e+100'),
     (B | {"a": [[1], [2]] * 20}, "y", {}, 'row 1: expected a number, text, boolean or date, got list'),
-    (B | {"a": [*map(str, range(39)), "old"]}, "y", {}, 'numbers, except in row 40: "old"'),
+    (B | {"a": [*map(str, range(39)), "old"]}, "y", {}, 'all values are numbers, except in row 40: "old"'),
     (B | {"a": ["x"] * 40}, "y", {"numeric": ["a"]}, 'all rows hold the same value'),
     (B | {"a": ["x", "1"] * 20}, "y", {"numeric": ["a"]}, 'row 1: expected a number, got "x" (20'),
     ({"a": [*map(str, range(25))] * 4 + ["old"], "y": [0, 1] * 50 + [0]}, "y", {}, 'numbers, except in row 101: "old"'),

@@ -100,7 +100,7 @@ def _write_solution(
     """Write the worked solution of one step."""
     if count_sums(trace) > MOST_SUMS:
         raise ArgumentError(
-            f"--document: a whole step of this network has {count_sums(trace):,} sums to write out, and a page holds "
+            f"--document: a whole step of this network has {count_sums(trace):,} sums to write out, more than "
             f'{MOST_SUMS}. Name one gradient, such as --weight "{names["input"][0]}", take fewer --rows, or train a '
             "smaller network, such as --hidden 4."
         )

@@ -36,7 +36,7 @@ def fit_interruptibly(table: Any, target: Any, **options: Any) -> Model:
         return fit(table, target, callbacks=stop, **options)
     except (KeyboardInterrupt, SystemExit):
         file = options.get("checkpoint")
-        how = f"{file} holds the run: the same command with --resume continues it" if file else "no file was written"
+        how = f"the run is saved in {file}; repeat the command with --resume" if file else "no file was written"
         typer.echo(f"clearprop: interrupted, {how}", err=True)
         raise
     finally:
@@ -68,4 +68,4 @@ def _warn(diagnosis: Diagnosis) -> None:
     """Print the findings of a diagnosis, if there are any; hints are left to the report."""
     findings = [finding for finding in diagnosis if finding.severity != "hint"]
     if findings:
-        typer.echo("\n".join(["Worth a look:", *map(str, findings), ""]))
+        typer.echo("\n".join(["Possible problems:", *map(str, findings), ""]))

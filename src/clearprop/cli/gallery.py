@@ -25,7 +25,7 @@ def gallery(
             typer.echo(f"picture written to {picture}")
         return
     if seeds is not None or picture is not None:
-        raise ArgumentError("gallery: --seeds and --picture belong to an example; name one.")
+        raise ArgumentError("gallery: --seeds and --picture need the name of an example.")
     examples = scripts()
     width = max(map(len, examples))
     for example in examples.values():

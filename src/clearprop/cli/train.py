@@ -61,7 +61,7 @@ def train(
     Ctrl-C stops after the current epoch and writes the model; a second Ctrl-C stops at once.
     """
     if report and holdout == 0:
-        raise ArgumentError("--report: needs rows held out, and with --holdout 0 no rows are held out.")
+        raise ArgumentError("--report: needs held-out rows; use a --holdout greater than 0.")
     out = out or str(Path(Path(table).name.removesuffix(".gz")).with_suffix(".cprop"))
     check_outputs([table], [out, report, checkpoint])
     if resume and checkpoint is not None and not Path(checkpoint).exists():

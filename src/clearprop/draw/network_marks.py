@@ -1,4 +1,4 @@
-"""What both drawings of a network share: kinds of layers and connections, curves, and the legend."""
+"""Shared by both drawings of a network: styles of layers and connections, curves, and the legend."""
 
 from __future__ import annotations
 

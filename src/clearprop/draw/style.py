@@ -1,4 +1,4 @@
-"""The style sheets, and the classes of their colours."""
+"""The style sheets, and their CSS classes for colours."""
 
 from __future__ import annotations
 

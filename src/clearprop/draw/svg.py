@@ -1,4 +1,4 @@
-"""The vocabulary of every drawing: escaped elements, numbers and texts for people, and a drawing with its legend.
+"""Parts of every drawing: escaped SVG elements, readable numbers and texts, and a drawing with its legend.
 
 Colours are never written here: every element has a class, and style.css gives the class its colour in light, dark and
 print.

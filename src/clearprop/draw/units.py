@@ -1,4 +1,4 @@
-"""The drawing of every unit and link of a network: compact, or roomy with numbers."""
+"""Draw every unit and link of a network: compact, or with more space and the numbers."""
 
 from __future__ import annotations
 

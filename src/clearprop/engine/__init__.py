@@ -1,4 +1,4 @@
-"""Engines run the steps of training. All give the same result up to rounding."""
+"""Engines run the steps of training. All give the same result up to rounding. A new engine is added to `ENGINES`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def with_engine(name: str, use: Callable[[type[Engine]], T]) -> T:
-    """What `use` makes of the engine of that name.
+    """Call `use` with the engine of that name, and return its result.
 
     "auto" is the compiled engine. If it raises CompilationError, because a definition in use cannot be compiled, a
     RuntimeWarning gives the reason and `use` gets the textbook engine.

@@ -1,4 +1,4 @@
-"""Many shuffles of the rows by one generator of NumPy's older kind, as scikit-learn orders them."""
+"""Repeated shuffles of the rows by one legacy generator of NumPy (`RandomState`), in the order of scikit-learn."""
 
 from __future__ import annotations
 

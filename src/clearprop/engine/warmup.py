@@ -24,11 +24,11 @@ OUTPUTS = ("identity", "sigmoid", "tanh", "softmax", "softplus", "exponential", 
 
 @dataclass(frozen=True)
 class CompiledCode:
-    """Where compiled code lies, how many files and bytes it has, and how long compiling or loading it took.
+    """Where compiled code is stored, how many files and bytes it has, and how long compiling or loading it took.
 
     >>> from pathlib import Path
     >>> print(CompiledCode(Path("cache/clearprop"), 411, 5_200_000, 12.3))
-    compiled code lies in cache/clearprop (411 files, 5.2 MB); it took 12.3 seconds
+    compiled code is stored in cache/clearprop (411 files, 5.2 MB); it took 12.3 seconds
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class CompiledCode:
 
     def __str__(self) -> str:
         size = f"{self.files} files, {self.bytes / 1e6:.1f} MB"
-        return f"compiled code lies in {self.folder} ({size}); it took {self.seconds:.1f} seconds"
+        return f"compiled code is stored in {self.folder} ({size}); it took {self.seconds:.1f} seconds"
 
 
 def is_warm() -> bool:
@@ -69,8 +69,8 @@ def warmup() -> CompiledCode:
     start = time.perf_counter()
     if not is_writable():
         raise CompilationError(
-            f"warmup: {described()} cannot be written, so nothing can be kept there. Set NUMBA_CACHE_DIR to a folder "
-            "that can, for this command and for those that use the code."
+            f"warmup: {described()} cannot be written, so compiled code cannot be stored there. Set NUMBA_CACHE_DIR to "
+            "a writable folder, for this command and for every process that uses the code."
         )
     shuffled_at_once(np.arange(2), np.random.RandomState(0), 1)
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):

@@ -69,7 +69,7 @@ def pack(
 
 
 def unpack(content: bytes, where: str, own: Iterable[Activation | Loss] = ()) -> dict[str, Any]:
-    """The parts of a model file by name, all checked; raises ModelFileError for anything that is not whole."""
+    """The parts of a model file by name, all checked; raises ModelFileError for a damaged or incomplete file."""
     found = read_file(content, where, MODEL, ModelFile, own)
     return {
         "net": found.network,

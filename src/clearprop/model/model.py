@@ -130,7 +130,7 @@ class Model:
         >>> cp.fit(table, "y", hidden=(), epochs=2, holdout=0).report("report.html")
         Traceback (most recent call last):
             ...
-        clearprop.errors.ArgumentError: data: no rows are held out; give a table that has the target.
+        clearprop.errors.ArgumentError: data: the model has no held-out rows; pass a table that has the target.
         """
         from clearprop.report import write_report  # takes time to import
 
@@ -156,7 +156,7 @@ class Model:
             name = f" of {Path(data).name}" if isinstance(data, (str, os.PathLike)) else ""
             return HeldOut.sweep(self.net, self.params, self.loss, X, y, f"{len(X):,} rows{name}")
         if self.held_out is None:
-            raise ArgumentError("data: no rows are held out; give a table that has the target.")
+            raise ArgumentError("data: the model has no held-out rows; pass a table that has the target.")
         return self.held_out
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a network answers for rows with a known target: the one object that metrics, report and command line read."""
+"""The predictions of an output layer beside the true targets, as metrics, report and command line use them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clearprop.tables import TableEncoding
 
 @dataclass(frozen=True)
 class Predictions:
-    """The answers of one output layer for n rows beside the truth, in the words and units of the target.
+    """The predictions of one output layer for n rows beside the truth, with the labels and in the unit of the target.
 
     | task                     | labels             | y                                  | yhat                        |
     |--------------------------|--------------------|------------------------------------|-----------------------------|

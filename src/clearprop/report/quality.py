@@ -109,7 +109,7 @@ def _flag_section(predictions: Predictions, of: str) -> Section:
     )
     table = _scores_table("By label", "label", class_scores(predictions), labels)
     table = replace(table, head=(*table.head[:-1], "rows with yes"))
-    reading = f"Hardest is “{labels[worst][:60]}”, right in {percent(float(right[worst]))} of the rows."
+    reading = f"The hardest label is “{labels[worst][:60]}”, right in {percent(float(right[worst]))} of the rows."
     figure = Figure("Predictions by label", (chart,), note, size="wide")
     return section(_titled(of, "What it gets right and wrong"), reading, [figure, table])
 

@@ -1,4 +1,4 @@
-"""Sentences that say what the numbers of a chart mean."""
+"""Sentences that explain the numbers of the charts."""
 
 from __future__ import annotations
 

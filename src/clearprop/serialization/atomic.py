@@ -1,4 +1,4 @@
-"""Files written atomically: at every moment the name leads to the whole old file, or to the whole new one."""
+"""Files written atomically: at every moment the path holds the complete old file or the complete new one."""
 
 from __future__ import annotations
 

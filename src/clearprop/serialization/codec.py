@@ -2,12 +2,12 @@
 
 A dataclass becomes an object with all of its fields. Where a hint allows several classes, the class variable `type`,
 `kind` or `name` goes with the fields and tells which one it is. Arrays go into a dictionary beside the JSON data, under
-the path of their field; the data holds that name. So do matrices of integers (`Sequence[Sequence[int]]`) and columns of
-numbers (`dict[str, list[float]]`).
+the path of their field; the JSON data holds that path instead. So do matrices of integers (`Sequence[Sequence[int]]`)
+and columns of numbers (`dict[str, list[float]]`).
 
-Reading trusts nothing: every value must have the type of the hint, every number must be finite, integers must fit in 64
-bits, all fields must be present and no others, and then the class checks the values. Only classes that are listed here,
-or that a hint names, are created; nothing is imported.
+Decoding checks all data: every value must have the type of the hint, every number must be finite, integers must fit in
+64 bits, all fields must be present and no others, and then the class checks the values. Only classes that are listed
+here, or that a hint names, are created; nothing is imported.
 """
 
 from __future__ import annotations

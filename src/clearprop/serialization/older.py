@@ -1,8 +1,8 @@
-"""Files of earlier layouts, changed into what the present layout would hold, before anything is decoded.
+"""Convert the data of files in earlier layouts to the present layout, before they are decoded.
 
 Layout 1 had no digests, and all numbers of the history in JSON. Layout 2 had the history in one matrix, a version of
-the encoding of a table, no names of arrays in its JSON data except for the patterns of wired connections, and other
-names for the learning rate and for the restoring of the best epoch.
+the table's encoding, no names of arrays in its JSON data except for the patterns of wired connections, and other
+names for the learning rate and for restoring the best epoch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def upgraded(sections: Sections, kind: str) -> Sections:
     try:
         changed = _UPGRADES[kind](head, arrays)
     except (KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelFileError(f"its data is not what layout {sections.version} of a {kind} file holds.") from None
+        raise ModelFileError(f"its data does not follow layout {sections.version} of a {kind} file.") from None
     return Sections(VERSION, head | {"parameters": "parameters"} | changed, arrays)
 
 

@@ -4,7 +4,7 @@ The format is safetensors: the length of a JSON header (8 bytes), the header, th
 metadata entry "clearprop" of the header is JSON text with the version of the layout, the kind of file, and all data
 besides the arrays. The last array, "sha256", holds one SHA-256 digest per row: one for every array before it, in the
 order of the file, and the last one (the last 32 bytes of the file) for the header with its length. Nothing in a file is
-imported or executed, and every size that it claims is compared with the bytes that are there before memory is used.
+imported or executed, and every size in it is compared with the actual number of bytes before memory is allocated.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def pack_sections(kind: Kind, head: Mapping[str, Any], arrays: Mapping[str, np.n
     length = _header_length(content)
     if length > MAX_HEADER or _weight(text) > MAX_VALUES:
         raise ArgumentError(
-            f"{kind.name} file: its JSON data has {length:,} bytes and {_weight(text):,} values, more than the "
-            f"{MAX_HEADER:,} and {MAX_VALUES:,} that a file may have."
+            f"{kind.name} file: its JSON data has {length:,} bytes and {_weight(text):,} values, but at "
+            f"most {MAX_HEADER:,} bytes and {MAX_VALUES:,} values are allowed."
         )
     spans = _spans(json.loads(content[8 : 8 + length]))
     digests = b"".join(_digest(content, 8 + length, span) for name, span in spans.items() if name != _DIGESTS)
@@ -76,7 +76,7 @@ def read_sections(content: bytes, where: str, kind: Kind) -> Sections:
     expected = f"{where}: expected a clearprop {kind.name} file"
     length = _header_length(content)
     if len(content) < 16 or content[8:9] != b"{" or length > MAX_HEADER:
-        raise kind.error(f"{expected}; this is another file, or only its beginning.")
+        raise kind.error(f"{expected}; this is another kind of file, or it is truncated.")
     if length > len(content) - 8:
         raise kind.error(f"{expected}; its header should have {length} bytes, so the file is truncated. Copy it again.")
     try:
@@ -153,7 +153,7 @@ def _arrays(header: Mapping[str, Any], data: memoryview) -> dict[str, np.ndarray
         arrays[name] = np.frombuffer(data[begin:end], dtype).reshape(shape)
         offset = end
     if offset != len(data):
-        raise ValueError(f"{len(data) - offset} bytes too many")
+        raise ValueError(f"{len(data) - offset} unexpected bytes at the end")
     return arrays
 
 

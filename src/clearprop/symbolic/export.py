@@ -121,7 +121,7 @@ def from_json(data: Any) -> Expressions:
 
 def _earlier(index: Any, nodes: list[Symbol]) -> Symbol:
     if type(index) is not int or not 0 <= index < len(nodes):
-        raise ValueError(f"expected the index of one of the {len(nodes)} nodes before, got {index!r}.")
+        raise ValueError(f"expected the index of one of the {len(nodes)} earlier nodes, got {index!r}.")
     return nodes[index]
 
 

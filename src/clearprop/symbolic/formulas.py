@@ -2,8 +2,8 @@
 
 An activation defines its derivative once, as array code. The expression graph of that code is written out with the
 branch of each `where` that holds for the numbers of one sample. So the formula shown is the one that is computed, also
-for a user's own activation. What mixes the units of a row (softmax, layer normalisation, cross-entropy) has its formula
-here, and tests compare it with the definition.
+for a user's own activation. Functions that mix the units of a row (softmax, layer normalisation, cross-entropy) have
+their formulas here, and tests compare them with the definitions.
 """
 
 from __future__ import annotations

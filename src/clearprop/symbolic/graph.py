@@ -2,7 +2,7 @@
 
 A `Symbol` stands for an array. It supports operators, NumPy's functions and the array API (so every function of
 `clearprop.mathematics` works on it), `x.shape[-1]`, `x[:, None]`, and sums and maxima along a row. Each operation adds
-a node to a `Graph`. Plain Python numbers become constants when they meet a symbol.
+a node to a `Graph`. Plain Python numbers become constants when they are combined with a symbol.
 
 There are two kinds of graph. The *expression graph* of a definition has operations of the table in
 `clearprop.symbolic.operations`, where `tracer` creates it; its values are "real", "integer" or "boolean". The
@@ -191,7 +191,7 @@ class UnknownLength:
     """The number of rows, which is not known while a definition is traced."""
 
     def use(self, *_: Any) -> Any:
-        """Refuse."""
+        """Raise TraceError."""
         raise TraceError("uses the number of rows, but each row has to be computed independently")
 
     __index__ = __int__ = __float__ = __bool__ = __add__ = __radd__ = __sub__ = __rsub__ = use

@@ -4,8 +4,8 @@ A dual array is x + x' e with e e = 0; a function gives f(x) + f'(x) x' e (Cliff
 Wengert 1964). A sweep over dual arrays is an ordinary sweep that also computes directional derivatives, so activations,
 losses and connections need no second definition. The derivatives come from `clearprop.symbolic.operations`.
 
-At a kink every rule takes the slope from the right, so that a smooth function composed of pieces, as the logistic
-function is of |z|, has its true slope where the pieces meet.
+At a kink every rule takes the slope from the right, so that a smooth function composed of pieces, such as the logistic
+function written with |z|, has its true slope at the boundary of the pieces.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Instructions of kernels: each function adds nodes to an instruction graph, with NumPy's rules for mixed operands.
 
 Operands are symbols of an instruction graph, whose kinds are LLVM types, and plain numbers. A plain number, and a value
-that depends on the step alone, takes the type of the arrays it meets.
+that depends on the step alone, takes the type of the arrays it is combined with.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ def _like_identifiers(series: pl.Series, training: pl.Series, rows: np.ndarray |
         # it would silently become many categories, or be left out
         row = int(np.flatnonzero(stray)[0])
         raise TableError(
-            f'Column "{series.name}": numbers, except in {row_list(stray)}: "{series[row]}". Correct the value, '
-            f"mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or keep the column as it is: "
+            f'Column "{series.name}": all values are numbers, except in {row_list(stray)}: "{series[row]}". Correct '
+            f"it, mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or keep the column as it is: "
             f'categorical=["{series.name}"], or drop=["{series.name}"].'
         )
     if distinct <= 20 or distinct <= present / 2:

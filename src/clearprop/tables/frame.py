@@ -50,7 +50,7 @@ class Table:
 
 
 def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
-    """`data` as a table: the one place where a file, a data frame or a dict of columns is normalised.
+    """`data` as a table: the only function that normalises a file, a data frame or a dict of columns.
 
     `data` is a path, a pandas, Polars, narwhals or pyarrow table, or a dict of columns. Categories become text. White
     space around texts is stripped, and "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing, as
@@ -72,7 +72,7 @@ def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
         frame = nw.from_native(data, eager_only=True)
     except TypeError:
         raise TableError(
-            f"A table: expected a path, a data frame (pandas, polars, pyarrow) or a dict of columns, "
+            f"expected a table: a path, a data frame (pandas, polars, pyarrow) or a dict of columns, "
             f"got {type(data).__name__}. Collect a lazy frame first. An array has no column names: "
             "give it to MLPClassifier or MLPRegressor, or name its columns."
         ) from None

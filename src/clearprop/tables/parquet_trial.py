@@ -1,8 +1,8 @@
-"""Try to decode a Parquet file in a process of its own: python parquet_trial.py BYTES SECONDS < file
+"""Try to decode a Parquet file in a separate process: python parquet_trial.py BYTES SECONDS < file
 
 The process may use BYTES of memory beyond what it has at the start, and SECONDS of processor time. It exits with 0 if
-the file can be decoded, with 3 and the reason on standard error if not, and otherwise as the decoder or the limits end
-it. It imports nothing of clearprop, so that it starts quickly.
+the file can be decoded, with 3 and the reason on standard error if not, and with another status if the decoder
+crashes or exceeds a limit. It imports nothing from clearprop, so that it starts quickly.
 """
 
 import contextlib

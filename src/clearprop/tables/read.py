@@ -35,7 +35,7 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pl.
     A CSV file is UTF-8 text with one line of column names; cells are separated by comma, semicolon or tab. The type of
     a column is inferred from all of its cells, except that the columns named in `text` stay text. White space around
     texts is stripped; "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing. Blank lines are
-    skipped. A Parquet file is first decoded in a process of its own, because some damaged files end the process that
+    skipped. A Parquet file is first decoded in a separate process, because some damaged files end the process that
     decodes them (docs/decisions/0014); for a file that you trust, `polars.read_parquet` saves these 0.2 seconds.
 
     Raises TableError, which names the file and the line, if the file is missing, empty, damaged or not a table.

@@ -238,7 +238,7 @@ def _labels(y: Any, n: int) -> np.ndarray:
 def _pair(pair: Any, count: int, name: str) -> tuple[int, int]:
     chosen = tuple(pair) if isinstance(pair, (tuple, list, np.ndarray)) else ()
     if count < 2:
-        raise ArgumentError(f"{name}: expected two, but there is only one.")
+        raise ArgumentError(f"{name}: expected two different indices, but there is only one to choose from.")
     if (
         len(chosen) != 2
         or chosen[0] == chosen[1]

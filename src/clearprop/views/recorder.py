@@ -40,7 +40,7 @@ class Recorder:
         self.recorded: dict[int, Parameters] = {0: params.copy()}  #: parameters by the number of epochs done
 
     def __call__(self, end: EpochEnd) -> None:
-        """Record the parameters if it is their turn."""
+        """Record the parameters if `every` divides the number of epochs so far."""
         if (end.epoch + 1) % self.every == 0:
             self.recorded[end.epoch + 1] = end.params.copy()
 

@@ -70,7 +70,7 @@ def test_a_shared_weight_has_a_name_for_each_connection():
         ("input[0] <- hidden[0]", 'there is no "input[0] <- hidden[0]"'),
         ("", 'there is no ""'),
         ("hidden[-1]", 'there is no "hidden[-1]"'),
-        ("same[0] <- hidden[0]", "is an identity connection: its weight is 1 and no parameter"),
+        ("same[0] <- hidden[0]", "is an identity connection: its weight is fixed at 1"),
         ("same[0].b", 'layer "same" has no bias'),
         ("HIDDEN[1]", "The nearest are: hidden[1], hidden[0]"),
         ("hidden[1].c", "The nearest are: hidden[1].b, hidden[1].a, hidden[1].z."),

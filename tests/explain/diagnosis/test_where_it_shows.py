@@ -29,7 +29,7 @@ def train(table, model, *options):
 def test_training_that_goes_well_is_not_commented_on(table, tmp_path, capsys):
     report = tmp_path / "r.html"
     train(table, tmp_path / "m.cprop", "--hidden", "16", "--epochs", "15", "--report", str(report))
-    assert "Worth a look" not in capsys.readouterr().out
+    assert "Possible problems" not in capsys.readouterr().out
     assert "What to look at" not in report.read_text(encoding="utf-8")
 
 
@@ -39,7 +39,7 @@ def test_training_that_goes_wrong_is(table, tmp_path, capsys):
     options = ["--hidden", "16", "--optimizer", "adam", "--learning-rate", "2", "--epochs", "12", "--dropout", "0"]
     train(table, model, *options, "--report", str(report))
     printed = capsys.readouterr().out
-    assert "Worth a look:\n" in printed
+    assert "Possible problems:\n" in printed
     assert "dead units\n  " in printed
     assert "  To try: " in printed
     page = report.read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
 """Compilation of the parts of the engine by Numba, and where their code is stored between processes.
 
-Numba's own cache looks at the file of a function alone. The parts of the engine share records and helpers, so here a
-change of any file of the engine counts. There is one file for each function, signature, processor and settings, which
-is complete or counts as absent: Numba's own files end the process where they are damaged, and of two processes that
-write a signature to its index at once, one undoes what the other did.
+Numba's own cache is invalidated only by a change of the file that holds the function. The parts of the engine share
+records and helpers, so here a change of any file of the engine invalidates the stored code. There is one file for each
+function, signature, processor and settings; a damaged or incomplete file is ignored. Numba's own files crash a process
+if they are damaged, and if two processes add a signature to an index at the same time, one of them is lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from clearprop.engine.compiled.numba_internals import (
 )
 from clearprop.fork_safety import register_fork_locks
 
-#: Most versions of the engine whose code is kept on disk; of more, those that were used last.
+#: Maximum number of versions of the engine whose code stays on disk: those that were used last.
 ENGINES = 8
 _SUFFIX = ".code"
 _njit: Any = njit
@@ -102,12 +102,12 @@ def _load(name: str) -> bytes | None:
 
 
 def _save(name: str, content: bytes) -> None:
-    """Store compiled code. A folder that can only be read, as in an image, still gives what it holds."""
+    """Store compiled code. Code is still loaded from a read-only folder, such as that of a container image."""
     path = place()
     if path is None:
         return
     if not is_writable():
-        _warn("it can only be read")
+        _warn("it is read-only")
         return
     try:
         write(path / f"{name}{_SUFFIX}", content)

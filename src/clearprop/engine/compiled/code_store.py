@@ -1,4 +1,4 @@
-"""Files of compiled code: where they are stored, each with a digest of its content, and how many are kept."""
+"""Files of compiled code: their folder, a digest of the content of each file, and a limit on their number."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The first half of a step by several threads that share out columns, so that cores exchange less data.
+"""The first half of a step, with the columns of wide layers divided among threads, so that cores exchange less data.
 
 A thread that sweeps rows needs all weights, half of which another core has just changed. A thread that instead owns
-columns of a layer (units, with their weights) keeps these weights in its cache, and needs the activations of the layer
-before, which are fewer. So wide layers are shared out by columns, other layers and the losses by rows, and the threads
-meet after each layer. All results have the bits of `sweep.sweep`.
+columns of a layer (units, with their weights) has these weights in its cache, and only needs the activations of the
+previous layer, which are fewer numbers. So wide layers are divided by columns, other layers and the losses by rows, and
+the threads wait for each other after each layer. All results are bit-identical to those of `sweep.sweep`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The body of a kernel is array code that calls the definition. It is called once with symbols, which records an
 expression graph (`clearprop.symbolic`). `lowering` turns the graph into vector instructions, and `machine` compiles
 them. A kernel is identified by its address. In its arguments, rows are `stride` elements apart, a multiple of 64 bytes,
-and the columns from `units` to `stride` are padding: kernels write zeros there, and no result depends on what padding
-holds. A kernel has no state and may run in several threads at once.
+and the columns from `units` to `stride` are padding: kernels write zeros there, and no result depends on the values
+in the padding. A kernel has no state and may run in several threads at once.
 
 With Numba's compiler switched off (NUMBA_DISABLE_JIT=1) a kernel is a plain Python function that calls the same body
 with views of the arrays, so that a reader can step into it.
@@ -175,7 +175,7 @@ def optimizer_kernels(
     with _compiling(optimizer, "update"):
         kernel = RunKernel(*_instructions(body, dtype, "update", rows=False))
         if len(kernel.scalars) > SCALARS:
-            raise TraceError(f"uses {len(kernel.scalars)} numbers that depend on rate and t, more than {SCALARS}")
+            raise TraceError(f"computes {len(kernel.scalars)} values from rate and t alone, more than {SCALARS}")
     return compile_function(StepKernel(kernel.graph).text(kernel.scalars)), compile_function(kernel.text())
 
 

@@ -1,4 +1,4 @@
-"""The second half of a training step: gradients, each block of which the update consumes at once.
+"""The second half of a training step: gradients, in blocks that the update uses as soon as they are computed.
 
 Every row of a W belongs to one thread, which computes its gradient, adds the slope of the penalties, updates it and
 refreshes its column of the transposed copy. A bias, or the shared weights of a wired connection, belong to one thread.

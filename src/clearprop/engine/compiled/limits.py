@@ -1,4 +1,4 @@
-"""What needs all weights or the whole gradient: the value of the penalties, clipping by norm, and max-norm."""
+"""What needs all weights or the full gradient at once: the value of the penalties, clipping by norm, and max-norm."""
 
 from __future__ import annotations
 

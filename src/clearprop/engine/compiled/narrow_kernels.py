@@ -1,7 +1,7 @@
 """Kernels over the rows of narrow arrays: a vector holds one column of as many rows as it has lanes.
 
-A row of three units fills three lanes of eight; three columns of eight rows fill all lanes of three vectors. And what
-is reduced along a row is then a chain of whole vectors, with nothing to fold at its end.
+A row of three units fills three lanes of eight; three columns of eight rows fill all lanes of three vectors. A sum or
+maximum along a row is then computed from whole vectors, and no vector has to be reduced to one number at the end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The product C = S + A W for a W of few columns: a vector holds one column of C for as many rows as it has lanes.
 
-The tile of `products` loads one number of each row of A at a time, which is what a product with few columns waits for.
+The tile of `products` loads one number of each row of A at a time, and these loads limit a product with few columns.
 Here vectors of A are loaded and transposed in registers, and each column of A is multiplied by every number of a row of
-W in turn. Every element of C is the same chain of fused multiply-adds in the same order, so no bit differs.
+W in turn. Every element of C is the same chain of fused multiply-adds in the same order, so the bits are the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How compiled code reaches the memory: by a pointer to a table of the addresses of its records and arrays."""
+"""Access to the memory from compiled code, through a table of the addresses of its records and arrays."""
 
 from __future__ import annotations
 

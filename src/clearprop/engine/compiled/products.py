@@ -1,9 +1,9 @@
 """The dense matrix products of a training step, on weights stored in panels.
 
 A matrix W (k rows, n columns) is stored as panels: `panel` columns at a time, each panel a contiguous (k, panel) block
-(the last one narrower, n rounded up to whole vectors). So a sweep reads W in one run, and the gradient of some rows of
-a panel is one run as well, which the update rule consumes at once. Rows of A are read through `offsets`, so a batch is
-read straight from where it lies. S, the start, has its own row stride: stride 0 repeats one row (a bias, or zeros).
+(the last one narrower, n rounded up to whole vectors). So a sweep reads W contiguously, and the gradient of some rows
+of a panel is contiguous as well, so that the update rule can use it directly. Rows of A are read through `offsets`, so
+the rows of a batch are not copied. S, the start, has its own row stride: stride 0 repeats one row (a bias, or zeros).
 
 The register tile: a block of C = S + A B stays in vector registers while the shared dimension is swept once. Each step
 loads one row of B (a few vectors) and multiplies it by one number of each row of A, so a tile of 6 rows and 2 vectors

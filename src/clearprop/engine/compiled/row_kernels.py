@@ -1,7 +1,7 @@
 """Kernels over rows: as many rows as a vector has lanes are processed together, as one group.
 
-What a row has one of (a maximum, a sum, its logarithm, a sample weight) is one vector for the group, a lane per row: it
-is computed once for all of them, where a vector per row would hold the same number in every lane.
+A value that each row has once (a maximum, a sum, its logarithm, a sample weight) is one vector for the group, with a
+lane per row. So it is computed once for all rows of the group; a vector per row would hold one number in all lanes.
 """
 
 from __future__ import annotations

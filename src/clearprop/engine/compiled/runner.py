@@ -1,4 +1,4 @@
-"""Runs steps over batches in compiled code: what training, gradients and costs of a whole set have in common."""
+"""Run steps over batches in compiled code: the common part of training and of the cost and gradient of all rows."""
 
 from __future__ import annotations
 
@@ -185,11 +185,11 @@ class Runner:
         return self._table.copy()
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
-        """Compiled code checks no bounds, so everything that it takes indices from is checked before."""
+        """Check all indices beforehand, because compiled code does not check bounds."""
         if edges is not self._checked_edges:
             sizes = np.diff(edges)
             if len(sizes) == 0 or edges[0] != 0:
-                raise ArgumentError(f"batches: expected edges from 0 on, at least two, got {edges}.")
+                raise ArgumentError(f"batches: expected at least two edges, the first of them 0, got {edges}.")
             if sizes.min() < 1 or sizes.max() > self.plan.batch:
                 raise ArgumentError(
                     f"batches: expected batches of 1 to {self.plan.batch} rows, "

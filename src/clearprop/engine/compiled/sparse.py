@@ -1,7 +1,7 @@
 """The products of a training step with rows of a sparse matrix, beside those of `products` with rows of a dense one.
 
 A sparse matrix A is CSR: row r holds values[starts[r] : starts[r + 1]], in the columns at the same positions of
-`columns`, in rising order. Its rows are read where they lie, and no absent number is read. Every element of a result is
+`columns`, in rising order. Its rows are not copied, and only stored entries are read. Every element of a result is
 one chain of fused multiply-adds in that order, whatever the number of threads.
 """
 

@@ -167,8 +167,8 @@ def meet_all(m: Memory, target: int, threads: int) -> int:
 def is_out_of_patience(m: Memory, finished: int) -> bool:
     """Whether the finished step ends an epoch, and more than `patience` epochs in a row did not improve the loss.
 
-    The loss is that of `EpochResult.per_row` to rounding. A difference that may be rounding is no improvement: training
-    that stops too early is resumed by the caller.
+    The loss is that of `EpochResult.losses` up to rounding. A difference that may be rounding is no improvement; if
+    training stops too early because of that, the caller resumes it.
     """
     progress, steps = m.progress, m.progress.steps_per_epoch
     if progress.patience < 0 or finished % steps != 0:

@@ -1,7 +1,7 @@
 """The first half of a training step: forward sweep, loss and backward sweep over some rows of the batch.
 
-Rows are independent of each other, so each thread can sweep its own; `column_parallel` shares out columns as well.
-What is computed for one layer takes a region of it: `rows` rows of the batch from `first` on, and `width` columns from
+Rows are independent of each other, so each thread can sweep its own; `column_parallel` divides columns as well. The
+functions for one layer take a region of it: `rows` rows of the batch from `first` on, and `width` columns from
 `column` on (whole panels of W, the last one with its padding).
 """
 

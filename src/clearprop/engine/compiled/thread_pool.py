@@ -1,4 +1,4 @@
-"""Helper threads that wait for work between epochs, so that no epoch has to start threads of its own."""
+"""Helper threads that wait for work between epochs, so that an epoch does not have to start threads."""
 
 from __future__ import annotations
 

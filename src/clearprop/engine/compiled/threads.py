@@ -1,4 +1,4 @@
-"""How threads meet inside compiled code: atomic counters in an array, and waiting that soon yields the core."""
+"""Synchronization of threads inside compiled code: atomic counters, and waiting that soon yields the core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters between the flat vector, where they have names, and the panels, where they are fast."""
+"""Copy parameters between the flat vector that users see and the panels that compiled code uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fastest way to share out a step to threads, found while training: results do not depend on it, only time does."""
+"""Choose by timing, during training, how a step is divided among threads. Results do not depend on the choice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The update of a run of parameters whose gradient is at hand, and of what is derived from the parameters."""
+"""The update of contiguous parameters from their gradient, and of transposed and expanded copies of weights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def prepare(table: Any, work: Any, thread: int, step: int, begin: int, end: int,
 
 @inner
 def update(m: Memory, thread: int, kind: int, parameters: int, g: Any, g_at: int, count: int) -> None:
-    """Update a run of parameters whose gradient lies at g_at."""
+    """Update `count` parameters; their gradient starts at g_at."""
     kernel = m.code.update if kind == FUSED_WEIGHTS else m.code.update_plain
     scalars = (thread * SCALAR_SETS + kind) * SCALARS
     call_update(

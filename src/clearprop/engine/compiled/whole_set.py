@@ -1,6 +1,6 @@
-"""Cost, outputs and gradient of a whole set of rows in compiled code, a chunk of rows at a time.
+"""Cost, outputs and gradient over all rows of a data set in compiled code, a chunk of rows at a time.
 
-Chunks are the same for any number of threads, and so are the sums.
+The chunks do not depend on the number of threads, so the sums do not either.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ class Derivation:
             over = f" over {len(self.chains):,} samples" if len(self.chains) > 1 else ""
             raise ArgumentError(
                 f"paths: {self.title} has {count:,} paths{over}, more than limit={limit:,}. Raise the limit "
-                "(each takes about a kilobyte and a line), choose one sample, or read the steps, which sum them by "
-                "layers."
+                "(each path takes a kilobyte and a line), choose one sample, or use the steps, which sum the paths "
+                "layer by layer."
             )
         return [path for chain in self.chains for path in chain.paths(self.subject, short)]
 

@@ -120,7 +120,7 @@ class Names:
         weighted = [c for c in taken if c.kind != "identity"]
         if not weighted and taken and source.index == target.index:
             raise ArgumentError(
-                f'derivation: "{self.subject(text)}" is an identity connection: its weight is 1 and no parameter. '
+                f'derivation: "{self.subject(text)}" is an identity connection: its weight is fixed at 1. '
                 f"{self._nearest(text)}"
             )
         places = self._places(weighted[0], source, target) if weighted else None

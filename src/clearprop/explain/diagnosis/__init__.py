@@ -1,4 +1,4 @@
-"""Diagnosis: problems of a network and its training, described with the numbers behind them."""
+"""Diagnosis: problems of a network and its training, described with numbers. `diagnose` runs all checks."""
 
 from clearprop.explain.diagnosis.diagnose import diagnose, diagnose_outputs
 from clearprop.explain.diagnosis.findings import Diagnosis, Finding

@@ -1,4 +1,4 @@
-"""Findings about data and outputs: unscaled inputs and targets, suspicious labels, uninformative outputs."""
+"""Checks of data and outputs: unscaled inputs and targets, suspicious labels, uninformative outputs."""
 
 from __future__ import annotations
 

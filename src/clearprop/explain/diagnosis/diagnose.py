@@ -1,4 +1,4 @@
-"""Diagnosis: problems of a network on its data, with the numbers behind them and advice."""
+"""Diagnosis: run the checks of `data`, `layers` and `rates`, and collect their findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data of a diagnosis: a trace of some rows, the outputs for all rows, and the cost of a constant output."""
+"""Data for the checks of a diagnosis: a trace of some rows, the outputs for all rows, the cost of a constant output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings of a diagnosis with the numbers behind them, to print or to show in a notebook."""
+"""The classes `Finding` and `Diagnosis`: results of the checks, to print or to show in a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings about layers: vanishing and exploding deltas, saturated, dead and duplicate units."""
+"""Checks of layers: vanishing and exploding deltas, saturated, dead and duplicate units."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def deltas(evidence: Evidence) -> Iterator[Finding]:
         advice = "Use relu or tanh instead of sigmoid, suitable initial weights, fewer layers, or skip connections."
         yield Finding("vanishing deltas", "serious", words, advice, small, ratios)
     if large:
-        words = f"The typical delta (dJ/dz) relative to that of the output is {table}: it grows on its way back."
+        words = f"The typical delta (dJ/dz) relative to that of the output is {table}: it grows towards the input."
         advice = "Start from smaller weights (such as the default), add layer_normalization, or set clip_norm=1."
         yield Finding("exploding deltas", "serious", words, advice, large, ratios)
 

@@ -1,4 +1,4 @@
-"""Findings about the learning rate, from the cost along the step and from the history."""
+"""Checks of the learning rate, from the cost along the step and from the history."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def explain_factor(problem: Problem, c: float, blocks: Sequence[Block] = ()) -> 
     twos = {
         1.0: "",
         2.0: f"every entry is twice what it should be{where}: the 1/2 of the cost and the 2 of a square's derivative "
-        "cancel, or neither is there",
-        0.5: f"every entry is half of what it should be{where}: a 1/2 too many, or the 2 of a square's derivative lost",
+        "cancel, or both are missing",
+        0.5: f"every entry is half of what it should be{where}: an extra 1/2, or a square's derivative without its 2",
     }
     explanations: list[tuple[Cause, ...]] = []
     for (sign, of_sign), (two, of_two), (mean, of_mean) in product(
@@ -51,7 +51,7 @@ def _means(problem: Problem, where: str) -> Iterator[tuple[float, str]]:
         yield right, f"the gradient is {done[reduction]}{where} (a factor of {max(right, wrong):g})"
         yield (
             wrong,
-            f"the gradient is divided by {1 / wrong:g} once too often{where}"
+            f"the gradient is divided by {1 / wrong:g} one time too many{where}"
             if wrong < 1
             else (f"the gradient is multiplied by {wrong:g}, the number of samples{where}"),
         )

@@ -1,4 +1,4 @@
-"""The pages of a worked solution or a derivation: HTML that stands alone, and LaTeX documents."""
+"""The pages of a worked solution or a derivation: self-contained HTML pages, and LaTeX documents."""
 
 from __future__ import annotations
 
