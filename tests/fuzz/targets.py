@@ -16,7 +16,7 @@ import clearprop as cp
 from clearprop.errors import ClearpropError
 from clearprop.model import files
 from clearprop.serialization.codec import decode, encode
-from clearprop.serialization.sealed import pack_sections
+from clearprop.serialization.sealed import VERSION, pack_sections
 from clearprop.tables import TableEncoding, read_table
 from clearprop.training import checkpoint
 
@@ -69,7 +69,9 @@ def read_checkpoint(content: bytes) -> None:
         return
     try:
         arrays = {name: np.array(row, np.float64) for name, row in data["arrays"].items()}
-        sealed = pack_sections(checkpoint.CHECKPOINT, data["head"] | {"version": 2, "kind": "checkpoint"}, arrays)
+        version = data["head"].get("version")
+        head = data["head"] | {"version": version if version == 2 else VERSION, "kind": "checkpoint"}
+        sealed = pack_sections(checkpoint.CHECKPOINT, head, arrays)
     except (ClearpropError, UnicodeEncodeError, ValueError, TypeError, OverflowError):
         return  # what cannot be written cannot be read
     handle, name = tempfile.mkstemp(suffix=".ckpt", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)

@@ -421,18 +421,25 @@ def test_damage_is_noticed(saved):
 
 
 WRONG_PARTS = [
-    ({"epochs": -1}, {}, "expected whole numbers of epochs and steps"),
-    ({"rate": "fast"}, {}, "expected a learning rate and seconds as numbers"),
-    ({"slots": "none"}, {}, "expected a list of slots"),
-    ({"slots": ["velocity"]}, {}, "slot velocity: expected a vector of 21 numbers, got none"),
-    ({"epoch": 1}, {}, "expected a history of 1 epochs, got 2"),
-    ({"done": 2, "steps": 12, "rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"epochs": -1}, {}, "epochs: expected a whole number of at least 0, got -1"),
+    ({"learning_rate": "fast"}, {}, "learning_rate: expected a finite number, got 'fast'"),
+    ({"slots": "none"}, {}, "slots: expected an object, got 'none'"),
+    ({"slots": {"velocity": "slots.velocity"}}, {}, "slots.velocity: the file has no array 'slots.velocity'"),
+    (
+        {"slots": {"velocity": "v"}},
+        {"v": np.zeros(0)},
+        r"slots.velocity: expected a vector of 21 numbers of float64, got shape \(0,\)",
+    ),
+    ({"epoch": 1}, {}, "history: expected 1 epochs, got 2"),
+    ({"done": 1, "steps": 11, "learning_rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
+    ({"done": 1, "steps": 11}, {"sums": np.zeros(2, np.float32)}, "sums: expected a vector of float64 numbers, got"),
     ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, do not go together with 5 steps an epoch"),
     ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, do not go together"),
-    ({"extra": 1}, {}, "lacks or adds 'extra'"),
-    ({}, {"parameters": np.zeros(7)}, "parameters: expected a vector of 21 numbers, got shape"),
-    ({}, {"best": np.zeros(21, np.float32)}, "best: expected a vector of 21 numbers, got shape"),
-    ({}, {"history": np.zeros((2, 2))}, "history: expected a matrix of"),
+    ({"extra": 1}, {}, "unknown field 'extra'; expected network, parameters, best, "),
+    ({}, {"parameters": np.zeros(7)}, "parameters: expected a vector of 21 numbers of float64, got shape"),
+    ({}, {"parameters": np.zeros(21, np.int32)}, "parameters: expected float32 or float64, got int32"),
+    ({"best": "best"}, {"best": np.zeros(21, np.float32)}, "best: expected a vector of 21 numbers of float64, got"),
+    ({}, {"history.columns": np.zeros((2, 2))}, "history.columns: expected a float64 matrix with a row for each of"),
 ]
 
 

@@ -39,7 +39,7 @@ from clearprop.losses import Loss
 from clearprop.optimizers import LBFGS, GradientDescent, Optimizer
 from clearprop.penalties import Limits
 from clearprop.schedules import Constant
-from clearprop.serialization.sealed import check_target
+from clearprop.serialization.atomic import check_target
 from clearprop.training.checkpoint import Checkpoint, as_checkpoint, check_steps, open_checkpoint
 from clearprop.training.descent import Descent
 from clearprop.training.fingerprints import describe_data, in_words

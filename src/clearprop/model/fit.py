@@ -19,7 +19,7 @@ from clearprop.model.model import HeldOut, Model, as_loss_target
 from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.penalties import Penalty, as_penalties
 from clearprop.schedules import Cosine, WarmUp
-from clearprop.serialization.codec import describe
+from clearprop.serialization.codec import encode
 from clearprop.tables import Table, TableEncoding, as_table
 from clearprop.tables.encoding import ColumnRoles
 from clearprop.training.callbacks import Callback
@@ -117,11 +117,11 @@ def fit(
         "rows_trained_on": n_training,
         "rows_held_out": n_test,
         "validation_share": validation,
-        "optimizer": describe(rule),
+        "optimizer": encode(rule),
         "batch_size": batch_size,
         "epochs": epochs,
         "patience": patience,
-        "penalty": [describe(each) for each in penalties],
+        "penalty": [encode(each) for each in penalties],
         "seed": seed,
         "precision": str(precision),
         "seconds": round(time.perf_counter() - started, 3),

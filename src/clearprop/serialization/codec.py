@@ -301,20 +301,3 @@ class _Decoder:
             _refuse(path, f"one of {', '.join(map(repr, known))}", name)
         message = unknown(family.__name__.lower(), name[:100], known)
         raise _error(path, f"{message} If it is your own, pass it: cp.Model.load(path, own=[...]).")
-
-
-# --- until checkpoints are converted
-def describe(thing: Any) -> Any:
-    """See `encode`."""
-    return encode(thing)
-
-
-def pack_network(net: Network) -> Any:
-    """See `encode`."""
-    arrays: dict[str, np.ndarray] = {}
-    return encode(net, arrays, "network"), arrays
-
-
-def rebuild_network(data: Any, own: Any = (), arrays: Any = None) -> Network:
-    """See `decode`."""
-    return decode(Network, data, arrays, own=own, path="network")

@@ -20,7 +20,6 @@ import numpy as np
 import safetensors.numpy
 
 from clearprop.errors import ArgumentError, ModelFileError
-from clearprop.serialization.atomic import check_target, remove_leftovers, write_atomically  # noqa: F401
 
 #: The layout of the files; a reader refuses a higher one. `clearprop.serialization.older` reads those before. A new one
 #: gets its own golden files (tests/golden/make_golden.py).

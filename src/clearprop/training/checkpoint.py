@@ -8,7 +8,7 @@ seed, epoch, row and unit, the learning rate from the schedule and the history, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -20,21 +20,16 @@ from clearprop.activations import Activation
 from clearprop.checks import check_choice, check_integer, check_number
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.errors import ArgumentError, CheckpointError, ModelFileError
-from clearprop.serialization.codec import pack_network, rebuild_network
-from clearprop.serialization.sealed import (
-    Kind,
-    Sections,
-    check_target,
-    pack_sections,
-    read_sections,
-)
+from clearprop.errors import ArgumentError, CheckpointError
+from clearprop.serialization.atomic import check_target
+from clearprop.serialization.codec import definitions, encode
+from clearprop.serialization.sealed import Kind
+from clearprop.serialization.typed_files import decode_sections, open_file, read_file
 from clearprop.training.fingerprints import first_difference, in_words, patterns
-from clearprop.training.history import History, pack_history, rebuild_history
+from clearprop.training.history import History
 from clearprop.training.rates import Rate
 
 CHECKPOINT = Kind("checkpoint", CheckpointError)
-_HEAD = {"network", "facts", "engine", "epochs", "steps", "epoch", "done", "rate", "seconds", "slots", "history", "by"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Checkpoint:
 
         Raises CheckpointError when the file is missing, cut off, damaged or something else.
         """
-        return read_snapshot(self.path, own)
+        return read_file(_content(self.path), str(self.path), CHECKPOINT, Snapshot, own)
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,8 @@ class Snapshot:
     `epoch` is the one (from 0) that training is in, `done` its steps so far.
     """
 
-    params: Parameters
+    network: Network
+    parameters: np.ndarray
     best: np.ndarray | None
     history: History
     epochs: int
@@ -101,32 +97,31 @@ class Snapshot:
     slots: dict[str, np.ndarray]
     sums: np.ndarray
     facts: dict[str, Any]
+    written_by: str = f"clearprop {metadata.version('clearprop')}"
 
+    def __post_init__(self) -> None:
+        layout, dtype = self.network.layout, self.parameters.dtype
+        if dtype not in (np.float32, np.float64):
+            raise CheckpointError(f"parameters: expected float32 or float64, got {dtype}.")
+        vectors = {"parameters": (self.parameters, layout.size)}
+        vectors |= {f"slots.{name}": (slot, layout.trainable) for name, slot in self.slots.items()}
+        if self.best is not None:
+            vectors["best"] = (self.best, layout.size)
+        for name, (vector, size) in vectors.items():
+            if vector.shape != (size,) or vector.dtype != dtype:
+                got = f"shape {vector.shape} of {vector.dtype}"
+                raise CheckpointError(f"{name}: expected a vector of {size} numbers of {dtype}, got {got}.")
+        for name in ("epochs", "epoch", "done", "steps"):
+            check_integer(getattr(self, name), name, least=0)
+        if self.sums.ndim != 1 or self.sums.dtype != np.float64:
+            raise CheckpointError(f"sums: expected a vector of float64 numbers, got {self.sums.dtype}.")
+        if self.history.epochs != self.epoch:
+            raise CheckpointError(f"history: expected {self.epoch} epochs, got {self.history.epochs}.")
 
-def pack_snapshot(snapshot: Snapshot, network: dict[str, Any], patterns: Mapping[str, np.ndarray]) -> bytes:
-    """The content of a file; `network` and `patterns` are the packed network."""
-    recorded, arrays = pack_history(snapshot.history)
-    arrays |= {"parameters": snapshot.params.flat, **patterns}
-    arrays |= {f"slot {name}": slot for name, slot in snapshot.slots.items()}
-    if snapshot.best is not None:
-        arrays["best"] = snapshot.best
-    if snapshot.done:
-        arrays["sums"] = snapshot.sums
-    head = {
-        "network": network,
-        "facts": snapshot.facts,
-        "engine": snapshot.engine,
-        "epochs": snapshot.epochs,
-        "steps": snapshot.steps,
-        "epoch": snapshot.epoch,
-        "done": snapshot.done,
-        "rate": snapshot.learning_rate,
-        "seconds": snapshot.seconds,
-        "slots": list(snapshot.slots),
-        "history": recorded,
-        "by": f"clearprop {metadata.version('clearprop')}",
-    }
-    return pack_sections(CHECKPOINT, head, arrays)
+    @property
+    def params(self) -> Parameters:
+        """The parameters by layer, as views of the vector."""
+        return Parameters(self.network, self.parameters)
 
 
 def as_checkpoint(given: Any, every: int | None, resume: bool | str) -> Checkpoint | None:
@@ -161,15 +156,18 @@ def open_checkpoint(
         )
     if not resume:
         return None
-    found = _read(path)
-    network, arrays = pack_network(params.net)
-    was = {"network": found.head.get("network"), **_facts(found)}
-    difference = first_difference(was, {"network": network, **facts | patterns(arrays)})
+    sections = open_file(_content(path), str(path), CHECKPOINT)
+    arrays: dict[str, np.ndarray] = {}
+    now = {"network": encode(params.net, arrays, "network"), "facts": facts} | patterns(arrays)
+    was = {name: sections.head.get(name) for name in ("network", "facts")} | patterns(sections.arrays)
+    difference = first_difference(was, now)
     if difference:
         raise CheckpointError(
-            f"{path}: belongs to another run. {difference}. Resume with what it was begun with, or name another file."
+            f"{path}: belongs to another run. {difference.removeprefix('facts, ')}. "
+            "Resume with what it was begun with, or name another file."
         )
-    return _checked(path, found, params.net, ())
+    snapshot = decode_sections(sections, str(path), CHECKPOINT, Snapshot, definitions(params.net))
+    return replace(snapshot, network=params.net)
 
 
 def check_steps(snapshot: Snapshot, steps_per_epoch: int, path: str | os.PathLike[str]) -> None:
@@ -201,75 +199,8 @@ def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pat
         )
 
 
-def read_snapshot(path: str | os.PathLike[str], own: Iterable[Activation]) -> Snapshot:
-    """A checkpoint from its file."""
-    return _checked(path, _read(path), None, own)
-
-
-def _read(path: str | os.PathLike[str]) -> Sections:
-    return read_sections(read_bytes(path), str(path), CHECKPOINT)
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file; CheckpointError where it cannot be read."""
+def _content(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as reason:
         raise CheckpointError(f"{path}: cannot be read: {reason.strerror}.") from reason
-
-
-def _checked(path: str | os.PathLike[str], found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
-    """What the file holds, for this network or the one that it describes itself."""
-    try:
-        return _snapshot(found, net, own)
-    except ModelFileError as reason:
-        raise CheckpointError(f"{path}: {reason}") from reason
-
-
-def _facts(found: Sections) -> dict[str, Any]:
-    facts = found.head.get("facts")
-    return (facts if isinstance(facts, dict) else {}) | patterns(found.arrays)
-
-
-def _snapshot(found: Sections, net: Network | None, own: Iterable[Activation]) -> Snapshot:
-    head, arrays = found.head, found.arrays
-    if set(head) != _HEAD:
-        raise ModelFileError(f"its description lacks or adds {sorted(set(head) ^ _HEAD)[0]!r}.")
-    counts = {name: head[name] for name in ("epochs", "steps", "epoch", "done")}
-    if not all(type(count) is int and 0 <= count < 2**62 for count in counts.values()):
-        raise ModelFileError(f"expected whole numbers of epochs and steps, got {counts}.")
-    if not all(type(head[name]) in (int, float) for name in ("rate", "seconds")):
-        raise ModelFileError("expected a learning rate and seconds as numbers.")
-    if not isinstance(head["slots"], list) or not isinstance(head["facts"], dict):
-        raise ModelFileError("expected a list of slots and the facts of the run.")
-    net = net or rebuild_network(head["network"], own, arrays)
-    sizes = net.layout
-    flat = vector(arrays, "parameters", sizes.size)
-    history = rebuild_history(head["history"], arrays)
-    if history.epochs != head["epoch"]:
-        raise ModelFileError(f"expected a history of {head['epoch']} epochs, got {history.epochs}.")
-    return Snapshot(
-        params=Parameters(net, flat),
-        best=vector(arrays, "best", sizes.size, flat.dtype) if "best" in arrays else None,
-        history=history,
-        epochs=head["epochs"],
-        epoch=head["epoch"],
-        done=head["done"],
-        steps=head["steps"],
-        learning_rate=head["rate"],
-        seconds=head["seconds"],
-        engine=str(head["engine"]),
-        slots={name: vector(arrays, f"slot {name}", sizes.trainable, flat.dtype) for name in map(str, head["slots"])},
-        sums=np.array(arrays.get("sums", np.zeros(0)), np.float64),
-        facts=_facts(found),
-    )
-
-
-def vector(arrays: Mapping[str, np.ndarray], name: str, size: int, dtype: np.dtype | None = None) -> np.ndarray:
-    """A copy of one of the arrays, which has to be a vector of so many numbers."""
-    found = arrays.get(name)
-    dtypes = (np.float32, np.float64) if dtype is None else (dtype,)
-    if found is None or found.shape != (size,) or found.dtype not in dtypes:
-        got = "none" if found is None else f"shape {found.shape} of {found.dtype}"
-        raise ModelFileError(f"{name}: expected a vector of {size} numbers, got {got}.")
-    return found.copy()

@@ -73,14 +73,7 @@ def first_difference(was: Any, now: Any, where: str = "") -> str | None:
         return next((found for found in places if found), None)
     if isinstance(was, list) and isinstance(now, (list, tuple)):
         return f"{where}: were {len(was)}, are {len(now)}"
-    return None if _renamed(was) == _renamed(now) else f"{where}: was {_short(was)}, is {_short(now)}"
-
-
-def _renamed(value: Any) -> Any:
-    """With the current names of arguments in text that an earlier version wrote."""
-    if not isinstance(value, str):
-        return value
-    return re.sub(r"\brestore=", "restore_best=", re.sub(r"\brate=", "learning_rate=", value))
+    return None if was == now else f"{where}: was {_short(was)}, is {_short(now)}"
 
 
 def _inside(where: str, name: Any) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
-from clearprop.errors import ArgumentError, ModelFileError, suggest
+from clearprop.errors import ArgumentError, suggest
 from clearprop.serialization.codec import AnyFloat
 
 if TYPE_CHECKING:
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 Default = TypeVar("Default")
+
+_PARTS = ("columns", "delta_norms", "gradient_norms")
 
 
 @dataclass(repr=False)
@@ -136,48 +136,3 @@ class History(Mapping[str, list[float]]):
             numbers = "  ".join(f"{values[epoch]:{wide[name]}.6g}" for name, values in self.columns.items())
             lines.append(f"{epoch + 1:6d}  {numbers}")
         return "\n".join([*lines, self.stopped] if self.stopped else lines)
-
-
-_PARTS, _REST = ("columns", "delta_norms", "gradient_norms"), ("stopped", "best_epoch", "unfinished")
-
-
-def pack_history(history: History) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A history for a file: names as plain data, and a matrix with a row for each of them, in that order.
-
-    >>> described, arrays = pack_history(History({"cost": [2.0, 1.0]}, stopped="finished 2 epochs"))
-    >>> described["columns"], arrays["history"]
-    (['cost'], array([[2., 1.]]))
-    """
-    names = {part: list(getattr(history, part)) for part in _PARTS}
-    rows = [row for part in _PARTS for row in getattr(history, part).values()]
-    arrays = {"history": np.array(rows, np.float64)} if rows else {}
-    return {
-        **names,
-        "stopped": history.stopped,
-        "best_epoch": history.best_epoch,
-        "unfinished": history.unfinished,
-    }, arrays
-
-
-def rebuild_history(data: Any, arrays: Mapping[str, np.ndarray]) -> History:
-    """The history that `pack_history` packed; ModelFileError for anything else."""
-    if not isinstance(data, dict) or set(data) != {*_PARTS, *_REST}:
-        raise ModelFileError("history: expected columns, norms, why it stopped, the best epoch and what is unfinished.")
-    names = [data[part] for part in _PARTS]
-    if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in names):
-        raise ModelFileError("history: expected lists of names.")
-    count = sum(map(len, names))
-    matrix = arrays.get("history", np.zeros((0, 0)))
-    if matrix.ndim != 2 or len(matrix) != count or matrix.dtype != np.float64 or not isinstance(data["stopped"], str):
-        raise ModelFileError(f"history: expected a matrix of {count} rows and why it stopped.")
-    best = data["best_epoch"]
-    if not (best is None or (type(best) is int and 0 <= best < matrix.shape[1])):
-        raise ModelFileError(f"history: expected a best epoch among those recorded, got {best!r}.")
-    unfinished = data["unfinished"]
-    if not isinstance(unfinished, dict) or not all(type(number) in (int, float) for number in unfinished.values()):
-        raise ModelFileError("history: expected numbers for the unfinished epoch.")
-    if "learning rate" not in names[0]:
-        names[0] = ["learning rate" if name == "rate" else name for name in names[0]]  # as versions before 0.1 have it
-    rows = iter(matrix.tolist())
-    parts = [{name: next(rows) for name in part} for part in names]
-    return History(*parts, stopped=data["stopped"], best_epoch=best, unfinished=unfinished)

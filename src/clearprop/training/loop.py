@@ -19,7 +19,7 @@ from clearprop.errors import ArgumentError, DataError
 from clearprop.losses import Loss
 from clearprop.optimizers import LBFGS, GradientDescent, Optimizer, as_optimizer
 from clearprop.penalties import Limits, Penalty, as_penalties
-from clearprop.serialization.codec import describe
+from clearprop.serialization.codec import encode
 from clearprop.training.batches import BatchPlan
 from clearprop.training.callbacks import Callback, ProgressBar, as_callbacks
 from clearprop.training.checkpoint import Checkpoint, Snapshot, as_checkpoint, check_epochs, open_checkpoint
@@ -212,7 +212,7 @@ def _describe_settings(
 ) -> dict[str, Any]:
     """What has to be the same for a resumed run to be the same run."""
     return {
-        "loss": {name: describe(loss) for name, loss in training.objective.losses.items()},
+        "loss": {name: encode(loss) for name, loss in training.objective.losses.items()},
         "reduction": training.objective.reduction,
         "precision": precision,
         "batch_size": plan.batch_size,

@@ -10,9 +10,9 @@ import numpy as np
 
 from clearprop.engine.api import Engine, State
 from clearprop.errors import CheckpointError, FileWriteError
-from clearprop.serialization.codec import pack_network
-from clearprop.serialization.sealed import remove_leftovers, write_atomically
-from clearprop.training.checkpoint import Checkpoint, Snapshot, pack_snapshot
+from clearprop.serialization.atomic import remove_leftovers, write_atomically
+from clearprop.serialization.typed_files import pack_file
+from clearprop.training.checkpoint import CHECKPOINT, Checkpoint, Snapshot
 from clearprop.training.run import Run
 
 
@@ -24,7 +24,6 @@ class Saver:
 
     def __init__(self, checkpoint: Checkpoint, run: Run, engine: Engine, facts: dict[str, Any]) -> None:
         self.checkpoint, self.run, self.engine, self.facts = checkpoint, run, engine, facts
-        self.network, self.patterns = pack_network(run.params.net)
         self.epoch_began, self.rates = time.perf_counter(), np.zeros(0)
         self.saved_at, self.saved_epochs, self.closed = time.monotonic(), run.history.epochs, False
         remove_leftovers(checkpoint.path)
@@ -81,7 +80,8 @@ class Saver:
         state = engine.state
         within = state.epoch == run.history.epochs and state.completed_steps > 0
         snapshot = Snapshot(
-            params=run.params,
+            network=run.params.net,
+            parameters=run.params.flat,
             best=run.best,
             history=run.history,
             epochs=run.epochs,
@@ -95,7 +95,7 @@ class Saver:
             sums=state.sums if within else np.zeros(0),
             facts=self.facts,
         )
-        return pack_snapshot(snapshot, self.network, self.patterns)
+        return pack_file(CHECKPOINT, snapshot)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put the engine where the run was saved."""

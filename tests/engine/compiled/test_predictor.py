@@ -39,3 +39,17 @@ def test_it_checks_its_input() -> None:
         predictor(np.array([[0.0, 1.0], [np.nan, 1.0]]))
     with pytest.raises(cp.errors.ShapeError, match="expected 2 columns"):
         predictor(np.zeros((1, 3)))
+
+
+def test_outputs_in_another_order_than_the_layers() -> None:
+    layers = [
+        cp.Layer("a", 2, "tanh"),
+        cp.Layer("b", 4, "relu", sources="input"),
+        cp.Layer("c", 2, sources=["a", "b"]),
+    ]
+    net = cp.Network(3, layers, outputs=["c", "b", "a"])
+    params, X = net.initialize(seed=0), np.random.default_rng(0).normal(size=(5, 3))
+    ours, theirs = cp.Predictor(net, params)(X), cp.predict(net, params, X)
+    assert list(ours) == list(theirs) == ["c", "b", "a"]
+    for name, expected in theirs.items():
+        np.testing.assert_allclose(ours[name], expected, rtol=1e-12)

@@ -30,7 +30,7 @@ _X, _OUT = Memory._fields.index("X"), Memory._fields.index("y")
 
 @compiled
 def infer(table: Any, work: Any, first: int, last: int, rows_at_once: int, total: int) -> bool:
-    """Outputs for rows of X, into y, one output after the other; returns whether these rows of X are finite."""
+    """Write the outputs for rows of X into y, in the order of the layers; returns whether these rows are finite."""
     m: Memory = memory_at(pointer(table), pointer(work))
     inputs, nothing = m.layers[INPUT_LAYER].units, 0.0
     for begin in range(first, last, rows_at_once):
@@ -70,7 +70,8 @@ class Predictor:
     def __init__(self, net: Network, params: Parameters) -> None:
         check_params(net, params)
         self.net, self.dtype = net, params.dtype
-        self._outputs = [(name, net[name].units) for name in net.outputs or ()]
+        #: Name and units of each output, in the order of the layers, in which `infer` writes them.
+        self._outputs = [(layer.name, layer.units) for layer in net.layers if layer.name in (net.outputs or ())]
         self._width = sum(units for _, units in self._outputs)
         self._plan = Plan(net, params.dtype, ROWS, 1)
         self._size = params.flat.size
@@ -112,7 +113,7 @@ class Predictor:
         for name, units in self._outputs:
             outputs[name] = out[start : start + rows * units].reshape(rows, units)
             start += rows * units
-        return outputs
+        return {name: outputs[name] for name in self.net.outputs or ()}
 
     def _infer(self, memory: Memory, table: Any, X: Any, out: np.ndarray, first: int, last: int) -> bool:
         if isinstance(X, np.ndarray):
