@@ -324,6 +324,25 @@ def test_skewed_column_gets_a_logarithm_and_common_value_a_knot() -> None:
     assert column.log_unit > 0
     assert column.knots[0] == 0
     assert column.knots[1] == gains[gains > 0].min()
+    assert column.description.startswith("standardized after a logarithm, because it is skewed and in ")
+
+
+def test_skewed_column_is_standardized_after_the_logarithm() -> None:
+    values = np.exp(np.random.default_rng(0).normal(8, 2, 5000))
+    encoding = TableEncoding.fit({"a": values, "y": values}, "y")
+    column = encoding.encoders[0]
+    assert isinstance(column, NumericColumn)
+    assert column.log_unit > 0
+    encoded = encoding.features({"a": values})[:, 0]
+    assert (abs(encoded.mean()) < 1e-5, abs(encoded.std() - 1) < 1e-5) == (True, True)
+    clipped = np.clip(values, column.low, column.high)
+    expected = (np.arcsinh((clipped - column.fill) / column.log_unit) - column.center) / column.scale
+    np.testing.assert_allclose(encoded, expected, rtol=1e-6, atol=1e-6)  # features are float32
+
+
+def test_description_of_a_column_with_missing_values() -> None:
+    encoding = TableEncoding.fit({"a": [1.0, None, 3.0, 2.0] * 10, "y": range(40)}, "y")
+    assert encoding.encoders[0].description.endswith("; missing set to 2 and flagged")
 
 
 def test_rare_categories_share_an_input_with_unknown_ones() -> None:
