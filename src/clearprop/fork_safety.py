@@ -45,6 +45,8 @@ def register_fork_locks(*locks: AbstractContextManager[Any], last: bool = False)
     >>> lock = threading.Lock()
     >>> register_fork_locks(lock)
     """
+    if not last and all(lock in _locks for lock in locks):
+        return
     with _forking:
         _last.extend(locks) if last else _locks.update(locks)
 

@@ -205,7 +205,7 @@ def test_a_checkpoint_of_other_settings_is_refused(table, trained, capsys):
     words = ["train", table, "--target", "rich", "--epochs", "1", "--checkpoint", trained.parent / "run.ckpt"]
     assert run(*words, "--out", trained) == 0
     assert run(*words, "--out", trained) == 2
-    assert "run.ckpt exists. Go on with that run by resume=True (--resume)" in capsys.readouterr().err
+    assert "run.ckpt exists. Continue that run with resume=True (--resume)" in capsys.readouterr().err
     assert run(*words, "--out", trained, "--resume", "--seed", "1") == 2
     assert "belongs to another run. data, X: was" in capsys.readouterr().err
 

@@ -7,19 +7,19 @@ import joblib
 import pytest
 
 import clearprop as cp
-from clearprop.engine.cores import ASKED, at_most, available_threads
+from clearprop.engine.cores import THREAD_VARIABLES, at_most, available_threads
 from clearprop.errors import ArgumentError
 
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch):
-    for name in ASKED:
+    for name in THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     yield
     cp.set_threads(None)
 
 
-def test_a_chosen_number_holds_until_it_is_taken_back():
+def test_set_threads_applies_until_it_is_reset():
     cp.set_threads(3)
     assert cp.get_threads() == 3
     cp.set_threads(None)
@@ -27,7 +27,7 @@ def test_a_chosen_number_holds_until_it_is_taken_back():
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "2"])
-def test_what_is_no_number_of_threads(count):
+def test_invalid_thread_counts(count):
     with pytest.raises(ArgumentError, match="threads: expected a whole number of at least 1"):
         cp.set_threads(count)
     assert cp.get_threads() == available_threads()
@@ -43,8 +43,8 @@ def test_affinity_is_respected():
         os.sched_setaffinity(0, before)
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_what_the_environment_asks_for(name, monkeypatch):
+@pytest.mark.parametrize("name", THREAD_VARIABLES)
+def test_limits_from_environment_variables(name, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr("clearprop.engine.cores._quota", lambda: None)
     assert available_threads() == 8
@@ -53,7 +53,7 @@ def test_what_the_environment_asks_for(name, monkeypatch):
         assert available_threads() == expected, text
 
 
-def test_a_share_holds_in_its_own_thread_only():
+def test_at_most_applies_in_its_own_thread_only():
     cp.set_threads(6)
     seen = []
     with at_most(2):
@@ -67,7 +67,7 @@ def test_a_share_holds_in_its_own_thread_only():
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
-def test_workers_times_threads_fit_the_cores(backend):
+def test_workers_times_threads_do_not_exceed_the_cores(backend):
     """A worker gets its share; alone, it gets everything."""
     for workers in (1, 2, 5):
         found = joblib.Parallel(n_jobs=workers, backend=backend)(

@@ -94,7 +94,7 @@ def test_threads_that_use_it_first_at_the_same_time() -> None:
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
-def test_a_place_where_no_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_location_in_which_no_folder_can_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     for module in (cache, code_store):
         monkeypatch.setattr(module, "folder", lambda: tmp_path / "file" / "clearprop")
@@ -126,7 +126,7 @@ def test_code_that_cannot_be_stored_is_reported_once(monkeypatch: pytest.MonkeyP
     assert add(1) == 2  # a second compilation, without a second warning
 
 
-def test_warmup_says_where_the_code_lies(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warmup_reports_the_folder_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["warmup"])
     assert stop.value.code in (0, None)
@@ -169,12 +169,12 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-def test_what_warmup_says() -> None:
+def test_the_report_of_warmup() -> None:
     made = cp.engine.warmup.CompiledCode(Path("cache"), 411, 5_230_000, 12.34)
     assert str(made) == "compiled code is stored in cache (411 files, 5.2 MB); it took 12.3 seconds"
 
 
-def test_whether_it_is_warm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_is_warm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cp.warmup()
     assert is_warm()
     monkeypatch.setattr(cache, "place", lambda: tmp_path)

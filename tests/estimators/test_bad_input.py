@@ -78,7 +78,7 @@ def test_data_to_fit(case, kind):
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
-def test_rows_that_are_watched_have_a_weight(kind):
+def test_validation_rows_need_a_positive_weight(kind):
     weights = np.where(np.arange(20) == 19, 1.0, 0.0)  # which is not split off
     ours, other = (error_of(lambda m=m: m.fit(X, np.arange(20) % 2, weights)) for m in pair(kind, early_stopping=True))
     assert isinstance(ours, type(other)), (ours, other)
@@ -87,7 +87,7 @@ def test_rows_that_are_watched_have_a_weight(kind):
 
 
 @pytest.mark.parametrize("y", [Y.astype(str), Y.astype("M8[D]"), Y.astype("m8[s]")], ids=["text", "dates", "durations"])
-def test_numbers_to_fit_are_numbers(y):
+def test_the_target_of_a_regressor_is_numeric(y):
     """scikit-learn's answer comes from the middle of NumPy: a subtraction that it has no rule for."""
     ours, other = (error_of(lambda m=m: m.fit(X, y)) for m in pair("MLPRegressor"))
     assert isinstance(ours, (ValueError, TypeError))
@@ -118,7 +118,7 @@ def test_before_fit(method):
         getattr(cp.MLPClassifier(), method)(*arguments)
 
 
-def test_other_columns_than_in_fit():
+def test_different_columns_than_in_fit():
     models = [m.fit(X, Y) for m in _quiet(pair("MLPClassifier"))]
     ours, other = (error_of(lambda m=m: m.predict(X[:, :2])) for m in models)
     assert isinstance(ours, type(other))
@@ -131,25 +131,25 @@ def test_other_columns_than_in_fit():
         ({}, {"X_val": X}, "X_val and y_val: expected both, got one of them."),
         ({}, {"X_val": X, "y_val": Y[:5]}, "inconsistent numbers of samples"),
         ({}, {"X_val": X[:, :2], "y_val": Y}, "X has 2 features, but MLPClassifier is expecting 3"),
-        ({}, {"X_val": X, "y_val": Y + 5}, "y: expected labels among classes_ [0 1 2], got [5, 6, 7] too."),
+        ({}, {"X_val": X, "y_val": Y + 5}, "y: expected labels among classes_ [0 1 2], got [5, 6, 7]."),
         ({"restore_best": True}, {}, "restore_best: expected X_val and y_val in fit, or early_stopping=True"),
         ({"scoring": "acuracy"}, {"X_val": X, "y_val": Y}, "'scoring' parameter of MLPClassifier must be a str among"),
         ({"class_weight": "even"}, {}, "The 'class_weight' parameter of MLPClassifier must be"),
         ({"class_weight": {7: 1}}, {}, "are not in class_weight"),
         ({"dropout": [0.1, 0.2]}, {}, "dropout: expected one number, or a list of 1, got a list of 2."),
-        ({"activation": ["tanh"] * 3}, {}, "activation: expected one, or a list of 1, one per hidden layer"),
+        ({"activation": ["tanh"] * 3}, {}, "activation: expected one, or one for each of 1 hidden layers"),
         (
             {"solver": cp.Adam(), "learning_rate": cp.schedules.Cosine(0.1)},
             {},
-            "the optimizer given as solver has a rate",
+            "the optimizer passed as solver has its own learning rate",
         ),
         ({"solver": "lbfgs", "clip_norm": 1.0}, {}, "L-BFGS takes no clip_norm"),
         ({"network": cp.Network.sequential(2, 3)}, {}, "network: expected 3 inputs and outputs of [3] units"),
-        ({"loss": "squared_error", "label_smoothing": 0.1}, {}, "label_smoothing: it belongs to loss='log_loss'"),
+        ({"loss": "squared_error", "label_smoothing": 0.1}, {}, "label_smoothing: requires loss='log_loss'"),
     ],
     ids=[f"beyond {i}" for i in range(14)],
 )
-def test_what_goes_beyond_scikit_learn(settings, fit, message):
+def test_parameters_beyond_scikit_learn(settings, fit, message):
     ours = error_of(lambda: cp.MLPClassifier(max_iter=2, random_state=0, **settings).fit(X, Y, **fit))
     assert isinstance(ours, ValueError)
     assert message in str(ours)

@@ -1,4 +1,4 @@
-"""What goes beyond scikit-learn: each parameter does what it says, and changes nothing while it is not set."""
+"""What goes beyond scikit-learn: each parameter has its documented effect, and none by default."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 # --- classes and weights ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", ["balanced", {"low": 1, "middle": 2, "high": 5}])
-def test_class_weight_is_sample_weight_by_class(given):
-    by_hand = classifier().fit(X, LABELS, sample_weight=compute_sample_weight(given, LABELS))
-    assert same(classifier(class_weight=given).fit(X, LABELS), by_hand)
+@pytest.mark.parametrize("class_weight", ["balanced", {"low": 1, "middle": 2, "high": 5}])
+def test_class_weight_is_sample_weight_by_class(class_weight):
+    by_hand = classifier().fit(X, LABELS, sample_weight=compute_sample_weight(class_weight, LABELS))
+    assert same(classifier(class_weight=class_weight).fit(X, LABELS), by_hand)
     assert not same(classifier().fit(X, LABELS), by_hand)
 
 
-def test_label_smoothing_and_soft_targets_meet():
+def test_label_smoothing_equals_smoothed_soft_targets():
     smooth = classifier(label_smoothing=0.3).fit(X, LABELS)
     rows = (LABELS[:, None] == smooth.classes_) * 0.7 + 0.1
     soft = classifier(soft_targets=True).fit(X, rows)
@@ -36,7 +36,7 @@ def test_label_smoothing_and_soft_targets_meet():
     assert soft.classes_.tolist() == [0, 1, 2]
 
 
-def test_a_loss_of_its_own():
+def test_another_loss():
     from_library = classifier(loss="squared_error").fit(X, LABELS)
     mine = cp.losses.CustomLoss("mine", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
     np.testing.assert_allclose(classifier(loss=mine).fit(X, LABELS).coefs_[0], from_library.coefs_[0], rtol=1e-10)
@@ -54,14 +54,14 @@ def test_an_activation_for_each_layer():
         cp.activations.identity,
     ]
     with pytest.raises(
-        ValueError, match="activation: expected one, or a list of 2, one per hidden layer, got a list of 1"
+        ValueError, match="activation: expected one, or one for each of 2 hidden layers, got a list of 1"
     ):
         regressor(hidden_layer_sizes=(5, 4), activation=["tanh"]).fit(X, Y)
     own = cp.activations.Custom("double tanh", lambda z: 2 * np.tanh(z), lambda z, a: 2 - a * a / 2)
     assert regressor(activation=own).fit(X, Y).score(X, Y) > 0.5
 
 
-def test_skip_takes_the_input_to_every_layer():
+def test_skip_connects_the_input_to_every_layer():
     model = regressor(hidden_layer_sizes=(5, 4), skip=True).fit(X, Y)
     assert [[c.source for c in layer.connections] for layer in model.network_.layers] == [
         ["input"], ["hidden1", "input"], ["hidden2", "input"],
@@ -69,7 +69,7 @@ def test_skip_takes_the_input_to_every_layer():
     assert [W.shape for W in model.coefs_] == [(4, 5), (5, 4), (4, 4), (4, 1), (4, 1)]
 
 
-def test_a_network_of_its_own():
+def test_another_network():
     net = cp.Network(4, [cp.Layer("a", 3, "tanh"), cp.Layer("out", 1, sources=["a", "input"])])
     model = regressor(network=net).fit(X, Y)
     assert model.network_ == net
@@ -79,7 +79,7 @@ def test_a_network_of_its_own():
         regressor(network=net).fit(X[:, :3], Y)
 
 
-def test_dropout_is_in_training_only_and_follows_the_row():
+def test_dropout_applies_in_training_only_and_depends_on_the_row():
     dropped, plain = regressor(dropout=0.5, alpha=0).fit(X, Y), regressor(alpha=0).fit(X, Y)
     assert not np.allclose(dropped.coefs_[0], plain.coefs_[0])
     np.testing.assert_array_equal(dropped.predict(X), dropped.predict(X))
@@ -88,7 +88,7 @@ def test_dropout_is_in_training_only_and_follows_the_row():
     assert regressor(hidden_layer_sizes=(4, 3), dropout=[0.1, 0]).fit(X, Y).network_.layers[0].dropout == 0.1
 
 
-def test_without_hidden_layers_it_is_the_linear_model():
+def test_without_hidden_layers_the_model_is_linear():
     exact = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 0, "tol": 1e-10, "max_iter": 5000}
     linear = LinearRegression().fit(X, Y)
     np.testing.assert_allclose(cp.MLPRegressor(**exact).fit(X, Y).coefs_[0][:, 0], linear.coef_, atol=1e-4)
@@ -112,11 +112,11 @@ def test_an_optimizer_as_solver_and_a_schedule_with_any():
     cosine = regressor(learning_rate=cp.schedules.Cosine(0.02)).fit(X, Y)
     assert same(cosine, regressor(solver=cp.optimizers.AdamEpsilonHat(cp.schedules.Cosine(0.02))).fit(X, Y))
     assert not same(cosine, regressor().fit(X, Y))
-    with pytest.raises(ValueError, match="learning_rate: the optimizer given as solver has a rate of its own"):
+    with pytest.raises(ValueError, match="learning_rate: the optimizer passed as solver has its own learning rate"):
         regressor(solver=cp.Adam(0.1), learning_rate=cp.schedules.Cosine(0.1)).fit(X, Y)
 
 
-def test_the_same_as_cp_train_where_nothing_is_random():
+def test_fit_equals_cp_train_without_randomness():
     model = regressor(alpha=0, l2=0.1, shuffle=False, batch_size=80, solver=cp.Momentum(0.01), tol=0, max_iter=25)
     model.fit(X, Y)
     start = regressor(max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, Y)
@@ -167,7 +167,7 @@ def test_several_quantiles_at_once():
 
 
 def test_a_list_of_losses_is_scored_loss_by_loss():
-    """Quantiles by D2, others by R2; with 2 targets too, and while it is watched."""
+    """Quantiles by D2, others by R2; also for 2 targets, and as the validation score."""
     for target in (Y, np.c_[Y, X[:, 2]]):
         model = regressor(loss=["squared_error", cp.Quantile(0.9)], early_stopping=True).fit(X, target)
         mean, high = model.predict(X)[..., 0], model.predict(X)[..., 1]
@@ -180,12 +180,12 @@ def test_a_list_of_losses_is_scored_loss_by_loss():
 
 
 @pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie"])
-def test_target_scaling_is_not_for_amounts_above_zero(loss):
+def test_target_scaling_is_refused_for_losses_of_positive_targets(loss):
     with pytest.raises(ValueError, match=r"y as standardized by target_scaling: expected values .* got -\d"):
         regressor(loss=loss, target_scaling=True).fit(X, np.exp(Y))
 
 
-def test_target_scaling_makes_the_unit_of_y_not_matter():
+def test_target_scaling_makes_the_unit_of_y_irrelevant():
     plain, large = regressor(target_scaling=True).fit(X, Y), regressor(target_scaling=True).fit(X, 1e6 * Y + 1e7)
     np.testing.assert_allclose(large.predict(X), 1e6 * plain.predict(X) + 1e7, rtol=1e-8)
     net, params = large.to_network()
@@ -196,34 +196,34 @@ def test_target_scaling_makes_the_unit_of_y_not_matter():
 # --- validation ------------------------------------------------------------------------------------------------------
 
 
-def test_rows_to_watch_of_its_own():
-    train, held = slice(0, 60), slice(60, None)
-    model = classifier(early_stopping=True).fit(X[train], LABELS[train], X_val=X[held], y_val=LABELS[held])
-    assert model.best_validation_score_ == pytest.approx(model.score(X[held], LABELS[held]))
+def test_a_validation_set_replaces_the_split():
+    train, rest = slice(0, 60), slice(60, None)
+    model = classifier(early_stopping=True).fit(X[train], LABELS[train], X_val=X[rest], y_val=LABELS[rest])
+    assert model.best_validation_score_ == pytest.approx(model.score(X[rest], LABELS[rest]))
     assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
-    watched = classifier(max_iter=10).fit(X[train], LABELS[train], X_val=X[held], y_val=LABELS[held])
-    assert same(watched, classifier(max_iter=10).fit(X[train], LABELS[train]))
-    assert len(watched.validation_scores_) == 10
+    validated = classifier(max_iter=10).fit(X[train], LABELS[train], X_val=X[rest], y_val=LABELS[rest])
+    assert same(validated, classifier(max_iter=10).fit(X[train], LABELS[train]))
+    assert len(validated.validation_scores_) == 10
     with pytest.raises(ValueError, match="X_val and y_val: expected both, got one of them"):
         classifier().fit(X, LABELS, X_val=X)
-    with pytest.raises(ValueError, match=r"y: expected labels among classes_ .* got \['none'\] too"):
+    with pytest.raises(ValueError, match=r"y: expected labels among classes_ .* got \['none'\]"):
         classifier().fit(X, LABELS, X_val=X, y_val=np.full(80, "none"))
 
 
-def test_the_best_parameters_are_put_back():
-    held = {"X_val": X[60:], "y_val": Y[60:] + RNG.normal(size=20)}
+def test_the_best_parameters_are_restored():
+    validation = {"X_val": X[60:], "y_val": Y[60:] + RNG.normal(size=20)}
     settings = {"hidden_layer_sizes": (40,), "learning_rate_init": 0.05, "max_iter": 150, "n_iter_no_change": 200}
-    model = regressor(restore_best=True, scoring="loss", **settings).fit(X[:60], Y[:60], **held)
+    model = regressor(restore_best=True, scoring="loss", **settings).fit(X[:60], Y[:60], **validation)
     last = regressor(**settings).fit(X[:60], Y[:60])
     assert not same(model, last)
     best = min(model.validation_loss_curve_)
     assert -model.best_validation_score_ == best < model.validation_loss_curve_[-1]
-    assert np.mean((model.predict(X[60:]) - held["y_val"]) ** 2) / 2 == pytest.approx(best)
+    assert np.mean((model.predict(X[60:]) - validation["y_val"]) ** 2) / 2 == pytest.approx(best)
     with pytest.raises(ValueError, match="restore_best: expected X_val and y_val in fit, or early_stopping=True"):
         regressor(restore_best=True).fit(X, Y)
 
 
-def test_weights_of_the_rows_to_watch():
+def test_weights_of_the_validation_set():
     weights = np.r_[np.ones(10), np.zeros(10)]
     half = classifier(max_iter=5).fit(X, LABELS, X_val=X[:10], y_val=LABELS[:10])
     by_weight = classifier(max_iter=5).fit(X, LABELS, X_val=X[:20], y_val=LABELS[:20], sample_weight_val=weights)
@@ -240,7 +240,7 @@ def test_weights_of_the_rows_to_watch():
     ],
     ids=["neg_log_loss", "balanced_accuracy", "own"],
 )  # fmt: skip
-def test_early_stopping_by_any_scorer(scoring, by_hand):
+def test_early_stopping_with_any_scorer(scoring, by_hand):
     model = classifier(early_stopping=True, scoring=scoring).fit(X, LABELS, X_val=X, y_val=LABELS)
     assert model.best_validation_score_ == pytest.approx(check_scoring(model, scoring)(model, X, LABELS))
     if by_hand is not None:
@@ -268,7 +268,7 @@ def test_frames_with_categories_and_missing_values(frame):
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
     assert model.input_sensitivities(frame).shape == (80, len(model.input_names_))
-    with pytest.raises(ValueError, match="categorical_features: there is no column 'jop'"):
+    with pytest.raises(ValueError, match="categorical_features: unknown column 'jop'"):
         classifier(categorical_features=["jop"]).fit(frame, RICH)
     with pytest.raises(ValueError, match="NaN"):
         regressor().fit(pd.DataFrame({"age": TABLE["age"]}), np.arange(80))
@@ -276,17 +276,17 @@ def test_frames_with_categories_and_missing_values(frame):
 
 def test_numbers_as_categories():
     frame = pd.DataFrame({"code": [1, 2, 3, 4] * 20, "size": X[:, 0]})
-    for given in (["code"], [0], [True, False]):
-        model = classifier(categorical_features=given).fit(frame, LABELS)
+    for columns in (["code"], [0], [True, False]):
+        model = classifier(categorical_features=columns).fit(frame, LABELS)
         assert "code=3" in model.input_names_
 
 
 @pytest.mark.parametrize("column", [["cook", "clerk", "cook"], [1.0, None, 2.0], [1.0, math.nan, 2.0]])
-def test_a_frame_that_is_more_than_numbers_is_told_what_takes_it(column):
+def test_the_error_for_a_frame_with_categories_or_gaps_has_a_hint(column):
     frame = pl.DataFrame({"age": [20.0, 30.0, 40.0], "job": column})
     with pytest.raises(ValueError) as error:
         classifier().fit(frame, [0, 1, 0])
-    assert 'MLPClassifier(categorical_features="from_dtype") takes' in error.value.__notes__[0]
+    assert 'MLPClassifier(categorical_features="from_dtype") accepts' in error.value.__notes__[0]
     with pytest.raises(ValueError) as error:
         classifier().fit(frame[["age"]], [0, 1])
     assert not hasattr(error.value, "__notes__")

@@ -46,7 +46,7 @@ def fitted(model: Any) -> Any:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_together_is_one_by_one(settings, monkeypatch):
+def test_several_epochs_in_one_call_equal_single_epochs(settings, monkeypatch):
     together = fitted(cp.MLPClassifier(**{**SHARED, **settings}))
     monkeypatch.setattr(descent, "OPERATIONS", 0)
     alone = fitted(clone(together))
@@ -59,7 +59,7 @@ def test_together_is_one_by_one(settings, monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 2, 60, 1000])
 def test_orders_are_those_of_scikit_learn(n):
-    """It takes the rows at shuffled places, epoch after epoch."""
+    """It takes the rows at shuffled positions, epoch after epoch."""
     chosen = np.random.default_rng(n).permutation(2 * n)[:n]
     rows, generator = ShuffledRows(chosen.copy(), 7, np.random.RandomState(3)), np.random.RandomState(3)
     expected = []
@@ -71,13 +71,13 @@ def test_orders_are_those_of_scikit_learn(n):
     assert rows.generator.randint(2**31 - 1) == generator.randint(2**31 - 1)
 
 
-def test_orders_of_epochs_that_were_run_before_are_drawn_too():
+def test_orders_of_past_epochs_are_drawn_on_resuming():
     """A fit that is resumed continues with the order that comes next."""
     rows, others = (ShuffledRows(np.arange(20), 7, np.random.RandomState(3)) for _ in range(2))
     np.testing.assert_array_equal(rows.orders(5, 2), others.orders(0, 7)[5:])
 
 
-def test_nothing_is_drawn_for_epochs_that_do_not_come():
+def test_no_order_is_drawn_for_epochs_that_are_not_run():
     """A generator of the user's own is left where scikit-learn leaves it."""
     from sklearn.neural_network import MLPClassifier
 
@@ -89,7 +89,7 @@ def test_nothing_is_drawn_for_epochs_that_do_not_come():
 
 
 @pytest.mark.parametrize("rate", [3e2, 1e5, 1e30, 1e160])
-def test_divergence_is_found_in_the_epoch_where_epochs_one_by_one_find_it(rate, monkeypatch):
+def test_divergence_is_reported_in_the_same_epoch_as_for_single_epochs(rate, monkeypatch):
     found = []
     for operations in (descent.OPERATIONS, 0):
         monkeypatch.setattr(descent, "OPERATIONS", operations)
@@ -104,7 +104,7 @@ def test_divergence_is_found_in_the_epoch_where_epochs_one_by_one_find_it(rate, 
 
 @pytest.mark.parametrize("kind", [CompiledEngine, TextbookEngine])
 @pytest.mark.parametrize("weight", [0.0, 1e200])
-def test_a_last_step_that_loses_the_numbers_is_noticed(weight, kind, monkeypatch):
+def test_divergence_in_the_last_step_is_detected(weight, kind, monkeypatch):
     """Parameters can be finite and their outputs not; no later step would tell."""
 
     def lose(self):
@@ -130,10 +130,10 @@ def test_epochs_that_run_as_one_call_end_where_scikit_learn_ends(solver, tol, pa
     kind = TextbookEngine if engine == "textbook" else CompiledEngine
     run, cut = kind.run, []
 
-    def note(self, epochs, *given):
-        found = run(self, epochs, *given)
-        cut.append(len(epochs) - len(found.losses))
-        return found
+    def note(self, epochs, *arguments):
+        result = run(self, epochs, *arguments)
+        cut.append(len(epochs) - len(result.losses))
+        return result
 
     monkeypatch.setattr(kind, "run", note)
     settings = {"solver": solver, "tol": tol, "n_iter_no_change": patience, "learning_rate": rate, "max_iter": 300}
@@ -151,10 +151,10 @@ def test_an_interruption_of_epochs_that_run_as_one_call(monkeypatch):
     """The call is finished, and all that the estimator notes belongs to its last epoch."""
     run = CompiledEngine.run
 
-    def interrupt(self, epochs, *given):
+    def interrupt(self, epochs, *arguments):
         signal.raise_signal(signal.SIGINT)
         assert len(epochs) == 30
-        return run(self, epochs, *given)
+        return run(self, epochs, *arguments)
 
     monkeypatch.setattr(CompiledEngine, "run", interrupt)
     settings = {**SHARED, "tol": 0.0, "n_iter_no_change": 29}

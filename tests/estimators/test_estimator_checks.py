@@ -45,7 +45,7 @@ def test_scikit_learns_contract(estimator, check):
     check(estimator)
 
 
-def test_there_are_configurations_enough():
+def test_there_are_enough_configurations():
     assert len(ESTIMATORS) == 28
     assert len({repr(estimator) for estimator in ESTIMATORS}) == 28
     assert np.all([isinstance(estimator, (cp.MLPClassifier, cp.MLPRegressor)) for estimator in ESTIMATORS])

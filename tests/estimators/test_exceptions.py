@@ -25,7 +25,7 @@ def largest_difference(ours, other):
     return max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs)
 
 
-def test_squared_error_of_several_outputs_is_that_whose_gradient_is_followed():
+def test_squared_error_of_several_outputs_is_the_minimized_sum():
     """scikit-learn reports the mean over the outputs and follows the gradient of their sum (#8349)."""
     settings = {**SMALL, "alpha": 0.0, "tol": 0.0}
     ours, other = cp.MLPRegressor(**settings).fit(X, SEVERAL), theirs.MLPRegressor(**settings).fit(X, SEVERAL)
@@ -37,7 +37,7 @@ def test_squared_error_of_several_outputs_is_that_whose_gradient_is_followed():
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_partial_fit_does_not_repeat_one_order(solver):
-    """scikit-learn shuffles alike in each call with an integer seed, and goes on only with a generator."""
+    """scikit-learn shuffles identically in each call with an integer seed, and continues only with a generator."""
     settings = {**SMALL, "solver": solver, "n_iter_no_change": 100}
     ours = cp.MLPClassifier(**settings)
     repeating = theirs.MLPClassifier(**settings)
@@ -49,7 +49,7 @@ def test_partial_fit_does_not_repeat_one_order(solver):
     assert largest_difference(ours, repeating) > 1e-3
 
 
-def test_an_interrupted_fit_keeps_what_it_has_learnt(monkeypatch):
+def test_an_interrupted_fit_has_the_parameters_of_its_last_step(monkeypatch):
     """With early stopping scikit-learn puts back weights that were never scored: those it started from."""
     ours = cp.MLPRegressor(**SMALL, early_stopping=True, scoring=lambda *_: interrupt())
     other = theirs.MLPRegressor(**SMALL, early_stopping=True)
@@ -70,7 +70,7 @@ def test_an_interrupted_fit_keeps_what_it_has_learnt(monkeypatch):
 DIVERGING = {**SMALL, "solver": "sgd", "learning_rate_init": 10.0, "activation": "identity", "n_iter_no_change": 50}
 
 
-def test_a_diverged_fit_says_so():
+def test_a_diverged_fit_is_reported():
     """Also with early stopping, where scikit-learn returns NaN scores and, without a finite score, its random start."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -92,31 +92,31 @@ def test_a_diverged_fit_says_so():
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_a_diverged_fit_raises_or_keeps_as_it_is_told(early_stopping):
+def test_on_divergence_raises_or_restores(early_stopping):
     settings = {**DIVERGING, "early_stopping": early_stopping}
     with pytest.raises(cp.TrainingDiverged):
         cp.MLPRegressor(**settings, on_divergence="raise").fit(100 * X, X[:, 0])
-    kept = cp.MLPRegressor(**settings, on_divergence="keep")
+    model = cp.MLPRegressor(**settings, on_divergence="keep")
     with pytest.warns(ConvergenceWarning, match=r"The best parameters before that are kept\."):
-        kept.fit(100 * X, X[:, 0])
-    assert np.isfinite(kept.predict(100 * X)).all()
-    finished = len(kept.loss_curve_)
+        model.fit(100 * X, X[:, 0])
+    assert np.isfinite(model.predict(100 * X)).all()
+    finished = len(model.loss_curve_)
     assert finished > 0
     if not early_stopping:  # the epoch of the lowest loss, trained alone
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            best = int(np.argmin(kept.loss_curve_)) + 1
+            best = int(np.argmin(model.loss_curve_)) + 1
             alone = cp.MLPRegressor(**{**settings, "max_iter": best}).fit(100 * X, X[:, 0])
-        np.testing.assert_array_equal(alone.coefs_[0], kept.coefs_[0])
+        np.testing.assert_array_equal(alone.coefs_[0], model.coefs_[0])
 
 
-def test_a_fit_that_diverges_at_once_keeps_its_start_and_says_so():
+def test_a_fit_that_diverges_in_its_first_epoch_has_the_initial_parameters():
     far = {**DIVERGING, "learning_rate_init": 1e200}
-    kept = cp.MLPRegressor(**far, on_divergence="keep")
+    model = cp.MLPRegressor(**far, on_divergence="keep")
     with pytest.warns(ConvergenceWarning, match=r"No epoch was finished: the first parameters before that are kept\."):
-        kept.fit(100 * X, X[:, 0])
-    assert all(np.isfinite(array).all() for array in kept.coefs_ + kept.intercepts_)
-    assert np.isfinite(kept.predict(X)).all()
+        model.fit(100 * X, X[:, 0])
+    assert all(np.isfinite(array).all() for array in model.coefs_ + model.intercepts_)
+    assert np.isfinite(model.predict(X)).all()
 
 
 def test_a_batch_without_weight_changes_nothing():
@@ -129,7 +129,7 @@ def test_a_batch_without_weight_changes_nothing():
     assert np.isfinite(ours.loss_curve_).all()
 
 
-def test_a_probability_that_rounds_to_zero_has_its_own_loss():
+def test_a_probability_that_rounds_to_zero_has_a_finite_loss():
     """scikit-learn cuts probabilities at 2e-16, so that no loss is above 36."""
     settings = {"hidden_layer_sizes": (), "max_iter": 1, "learning_rate_init": 1e-12, "random_state": 0, "alpha": 0.0}
     far = np.array([[-1000.0], [1000.0]])
@@ -139,7 +139,7 @@ def test_a_probability_that_rounds_to_zero_has_its_own_loss():
     assert losses[1] < 36.1
 
 
-def test_a_warm_start_with_early_stopping_keeps_the_best_of_all_its_fits():
+def test_a_warm_start_with_early_stopping_restores_the_best_of_all_fits():
     """scikit-learn's best weights are those that the next fit trains on, so that they are changed with it."""
     settings = {**SMALL, "early_stopping": True, "warm_start": True, "validation_fraction": 0.2}
     ours, other = (library.MLPClassifier(**settings).fit(X, LABELS) for library in (cp, theirs))
@@ -152,8 +152,8 @@ def test_a_warm_start_with_early_stopping_keeps_the_best_of_all_its_fits():
     assert largest_difference(ours, other) > 0.1
 
 
-def test_parameters_of_the_optimizer_hold_from_the_next_partial_fit_on():
-    """scikit-learn goes on with the optimizer of the first call, whatever is set later."""
+def test_changed_optimizer_parameters_apply_from_the_next_partial_fit():
+    """scikit-learn continues with the optimizer of the first call, whatever is set later."""
     for changed in ({"learning_rate_init": 0.1}, {"beta_1": 0.1}, {"epsilon": 1.0}, {"solver": "sgd"}):
         ours, same, other, unchanged = (
             library.MLPClassifier(**SMALL, shuffle=False).partial_fit(X, LABELS, classes=[0, 1])
@@ -168,17 +168,17 @@ def test_parameters_of_the_optimizer_hold_from_the_next_partial_fit_on():
         assert largest_difference(ours, same) > 1e-3
 
 
-def test_partial_fit_of_a_regressor_is_not_there_with_lbfgs():
+def test_partial_fit_of_a_regressor_is_unavailable_with_lbfgs():
     """scikit-learn has it, and runs L-BFGS to its end; a classifier has it in neither."""
     assert hasattr(theirs.MLPRegressor(solver="lbfgs"), "partial_fit")
     assert not hasattr(theirs.MLPClassifier(solver="lbfgs"), "partial_fit")
     assert not hasattr(cp.MLPRegressor(solver="lbfgs"), "partial_fit")
-    with pytest.raises(AttributeError, match="partial_fit goes batch by batch"):
+    with pytest.raises(AttributeError, match="partial_fit trains on batches"):
         cp.MLPRegressor(solver="lbfgs").partial_fit(X, X[:, 0])
 
 
 def test_a_negative_count_is_refused():
-    """scikit-learn's Poisson loss is NaN then, and training goes on."""
+    """scikit-learn's Poisson loss is NaN then, and training continues."""
     with np.errstate(invalid="ignore"):
         assert np.isnan(theirs.MLPRegressor("poisson", **SMALL).fit(X, X[:, 0]).loss_)
     with pytest.raises(ValueError, match="y: expected values of at least 0 for Poisson loss"):
@@ -186,8 +186,8 @@ def test_a_negative_count_is_refused():
 
 
 @pytest.mark.parametrize("sizes", [(6,), (5, 5), ()])
-def test_another_network_cannot_go_on(sizes):
-    """scikit-learn goes on with the first one, or stops with IndexError or ValueError in the middle of NumPy."""
+def test_continuing_with_another_network_is_refused(sizes):
+    """scikit-learn continues with the first one, or stops with IndexError or ValueError in the middle of NumPy."""
     ours, other = (
         library.MLPClassifier(**{**SMALL, "warm_start": True}).fit(X, LABELS).set_params(hidden_layer_sizes=sizes)
         for library in (cp, theirs)

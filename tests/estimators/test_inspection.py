@@ -54,7 +54,7 @@ def threads_in_use(estimator, X, y):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_searches_share_the_cores_out(backend):
+def test_searches_share_the_cores(backend):
     cores = available_threads()
     with joblib.parallel_config(backend):
         search = GridSearchCV(classifier(max_iter=3), {"alpha": [0.0, 1.0]}, cv=2, n_jobs=2, scoring=threads_in_use)
@@ -67,7 +67,7 @@ def test_searches_share_the_cores_out(backend):
     assert alone.tolist() == [cores, cores]
 
 
-def test_members_of_an_ensemble_share_the_cores_out(monkeypatch):
+def test_members_of_an_ensemble_share_the_cores(monkeypatch):
     """What a loss sees while members train: a thread of two each, of four."""
     monkeypatch.setattr("clearprop.engine.cores.available_threads", lambda: 4)
     seen = []
@@ -84,7 +84,7 @@ def test_members_of_an_ensemble_share_the_cores_out(monkeypatch):
 # --- looking inside --------------------------------------------------------------------------------------------------
 
 
-def test_transform_gives_hidden_activations_and_names():
+def test_transform_returns_hidden_activations_with_names():
     model = classifier(activation="tanh").fit(X, LABELS)
     np.testing.assert_allclose(model.transform(X), np.tanh(X @ model.coefs_[0] + model.intercepts_[0]))
     framed = model.set_output(transform="pandas").transform(X)
@@ -95,7 +95,7 @@ def test_transform_gives_hidden_activations_and_names():
 @pytest.mark.parametrize(
     "model", [classifier(), regressor(target_scaling=True, activation="tanh")], ids=["classes", "numbers"]
 )
-def test_input_sensitivities_are_finite_differences(model):
+def test_input_sensitivities_equal_finite_differences(model):
     model.fit(X, LABELS if isinstance(model, cp.MLPClassifier) else Y)
     predict = model.predict_proba if isinstance(model, cp.MLPClassifier) else lambda X: model.predict(X)[:, None]
     found = model.input_sensitivities(X[:5]).reshape(5, -1, 4)
@@ -117,7 +117,7 @@ def test_explain_is_the_trace_of_one_row():
     assert numbers.explain(X, 3, y=Y[3]).cost == pytest.approx((numbers.predict(X)[3] - Y[3]) ** 2 / 2)
 
 
-def test_to_and_from_a_network():
+def test_conversion_to_and_from_a_network():
     model = classifier().fit(X, LABELS)
     net, params = model.to_network()
     np.testing.assert_allclose(cp.predict(net, params, X), model.predict_proba(X))
@@ -130,7 +130,7 @@ def test_to_and_from_a_network():
         cp.MLPClassifier.from_network(net, params, ["a", "b"])
 
 
-def test_changed_weights_count():
+def test_predictions_use_changed_weights():
     model = regressor().fit(X, Y)
     model.coefs_[1] = np.zeros_like(model.coefs_[1])
     np.testing.assert_allclose(model.predict(X), model.intercepts_[1][0])
@@ -174,7 +174,7 @@ def test_a_network_without_hidden_layers_has_no_hidden_activations(settings):
 
 
 @pytest.mark.parametrize("sizes", [(3, 0), -1, [2.5], None, "many", np.array(3)], ids=str)
-def test_hidden_layers_that_cannot_be_are_shown_and_only_refused_by_fit(sizes):
+def test_invalid_hidden_layers_are_refused_only_by_fit(sizes):
     model = classifier(hidden_layer_sizes=sizes)
     assert "transform" in dir(model)
     assert "MLPClassifier" in model._repr_html_()
@@ -269,7 +269,7 @@ def test_callbacks_see_the_epochs_of_each_network_of_an_ensemble(jobs):
     ],
     ids=str,
 )
-def test_bad_parameters_are_named_with_what_they_may_be(settings, message):
+def test_invalid_parameters_are_named_with_their_allowed_values(settings, message):
     with pytest.raises(ValueError) as found:
         regressor(**settings).fit(X, Y)
     assert message in str(found.value)
@@ -279,7 +279,7 @@ def test_bad_parameters_are_named_with_what_they_may_be(settings, message):
     ("y", "loss", "message"),
     [(-np.ones(80), "poisson", "at least 0 for Poisson loss"), (np.zeros(80), "gamma", "above 0 for gamma loss")],
 )
-def test_targets_a_loss_cannot_take(y, loss, message):
+def test_targets_that_a_loss_cannot_use(y, loss, message):
     with pytest.raises(ValueError, match=message):
         regressor(loss=loss).fit(X, y)
 
@@ -294,7 +294,7 @@ def test_labels_are_fitted_as_label_binarizer_fits_them(y):
     assert ours == theirs
 
 
-def test_predictions_of_many_rows_leave_no_trace_and_see_changed_weights():
+def test_predictions_of_many_rows_set_no_attributes_and_use_changed_weights():
     model = classifier().fit(X, LABELS)
     before = dict(vars(model))
     many = np.repeat(X, 3, axis=0)

@@ -30,24 +30,24 @@ class Refusing(cp.MLPClassifier):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_default_is_as_it_should_be(kind):
+def test_every_default_is_valid(kind):
     signature = inspect.signature(kind.__init__)
-    usual = settings.usual_values(kind, kind.__init__)
-    assert len(usual) == len(kind().get_params()) > 40
-    assert all(usual[name] is signature.parameters[name].default for name in usual)
+    defaults = settings.checked_defaults(kind, kind.__init__)
+    assert len(defaults) == len(kind().get_params()) > 40
+    assert all(defaults[name] is signature.parameters[name].default for name in defaults)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, Refusing])
-def test_names_of_parameters_are_those_that_scikit_learn_finds(kind):
+def test_parameter_names_equal_those_of_scikit_learn(kind):
     assert kind._get_param_names() == BaseEstimator._get_param_names.__func__(kind)
     assert clone(kind()).get_params() == kind().get_params()
 
 
 def test_wrong_defaults_are_refused():
-    assert settings.usual_values(Refusing, Refusing.__init__) == {}
-    for given, refused in (({}, "alpha"), ({"alpha": 0.0}, "max_iter")):
+    assert settings.checked_defaults(Refusing, Refusing.__init__) == {}
+    for values, refused in (({}, "alpha"), ({"alpha": 0.0}, "max_iter")):
         with pytest.raises(InvalidParameterError, match=f"The '{refused}' parameter of Refusing must be"):
-            Refusing(**given).fit(X, Y)
+            Refusing(**values).fit(X, Y)
     with pytest.warns(ConvergenceWarning, match="max_iter=2 epochs are done"):
         Refusing(alpha=0.0, max_iter=2).fit(X, Y)
 
@@ -92,18 +92,18 @@ DATA: dict[str, tuple[Any, Any, bool]] = {
 
 
 @pytest.mark.parametrize("case", DATA)
-def test_data_that_is_taken_unseen_is_what_scikit_learn_gives_back(case):
+def test_data_that_skips_validation_is_unchanged_by_scikit_learn(case):
     rows, target, plain = DATA[case]
     model = cp.MLPRegressor()
     assert (model._is_plain(rows, reset=True) and base._is_plain_target(target, len(rows))) == plain
     if plain:
-        seen = validate_data(model, rows, target, multi_output=True, dtype=(np.float64, np.float32))
-        assert seen[0] is rows
-        assert seen[1] is target
+        checked = validate_data(model, rows, target, multi_output=True, dtype=(np.float64, np.float32))
+        assert checked[0] is rows
+        assert checked[1] is target
 
 
 NUMBERS, WORDS = np.array([0, 1, 2]), np.array(["a", "b"])
-#: Classes given and known, and whether they are seen to be the same without scikit-learn.
+#: Classes passed and known, and whether they are recognized as the same without scikit-learn.
 CLASSES: dict[str, tuple[Any, Any, bool]] = {
     "list": ([2, 0, 1, 1], NUMBERS, True),
     "tuple": ((0, 1, 2), NUMBERS, True),
@@ -112,7 +112,7 @@ CLASSES: dict[str, tuple[Any, Any, bool]] = {
     "one more": ([0, 1, 2, 3], NUMBERS, False),
     "one less": ([0, 1], NUMBERS, False),
     "none known": ([0, 1], None, False),
-    "none given": (None, NUMBERS, False),
+    "none": (None, NUMBERS, False),
     "numbers as text": (["0", "1", "2"], NUMBERS, False),
     "mixed": ([0, "1", 2], np.array(["0", "1", "2"]), False),
     "fractions": ([0.0, 1.0, 2.0], NUMBERS, False),
@@ -122,11 +122,11 @@ CLASSES: dict[str, tuple[Any, Any, bool]] = {
 
 
 @pytest.mark.parametrize("case", CLASSES)
-def test_classes_that_are_known_unseen_are_known_to_scikit_learn(case):
-    given, known, same = CLASSES[case]
-    assert classifier._are_same(given, known) == same
+def test_classes_recognized_as_known_are_known_to_scikit_learn(case):
+    passed, known, same = CLASSES[case]
+    assert classifier._are_same_classes(passed, known) == same
     if same:
-        np.testing.assert_array_equal(unique_labels(given), known)
+        np.testing.assert_array_equal(unique_labels(passed), known)
 
 
 def test_partial_fit_refuses_other_classes_after_the_first_call():

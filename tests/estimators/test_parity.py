@@ -76,7 +76,7 @@ def assert_same(ours: Any, other: Any, rtol: float = 1e-10) -> None:
         assert ours.best_validation_score_ == pytest.approx(other.best_validation_score_, rel=rtol)
 
 
-def test_the_grid_is_whole():
+def test_the_grid_is_complete():
     assert len(GRID) == 7 * 4 * 5 * 3 == 420
 
 
@@ -128,10 +128,10 @@ def test_same_predictions(task):
     np.testing.assert_allclose(ours.predict_log_proba(X), other.predict_log_proba(X), rtol=1e-9)
 
 
-# Not relu: at its kinks the last digit decides which way the search goes on, and the ways end in different valleys.
+# Not relu: at its kinks the last digit decides where the search continues, and it ends in different minima.
 @pytest.mark.parametrize("activation", ACTIVATIONS[:3])
 @pytest.mark.parametrize("task", TARGETS)
-def test_lbfgs_comes_to_the_same_optimum(task, activation):
+def test_lbfgs_finds_the_same_optimum(task, activation):
     settings = {**SHARED, "solver": "lbfgs", "activation": activation, "max_iter": 2000, "tol": 1e-8, "alpha": 1.0}
     ours, other = (model.fit(X, TARGETS[task]) for model in pair(task, **settings))
     assert ours.loss_ == pytest.approx(other.loss_, rel=1e-6)
@@ -149,7 +149,7 @@ def test_lbfgs_takes_the_same_steps_at_first(task):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("task", TARGETS)
-def test_warm_start_goes_on_alike(task, solver):
+def test_warm_start_continues_identically(task, solver):
     settings = {**SHARED, **SOLVERS[solver], "warm_start": True, "max_iter": 6, "n_iter_no_change": 20}
     ours, other = pair(task, **settings)
     for _ in range(2):
@@ -158,7 +158,7 @@ def test_warm_start_goes_on_alike(task, solver):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("task", TARGETS)
-def test_partial_fit_goes_on_alike_without_shuffling(task, solver):
+def test_partial_fit_continues_identically_without_shuffling(task, solver):
     ours, other = pair(task, **{**SHARED, **SOLVERS[solver], "shuffle": False})
     classes = {} if task in ("numbers", "counts") else {"classes": np.unique(TARGETS[task])}
     if task == "multi-label":
@@ -201,7 +201,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_keep_their_kind(kind):
+def test_predicted_labels_have_the_type_of_y(kind):
     ours, other = (model.fit(X, KINDS[kind]) for model in pair("labels", **{**SHARED, "max_iter": 1}))
     for found, expected in ((ours.classes_, other.classes_), (ours.predict(X), other.predict(X))):
         assert found.dtype == expected.dtype

@@ -65,7 +65,7 @@ def test_stopped_and_resumed(name, tmp_path):
     assert state(again) == state(whole)
 
 
-def test_epoch_by_epoch_is_the_same_as_at_once(tmp_path):
+def test_single_epochs_equal_one_fit(tmp_path):
     """fit(n) is n times partial_fit is stop and resume (shuffled, scikit-learn's partial_fit has orders of its own)."""
     options = {"tol": 0.0, "n_iter_no_change": 10**6, "shuffle": False}
     whole, steps = fit(cp.MLPClassifier, **options), cp.MLPClassifier(**SMALL | options)
@@ -106,7 +106,7 @@ def test_an_interruption_leaves_a_trained_model_and_a_checkpoint(engine, early, 
 
 
 @pytest.mark.parametrize("engine", ["compiled", "textbook"])
-def test_never_the_random_start(engine, monkeypatch):
+def test_an_interruption_never_leaves_initial_parameters(engine, monkeypatch):
     """scikit-learn 1.9 gives back its random start when it is interrupted in the first epoch with early stopping."""
     monkeypatch.setattr(pace, "SLICE", 0.0)
     starts, count = [], [0]
@@ -132,7 +132,7 @@ def test_never_the_random_start(engine, monkeypatch):
     assert (flat != starts[0]).mean() > 0.9
 
 
-def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun(monkeypatch):
+def test_an_interrupted_ensemble_has_the_networks_that_had_started(monkeypatch):
     real, seen = NoImprovement.reason, []
 
     def interrupt(self, history):
@@ -143,7 +143,7 @@ def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun(monkeypatch):
 
     monkeypatch.setattr(NoImprovement, "reason", interrupt)
     model = cp.MLPRegressor(**SMALL | {"max_iter": 10**6, "n_iter_no_change": 10**6}, n_networks=4, n_jobs=2)
-    with pytest.warns(UserWarning, match=r"fit was interrupted; [12] of 4 networks are kept, as far as they had come"):
+    with pytest.warns(UserWarning, match=r"fit was interrupted; members_ has the [12] of 4 networks that had started"):
         model.fit(X, Y)
     starts = [member._parameters().flat.copy() for member in model.members_]
     assert 1 <= len(model.members_) <= 2
@@ -187,7 +187,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "error", "text"), REFUSED, ids=range(len(REFUSED)))
-def test_another_fit_is_refused_with_the_difference_named(options, error, text, tmp_path):
+def test_a_different_fit_is_refused_with_the_difference(options, error, text, tmp_path):
     path = tmp_path / "fit.ckpt"
     fit(cp.MLPClassifier, checkpoint=path, max_iter=3, engine="compiled")
     before = path.read_bytes()
@@ -196,7 +196,7 @@ def test_another_fit_is_refused_with_the_difference_named(options, error, text, 
     assert path.read_bytes() == before
 
 
-def test_other_data_is_refused_and_damage_is_noticed(tmp_path):
+def test_different_data_is_refused_and_damage_is_detected(tmp_path):
     path = tmp_path / "fit.ckpt"
     fit(cp.MLPClassifier, checkpoint=path, max_iter=3)
     model = cp.MLPClassifier(**SMALL, warm_start=True, checkpoint=path)
@@ -210,7 +210,7 @@ def test_other_data_is_refused_and_damage_is_noticed(tmp_path):
     for head, arrays, text in (
         ({"extra": {}}, {}, "unknown field 'extra'"),
         ({"steps": "many"}, {}, "steps: expected an integer"),
-        ({"steps": 7}, {}, "7 steps, 0 of them in epoch 4, do not go together with 5 steps an epoch"),
+        ({"steps": 7}, {}, "7 steps, 0 of them in epoch 4, are inconsistent with 5 steps per epoch"),
         ({"epoch": 2}, {}, "history: expected 2 epochs, got 3"),
         ({}, {"parameters": np.zeros(2)}, "parameters: expected a vector of"),
     ):
@@ -219,7 +219,7 @@ def test_other_data_is_refused_and_damage_is_noticed(tmp_path):
             model.fit(X, LABELS)
 
 
-def test_the_checkpoint_of_an_earlier_version_is_refused_in_words(tmp_path):
+def test_the_checkpoint_of_an_earlier_version_is_refused(tmp_path):
     """Fits had a format of their own, of the kind "fit checkpoint"."""
     path = tmp_path / "fit.ckpt"
     path.write_bytes(

@@ -55,7 +55,7 @@ def global_random_seed() -> int:
     return 42
 
 
-def test_the_swap_took_place():
+def test_the_estimators_are_replaced():
     assert THEIRS.MLPClassifier is cp.MLPClassifier
     assert THEIRS.MLPRegressor is cp.MLPRegressor
     assert len(TESTS) >= 43, "scikit-learn 1.9 has 43 test functions in this file"

@@ -22,7 +22,7 @@ CLASSES = np.unique(LABELS)
 
 @pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (3, 2)])
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_a_fit_with_another_number_of_networks_forgets_the_others(make, before, after):
+def test_a_fit_with_another_n_networks_removes_earlier_networks(make, before, after):
     target = LABELS if make is classifier else Y
     model = make(n_networks=before, max_iter=3).fit(X, target).set_params(n_networks=after).fit(X, target)
     fresh = make(n_networks=after, max_iter=3).fit(X, target)
@@ -33,15 +33,15 @@ def test_a_fit_with_another_number_of_networks_forgets_the_others(make, before, 
 
 
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_fit_that_is_refused_leaves_the_networks_there_were(after):
+def test_a_refused_fit_leaves_the_earlier_networks(after):
     model = classifier(n_networks=4 - after, max_iter=3).fit(X, LABELS)
     before = model.predict_proba(X)
-    with pytest.raises(ValueError, match="the optimizer given as solver has a rate of its own"):
+    with pytest.raises(ValueError, match="the optimizer passed as solver has its own learning rate"):
         model.set_params(n_networks=after, solver=cp.Adam(), learning_rate=cp.schedules.Cosine(0.1)).fit(X, LABELS)
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
-def test_members_go_on_by_the_parameters_that_hold_now():
+def test_members_continue_with_the_present_parameters():
     model = classifier(n_networks=2, warm_start=True, max_iter=3, n_iter_no_change=50).fit(X, LABELS)
     model.set_params(max_iter=7, solver="sgd", alpha=3.0).fit(X, LABELS)
     assert [member.n_iter_ for member in model.members_] == [7, 7]
@@ -54,7 +54,7 @@ def test_members_go_on_by_the_parameters_that_hold_now():
     assert {member.alpha for member in model.members_} == {0.0}
 
 
-def test_members_are_added_and_left_out():
+def test_members_are_added_and_removed():
     model = classifier(n_networks=2, warm_start=True, max_iter=3, n_iter_no_change=50).fit(X, LABELS)
     two = [member.random_state for member in model.members_]
     model.set_params(n_networks=4).fit(X, LABELS)
@@ -79,7 +79,7 @@ def assert_same_weights(ours, other):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_without_a_seed_a_copy_goes_on_with_the_generator_of_numpy(copied):
+def test_without_a_seed_a_copy_continues_with_the_generator_of_numpy(copied):
     """Not with a copy of it, which would give all copies of a model the same orders."""
     models = []
     for model in pair(random_state=None):
@@ -93,7 +93,7 @@ def test_without_a_seed_a_copy_goes_on_with_the_generator_of_numpy(copied):
 
 @pytest.mark.parametrize("before", [0, None, np.random.RandomState(0)], ids=["a seed", "none", "a generator"])
 @pytest.mark.parametrize("after", [7, np.random.RandomState(7)], ids=["seed", "generator"])
-def test_partial_fit_takes_another_random_state(before, after):
+def test_partial_fit_uses_a_changed_random_state(before, after):
     models = []
     for model in pair(random_state=before):
         np.random.seed(5)
@@ -120,8 +120,8 @@ def test_a_generator_that_is_shared_by_two_estimators():
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop"])
 @pytest.mark.parametrize("schedule", ["constant", "adaptive", "invscaling"])
-def test_partial_fit_takes_another_learning_rate(solver, schedule):
-    """scikit-learn goes on with that of the first call, and says nothing."""
+def test_partial_fit_uses_a_changed_learning_rate(solver, schedule):
+    """scikit-learn continues with that of the first call, without a warning."""
     model = classifier(solver=solver, learning_rate=schedule, shuffle=False, alpha=0.0, momentum=0.0)
     model.partial_fit(X, LABELS, classes=CLASSES)
     still = copy.deepcopy(model).set_params(learning_rate_init=1e-300).partial_fit(X, LABELS)

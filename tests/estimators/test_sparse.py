@@ -33,9 +33,9 @@ SETTINGS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("kind", ["csr_matrix", "csr_array", "csc_matrix", "coo_array"])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_sparse_is_dense(settings, kind):
+def test_sparse_equals_dense(settings, kind):
     rows = getattr(sparse, kind)(X)
-    a, b = (cp.MLPClassifier(**{**SHARED, **settings}).fit(given, Y) for given in (rows, X.toarray()))
+    a, b = (cp.MLPClassifier(**{**SHARED, **settings}).fit(data, Y) for data in (rows, X.toarray()))
     np.testing.assert_allclose(a.predict_proba(rows), b.predict_proba(X.toarray()), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(a.predict(rows), b.predict(X.toarray()))
     if a.n_networks == 1 and settings.get("solver") != "lbfgs":
@@ -53,7 +53,7 @@ def test_sparse_has_scikit_learns_numbers(settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"dropout": 0.2}, {"solver": "lbfgs"}], ids=str)
-def test_sparse_is_never_written_out(settings, monkeypatch):
+def test_sparse_data_is_never_converted_to_dense(settings, monkeypatch):
     def refuse(self, *_, **__):
         raise AssertionError("X was made dense")
 
@@ -61,8 +61,8 @@ def test_sparse_is_never_written_out(settings, monkeypatch):
         monkeypatch.setattr(kind, "toarray", refuse)
         monkeypatch.setattr(kind, "todense", refuse)
     model = cp.MLPClassifier(**{**SHARED, **settings})
-    watched = {} if settings.get("solver") == "lbfgs" else {"X_val": X[:20], "y_val": Y[:20]}
-    model.fit(X, Y, **watched).predict(X)
+    validation = {} if settings.get("solver") == "lbfgs" else {"X_val": X[:20], "y_val": Y[:20]}
+    model.fit(X, Y, **validation).predict(X)
 
 
 def test_equal_rows_get_the_same_dropout_dense_or_sparse():

@@ -46,12 +46,11 @@ TESTS = {
 #: Modules of which a sample of mutants is tested with --samples.
 SAMPLED = {
     "engine.textbook": ["tests/engine/test_textbook.py", "tests/training/test_loop.py"],
-    "engine.batches": ["tests/engine/test_batches.py", "tests/training/test_loop.py"],
+    "training.batches": ["tests/training/test_batches.py", "tests/training/test_loop.py"],
     "estimators.parameters": ["tests/estimators/test_parameters.py", "tests/estimators/test_bad_input.py"],
-    "estimators.classifier": ["tests/estimators/test_parity.py", "tests/estimators/test_beyond.py"],
+    "estimators.protocol": ["tests/estimators/test_parity.py", "tests/estimators/test_beyond.py"],
     "tables.columns": ["tests/tables"],
-    "tables.encoding": ["tests/tables", "tests/model"],
-    "tables.targets": ["tests/tables", "tests/model"],
+    "tables.targets": ["tests/tables"],
 }
 SKIPPED = "not compiled and not keep_the_precision and not against_torch and not every_schedule"
 SECONDS = 60

@@ -62,7 +62,7 @@ def test_a_callback_stops_training_with_true_or_a_reason(optimizer, engine, answ
     assert history.stopped == (stopped or "finished 6 epochs")
 
 
-def test_callbacks_are_called_in_turn_and_all_of_them():
+def test_all_callbacks_are_called_in_order():
     calls = []
     history = train(callbacks=[lambda end: calls.append("a") or "first", lambda end: calls.append("b") or "second"])
     assert calls == ["a", "b"]
@@ -74,7 +74,9 @@ def test_one_or_several():
     assert as_callbacks(print) == (print,)
     assert as_callbacks([print, repr]) == (print, repr)
     for wrong in ("print", 3, [print, 3]):
-        with pytest.raises(ArgumentError, match=r"callbacks: expected functions of a cp\.training\.EpochEnd, got"):
+        with pytest.raises(
+            ArgumentError, match=r"callbacks: expected functions that take a cp\.training\.EpochEnd, got"
+        ):
             as_callbacks(wrong)
 
 
@@ -87,13 +89,13 @@ class Terminal(io.StringIO):
 
 
 @every_run
-def test_the_bar_is_quiet_where_there_is_no_terminal(capsys, optimizer, engine):
+def test_the_bar_is_hidden_without_a_terminal(capsys, optimizer, engine):
     train(optimizer=optimizer, engine=engine)
     assert capsys.readouterr() == ("", "")
 
 
 @every_run
-def test_the_bar_is_shown_where_that_is_asked_for(capsys, optimizer, engine):
+def test_the_bar_is_shown_on_request(capsys, optimizer, engine):
     history = train(optimizer=optimizer, engine=engine, progress=True)
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -122,7 +124,7 @@ def test_the_bar_is_shown_on_a_terminal(monkeypatch, optimizer, engine):
 
 
 @pytest.mark.parametrize(("columns", "named"), [(80, 1), (100, 2), (140, 3)])
-def test_the_bar_shows_what_there_is_room_for_and_cuts_nothing(monkeypatch, columns, named):
+def test_the_bar_shows_as_many_numbers_as_fit(monkeypatch, columns, named):
     terminal = as_terminal(monkeypatch)
     monkeypatch.setenv("COLUMNS", str(columns))
     history = train(validation=0.5, metrics=["rmse"], progress=True)
@@ -133,13 +135,13 @@ def test_the_bar_shows_what_there_is_room_for_and_cuts_nothing(monkeypatch, colu
     assert "…" not in terminal.getvalue()
 
 
-def test_the_bar_stays_away_from_a_terminal_where_that_is_asked_for(monkeypatch):
+def test_the_bar_is_hidden_on_a_terminal_on_request(monkeypatch):
     terminal = as_terminal(monkeypatch)
     train(progress=False)
     assert terminal.getvalue() == ""
 
 
-def test_the_bar_is_put_away_when_training_is_interrupted(monkeypatch):
+def test_the_bar_is_removed_when_training_is_interrupted(monkeypatch):
     terminal = as_terminal(monkeypatch)
 
     def interrupt(end):

@@ -28,7 +28,7 @@ every_engine = pytest.mark.parametrize("engine", ["compiled", "textbook"])
 
 @dataclass
 class Case:
-    """A run that has to go on bit for bit."""
+    """A run that must continue bit for bit."""
 
     net: cp.Network
     y: Any = field(default_factory=lambda: Y)
@@ -134,7 +134,7 @@ def test_stopped_between_any_two_steps_and_resumed(name, engine, tmp_path, monke
 
 
 @every_engine
-def test_epoch_by_epoch_is_the_same_as_at_once(engine, tmp_path):
+def test_single_epochs_equal_one_run(engine, tmp_path):
     """fit(n) is n times one more epoch is stop and resume."""
     case, path = CASES["descent"], tmp_path / "run.ckpt"
     params, again = (case.net.initialize(seed=1) for _ in range(2))
@@ -191,12 +191,12 @@ def test_saved_by_time_within_an_epoch(tmp_path, monkeypatch):
     assert any(done for _, done in positions)
 
 
-# --- going on, and when not to ---------------------------------------------------------------------------------------
+# --- resuming, and refusing to ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def saved(tmp_path):
-    """A run of two epochs of five, and what it was begun with."""
+    """A run of two epochs of five, and its settings."""
     path, case = tmp_path / "run.ckpt", CASES["descent"]
     run(case, case.net.initialize(seed=1), "textbook", epochs=2, checkpoint=path, penalty=cp.penalties.L2(0.1))
     return path
@@ -226,9 +226,9 @@ DIFFERENCES = [
     ({"X": X[:20], "y": Y[:20]}, r"data, X: was 30 x 3 float64, SHA-256 \w{8}, is 20 x 3 float64"),
     ({"y": other_Y}, r"data, y: was 30 x 1 float64"),
     ({"sample_weight": WEIGHT}, r"data, sample_weight: was none, is 30 float64, SHA-256"),
-    ({"validation": (X[:5], Y[:5])}, r"data, validation X: was not there, is 5 x 3 float64"),
+    ({"validation": (X[:5], Y[:5])}, r"data, validation X: was missing, is 5 x 3 float64"),
     ({"net": cp.Network.sequential(3, 5, 1)}, r"network, layers, hidden, units: was 4, is 5"),
-    ({"net": cp.Network.sequential(3, 4, 4, 1)}, r"network, layers: were 2, are 3"),
+    ({"net": cp.Network.sequential(3, 4, 4, 1)}, r"network, layers: had 2 items, has 3"),
     (
         {"net": cp.Network.sequential(3, 4, 1, hidden="tanh")},
         r"network, layers, hidden, activation, name: was relu",
@@ -246,14 +246,14 @@ DIFFERENCES = [
     ({"clip_norm": 1.0}, r"settings, limits: was Limits\(clip_norm=None"),
     ({"reduction": "sum"}, r"settings, reduction: was mean, is sum"),
     ({"loss": cp.Huber(0.5)}, r"settings, loss, output, name: was squared_error, is huber"),
-    ({"metrics": "rmse"}, r"settings, metrics: were 0, are 1"),
+    ({"metrics": "rmse"}, r"settings, metrics: had 0 items, has 1"),
     ({"stopping": cp.EarlyStopping()}, r"settings, stopping: was \(\), is \(EarlyStopping"),
     ({"dtype": "float32"}, r"data, X: was 30 x 3 float64, SHA-256 \w{8}, is 30 x 3 float32"),
     (
         {"engine": "compiled"},
         r'begun with the textbook engine, and the compiled one rounds otherwise\. .*"textbook"',
     ),
-    ({"epochs": 1}, r"has begun 2 epochs already, more than epochs=1"),
+    ({"epochs": 1}, r"has already started 2 epochs, more than epochs=1"),
 ]
 
 
@@ -261,16 +261,16 @@ assert (len(CASES), len(DIFFERENCES)) == (9, 23)  # as docs/explanation/reliabil
 
 
 @pytest.mark.parametrize(("change", "text"), DIFFERENCES, ids=range(len(DIFFERENCES)))
-def test_another_run_is_refused_with_the_difference_named(saved, change, text):
+def test_a_different_run_is_refused_with_the_difference(saved, change, text):
     before = saved.read_bytes()
     with pytest.raises(CheckpointError, match=rf"run\.ckpt: .*{text}"):
         resumed(saved, **change)
     assert saved.read_bytes() == before
-    assert resumed(saved).epochs == EPOCHS  # and with what it was begun with it goes on
+    assert resumed(saved).epochs == EPOCHS  # with the original settings it continues
 
 
 @pytest.mark.parametrize("options", [{"engine": "compiled"}, {"epochs": 1}, {"seed": 4}])
-def test_parameters_stay_where_resuming_is_refused(saved, options):
+def test_parameters_are_unchanged_if_resuming_is_refused(saved, options):
     params, everything = plain.initialize(seed=1), {"engine": "textbook"} | options
     with pytest.raises(CheckpointError):
         run(CASES["descent"], params, **everything, checkpoint=saved, resume=True, penalty=cp.penalties.L2(0.1))
@@ -278,7 +278,7 @@ def test_parameters_stay_where_resuming_is_refused(saved, options):
 
 
 @pytest.mark.parametrize(("optimizer", "fits"), [(cp.Adam(0.1), True), (cp.Adam(cp.schedules.Cosine(0.1)), False)])
-def test_more_epochs_only_where_the_rates_so_far_would_have_been_the_same(tmp_path, optimizer, fits):
+def test_more_epochs_only_if_the_past_learning_rates_would_be_the_same(tmp_path, optimizer, fits):
     path, options = tmp_path / "run.ckpt", {"optimizer": optimizer}
     resumed(path, epochs=3, resume=False, **options)
     if fits:
@@ -297,12 +297,13 @@ def test_more_epochs_only_where_the_rates_so_far_would_have_been_the_same(tmp_pa
         assert whole.flat.tobytes() == part.flat.tobytes()
     else:
         with pytest.raises(
-            CheckpointError, match=r"with epochs=3, and the learning rate of .*Cosine\(learning_rate=0.1.*epochs=3\.$"
+            CheckpointError,
+            match=r"with epochs=3, and its learning rate .*Cosine\(learning_rate=0.1.*epochs=3\.$",
         ):
             resumed(path, epochs=6, **options)
 
 
-def test_a_finished_run_is_finished(tmp_path):
+def test_resuming_a_finished_run_does_nothing(tmp_path):
     path = tmp_path / "run.ckpt"
     options = {"stopping": cp.EarlyStopping(monitor="cost", patience=1, min_delta=9e9), "epochs": 50}
     first, params = resumed(path, resume=False, **options), plain.initialize(seed=7)
@@ -315,7 +316,7 @@ def test_a_finished_run_is_finished(tmp_path):
     assert cp.Checkpoint(path).read().best.tobytes() == params.flat.tobytes()
 
 
-def test_what_a_callback_stopped_goes_on(tmp_path):
+def test_a_run_stopped_by_a_callback_continues(tmp_path):
     path = tmp_path / "run.ckpt"
     assert resumed(path, resume=False, callbacks=lambda end: "an hour is over").epochs == 1
     assert resumed(path, callbacks=lambda end: end.epoch == 2).epochs == 3
@@ -333,7 +334,7 @@ def test_a_sparse_matrix_has_a_fingerprint_too(tmp_path):
         resumed(path, X=other)
 
 
-def test_own_activations_and_losses_are_told_apart_by_their_names(tmp_path):
+def test_own_activations_and_losses_are_distinguished_by_name(tmp_path):
     net = cp.Network.sequential(3, 4, 1, hidden=SQUARE)
     loss = cp.losses.CustomLoss("half", lambda yhat, y: (0.5 * (yhat - y) ** 2, yhat - y))
     options = {"net": net, "loss": loss, "optimizer": cp.Adam(0.001)}
@@ -349,16 +350,20 @@ BAD = [
     ({"checkpoint": 7}, ArgumentError, "checkpoint: expected the path of a file, got 7"),
     ({"checkpoint": "{folder}"}, ArgumentError, "is a folder, expected the name of a file"),
     ({"checkpoint": "{folder}/nowhere/run.ckpt"}, ArgumentError, "nowhere does not exist"),
-    ({"every": 3}, ArgumentError, "every: belongs to a checkpoint; name its file too"),
-    ({"resume": True}, ArgumentError, "resume: belongs to a checkpoint"),
-    ({"checkpoint": "{folder}/new.ckpt", "resume": True}, CheckpointError, "new.ckpt: does not exist. Begin without"),
+    ({"every": 3}, ArgumentError, "every: requires checkpoint=; pass the path of a file"),
+    ({"resume": True}, ArgumentError, "resume: requires checkpoint="),
+    ({"checkpoint": "{folder}/new.ckpt", "resume": True}, CheckpointError, "new.ckpt: does not exist. Start without"),
     ({"checkpoint": "{folder}/new.ckpt", "resume": "yes"}, ArgumentError, 'expected True, False or "auto", got'),
     ({"checkpoint": "{folder}/new.ckpt", "every": 0}, ArgumentError, "checkpoint every: expected a whole number"),
-    ({"checkpoint": cp.Checkpoint("a.ckpt"), "every": 2}, ArgumentError, "every: is part of the cp.Checkpoint already"),
+    (
+        {"checkpoint": cp.Checkpoint("a.ckpt"), "every": 2},
+        ArgumentError,
+        "every: set it in cp.Checkpoint, or pass the path",
+    ),
     (
         {"checkpoint": "{folder}/run.ckpt"},
         ArgumentError,
-        "run.ckpt exists. Go on with that run by resume=True",
+        "run.ckpt exists. Continue that run with resume=True",
     ),
     ({"checkpoint": "{folder}/model.cprop", "resume": True}, CheckpointError, "this is a model file"),
     ({"checkpoint": "{folder}/new.ckpt", "optimizer": "lbfgs"}, ArgumentError, "checkpoint: L-BFGS runs inside SciPy"),
@@ -392,7 +397,7 @@ def test_bad_checkpoints(options, text):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_can_be_looked_at_while_it_goes_on(tmp_path):
+def test_the_checkpoint_of_a_running_run_can_be_read(tmp_path):
     saved, seen = cp.Checkpoint(tmp_path / "run.ckpt", every=1), []
 
     def look(end):
@@ -404,17 +409,17 @@ def test_a_run_can_be_looked_at_while_it_goes_on(tmp_path):
     assert seen == [(0, True), (1, True), (2, True), (3, True), (4, True)]
 
 
-def test_a_model_is_no_checkpoint_nor_the_other_way_round(saved):
+def test_a_model_is_not_a_checkpoint_and_vice_versa(saved):
     with pytest.raises(ModelFileError, match="expected a clearprop model file; this is a checkpoint file"):
         cp.Model.load(saved)
 
 
-def test_damage_is_noticed(saved):
-    content, places = saved.read_bytes(), np.random.default_rng(0)
-    for place in places.integers(0, len(content), 150):
+def test_damage_is_detected(saved):
+    content, generator = saved.read_bytes(), np.random.default_rng(0)
+    for position in generator.integers(0, len(content), 150):
         damaged = bytearray(content)
-        damaged[place] ^= 1 << int(places.integers(0, 8))
-        for wrong in (bytes(damaged), content[:place]):
+        damaged[position] ^= 1 << int(generator.integers(0, 8))
+        for wrong in (bytes(damaged), content[:position]):
             saved.write_bytes(wrong)
             with pytest.raises(CheckpointError, match=r"run\.ckpt"):
                 cp.Checkpoint(saved).read()
@@ -433,8 +438,8 @@ WRONG_PARTS = [
     ({"epoch": 1}, {}, "history: expected 1 epochs, got 2"),
     ({"done": 1, "steps": 11, "learning_rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
     ({"done": 1, "steps": 11}, {"sums": np.zeros(2, np.float32)}, "sums: expected a vector of float64 numbers, got"),
-    ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, do not go together with 5 steps an epoch"),
-    ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, do not go together"),
+    ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, are inconsistent with 5 steps per epoch"),
+    ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, are inconsistent"),
     ({"extra": 1}, {}, "unknown field 'extra'; expected network, parameters, best, "),
     ({}, {"parameters": np.zeros(7)}, "parameters: expected a vector of 21 numbers of float64, got shape"),
     ({}, {"parameters": np.zeros(21, np.int32)}, "parameters: expected float32 or float64, got int32"),
@@ -444,7 +449,7 @@ WRONG_PARTS = [
 
 
 @pytest.mark.parametrize(("head", "arrays", "text"), WRONG_PARTS, ids=range(len(WRONG_PARTS)))
-def test_parts_that_do_not_fit_are_rejected(saved, head, arrays, text):
+def test_inconsistent_parts_are_rejected(saved, head, arrays, text):
     found = storage.read_sections(saved.read_bytes(), "run.ckpt", CHECKPOINT)
     saved.write_bytes(storage.pack_sections(CHECKPOINT, found.head | head, found.arrays | arrays))
     with pytest.raises(CheckpointError, match=text):
@@ -460,7 +465,7 @@ def places_in(tree, path=()):
 
 
 @pytest.mark.parametrize("odd", [None, -1, 2**70, float("nan"), "x", [], {}, [[0]], {"a": 1}], ids=repr)
-def test_anything_in_place_of_any_part_is_refused_or_resumed_or_read(saved, odd):
+def test_any_value_for_any_part_is_refused_or_resumed_or_read(saved, odd):
     """A file that somebody made on purpose, with digests that are right."""
     whole = storage.read_sections(saved.read_bytes(), "run.ckpt", CHECKPOINT)
     paths, refused = list(places_in(whole.head)), 0
@@ -481,14 +486,14 @@ def test_anything_in_place_of_any_part_is_refused_or_resumed_or_read(saved, odd)
 
 
 @every_engine
-def test_a_failing_write_warns_and_training_goes_on(engine, tmp_path):
+def test_a_failing_write_warns_and_training_continues(engine, tmp_path):
     whole = resumed(tmp_path / "run.ckpt", resume=False, engine=engine)
     with pytest.warns(RuntimeWarning, match=r"checkpoint /dev/full: cannot be written: No space .*Training goes on\."):
         history = resumed("/dev/full", resume=False, engine=engine, every=1)
     assert numbers(history) == numbers(whole)
 
 
-def test_a_failing_write_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+def test_a_failing_write_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
     path, writes, real = tmp_path / "run.ckpt", [], saver.write_atomically
 
     def failing(path, content):

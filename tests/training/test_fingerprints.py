@@ -17,13 +17,13 @@ def test_the_same_numbers_have_the_same_fingerprint(array):
     assert fingerprint(array) == fingerprint(X)
 
 
-def test_other_numbers_shapes_and_precisions_have_others():
+def test_different_numbers_shapes_and_precisions_have_different_fingerprints():
     found = {fingerprint(array) for array in (X, *OTHER)}
     assert len(found) == 1 + len(OTHER)
     assert fingerprint(X).startswith("3 x 4 float64, SHA-256 ")
 
 
-def test_sparse_matrices_by_their_numbers_and_places():
+def test_fingerprints_of_sparse_matrices_depend_on_values_and_indices():
     thin = csr_array(np.where(X > 4, X, 0.0))
     moved = csr_array((thin.data, thin.indices[::-1], thin.indptr), shape=thin.shape)
     assert fingerprint(thin) == fingerprint(thin.copy())
@@ -36,9 +36,9 @@ DIFFERENCES = [
     ({**WAS, "settings": {"seed": 2, "rates": [0.1, 0.2]}}, "settings, seed: was 1, is 2"),
     ({**WAS, "settings": {"seed": 1, "rates": (0.1, 0.2)}}, None),  # a tuple is a list in JSON
     ({**WAS, "settings": {"seed": 1, "rates": [0.1, 0.3]}}, "settings, rates, 1: was 0.2, is 0.3"),
-    ({**WAS, "settings": {"seed": 1, "rates": [0.1]}}, "settings, rates: were 2, are 1"),
-    ({**WAS, "settings": {"seed": 1}}, "settings, rates: was [0.1, 0.2], is not there"),
-    ({**WAS, "more": 1}, "more: was not there, is 1"),
+    ({**WAS, "settings": {"seed": 1, "rates": [0.1]}}, "settings, rates: had 2 items, has 1"),
+    ({**WAS, "settings": {"seed": 1}}, "settings, rates: was [0.1, 0.2], is missing"),
+    ({**WAS, "more": 1}, "more: was missing, is 1"),
     ({**WAS, "layers": [WAS["layers"][0], {"name": "b", "units": 5}]}, "layers, b, units: was 4, is 5"),
 ]
 
@@ -48,7 +48,7 @@ def test_the_first_difference_is_named(now, text):
     assert first_difference(WAS, now) == text
 
 
-def test_definitions_in_words_have_no_addresses():
+def test_descriptions_of_definitions_have_no_addresses():
     class Odd:
         pass
 

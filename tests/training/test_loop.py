@@ -441,7 +441,7 @@ BAD_CALLS = {
     "callback": (
         {"callbacks": "print"},
         ArgumentError,
-        "callbacks: expected functions of a cp.training.EpochEnd, got 'print'.",
+        "callbacks: expected functions that take a cp.training.EpochEnd, got 'print'.",
     ),
     "share 0": ({"validation": 0}, ArgumentError, "validation: expected a finite number above 0 and below 1, got 0."),
     "share 1": (

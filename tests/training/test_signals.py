@@ -130,26 +130,26 @@ def signal_it():
     [("textbook", raise_it, 80), ("textbook", signal_it, 80), ("compiled", signal_it, 40)],
     ids=["raised in the textbook engine", "a signal in the textbook engine", "a signal in the compiled engine"],
 )
-def test_interruptions_all_over_a_run(engine, action, points, tmp_path, one_step_slices):
+def test_interruptions_anywhere_in_a_run(engine, action, points, tmp_path, one_step_slices):
     """Lines all over the run are interrupted, each in a run of its own: 200 points in all."""
     states, whole = boundaries(engine, one_step_slices)
     tracer, lines = interfere_at(-1, None)
     with traced(tracer):
         train(NET.initialize(seed=1), tmp_path / "counted.ckpt", engine=engine)
-    places = set()
+    positions = set()
     for point in range(points):
         path, params = tmp_path / f"{point}.ckpt", NET.initialize(seed=1)
         tracer, _ = interfere_at(1 + point * lines[0] // points, action)
         with pytest.raises(KeyboardInterrupt) as raised, traced(tracer):
             train(params, path, engine=engine)
-        place = states.index(params.flat.tobytes())  # ValueError for a step half made
+        position = states.index(params.flat.tobytes())  # ValueError for a half-finished step
         history = getattr(raised.value, "history", None)
         if history is None:  # before the first epoch, or when all was done
-            assert place in (0, EPOCHS * STEPS)
+            assert position in (0, EPOCHS * STEPS)
         else:
             epochs, steps = history.epochs, int(history.unfinished.get("steps", 0))
-            places.add((epochs, steps))
-            assert place == epochs * STEPS + steps
+            positions.add((epochs, steps))
+            assert position == epochs * STEPS + steps
             assert {n: c[:epochs] for n, c in costs_of(whole).items()} == costs_of(history) or epochs == 0
             if epochs or steps:  # the cost of the parameters recomputed is the history's last entry
                 last = history.unfinished if steps else {n: c[-1] for n, c in history.columns.items()}
@@ -158,13 +158,13 @@ def test_interruptions_all_over_a_run(engine, action, points, tmp_path, one_step
         again = train(resumed, path, "auto", engine=engine)
         assert resumed.flat.tobytes() == states[-1]
         assert costs_of(again) == costs_of(whole)
-    assert len(places) > 12
+    assert len(positions) > 12
     assert [name for name in os.listdir(tmp_path) if name.endswith(".part")] == []
 
 
 @every_engine
 @pytest.mark.parametrize("best", [True, False])
-def test_the_best_parameters_where_they_are_asked_for(engine, best, one_step_slices):
+def test_the_best_parameters_are_restored_if_requested(engine, best, one_step_slices):
     states, whole = boundaries(engine, one_step_slices)
     costs = whole["validation cost"]
     rule = cp.EarlyStopping(monitor="validation cost", patience=50, best="max", restore_best=best)
@@ -201,7 +201,7 @@ def test_sigterm_is_an_exit_that_saves(engine, tmp_path):
     assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
 
 
-def test_a_long_compiled_epoch_is_left_within_it(monkeypatch):
+def test_a_long_compiled_epoch_is_interrupted_between_slices(monkeypatch):
     """The signal comes while compiled code runs, in the first of many slices."""
     rows, params = 1_000_000, NET.initialize(seed=1)
     wakers, real = [], Runner._run_slice
@@ -224,7 +224,7 @@ def test_a_long_compiled_epoch_is_left_within_it(monkeypatch):
     assert 0 < history.unfinished["steps"] < rows
 
 
-def test_errors_of_callbacks_and_metrics_come_through_with_the_history():
+def test_errors_of_callbacks_and_metrics_propagate_with_the_history():
     def broken(y, yhat):
         raise ZeroDivisionError("a metric")
 
@@ -237,7 +237,7 @@ def test_errors_of_callbacks_and_metrics_come_through_with_the_history():
     assert history.unfinished["validation cost"] == recomputed(params, "compiled")
 
 
-def test_lbfgs_too():
+def test_interruptions_of_lbfgs():
     def stop(end):
         if end.epoch == 1:
             signal.raise_signal(signal.SIGTERM)
@@ -255,7 +255,7 @@ def test_lbfgs_too():
 # --- the waiting room itself -----------------------------------------------------------------------------------------
 
 
-def test_a_held_signal_waits_and_an_unheld_one_does_not():
+def test_signals_are_deferred_only_within_a_block():
     with Interrupts() as interrupts:
         waited = []
         with pytest.raises(KeyboardInterrupt), interrupts.held():
@@ -271,7 +271,7 @@ def test_a_held_signal_waits_and_an_unheld_one_does_not():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_handlers_of_ones_own_and_ignored_signals_stay(monkeypatch):
+def test_own_handlers_and_ignored_signals_are_respected(monkeypatch):
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append("own")), signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -285,7 +285,7 @@ def test_handlers_of_ones_own_and_ignored_signals_stay(monkeypatch):
         signal.signal(signal.SIGTERM, before[1])
 
 
-def test_elsewhere_than_in_the_main_thread_nothing_is_touched():
+def test_outside_the_main_thread_handlers_are_unchanged():
     found = []
 
     def elsewhere():

@@ -37,7 +37,7 @@ def test_convergence_of_the_cost():
     assert stops(rule, cost=[-1, -1, -1], gradient_norm=[9] * 3) == 3
 
 
-def test_either_will_do():
+def test_either_criterion_suffices():
     rule = cp.training.Convergence(gradient_norm=0.1, cost_change=0.01, patience=1)
     assert stops(rule, cost=[9, 5, 3], gradient_norm=[1, 0.1, 9]) == 2
     assert stops(rule, cost=[9, 9, 3], gradient_norm=[1, 1, 9]) == 2
@@ -50,15 +50,15 @@ def test_early_stopping_waits_for_an_improvement():
     assert stops(cp.EarlyStopping(patience=3), cost=[3, 1, 2, math.nan, 2]) == 5
 
 
-def test_early_stopping_takes_the_validation_cost_if_there_is_one():
+def test_early_stopping_monitors_the_validation_cost_if_there_is_one():
     rule = cp.EarlyStopping(patience=1)
     history = cp.History({"cost": [3, 2], "validation cost": [1, 2]})
-    assert rule.watched(history) == "validation cost"
+    assert rule.column(history) == "validation cost"
     assert rule.best_epoch(history) == 0
     assert rule.reason(history) == ("stopped early: validation cost has not improved for 1 epoch (best in epoch 1)")
 
 
-def test_more_is_better_for_accuracy_and_r2():
+def test_higher_is_better_for_accuracy_and_r2():
     for name in ("accuracy", "r2", "validation accuracy"):
         rule = cp.EarlyStopping(monitor=name, patience=2)
         assert rule.best_epoch(cp.History({"cost": [1] * 4, name: [0.1, 0.5, 0.4, 0.5]})) == 1
@@ -67,23 +67,23 @@ def test_more_is_better_for_accuracy_and_r2():
         assert rule.best_epoch(cp.History({"cost": [1] * 4, name: [0.5, 0.1, 0.1, 0.2]})) == 1
 
 
-def test_the_direction_can_be_said():
+def test_the_direction_can_be_set():
     history = cp.History({"cost": [1, 1, 1], "own": [0.1, 0.3, 0.2]})
     assert cp.EarlyStopping("own", best="max").best_epoch(history) == 1
     assert cp.EarlyStopping("own", best="min").best_epoch(history) == 0
     assert cp.EarlyStopping("cost", best="max").best_epoch(history) == 0
     with pytest.raises(ArgumentError) as error:
         cp.EarlyStopping("own").reason(history)
-    assert str(error.value) == 'EarlyStopping: say whether "own" is best at its "min" or "max" with best=.'
+    assert str(error.value) == 'EarlyStopping: expected best="min" or best="max" for "own", got None.'
 
 
-def test_a_name_that_nothing_is_recorded_as():
+def test_an_unknown_column():
     with pytest.raises(ArgumentError) as error:
         cp.EarlyStopping("validation accuracy").reason(cp.History({"cost": [1], "accuracy": [1]}))
     assert str(error.value) == 'history: nothing is recorded as "validation accuracy". Available: cost, accuracy.'
 
 
-def test_infinite_costs_at_the_start_are_no_best():
+def test_infinite_initial_costs_are_not_the_best():
     assert stops(cp.EarlyStopping(patience=3), cost=[math.inf, math.inf, 5, 4, 3]) is None
 
 
@@ -94,7 +94,7 @@ class Lucky(cp.training.StoppingRule):
         return "lucky" if history.epochs == 7 else None
 
 
-def test_a_rule_of_ones_own():
+def test_a_user_defined_rule():
     assert stops(Lucky(), cost=[1] * 9) == 7
     assert as_rules(Lucky()) == (Lucky(),)
 

@@ -309,7 +309,7 @@ REFUSED = {
     "a network to record": (lambda t, r, h: views.Recorder(OTHER), "Recorder: expected the parameters that are"),
     "yes for a sample": (lambda t, r, h: views.network(t, sample=True), "sample: expected a row of the trace from 0"),
     "one input for a plane": (lambda t, r, h: views.decision_boundary(t.params, X, Y, 0), "inputs: expected two dif"),
-    "a layer of one unit": (lambda t, r, h: views.hidden_space(t.params, X, Y, "output"), "units: expected two, but"),
+    "a layer of one unit": (lambda t, r, h: views.hidden_space(t.params, X, Y, "output"), "units: expected two diff"),
     "no rows": (lambda t, r, h: views.decision_boundary(t.params, X[:0], Y[:0]), "X: expected at least one row"),
     "a bitmap": (lambda t, r, h: views.hinton(t.params).save("a.png"), "a.png: figures are written as SVG"),
 }  # fmt: skip

@@ -16,12 +16,12 @@ from clearprop.checks import check_integer
 _chosen: int | None = None
 _share: ContextVar[int | None] = ContextVar("clearprop_threads", default=None)
 
-#: By these the workers of loky, and users of batch systems, are told how many threads are theirs.
-ASKED = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: Environment variables by which loky and batch systems limit the threads of a process.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def set_threads(count: int | None) -> None:
-    """How many threads training and prediction use at most; None for as many as this process may use.
+    """Set how many threads training and prediction use at most; None for as many as this process may use.
 
     Results do not depend on it.
 
@@ -38,21 +38,21 @@ def set_threads(count: int | None) -> None:
 def get_threads() -> int:
     """How many threads training and prediction use at most.
 
-    Inside a worker of joblib they are the worker's share of the cores, so that workers times threads never exceed them.
+    In a worker of joblib this is its share of the cores, so that all workers together use no more threads than cores.
 
     >>> import clearprop as cp
     >>> cp.get_threads() >= 1
     True
     """
     count, share = available_threads() if _chosen is None else _chosen, _share.get()
-    if share is None and _is_worker() and not (_is_main_thread() and _asked()):
+    if share is None and _is_worker() and not (_is_main_thread() and _environment_limits()):
         share = 1
     return count if share is None else min(count, share)
 
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
-    """Inside, in this thread, no more than so many threads are used."""
+    """Limit the threads that training and prediction use inside the block, if started from this thread."""
     token = _share.set(threads)
     try:
         yield
@@ -64,16 +64,16 @@ def available_threads() -> int:
     """Cores that this process may use: its affinity, its control group's quota, OMP_NUM_THREADS, NUMBA_NUM_THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota()
-    return max(1, min([cores, *([round(quota)] if quota else []), *_asked()]))
+    return max(1, min([cores, *([round(quota)] if quota else []), *_environment_limits()]))
 
 
-def _asked() -> list[int]:
-    """The numbers of threads that the environment asks for."""
-    return [int(os.environ[name]) for name in ASKED if os.environ.get(name, "").isdecimal()]
+def _environment_limits() -> list[int]:
+    """The limits set by environment variables."""
+    return [int(os.environ[name]) for name in THREAD_VARIABLES if os.environ.get(name, "").isdecimal()]
 
 
 def _is_worker() -> bool:
-    """Whether joblib runs this as one of several at once."""
+    """Whether this runs in a parallel worker of joblib."""
     parallel = sys.modules.get("joblib.parallel")
     return parallel is not None and parallel.get_active_backend()[0].nesting_level > 0
 

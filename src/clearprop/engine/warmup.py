@@ -1,4 +1,4 @@
-"""Compiling ahead: everything that training and prediction need, for images and continuous integration."""
+"""Ahead-of-time compilation of the code for training and prediction, for container images and CI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearprop.errors import CompilationError
 from clearprop.losses import LOSSES, Loss
 from clearprop.optimizers import LBFGS, OPTIMIZERS, Adam
 
-#: Output activations that losses meet besides their partners.
+#: Output activations to combine with every loss.
 OUTPUTS = ("identity", "sigmoid", "tanh", "softmax", "softplus", "exponential", "relu")
 
 
@@ -42,20 +42,20 @@ class CompiledCode:
 
 
 def is_warm() -> bool:
-    """Whether the epoch loop has been compiled on this machine, so that training begins at once."""
+    """Whether the epoch loop has been compiled on this machine, so that training starts at once."""
     from clearprop.engine.compiled.cache import is_stored
 
     return is_stored("run_steps")
 
 
 def warmup() -> CompiledCode:
-    """Compile ahead all that training and prediction need, in both precisions; it is kept on disk for every process.
+    """Compile the code for training and prediction in both precisions, and store it on disk for all processes.
 
-    This is the epoch loop and the kernels of the library's activations, losses and rules of descent with their usual
-    numbers. What is not among them (an activation of your own, another momentum) takes some hundredths of a second when
-    it is first met. The folder is NUMBA_CACHE_DIR, or the user's cache.
+    This covers the epoch loop and the kernels of the library's activations, losses and optimizers with their default
+    settings. Anything else (your own activation, another momentum) is compiled when first used, in some hundredths of
+    a second. The folder is NUMBA_CACHE_DIR, or the user's cache.
 
-    Raises CompilationError where the folder cannot be written.
+    Raises CompilationError if the folder cannot be written.
 
     >>> import clearprop as cp
     >>> compiled = cp.warmup()  # about 35 seconds once on a machine, then about 2
@@ -92,7 +92,7 @@ def _compile_loops(dtype: np.dtype) -> None:
     X, y = np.ones((2, 2), dtype), np.ones((2, 1), dtype)
     objective = prepare(net, params, X, y, "squared_error")
     engine = CompiledEngine(Training(objective, Adam(0.1)), params, 1)
-    engine.state = engine.state  # out of the panels and into them
+    engine.state = engine.state  # compiles both copies
     engine.run(Epochs(0, np.array([[0, 1]]), np.array([0, 1, 2]), np.full(2, 0.1)))
     engine.evaluation(objective, params).cost_and_outputs()
     engine.gradient(objective, params, norms=True).cost(params.copy())
@@ -100,7 +100,7 @@ def _compile_loops(dtype: np.dtype) -> None:
 
 
 def _compile_definitions(dtype: np.dtype) -> None:
-    """Kernels of activations, losses, rules of descent and narrow layers."""
+    """Kernels of activations, losses, optimizers and narrow layers."""
     from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, optimizer_kernels
     from clearprop.engine.compiled.narrow_kernels import BLOCKS
     from clearprop.engine.compiled.narrow_product import LEAST, multiply_kernel
@@ -109,7 +109,7 @@ def _compile_definitions(dtype: np.dtype) -> None:
     for activation in ACTIVATIONS.values():
         activation_kernels(activation, dtype)
     for kind in LOSSES.values():
-        loss = _usual(kind)
+        loss = _default(kind)
         for name in OUTPUTS:
             for activates, narrow in product((False, True), repeat=2):
                 loss_kernel(loss, ACTIVATIONS[name], dtype, False, activates, narrow)
@@ -117,13 +117,13 @@ def _compile_definitions(dtype: np.dtype) -> None:
                     loss_kernel(loss, ACTIVATIONS[name], dtype, True, activates, narrow)
     for rule in OPTIMIZERS.values():
         if rule is not LBFGS:
-            made: Any = rule
-            optimizer_kernels(made(), dtype)
+            rule_class: Any = rule
+            optimizer_kernels(rule_class(), dtype)
     lanes = LINE // dtype.itemsize
     for units in range(1, BLOCKS * lanes + 1):
         multiply_kernel(dtype, LEAST * lanes, units)
 
 
-def _usual(kind: type[Loss]) -> Loss:
-    made: Any = kind
-    return made()
+def _default(kind: type[Loss]) -> Loss:
+    loss_class: Any = kind
+    return loss_class()

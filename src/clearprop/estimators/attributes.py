@@ -1,4 +1,4 @@
-"""Parameters and fitted attributes that the estimators share, by name and type; values come in __init__ and fit."""
+"""The parameters and fitted attributes of the estimators with their types; __init__ and fit set the values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearprop.schedules import Schedule
 
 
 class Attributes(ABC):
-    """What every estimator has: parameters as scikit-learn names them and beyond, and what fit leaves."""
+    """Parameters (scikit-learn's and the library's own), fitted attributes, and abstract methods of the estimators."""
 
     hidden_layer_sizes: int | Sequence[int]
     activation: str | Activation | Sequence[str | Activation]
@@ -79,46 +79,46 @@ class Attributes(ABC):
     _encoder: FrameEncoder | None
     _no_improvement_count: int
 
-    # --- what the two estimators say differently ---------------------------------------------------------------------
+    # --- implemented by the two estimators ---------------------------------------------------------------------------
 
     @abstractmethod
     def _outputs(self) -> list[tuple[int, Activation, Loss]]:
-        """Units, activation and loss of each output layer, once the target is known."""
+        """Units, activation and loss of each output layer; needs the attributes that describe the target."""
 
     @abstractmethod
-    def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
-        """The checked target as a matrix (n, o), with what it tells about the outputs noted."""
+    def _fit_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
+        """The checked target as a matrix (n, o); sets the attributes that describe it."""
 
     @abstractmethod
     def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
-        """The matrix (n, o) in the form that a loss takes."""
+        """The matrix (n, o) in the form that a loss expects."""
 
     @abstractmethod
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Predictions from the activations of the output layers side by side."""
+        """Predictions from the concatenated activations of the output layers."""
 
     @abstractmethod
     def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
-        """The score that scikit-learn stops early by."""
+        """The validation score of scikit-learn's early stopping."""
 
     @abstractmethod
     def _labels(self, y: np.ndarray) -> np.ndarray:
-        """The matrix (n, o) as a caller would give it."""
+        """The matrix (n, o) in the form of the user's y."""
 
     @abstractmethod
-    def _held_target(self, y: np.ndarray) -> np.ndarray:
-        """The target of the rows to watch as a matrix (n, o)."""
+    def _check_target(self, y: np.ndarray) -> np.ndarray:
+        """The checked target of a validation set as a matrix (n, o)."""
 
-    # --- what looking inside builds on -------------------------------------------------------------------------------
+    # --- needed by the inspection ------------------------------------------------------------------------------------
 
     @abstractmethod
     def _parameters(self) -> Parameters:
-        """The parameters that coefs_ and intercepts_ hold now."""
+        """The parameters with the present values of coefs_ and intercepts_."""
 
     @abstractmethod
-    def _take_rows(self, X: Any) -> Any:
-        """Checked rows to predict: a matrix, dense or sparse."""
+    def _check_rows(self, X: Any) -> Any:
+        """The checked X of a prediction: a dense or sparse matrix."""
 
     @abstractmethod
     def _sweep(self, params: Parameters, X: Any) -> np.ndarray:
-        """Activations of the output layers side by side, (n, outputs)."""
+        """Concatenated activations of the output layers, (n, outputs)."""

@@ -1,4 +1,4 @@
-"""What MLPClassifier and MLPRegressor share: checks, fit and partial_fit, predictions, and looking inside."""
+"""The base class of MLPClassifier and MLPRegressor: validation of data, fit and partial_fit, predictions."""
 
 from __future__ import annotations
 
@@ -27,64 +27,66 @@ from clearprop.estimators import ensemble
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.adapter import gather, output_name, views
 from clearprop.estimators.fitting import Data, Fit, checkpoint_of, make_task
-from clearprop.estimators.frames import FrameEncoder, is_frame, noting_frames
-from clearprop.estimators.inspection import Inside, activations
+from clearprop.estimators.frames import FrameEncoder, frame_hint, is_frame
+from clearprop.estimators.inspection import InspectionMixin, activations
 from clearprop.estimators.protocol import Hooks
 
-#: What an estimator notes in training that an ensemble has not: its members have it.
-_MEMBER_NOTES = (
-    "coefs_", "intercepts_", "_kept", "network_", "t_", "loss_curve_", "best_loss_", "validation_scores_",
+#: Fitted attributes of a single network; in an ensemble its members have them.
+_SINGLE_NETWORK_ATTRIBUTES = (
+    "coefs_", "intercepts_", "_views", "network_", "t_", "loss_curve_", "best_loss_", "validation_scores_",
     "best_validation_score_", "validation_loss_curve_", "_best", "_no_improvement_count", "_optimizer", "_seeded",
 )  # fmt: skip
-#: What an estimator notes about its target, which the members of an ensemble need too.
-_TARGET_NOTES = ("_label_binarizer", "_width", "_center", "_scale")
+#: Attributes that describe the target, which are copied to the members of an ensemble.
+_TARGET_ATTRIBUTES = ("_label_binarizer", "_width", "_center", "_scale")
 
 
-#: scikit-learn's own, which declares its X and y as text.
+#: scikit-learn's own, whose annotations declare X and y as strings.
 validate_data: Any = validation.validate_data
 
 
-#: What predicts in compiled code on an estimator's behalf, by its parameters; apart, as predict changes no attribute.
+#: The parameters and the compiled predictor of each estimator; stored here because predict must not set attributes.
 _PREDICTORS: WeakKeyDictionary[BaseEstimator, tuple[Parameters, Any]] = WeakKeyDictionary()
-#: From so many rows on compiled code is faster; below, the time goes into reading the parameters.
-PREDICTED_ROWS = 64
-#: Rows times parameters from which on even loading the compiler is worth it.
-WORTH_LOADING = 20_000_000_000
+#: Compiled prediction is faster from this many rows; with fewer, copying the parameters takes longer.
+MIN_COMPILED_ROWS = 64
+#: Rows times parameters from which loading the compiled engine pays off for one prediction.
+MIN_LOADING_WORK = 20_000_000_000
 
 
 class PartialFitUnavailable(AttributeError, ValueError):
-    """partial_fit is not there with these parameters; a ValueError too, as in scikit-learn."""
+    """partial_fit is not available with these parameters; also a ValueError, as in scikit-learn."""
 
 
 class _Available(_AvailableIfDescriptor):
-    """A method that is there only where a check of the estimator raises nothing; the check's own error is shown."""
+    """A method that is available if a check of the estimator raises nothing; otherwise the check's error is raised."""
 
     def _check(self, obj: Any, owner: Any) -> None:
         self.check(obj)
 
 
-def _goes_by_batches(estimator: Any) -> bool:
+def _check_partial_fit(estimator: Any) -> bool:
     if not settings.is_stochastic(estimator):
-        raise PartialFitUnavailable("partial_fit goes batch by batch, so it is there for every solver but lbfgs.")
+        raise PartialFitUnavailable("partial_fit trains on batches, so it is not available with solver='lbfgs'.")
     if estimator.early_stopping:
-        raise PartialFitUnavailable("partial_fit does not support early_stopping=True: it makes one epoch.")
+        raise PartialFitUnavailable("partial_fit does not support early_stopping=True: it runs a single epoch.")
     return True
 
 
-def available_by_batches(method: Any) -> Any:
-    """For partial_fit: there with solvers that go by batches, and without early stopping."""
-    return _Available(method, _goes_by_batches, method.__name__)
+def available_partial_fit(method: Any) -> Any:
+    """Decorate partial_fit: available with stochastic solvers, and without early stopping."""
+    return _Available(method, _check_partial_fit, method.__name__)
 
 
 @lru_cache(maxsize=256)
 def _parameter_names(kind: type[BaseMLP], init: Any) -> tuple[str, ...]:
-    """What scikit-learn reads from a constructor's signature, read once."""
+    """The parameter names that scikit-learn reads from the signature of the constructor, cached."""
     del init
     return tuple(super(BaseMLP, kind)._get_param_names())
 
 
-class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
-    """The shared part of the estimators; use MLPClassifier or MLPRegressor."""
+class BaseMLP(
+    InspectionMixin, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
+    """The base class of the estimators; use MLPClassifier or MLPRegressor."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = settings.CONSTRAINTS
 
@@ -94,9 +96,9 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def _validate_params(self) -> None:
         kind = type(self)
-        usual, missing = settings.usual_values(kind, kind.__init__), object()
-        given = self.get_params(deep=False)
-        settings.check_parameters(kind, {name: a for name, a in given.items() if a is not usual.get(name, missing)})
+        defaults, missing = settings.checked_defaults(kind, kind.__init__), object()
+        values = self.get_params(deep=False)
+        settings.check_parameters(kind, {name: a for name, a in values.items() if a is not defaults.get(name, missing)})
 
     def _stratify(self, y: np.ndarray) -> np.ndarray | None:
         return None
@@ -119,129 +121,131 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
     ) -> Any:
         """Train on X (n samples, i features) and y.
 
-        `sample_weight` (n,) weighs the rows. `X_val`, `y_val` and `sample_weight_val` are rows to watch: with
-        `early_stopping` they take the place of the share that would be split off. Returns the estimator.
-        Raises ValueError for data or parameters that cannot be used, and where training diverges.
+        `sample_weight` (n,) are the weights of the rows. `X_val`, `y_val` and `sample_weight_val` are a validation set:
+        with `early_stopping` it replaces the fraction that would be split off. Returns the estimator.
+        Raises ValueError for invalid data or parameters, and if training diverges.
         """
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
         if self.early_stopping:
-            raise ValueError(
-                "partial_fit does not support early_stopping=True: it makes one epoch, with nothing to stop."
-            )
+            raise ValueError("partial_fit does not support early_stopping=True: it runs a single epoch.")
         return self._fit(X, y, sample_weight, (None, None, None), incremental=True)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], *, incremental: bool) -> Any:
-        busy = f"{type(self).__name__}: this estimator is being fitted already, in another thread; fit a clone of it."
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, incremental: bool) -> Any:
+        busy = f"{type(self).__name__}: this estimator is already being fitted in another thread; fit a clone of it."
         with exclusive(id(self), busy):
-            return self._fit_alone(X, y, sample_weight, held, incremental)
+            return self._fit_exclusively(X, y, sample_weight, validation, incremental)
 
-    def _fit_alone(self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], incremental: bool) -> Any:
+    def _fit_exclusively(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], incremental: bool
+    ) -> Any:
         before = dict(vars(self))
         try:
             first = not self._is_trained() or not (self.warm_start or incremental)
-            data, watched = self._checked(X, y, sample_weight, held, incremental, first)
+            data, held_out = self._check_data(X, y, sample_weight, validation, incremental, first)
             if self.n_networks > 1:
                 hooks = Hooks(self, X, y, sample_weight, dict)
-                ensemble.fit_members(self, data, watched, incremental, hooks)
-                for name in _MEMBER_NOTES:  # of an earlier fit of one network
+                ensemble.fit_members(self, data, held_out, incremental, hooks)
+                for name in _SINGLE_NETWORK_ATTRIBUTES:  # left by an earlier fit of a single network
                     vars(self).pop(name, None)
                 hooks.end()
                 return self
-            fit = Fit(self, data, watched, first=first, partial=incremental)
+            fit = Fit(self, data, held_out, first=first, partial=incremental)
         except BaseException:
-            self._put_back(before)
+            self._restore_attributes(before)
             raise
         self._run(fit, before, X, y, sample_weight)
         return self
 
-    def _checked(
-        self, X: Any, y: Any, sample_weight: Any, held: tuple[Any, Any, Any], incremental: bool, first: bool
+    def _check_data(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], incremental: bool, first: bool
     ) -> tuple[Data, Data | None]:
-        """The rows to train on and those to watch, with what they tell noted."""
+        """The checked training set and validation set; sets the attributes that describe them."""
         settings.layer_sizes(self.hidden_layer_sizes)
         if not incremental:
             checkpoint_of(self)
-        data = self._take(X, y, sample_weight, incremental, first)
-        watched = self._take_held(*held)
-        if self.restore_best and watched is None and not self.early_stopping:
-            raise ValueError("restore_best: expected X_val and y_val in fit, or early_stopping=True, to know the best.")
+        data = self._check_training(X, y, sample_weight, incremental, first)
+        held_out = self._check_validation(*validation)
+        if self.restore_best and held_out is None and not self.early_stopping:
+            raise ValueError(
+                "restore_best: expected X_val and y_val in fit, or early_stopping=True, to find the best epoch."
+            )
         self.n_outputs_ = sum(units for units, _, _ in self._outputs())
-        return data, watched
+        return data, held_out
 
     def _run(self, fit: Fit, before: dict[str, Any], X: Any, y: Any, sample_weight: Any) -> None:
-        """Train; the parameters are there meanwhile, and all is as before where it was refused before it began."""
+        """Train, with the parameters set meanwhile; restores the attributes if training fails before its first step."""
         vars(self).pop("members_", None)
-        self._keep(fit.params)
+        self._set_parameters(fit.params)
         try:
-            self._keep(fit.run(X, y, sample_weight))
+            self._set_parameters(fit.run(X, y, sample_weight))
         except BaseException:
             if not fit.begun:
-                self._put_back(before)
+                self._restore_attributes(before)
             raise
 
-    def _put_back(self, before: dict[str, Any]) -> None:
-        """All attributes as they were, so that a fit that is refused leaves the model there was."""
+    def _restore_attributes(self, before: dict[str, Any]) -> None:
+        """Restore all attributes, so that a fit that raises leaves the earlier model unchanged."""
         vars(self).clear()
         vars(self).update(before)
 
     @with_callbacks
-    def _fit_checked(self, parent: Any, data: Data, held: Data | None, incremental: bool) -> Any:
-        """Train as a member of an ensemble, on rows that the ensemble has checked."""
+    def _fit_checked(self, parent: Any, data: Data, validation: Data | None, incremental: bool) -> Any:
+        """Train as a member of an ensemble, on data that the ensemble has checked."""
         before = dict(vars(self))
-        for name in ("n_features_in_", "n_outputs_", "classes_", *_TARGET_NOTES):
+        for name in ("n_features_in_", "n_outputs_", "classes_", *_TARGET_ATTRIBUTES):
             if hasattr(parent, name):
                 setattr(self, name, getattr(parent, name))
         self._encoder = None
-        fit = Fit(self, data, held, first=not self._is_trained(), partial=incremental)
+        fit = Fit(self, data, validation, first=not self._is_trained(), partial=incremental)
         self._run(fit, before, data.X, data.y, data.weight)
         return self
 
     def _is_trained(self) -> bool:
-        """Whether there is something to go on from: one network, or several, as is wanted now."""
+        """Whether training can continue: there is a network, or there are members for an ensemble."""
         return hasattr(self, "members_" if self.n_networks > 1 else "coefs_")
 
-    def _take(self, X: Any, y: Any, sample_weight: Any, incremental: bool, reset: bool) -> Data:
-        """Checked rows of the training set."""
+    def _check_training(self, X: Any, y: Any, sample_weight: Any, incremental: bool, reset: bool) -> Data:
+        """The checked training set."""
         if y is None:
-            validate_data(self, X, y, multi_output=True)  # says that y is missing, in scikit-learn's way
+            validate_data(self, X, y, multi_output=True)  # raises scikit-learn's error for a missing y
         self._encoder = None if reset else getattr(self, "_encoder", None)
         if self.categorical_features is not None and is_frame(X):
-            matrix = self._take_frame(X, reset)
+            matrix = self._encode_frame(X, reset)
             y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
             check_consistent_length(matrix, y)
         elif self._is_plain(X, reset) and _is_plain_target(y, len(X)):
             matrix, self.n_features_in_ = X, X.shape[1]
         else:
-            with noting_frames(X, type(self).__name__):
+            with frame_hint(X, type(self).__name__):
                 matrix, y = validate_data(
                     self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=self._y_numeric,
                     dtype=(np.float64, np.float32), reset=reset,
                 )  # fmt: skip
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, matrix)
-        target = self._take_target(y, weight, incremental)
+        target = self._fit_target(y, weight, incremental)
         return Data(_by_rows(matrix), target, self._weigh(weight, y))
 
     _y_numeric = False
 
-    def _take_frame(self, X: Any, reset: bool) -> np.ndarray:
+    def _encode_frame(self, X: Any, reset: bool) -> np.ndarray:
         validate_data(self, X, skip_check_array=True, reset=reset)
         if reset:
             self._encoder = FrameEncoder.fit(X, self.categorical_features)
         assert self._encoder is not None
         return self._encoder.encode(X, self._precision(np.dtype(np.float64)))
 
-    def _take_held(self, X: Any, y: Any, weight: Any) -> Data | None:
+    def _check_validation(self, X: Any, y: Any, weight: Any) -> Data | None:
         if X is None and y is None and weight is None:
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val: expected both, got one of them.")
-        matrix = _by_rows(self._take_rows(X))
+        matrix = _by_rows(self._check_rows(X))
         y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
         check_consistent_length(matrix, y)
         checked = None if weight is None else _check_sample_weight(weight, matrix)
-        return Data(matrix, self._held_target(y), checked)
+        return Data(matrix, self._check_target(y), checked)
 
     def _batch_rows(self, rows: int) -> int:
         if isinstance(self.batch_size, str):  # "auto"
@@ -254,11 +258,11 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             )
         return min(int(self.batch_size), rows)
 
-    def _precision(self, found: np.dtype) -> np.dtype:
-        return check_dtype(found if self.dtype is None else self.dtype)
+    def _precision(self, dtype: np.dtype) -> np.dtype:
+        return check_dtype(dtype if self.dtype is None else self.dtype)
 
-    def _keep(self, params: Parameters) -> None:
-        """The trained parameters, with coefs_ and intercepts_ as views of them."""
+    def _set_parameters(self, params: Parameters) -> None:
+        """Set the fitted attributes: coefs_ and intercepts_ are views of the parameters."""
         net = params.net
         vars(self).update(self._model_attributes(params))
         self.network_, self.n_layers_ = net, len(net.layers) - len(net.outputs or ()) + 2
@@ -266,15 +270,15 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def _model_attributes(self, params: Parameters) -> dict[str, Any]:
         coefs, intercepts = views(params)
-        return {"coefs_": coefs, "intercepts_": intercepts, "_kept": (params, tuple(coefs), tuple(intercepts))}
+        return {"coefs_": coefs, "intercepts_": intercepts, "_views": (params, tuple(coefs), tuple(intercepts))}
 
     # --- predictions -------------------------------------------------------------------------------------------------
 
     def _parameters(self) -> Parameters:
-        """The parameters that coefs_ and intercepts_ hold now."""
-        kept = getattr(self, "_kept", None)
-        if kept is not None:
-            params, coefs, intercepts = kept
+        """The parameters with the present values of coefs_ and intercepts_."""
+        stored = getattr(self, "_views", None)
+        if stored is not None:
+            params, coefs, intercepts = stored
             now = (*self.coefs_, *self.intercepts_)
             if len(now) == len(coefs) + len(intercepts) and all(
                 a is b for a, b in zip(now, (*coefs, *intercepts), strict=True)
@@ -285,7 +289,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        state.pop("_kept", None)
+        state.pop("_views", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -293,8 +297,8 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         if hasattr(self, "coefs_") and hasattr(self, "network_"):
             vars(self).update(self._model_attributes(self._parameters()))
 
-    def _take_rows(self, X: Any) -> Any:
-        """Checked rows to predict: a matrix, dense or sparse."""
+    def _check_rows(self, X: Any) -> Any:
+        """The checked X of a prediction: a dense or sparse matrix."""
         if getattr(self, "_encoder", None) is not None:
             assert self._encoder is not None
             validate_data(self, X, skip_check_array=True, reset=False)
@@ -304,7 +308,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
 
     def _is_plain(self, X: Any, reset: bool) -> bool:
-        """Whether these are rows that validate_data would give back as they are, seen in less time."""
+        """Whether validate_data would return X unchanged; a faster check."""
         return (
             type(X) is np.ndarray
             and X.ndim == 2
@@ -318,7 +322,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
     def _outputs_of(self, X: Any) -> np.ndarray:
         """Activations of the output layers side by side, (n, outputs); the mean over an ensemble."""
         check_is_fitted(self)
-        X = self._take_rows(X)
+        X = self._check_rows(X)
         if hasattr(self, "members_"):
             return ensemble.mean_outputs(self, X)
         return self._sweep(self._parameters(), X)
@@ -331,46 +335,47 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return rows if isinstance(rows, np.ndarray) else _side_by_side(rows, params.net)
 
     def _predictor(self, params: Parameters, rows: int) -> Any:
-        """What sweeps many rows in compiled code, with the parameters as they are; None where it does not pay.
+        """The compiled predictor with the present parameters, or None if plain NumPy is faster.
 
-        It pays once the compiled engine is loaded, as it is after a fit, or where loading it is lost in the work.
+        Compiled code pays off for many rows if the engine is loaded already, as it is after a fit, or if there is so
+        much work that loading it does not matter.
         """
         work = rows * params.flat.size
-        at_hand = "clearprop.engine.compiled.step" in sys.modules
-        if rows < PREDICTED_ROWS or self.engine == "textbook" or not (at_hand or work > WORTH_LOADING):
+        is_loaded = "clearprop.engine.compiled.step" in sys.modules
+        if rows < MIN_COMPILED_ROWS or self.engine == "textbook" or not (is_loaded or work > MIN_LOADING_WORK):
             return None
         from clearprop.engine.compiled.predictor import Predictor
 
-        kept = _PREDICTORS.get(self)
-        if kept is None or kept[0] is not params:
+        cached = _PREDICTORS.get(self)
+        if cached is None or cached[0] is not params:
             try:
-                kept = params, Predictor(params.net, params)
-            except CompilationError:  # fit has warned of it
-                kept = params, None
-            _PREDICTORS[self] = kept
-        elif kept[1] is not None:
-            kept[1].read(params)
-        return kept[1]
+                cached = params, Predictor(params.net, params)
+            except CompilationError:  # fit has warned about it
+                cached = params, None
+            _PREDICTORS[self] = cached
+        elif cached[1] is not None:
+            cached[1].read(params)
+        return cached[1]
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions for X (n, i): labels or numbers, (n,) or (n, outputs)."""
         return self._decode(self._outputs_of(X))
 
-    # --- what is watched ---------------------------------------------------------------------------------------------
+    # --- validation score -------------------------------------------------------------------------------------------
 
-    def _scoring(self, held: Data, params: Parameters) -> Callable[[float, np.ndarray], float]:
-        """The score of rows that were held out, by their cost and outputs."""
+    def _scoring(self, validation: Data, params: Parameters) -> Callable[[float, np.ndarray], float]:
+        """The function that computes the score of a validation set from its cost and outputs."""
         if self.scoring == "loss":
             return lambda cost, outputs: -cost
         if self.scoring is None:
-            return lambda cost, outputs: self._score_or_nan(held, outputs)
+            return lambda cost, outputs: self._score_or_nan(validation, outputs)
         from clearprop.estimators.scoring import score_during_training
 
-        by_scorer = score_during_training(self, self.scoring, held, params)
-        return lambda cost, outputs: by_scorer()
+        scorer = score_during_training(self, self.scoring, validation, params)
+        return lambda cost, outputs: scorer()
 
-    def _score_or_nan(self, held: Data, outputs: np.ndarray) -> float:
-        return self._score_of(held.y, outputs, held.weight) if np.isfinite(outputs).all() else np.nan
+    def _score_or_nan(self, validation: Data, outputs: np.ndarray) -> float:
+        return self._score_of(validation.y, outputs, validation.weight) if np.isfinite(outputs).all() else np.nan
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_") or hasattr(self, "members_")
@@ -384,7 +389,7 @@ class BaseMLP(Inside, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
 
 def _is_plain_target(y: Any, rows: int) -> bool:
-    """Whether validate_data would give back this target of so many rows as it is."""
+    """Whether validate_data would return this target of `rows` rows unchanged."""
     return (
         type(y) is np.ndarray
         and y.ndim in (1, 2)
@@ -396,13 +401,13 @@ def _is_plain_target(y: Any, rows: int) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """Whether all are finite, for certain: the sum of finite numbers may be infinite."""
+    """Whether the sum is finite, and so all numbers are; False if finite numbers overflow in the sum."""
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(np.add.reduce(numbers, axis=None))
 
 
 def _by_rows(X: Any) -> Any:
-    """A sparse matrix in the order of its rows, which can be taken; an array as it is."""
+    """A sparse matrix in CSR format, whose rows can be selected; an array unchanged."""
     return X.tocsr() if issparse(X) else X
 
 

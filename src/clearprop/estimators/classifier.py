@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from clearprop.activations import Activation, sigmoid, softmax
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.estimators.base import BaseMLP, available_by_batches
+from clearprop.estimators.base import BaseMLP, available_partial_fit
 from clearprop.estimators.parameters import LOSS_NAMES
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
@@ -35,22 +35,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     - `activation`: any of the library's or your own, or a list with one per hidden layer; `dropout` likewise.
     - `solver`: also an optimizer such as `cp.AdamW(0.001)`; `learning_rate`: also a schedule, with any solver.
-    - `loss`: "log_loss", or any loss of the library; `label_smoothing`; `soft_targets=True` takes rows of
+    - `loss`: "log_loss", or any loss of the library; `label_smoothing`; `soft_targets=True` accepts rows of
       probabilities.
     - `class_weight`: "balanced" or a dict; `l1` and `l2` that do not depend on the batch size; `max_norm`, `clip_norm`,
       `clip_value`.
-    - `skip=True` lets every layer take the input too; `network` is a `cp.Network` to train instead.
-    - `scoring`: what `early_stopping` goes by: a scorer, or "loss" for the validation loss; `restore_best` puts the
-      best parameters back. With `validation_fraction=0` the training rows themselves are watched.
-    - `categorical_features="from_dtype"` takes data frames with categories and missing values.
+    - `skip=True` connects the input to every layer; `network` is a `cp.Network` to train instead.
+    - `scoring`: the score of `early_stopping`: a scorer, or "loss" for the validation loss; `restore_best` restores the
+      parameters of the best epoch. With `validation_fraction=0` the score is that of the training set.
+    - `categorical_features="from_dtype"` accepts data frames with categories and missing values.
     - `n_networks` networks are trained in `n_jobs` threads (None: all cores) and averaged.
-    - `dtype="float32"` computes in single precision whatever X has.
-    - `checkpoint`: a file (or a `cp.Checkpoint`) that fit saves its state in, every 10 seconds. With `warm_start=True`
-      a new estimator with the same parameters and data goes on from it, and ends bit for bit as if it had not stopped.
-    - `on_divergence`: where numbers stop being finite, "raise" raises and "keep" warns and keeps the best parameters
-      before (those of the lowest loss, if nothing else is watched); None keeps where the best are watched, else raises.
+    - `dtype="float32"` computes in single precision whatever the precision of X.
+    - `checkpoint`: a file (or a `cp.Checkpoint`) in which fit saves its state every 10 seconds. With `warm_start=True`
+      a new estimator with the same parameters and data continues from it, with the same result bit for bit.
+    - `on_divergence`: if numbers become NaN or infinite, "raise" raises, and "keep" warns and restores the best earlier
+      parameters (of the best score, or of the lowest loss); None is "keep" if the best epoch is restored, else "raise".
 
-    Raises ValueError (InvalidParameterError for parameters) with the parameter and what it may be.
+    Raises ValueError (InvalidParameterError for parameters) with the name of the parameter and its allowed values.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -123,12 +123,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 
-    @available_by_batches
+    @available_partial_fit
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
-        """One epoch more on X (n, i) and y; the first call needs all `classes` there will be."""
-        known = self.soft_targets or _are_same(classes, getattr(self, "classes_", None))
+        """Train for one epoch on X (n, i) and y; the first call needs all `classes` of this and later calls."""
+        known = self.soft_targets or _are_same_classes(classes, getattr(self, "classes_", None))
         if not known and _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
@@ -153,7 +153,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return self.classes_[outputs.argmax(axis=1)]
         if kind == "binary":
             return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp) % len(self.classes_)]
-        return self._label_binarizer.inverse_transform(outputs)  # sparse where the target was
+        return self._label_binarizer.inverse_transform(outputs)  # sparse if the target was sparse
 
     @property
     def _kind(self) -> str:
@@ -164,12 +164,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
         if self._kind == "multiclass":
-            right = outputs.argmax(axis=1) == y.argmax(axis=1)
+            correct = outputs.argmax(axis=1) == y.argmax(axis=1)
         elif len(self.classes_) == 1:
-            right = np.ones(len(y), bool)  # there is nothing else to say
+            correct = np.ones(len(y), bool)  # there is only one class to predict
         else:
-            right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
-        return float(np.average(right, weights=weight))
+            correct = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
+        return float(np.average(correct, weights=weight))
 
     # --- the target --------------------------------------------------------------------------------------------------
 
@@ -180,10 +180,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _loss(self, kind: str) -> Loss:
         if self.loss == "log_loss":
-            usual = CrossEntropy if kind == "multiclass" else BinaryCrossEntropy
-            return usual(label_smoothing=float(self.label_smoothing))
+            default = CrossEntropy if kind == "multiclass" else BinaryCrossEntropy
+            return default(label_smoothing=float(self.label_smoothing))
         if self.label_smoothing:
-            raise ValueError("label_smoothing: it belongs to loss='log_loss'; give your own loss its own smoothing.")
+            raise ValueError(
+                "label_smoothing: requires loss='log_loss'; for another loss, set its own label_smoothing."
+            )
         return as_loss(self.loss)
 
     @property
@@ -193,9 +195,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return len(self.classes_)
         return 1 if self._kind == "binary" else len(self.classes_)
 
-    def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
+    def _fit_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
         if self.soft_targets:
-            return self._take_soft(y)
+            return self._check_soft_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         known = hasattr(self, "classes_") and (self.warm_start or incremental)
@@ -203,7 +205,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = _fit_labels(y)
             self.classes_ = self._label_binarizer.classes_
         elif self.warm_start and set(unique_labels(y)) != set(self.classes_):
-            # by these words scikit-learn's users recognise the error
+            # the message of scikit-learn
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
                 f"Previously got {self.classes_}, `y` has {unique_labels(y)}"
@@ -211,29 +213,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._binary_rows(y)
 
     def _binary_rows(self, y: np.ndarray) -> np.ndarray:
-        """Labels as rows of true and false, (n, outputs)."""
+        """Labels as one-hot or multi-label rows of booleans, (n, outputs)."""
         if y.ndim != 1 or self._kind == "multilabel":
-            self._refuse(np.setdiff1d(unique_labels(y), self.classes_))
+            self._require_known(np.setdiff1d(unique_labels(y), self.classes_))
             rows = self._label_binarizer.transform(y)
             return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows).astype(bool)
-        places = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
-        self._refuse(np.unique(y[self.classes_[places] != y]))
-        return places[:, None] == (np.arange(self._units) if self._units > 1 else 1)
+        indices = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+        self._require_known(np.unique(y[self.classes_[indices] != y]))
+        return indices[:, None] == (np.arange(self._units) if self._units > 1 else 1)
 
-    def _refuse(self, unknown: np.ndarray) -> None:
+    def _require_known(self, unknown: np.ndarray) -> None:
         if len(unknown):
-            raise ValueError(f"y: expected labels among classes_ {self.classes_}, got {unknown.tolist()} too.")
+            raise ValueError(f"y: expected labels among classes_ {self.classes_}, got {unknown.tolist()}.")
 
-    def _take_soft(self, y: np.ndarray) -> np.ndarray:
+    def _check_soft_targets(self, y: np.ndarray) -> np.ndarray:
         if y.ndim != 2 or y.shape[1] < 2:
-            raise ValueError(f"y: soft_targets=True takes a row of probabilities per sample, got shape {y.shape}.")
+            raise ValueError(f"y: soft_targets=True expects a row of probabilities per sample, got shape {y.shape}.")
         if not hasattr(self, "classes_") or len(self.classes_) != y.shape[1]:
             self.classes_ = np.arange(y.shape[1])
         return np.asarray(y, np.float64)
 
-    def _held_target(self, y: np.ndarray) -> np.ndarray:
+    def _check_target(self, y: np.ndarray) -> np.ndarray:
         if self.soft_targets:
-            return self._take_soft(y)
+            return self._check_soft_targets(y)
         return self._binary_rows(column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y)
 
     def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
@@ -244,13 +246,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _labels(self, y: np.ndarray) -> np.ndarray:
         return self._decode(np.asarray(y, np.float64))
 
-    def _own_answer(self, outputs: np.ndarray) -> np.ndarray:
+    def _predicted_target(self, outputs: np.ndarray) -> np.ndarray:
         if self._kind == "multiclass":
             return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
         return outputs > 0.5
 
     def _stratify(self, y: np.ndarray) -> np.ndarray | None:
-        """scikit-learn splits alike by class where there is one output, and by chance elsewhere."""
+        """scikit-learn stratifies by class if there is one output, and splits at random otherwise."""
         return y if y.shape[1] == 1 else None
 
     def _weigh(self, weight: np.ndarray | None, y: Any) -> np.ndarray | None:
@@ -262,7 +264,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             by_class = _class_weights(self.class_weight, column_or_1d(y), weight)
         return by_class if weight is None else weight * by_class
 
-    # --- from and to -------------------------------------------------------------------------------------------------
+    # --- conversion -------------------------------------------------------------------------------------------------
 
     @classmethod
     def from_network(cls, net: Network, params: Parameters, classes: Sequence[Any] | None = None) -> MLPClassifier:
@@ -283,7 +285,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         estimator = cls._from_network(net, params)
         estimator._label_binarizer = LabelBinarizer().fit(labels)
         estimator.classes_, estimator.n_outputs_ = labels, units
-        estimator._keep(params.copy())
+        estimator._set_parameters(params.copy())
         return estimator
 
     def __sklearn_tags__(self) -> Any:
@@ -292,32 +294,33 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tags
 
 
-def _class_weights(given: Any, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """The weight of each row's class, (n,); "balanced" counts rows by their own weights, and those of weight 0 not."""
+def _class_weights(class_weight: Any, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """The weight of each row's class, (n,); "balanced" counts rows by their sample weights."""
     counted = np.ones(len(y), bool) if weight is None else weight > 0
-    classes, places = np.unique(y[counted], return_inverse=True)
+    classes, indices = np.unique(y[counted], return_inverse=True)
     own = None if weight is None else weight[counted]
-    by_class = compute_class_weight(given, classes=classes, y=y[counted], sample_weight=own)
-    found = np.zeros(len(y))
-    found[counted] = by_class[places]
-    return found
+    by_class = compute_class_weight(class_weight, classes=classes, y=y[counted], sample_weight=own)
+    weights = np.zeros(len(y))
+    weights[counted] = by_class[indices]
+    return weights
 
 
 def _fit_labels(y: np.ndarray) -> LabelBinarizer:
-    """LabelBinarizer().fit(y), and for a vector of whole numbers or text what it comes to, in less time."""
+    """LabelBinarizer().fit(y), with a faster version for a vector of integers or strings."""
     if y.ndim != 1 or y.dtype.kind not in "biuU":
         return LabelBinarizer().fit(y)
-    found = LabelBinarizer()
-    found.classes_, found.sparse_input_ = np.array([*np.unique(y)]), False  # in native order, text no wider than it is
-    found.y_type_ = "multiclass" if len(found.classes_) > 2 else "binary"
-    return found
+    binarizer = LabelBinarizer()
+    binarizer.sparse_input_ = False
+    binarizer.classes_ = np.array([*np.unique(y)])  # in native byte order, strings as short as possible
+    binarizer.y_type_ = "multiclass" if len(binarizer.classes_) > 2 else "binary"
+    return binarizer
 
 
-def _are_same(classes: Any, known: np.ndarray | None) -> bool:
-    """Whether whole numbers or text are the classes that are known; where not for certain, scikit-learn looks."""
+def _are_same_classes(classes: Any, known: np.ndarray | None) -> bool:
+    """Whether these are the known classes, for integers and strings; if False, scikit-learn has to check."""
     if type(classes) in (list, tuple) and len(set(map(type, classes))) == 1:
         classes = np.asarray(classes)
     if known is None or type(classes) is not np.ndarray or classes.ndim != 1:
         return False
-    alike = classes.dtype.kind in "biuU" and classes.dtype.kind == known.dtype.kind
-    return alike and np.array_equal(np.unique(classes), known)
+    comparable = classes.dtype.kind in "biuU" and classes.dtype.kind == known.dtype.kind
+    return comparable and np.array_equal(np.unique(classes), known)

@@ -1,4 +1,4 @@
-"""Ensembles: several networks from different seeds, trained side by side in threads, and averaged."""
+"""Ensembles: several networks with different seeds, trained in parallel threads, whose outputs are averaged."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from threadpoolctl import ThreadpoolController
 from clearprop.engine.cores import at_most, get_threads
 
 
-def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: Any) -> None:
-    """Train the members (or go on with them) on checked rows, and leave them in `members_`."""
+def fit_members(estimator: Any, data: Any, validation: Any, incremental: bool, hooks: Any) -> None:
+    """Train the members, or continue to train them, on checked data, and set `members_`."""
     est = estimator
     members = _members(est, getattr(est, "members_", []) if incremental or est.warm_start else [])
     workers = worker_count(est.n_jobs, len(members))
-    inner = max(1, get_threads() // workers)  # so that workers times inner threads fit the cores
-    config = get_config()  # scikit-learn's, which each thread has of its own
+    inner = max(1, get_threads() // workers)  # so that workers * inner does not exceed the cores
+    config = get_config()  # scikit-learn's configuration is local to a thread
 
-    def train(place: int) -> Any:
-        with at_most(inner), config_context(**config), hooks.member(place, members[place]):
-            return members[place]._fit_checked(est, data, held, incremental)
+    def train(index: int) -> Any:
+        with at_most(inner), config_context(**config), hooks.member(index, members[index]):
+            return members[index]._fit_checked(est, data, validation, incremental)
 
     with _pools().limit(limits=inner if workers > 1 else None):
         est.members_ = _in_threads(train, members, workers)
@@ -38,9 +38,9 @@ def fit_members(estimator: Any, data: Any, held: Any, incremental: bool, hooks: 
 
 
 def _members(estimator: Any, before: list[Any]) -> list[Any]:
-    """As many members as wanted: those of before with the parameters that hold now, and fresh ones."""
-    kept = before[: estimator.n_networks]
-    members = [member.set_params(**_settings(estimator, member.random_state)) for member in kept]
+    """`n_networks` members: the earlier ones with the present parameters, and new ones."""
+    earlier = before[: estimator.n_networks]
+    members = [member.set_params(**_settings(estimator, member.random_state)) for member in earlier]
     if len(members) < estimator.n_networks:
         seeds = check_random_state(estimator.random_state).randint(2**31 - 1, size=estimator.n_networks).tolist()
         free = [seed for seed in seeds if seed not in {member.random_state for member in members}]
@@ -49,7 +49,7 @@ def _members(estimator: Any, before: list[Any]) -> list[Any]:
 
 
 def _in_threads(train: Callable[[int], Any], members: list[Any], workers: int) -> list[Any]:
-    """The trained members; after Ctrl-C those that had made a step by then, or the KeyboardInterrupt if none had."""
+    """The trained members; after Ctrl-C those that had completed a step, or KeyboardInterrupt if none had."""
     stop = Event()
     for member in members:
         member._stop = stop
@@ -58,33 +58,33 @@ def _in_threads(train: Callable[[int], Any], members: list[Any], workers: int) -
             try:
                 return list(pool.map(train, range(len(members))))
             except BaseException:
-                stop.set()  # those that run stop soon, and the pool waits for them
+                stop.set()  # running members stop soon; the pool waits for them
                 raise
     except KeyboardInterrupt:
-        begun = [member for member in members if _has_made_a_step(member)]
-        if not begun:
+        started = [member for member in members if _has_completed_a_step(member)]
+        if not started:
             raise
         warnings.warn(
-            f"fit was interrupted; {len(begun)} of {len(members)} networks are kept, as far as they had come.",
+            f"fit was interrupted; members_ has the {len(started)} of {len(members)} networks that had started.",
             UserWarning,
             stacklevel=5,
         )
-        return begun
+        return started
     finally:
         for member in members:
             del member._stop
 
 
-def _has_made_a_step(member: Any) -> bool:
+def _has_completed_a_step(member: Any) -> bool:
     state = getattr(member, "_optimizer", None)
     return hasattr(member, "coefs_") and (state.steps > 0 if state is not None else member.n_iter_ > 0)
 
 
 def _settings(estimator: Any, seed: int) -> dict[str, Any]:
-    """The parameters of a member: copies of the ensemble's, and a seed of its own."""
+    """The parameters of a member: copies of the ensemble's, with its own seed."""
     own = {"n_networks": 1, "n_jobs": None, "random_state": seed, "warm_start": True}
-    given: Any = clone(estimator)
-    return {**given.get_params(deep=False), **own}
+    copy: Any = clone(estimator)
+    return {**copy.get_params(deep=False), **own}
 
 
 def _member(estimator: Any, seed: int) -> Any:
@@ -93,12 +93,12 @@ def _member(estimator: Any, seed: int) -> Any:
 
 @cache
 def _pools() -> ThreadpoolController:
-    """The thread pools of NumPy and its kin, looked for once."""
+    """The thread pools of NumPy and other libraries; finding them takes time."""
     return ThreadpoolController()
 
 
 def worker_count(n_jobs: int | None, members: int) -> int:
-    """How many networks to train at once: as many as threads may be used with None or -1, never more than those."""
+    """How many networks to train at once: at most `get_threads()`, which is also the default (None) and -1."""
     cores = get_threads()
     wanted = cores if n_jobs is None else n_jobs if n_jobs > 0 else cores + 1 + n_jobs
     return max(1, min(wanted, cores, members))

@@ -22,16 +22,16 @@ def is_frame(X: Any) -> bool:
 
 
 @contextmanager
-def noting_frames(X: Any, estimator: str) -> Iterator[None]:
-    """Add to an error what takes a data frame that is more than finite numbers."""
+def frame_hint(X: Any, estimator: str) -> Iterator[None]:
+    """Add a hint to an error raised for a data frame with categories or missing values."""
     try:
         yield
     except ValueError as error:
         columns = nw.from_native(X, eager_only=True).iter_columns() if is_frame(X) else ()
         if any(not c.dtype.is_numeric() or _has_gaps(c) for c in columns):
             error.add_note(
-                f'{estimator}(categorical_features="from_dtype") takes data frames with text, categories and missing '
-                "values as they are."
+                f'{estimator}(categorical_features="from_dtype") accepts data frames with text, categories and '
+                "missing values."
             )
         raise
 
@@ -42,20 +42,20 @@ def _has_gaps(series: nw.Series[Any]) -> bool:
 
 @dataclass(frozen=True)
 class FrameEncoder:
-    """How the columns of a data frame become inputs, learnt from the training frame."""
+    """Encodes the columns of a data frame as inputs, as learnt from the training frame."""
 
     encoders: tuple[Column, ...]
     left_out: tuple[tuple[str, str], ...]
 
     @classmethod
     def fit(cls, X: Any, categorical: Any) -> FrameEncoder:
-        """Learn the encoding; `categorical` is "from_dtype", or names, places or a mask of the categorical columns.
+        """Learn the encoding; `categorical` is "from_dtype", or names, indices or a mask of the categorical columns.
 
-        Columns of text, categories and enumerations are categorical with "from_dtype"; numbers, dates, and true and
-        false are not. Raises TableError for a name that does not exist and where no column is left to learn from.
+        Columns of text, categories and enumerations are categorical with "from_dtype"; numbers, dates and
+        booleans are not. Raises TableError for an unknown name, and if no usable column is left.
         """
         table = as_table(X)
-        wanted = dict.fromkeys(_named(X, table.columns, categorical), "categorical")
+        wanted = dict.fromkeys(_categorical_names(X, table.columns, categorical), "categorical")
         encoders, left_out = choose_columns(table, table.columns, wanted)
         return cls(encoders, left_out)
 
@@ -79,25 +79,25 @@ class FrameEncoder:
         return out
 
 
-def _named(X: Any, columns: Sequence[str], categorical: Any) -> tuple[str, ...]:
-    """The columns to be taken as categories whatever they hold."""
+def _categorical_names(X: Any, columns: Sequence[str], categorical: Any) -> tuple[str, ...]:
+    """The names of the columns to encode as categories."""
     if isinstance(categorical, str):
         return declared_categories(X)
-    places = np.asarray(categorical)
-    if places.dtype.kind == "b":
-        if places.shape != (len(columns),):
+    choice = np.asarray(categorical)
+    if choice.dtype.kind == "b":
+        if choice.shape != (len(columns),):
             raise ValueError(
-                f"categorical_features: expected a mask of {len(columns)} columns, got shape {places.shape}."
+                f"categorical_features: expected a mask of {len(columns)} columns, got shape {choice.shape}."
             )
-        return tuple(name for name, chosen in zip(columns, places, strict=True) if chosen)
+        return tuple(name for name, chosen in zip(columns, choice, strict=True) if chosen)
     names = []
-    for place in places.tolist():
-        if isinstance(place, int):
-            if not 0 <= place < len(columns):
-                raise ValueError(f"categorical_features: expected places from 0 to {len(columns) - 1}, got {place}.")
-            names.append(columns[place])
-        elif place in columns:
-            names.append(place)
+    for item in choice.tolist():
+        if isinstance(item, int):
+            if not 0 <= item < len(columns):
+                raise ValueError(f"categorical_features: expected indices from 0 to {len(columns) - 1}, got {item}.")
+            names.append(columns[item])
+        elif item in columns:
+            names.append(item)
         else:
-            raise ValueError(f"categorical_features: there is no column {place!r}. {suggest(str(place), columns)}")
+            raise ValueError(f"categorical_features: unknown column {item!r}. {suggest(str(item), columns)}")
     return tuple(names)

@@ -1,4 +1,4 @@
-"""Looking inside a fitted estimator: hidden activations, sensitivities, traces, the network itself."""
+"""Inspection of a fitted estimator: hidden activations, sensitivities, traces, the network."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from clearprop.losses import CustomLoss, Loss
 def _has_hidden_layers(estimator: Any) -> bool:
     if estimator.network is not None:
         return len(estimator.network.layers) > len(estimator.network.outputs)
-    return length_hint(estimator.hidden_layer_sizes, 1) > 0  # a number stands for one layer; fit checks it
+    return length_hint(estimator.hidden_layer_sizes, 1) > 0  # a number is one layer; fit validates it
 
 
-class Inside(Attributes):
-    """What the estimators offer beyond predictions."""
+class InspectionMixin(Attributes):
+    """Methods of the estimators besides fit and predict."""
 
     @available_if(_has_hidden_layers)
     def transform(self, X: Any) -> np.ndarray:
-        """Activations of the last hidden layer, (n, units); those of all members of an ensemble side by side."""
+        """Activations of the last hidden layer, (n, units); for an ensemble, those of all members, concatenated."""
         check_is_fitted(self)
-        rows = self._take_rows(X)
+        rows = self._check_rows(X)
         parts = [member._hidden(rows) for member in getattr(self, "members_", [self])]
-        # scikit-learn's own wrapping of transform does not know methods that are there only sometimes
+        # scikit-learn wraps transform for set_output, but not if the method is conditional
         return _wrap_data_with_container("transform", np.concatenate(parts, axis=1), X, self)
 
     @available_if(_has_hidden_layers)
     def fit_transform(self, X: Any, y: Any, **fit_params: Any) -> np.ndarray:
-        """Fit, and then the activations of the last hidden layer."""
+        """Fit, and return the activations of the last hidden layer."""
         return self.fit(X, y, **fit_params).transform(X)  # type: ignore[attr-defined]
 
     @available_if(_has_hidden_layers)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """The names of the columns that transform gives: the class and a number."""
+        """Names of the columns of transform: the class name and an index."""
         return super().get_feature_names_out(input_features)  # type: ignore[misc]
 
     def _hidden(self, X: Any) -> np.ndarray:
@@ -61,46 +61,46 @@ class Inside(Attributes):
     @property
     def _n_features_out(self) -> int:
         if not _has_hidden_layers(self):
-            raise AttributeError("there is no hidden layer with activations to name.")
+            raise AttributeError("a network without hidden layers has no features to name.")
         if hasattr(self, "members_"):
             return sum(member._n_features_out for member in self.members_)
         return self.network_[last_hidden(self.network_)].units
 
     def input_sensitivities(self, X: Any) -> np.ndarray:
-        """How much each output moves with each input: d yhat_o / d x_i, (n, i), or (n, o, i) for several outputs.
+        """Derivatives of the outputs by the inputs: d yhat_o / d x_i, (n, i), or (n, o, i) for several outputs.
 
-        Outputs are what the network gives: probabilities, or numbers in the unit of y. Inputs are columns of X, or the
-        inputs that the encoding of a frame makes of them, in the order of `input_names_`.
+        Outputs are probabilities, or numbers in the unit of y. Inputs are the columns of X, or the encoded columns of a
+        data frame, in the order of `input_names_`.
         """
         check_is_fitted(self)
-        X = dense(self._take_rows(X))
+        X = dense(self._check_rows(X))
         members = getattr(self, "members_", [self])
-        found = np.mean([m._sensitivities(X) for m in members], axis=0)
-        return found[:, 0] if found.shape[1] == 1 else found
+        mean = np.mean([m._sensitivities(X) for m in members], axis=0)
+        return mean[:, 0] if mean.shape[1] == 1 else mean
 
     def _sensitivities(self, X: np.ndarray) -> np.ndarray:
         params = self._parameters()
-        found = jacobian(params.net, params, X)
-        if isinstance(found, Mapping):  # several output layers, side by side
-            found = np.concatenate([found[name] for name in params.net.outputs or ()], axis=1)
-        return found * self._output_scale()[:, None]
+        J = jacobian(params.net, params, X)
+        if isinstance(J, Mapping):  # several output layers
+            J = np.concatenate([J[name] for name in params.net.outputs or ()], axis=1)
+        return J * self._output_scale()[:, None]
 
     def _output_scale(self) -> np.ndarray:
-        """By how much the outputs of the network are multiplied to be in the unit of y, (outputs,)."""
+        """The factors that turn outputs of the network into the unit of y, (outputs,)."""
         return np.ones(1)
 
     def explain(self, X: Any, i: int = 0, y: Any = None) -> Trace:
         """The trace of row i of X: every z, a, error signal, delta and gradient of one backward sweep.
 
-        `y` is the target of that row. Without it a classifier takes the class it predicts, and a regressor traces its
-        prediction itself: J = sum of the outputs, so that errors and deltas say how the prediction moves.
+        `y` is the target of that row. By default a classifier uses the class it predicts, and a regressor traces its
+        prediction: J = sum of the outputs, so that errors and deltas are derivatives of the prediction.
         Raises ArgumentError for an ensemble: explain one of its `members_`.
         """
         check_is_fitted(self)
         if hasattr(self, "members_"):
             raise ArgumentError("explain: an ensemble has no single trace; use estimator.members_[0].explain(X, i).")
         params = self._parameters()
-        row = dense(self._take_rows(X))[[i]]
+        row = dense(self._check_rows(X))[[i]]
         target, losses = self._trace_target(row, y, params)
         return backpropagate(params.net, params, row, target, losses)
 
@@ -109,26 +109,26 @@ class Inside(Attributes):
     ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Loss]]:
         losses = make_task(self, row.shape[1]).losses
         if y is None:
-            y = self._own_answer(self._sweep(params, row))
+            y = self._predicted_target(self._sweep(params, row))
         else:
-            y = self._held_target(np.asarray(y).reshape(1, -1) if np.ndim(y) else np.asarray([y]))
+            y = self._check_target(np.asarray(y).reshape(1, -1) if np.ndim(y) else np.asarray([y]))
         if y is None:
-            itself = CustomLoss("prediction", lambda yhat, y: (yhat, np.ones_like(yhat)))
+            sum_of_outputs = CustomLoss("prediction", lambda yhat, y: (yhat, np.ones_like(yhat)))
             zeros = {name: np.zeros((1, params.net[name].units), params.dtype) for name in losses}
-            return zeros, dict.fromkeys(losses, itself)
+            return zeros, dict.fromkeys(losses, sum_of_outputs)
         return {name: self._targets(y, loss, params.dtype) for name, loss in losses.items()}, losses
 
-    def _own_answer(self, outputs: np.ndarray) -> np.ndarray | None:
+    def _predicted_target(self, outputs: np.ndarray) -> np.ndarray | None:
         return None
 
     def to_network(self) -> tuple[Network, Parameters]:
-        """The network and a copy of its parameters, for `cp.predict`, `cp.backpropagate` and all else.
+        """The network and a copy of its parameters, for `cp.predict`, `cp.backpropagate` and others.
 
-        Raises ArgumentError for an ensemble, whose `members_` each have their own.
+        Raises ArgumentError for an ensemble; each of its `members_` has its own network.
         """
         check_is_fitted(self)
         if hasattr(self, "members_"):
-            raise ArgumentError("to_network: an ensemble has several; use estimator.members_[0].to_network().")
+            raise ArgumentError("to_network: an ensemble has several networks; use estimator.members_[0].to_network().")
         return self._parameters().net, self._parameters().copy()
 
     @classmethod
@@ -141,7 +141,7 @@ class Inside(Attributes):
 
     @property
     def input_names_(self) -> list[str]:
-        """The names of the network's inputs: the columns of X, or what the encoding of a frame makes of them."""
+        """Names of the network's inputs: the columns of X, or the encoded columns of a data frame."""
         check_is_fitted(self)
         if self._encoder is not None:
             return self._encoder.input_names
@@ -149,11 +149,11 @@ class Inside(Attributes):
         return [str(name) for name in names]
 
     def _html_repr(self) -> str:
-        """scikit-learn's diagram, and once fitted the drawing of the network under it."""
+        """scikit-learn's diagram, followed by a drawing of the network once fitted."""
         diagram = estimator_html_repr(self)
         if not hasattr(self, "coefs_"):
             return diagram
-        from clearprop.draw.figure import Figure  # takes time to import
+        from clearprop.draw.figure import Figure  # slow to import
         from clearprop.draw.network import draw_network
 
         params = self._parameters()
@@ -172,7 +172,7 @@ def last_hidden(net: Network) -> str:
 
 
 def activations(params: Parameters, X: Any) -> Iterator[dict[str, np.ndarray]]:
-    """The activations of every layer, some thousand rows at a time."""
+    """The activations of all layers, for chunks of some thousand rows."""
     for start in range(0, X.shape[0], CHUNK):
         rows = X if X.shape[0] <= CHUNK else X[start : start + CHUNK]
         yield forward(params.net, params, np.asarray(dense(rows), params.dtype)).a

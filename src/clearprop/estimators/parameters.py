@@ -1,4 +1,4 @@
-"""What the parameters of the estimators may be, and the objects of the library that they stand for."""
+"""Validation of the estimators' parameters, and their conversion into objects of the library."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from sklearn.utils._param_validation import (
 from clearprop.activations import ACTIVATIONS, Activation, as_activation, sigmoid
 from clearprop.checks import check_number
 from clearprop.core.network import Network
-from clearprop.losses import LOSSES, Loss
+from clearprop.losses import LOSSES
 from clearprop.optimizers import LBFGS, OPTIMIZERS, AdamEpsilonHat, Momentum, Nesterov, Optimizer
 from clearprop.penalties import L1, L2, Limits, Penalty
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
 
-#: What SciPy takes for L-BFGS, and scikit-learn leaves so: an iteration that lowers the cost by less ends the search.
+#: SciPy's default for L-BFGS, which scikit-learn uses: an iteration that lowers the cost by less ends the search.
 COST_TOLERANCE = 2.2204460492503131e-09
 
 _POSITIVE = [Interval(Real, 0, None, closed="neither"), None]
 
-#: Allowed values by parameter: scikit-learn's own, and what was added to them.
+#: Allowed values by parameter: scikit-learn's and additional ones.
 CONSTRAINTS: dict[str, Any] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions({"logistic", *ACTIVATIONS}), Activation, list, tuple],
@@ -83,48 +83,48 @@ CONSTRAINTS: dict[str, Any] = {
 LOSS_NAMES = set(LOSSES)
 
 
-#: Types of values that stay as they are.
-_SETTLED = (type(None), bool, int, float, str)
+#: Types of immutable defaults.
+_IMMUTABLE = (type(None), bool, int, float, str)
 
 
 @lru_cache(maxsize=256)
-def usual_values(kind: Any, init: Any) -> Mapping[str, Any]:
-    """The defaults in the constructor `init` of a class that are as they should be and can never change.
+def checked_defaults(kind: Any, init: Any) -> Mapping[str, Any]:
+    """The valid, immutable defaults of the constructor `init` of a class.
 
-    A parameter that still is one (the very same object) needs no check in `fit`.
+    A parameter that is still its default (the same object) needs no check in `fit`.
     """
-    found = {}
+    defaults = {}
     for name, parameter in inspect.signature(init).parameters.items():
         value = parameter.default
-        if all(type(item) in _SETTLED for item in (value if type(value) is tuple else (value,))):
-            with suppress(InvalidParameterError):  # fit says so
+        if all(type(item) in _IMMUTABLE for item in (value if type(value) is tuple else (value,))):
+            with suppress(InvalidParameterError):  # fit raises it
                 check_parameters(kind, {name: value})
-                found[name] = value
-    return found
+                defaults[name] = value
+    return defaults
 
 
-def check_parameters(kind: Any, given: Mapping[str, Any]) -> None:
-    """Raise InvalidParameterError for the first parameter that is not what `kind` takes."""
-    validate_parameter_constraints(kind._parameter_constraints, given, caller_name=kind.__name__)
-    check_numbers(kind, given)
+def check_parameters(kind: Any, values: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError for the first parameter that is invalid for the class `kind`."""
+    validate_parameter_constraints(kind._parameter_constraints, values, caller_name=kind.__name__)
+    _check_strictly(kind, values)
 
 
-def check_numbers(kind: Any, given: Mapping[str, Any]) -> None:
-    """What scikit-learn lets pass: True for a number, a whole number beyond 64 bits, an unknown score, no names."""
-    for name, value in given.items():
+def _check_strictly(kind: Any, values: Mapping[str, Any]) -> None:
+    """Check what scikit-learn accepts: booleans as numbers, integers beyond 64 bits, unknown scores."""
+    for name, value in values.items():
         expected = None
         if isinstance(value, (bool, np.bool_)) and not {"boolean", "verbose"} & {
             allowed for allowed in kind._parameter_constraints[name] if isinstance(allowed, str)
         }:
-            expected = "no boolean"
+            expected = "a number or another allowed value, not a boolean"
         elif isinstance(value, int) and abs(value) >= 2**63:
-            expected = "a number within 64 bits"
+            expected = "an integer of at most 64 bits"
         elif name == "scoring" and isinstance(value, str) and value not in {"loss", *get_scorer_names()}:
-            expected = 'the name of a score or "loss"'
+            expected = 'the name of a scorer or "loss"'
         elif name == "categorical_features" and not (value is None or isinstance(value, str) or _is_list(value)):
             expected = "a list of columns"
         elif name == "hidden_layer_sizes" and not isinstance(value, Integral) and not _is_list(value):
-            expected = "the units of each hidden layer"
+            expected = "a list with the units of each hidden layer"
         if expected:
             raise InvalidParameterError(
                 f"The {name!r} parameter of {kind.__name__} must be {expected}. Got {value!r} instead."
@@ -137,34 +137,34 @@ def _is_list(value: Any) -> bool:
     return all(np.ndim(item) == 0 for item in value)
 
 
-def one_activation(given: str | Activation, where: str = "activation") -> Activation:
-    """The activation that a name stands for, "logistic" being scikit-learn's word for the sigmoid."""
-    return sigmoid if isinstance(given, str) and given == "logistic" else as_activation(given, where)
+def one_activation(activation: str | Activation, where: str = "activation") -> Activation:
+    """An activation by name or object; "logistic" is scikit-learn's name of the sigmoid."""
+    return sigmoid if isinstance(activation, str) and activation == "logistic" else as_activation(activation, where)
 
 
-def hidden_activations(given: Any, layers: int) -> list[Activation]:
-    """One activation per hidden layer, from one for all or a list of as many."""
-    if isinstance(given, (list, tuple)):
-        if len(given) != layers:
+def hidden_activations(activation: Any, layers: int) -> list[Activation]:
+    """One activation per hidden layer, from one for all layers or a list."""
+    if isinstance(activation, (list, tuple)):
+        if len(activation) != layers:
             raise ValueError(
-                f"activation: expected one, or a list of {layers}, one per hidden layer, got a list of {len(given)}."
+                f"activation: expected one, or one for each of {layers} hidden layers, got a list of {len(activation)}."
             )
-        return [one_activation(f, f"activation[{i}]") for i, f in enumerate(given)]
-    return [one_activation(given)] * layers
+        return [one_activation(f, f"activation[{i}]") for i, f in enumerate(activation)]
+    return [one_activation(activation)] * layers
 
 
-def dropouts(given: Any, layers: int) -> list[float]:
-    """One share of dropout per hidden layer, from one for all or a list of as many."""
-    if isinstance(given, (list, tuple)):
-        if len(given) != layers:
-            raise ValueError(f"dropout: expected one number, or a list of {layers}, got a list of {len(given)}.")
-        return [check_number(p, f"dropout[{i}]", least=0, below=1) for i, p in enumerate(given)]
-    return [float(given)] * layers
+def dropouts(dropout: Any, layers: int) -> list[float]:
+    """One probability of dropout per hidden layer, from one for all layers or a list."""
+    if isinstance(dropout, (list, tuple)):
+        if len(dropout) != layers:
+            raise ValueError(f"dropout: expected one number, or a list of {layers}, got a list of {len(dropout)}.")
+        return [check_number(p, f"dropout[{i}]", least=0, below=1) for i, p in enumerate(dropout)]
+    return [float(dropout)] * layers
 
 
-def layer_sizes(given: Any) -> list[int]:
-    """The units of each hidden layer; a number stands for one layer. ValueError for sizes that are not above 0."""
-    sizes = list(given) if hasattr(given, "__iter__") else [given]
+def layer_sizes(units: Any) -> list[int]:
+    """The units of each hidden layer; a number is one layer. Raises ValueError for sizes that are not above 0."""
+    sizes = list(units) if hasattr(units, "__iter__") else [units]
     for size in sizes:
         if not isinstance(size, (Integral, np.integer)) or isinstance(size, (bool, np.bool_)) or size <= 0:
             raise ValueError(f"hidden_layer_sizes must be > 0 and whole numbers, got {sizes}.")
@@ -172,13 +172,13 @@ def layer_sizes(given: Any) -> list[int]:
 
 
 def rule_of(estimator: Any) -> Optimizer | LBFGS:
-    """The optimizer that `solver` stands for, with the estimator's learning rate."""
+    """The optimizer described by `solver`, with the estimator's learning rate."""
     solver, rate = estimator.solver, estimator.learning_rate
     if isinstance(solver, (Optimizer, LBFGS)):
         if isinstance(rate, Schedule):
             raise ValueError(
-                f"learning_rate: the optimizer given as solver has a rate of its own. Write "
-                f"solver={type(solver).__name__}(your schedule) and leave learning_rate out."
+                f"learning_rate: the optimizer passed as solver has its own learning rate. Use "
+                f"solver={type(solver).__name__}(schedule) and leave learning_rate out."
             )
         return solver
     if solver == "lbfgs":
@@ -195,24 +195,24 @@ def rule_of(estimator: Any) -> Optimizer | LBFGS:
 
 
 def is_stochastic(estimator: Any) -> bool:
-    """Whether the solver goes batch by batch, which partial_fit needs."""
+    """Whether the solver trains on batches, which partial_fit needs."""
     return not (estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS))
 
 
 def follows_own_rate(estimator: Any) -> bool:
-    """Whether the rate follows scikit-learn's words "invscaling" and "adaptive", which are for sgd alone."""
+    """Whether learning_rate is "constant", "invscaling" or "adaptive" and applies, which is so for sgd only."""
     return isinstance(estimator.solver, str) and estimator.solver == "sgd" and isinstance(estimator.learning_rate, str)
 
 
 def rate_words(estimator: Any) -> tuple[Any, ...] | None:
-    """The parameters that such a rate follows."""
+    """The parameters of such a learning rate, or None."""
     if not follows_own_rate(estimator):
         return None
     return estimator.learning_rate, float(estimator.learning_rate_init), float(estimator.power_t)
 
 
 def penalties_of(estimator: Any) -> tuple[Penalty, ...]:
-    """The penalties that do not depend on the batch."""
+    """The penalties that do not depend on the batch size."""
     return tuple(kind(float(strength)) for kind, strength in ((L1, estimator.l1), (L2, estimator.l2)) if strength > 0)
 
 
@@ -221,11 +221,6 @@ def limits_of(estimator: Any) -> Limits:
     return Limits(estimator.clip_norm, estimator.clip_value, estimator.max_norm)
 
 
-def loss_list(given: Any) -> Sequence[Any]:
+def loss_list(loss: Any) -> Sequence[Any]:
     """One loss, or the losses of several outputs for the same target, as a list."""
-    return list(given) if isinstance(given, (list, tuple)) else [given]
-
-
-def is_loss(given: Any) -> bool:
-    """Whether this is a loss of the library or the user's own."""
-    return isinstance(given, Loss)
+    return list(loss) if isinstance(loss, (list, tuple)) else [loss]

@@ -17,7 +17,7 @@ from clearprop.activations import Activation, Exponential, Identity, exponential
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, DataError
-from clearprop.estimators.base import BaseMLP, available_by_batches
+from clearprop.estimators.base import BaseMLP, available_partial_fit
 from clearprop.estimators.parameters import LOSS_NAMES, loss_list
 from clearprop.losses import Loss, Quantile, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
@@ -26,14 +26,14 @@ from clearprop.training.checkpoint import Checkpoint
 
 
 class NotNumbers(DataError, TypeError):
-    """A target that holds no numbers; a TypeError too, as in scikit-learn."""
+    """A target that is not numeric; also a TypeError, as in scikit-learn."""
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
     """A feedforward regressor with the parameters, attributes and numbers of scikit-learn's class of this name.
 
     J = mean over the samples of the loss, summed over the outputs, plus alpha / (2 n) sum W^2 for a batch of n rows.
-    What goes beyond scikit-learn changes nothing until it is set; see `MLPClassifier` for what both have. Here:
+    What goes beyond scikit-learn changes nothing until it is set. `MLPClassifier` describes what both have; here:
 
     - `loss`: any of the library's by name or object ("absolute_error", `cp.Huber(1.5)`, `cp.Quantile(0.9)`, "gamma",
       `cp.losses.Tweedie(1.2)`, your own), or a list of them for the same target: `[cp.Quantile(0.1), cp.Quantile(0.9)]`
@@ -107,22 +107,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         vars(self).update({name: value for name, value in locals().items() if name not in ("self", "__class__")})
 
-    @available_by_batches
+    @available_partial_fit
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """One epoch more on X (n, i) and y."""
+        """Train for one epoch on X (n, i) and y."""
         return self._partial_fit(X, y, sample_weight)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R2; for a list of losses the mean over them of R2, or for quantiles of D2, the share of loss explained."""
+        """R2; for a list of losses the mean of D2 (explained fraction of the loss) for quantiles and R2 for others."""
         if not isinstance(self.loss, (list, tuple)):
             return super().score(X, y, sample_weight)
         yhat = self._in_unit_of_y(self._outputs_of(X))
         return self._mean_score(np.asarray(y, np.float64).reshape(len(yhat), -1), yhat, sample_weight)
 
     def _mean_score(self, y: np.ndarray, yhat: np.ndarray, weight: Any) -> float:
-        """The mean over the losses of what each says of its part of the predictions."""
+        """The mean of the scores of each loss on its part of the predictions."""
         losses = self._losses()
         several = isinstance(self.loss, (list, tuple))
         return float(
@@ -162,12 +162,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError("loss: expected at least one loss in the list, got none.")
         return [(self._width, exponential if loss.partner is Exponential else identity, loss) for loss in losses]
 
-    def _take_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
+    def _fit_target(self, y: Any, weight: np.ndarray | None, incremental: bool) -> np.ndarray:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         rows = _as_numbers(y)
-        going_on = self._is_trained() and (self.warm_start or incremental)
-        if not going_on:
+        continues = self._is_trained() and (self.warm_start or incremental)
+        if not continues:
             self._width = rows.shape[1]
             if self.target_scaling:
                 self._center = np.average(rows, axis=0, weights=weight)
@@ -175,12 +175,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 self._scale = np.where(spread > 0, spread, 1.0)
                 losses = len(loss_list(self.loss))
                 self._center, self._scale = np.tile(self._center, losses), np.tile(self._scale, losses)
-        return self._held_target(rows)
+        return self._check_target(rows)
 
-    def _held_target(self, y: np.ndarray) -> np.ndarray:
+    def _check_target(self, y: np.ndarray) -> np.ndarray:
         rows = _as_numbers(y)
         if rows.shape[1] != self._width:
-            raise ValueError(f"y: expected {self._width} outputs as in the first call, got {rows.shape[1]}.")
+            raise ValueError(f"y: expected {self._width} outputs as in the first call of fit, got {rows.shape[1]}.")
         return rows
 
     def _targets(self, y: np.ndarray, loss: Loss, dtype: np.dtype) -> np.ndarray:
@@ -193,10 +193,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _output_scale(self) -> np.ndarray:
         return self._scale if self.target_scaling else np.ones(1)
 
-    # --- from and to -------------------------------------------------------------------------------------------------
+    # --- conversion -------------------------------------------------------------------------------------------------
 
     def to_network(self) -> tuple[Network, Parameters]:
-        """The network and a copy of its parameters; target scaling is worked into the output layers.
+        """The network and a copy of its parameters; target scaling becomes part of the output layers.
 
         Raises ArgumentError for an ensemble, and for scaled targets of an output that is not the identity.
         """
@@ -205,7 +205,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         for name in net.outputs or () if self.target_scaling else ():
             if not isinstance(net[name].f, Identity):
                 raise ArgumentError(
-                    f'to_network: scaled targets cannot be worked into the {net[name].f.name} "{name}".'
+                    f'to_network: target scaling cannot become part of the {net[name].f.name} "{name}".'
                 )
             units = slice(start, start + net[name].units)
             own = params[name]
@@ -230,7 +230,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(f"net: expected one output layer, got {list(net.outputs or ())}.")
         estimator = cls._from_network(net, params, loss=loss)
         estimator._width = estimator.n_outputs_ = net[next(iter(net.outputs or ()))].units
-        estimator._keep(params.copy())
+        estimator._set_parameters(params.copy())
         return estimator
 
 
@@ -239,6 +239,6 @@ def _as_numbers(y: np.ndarray) -> np.ndarray:
     if y.dtype.kind not in "biuf":
         raise NotNumbers(
             f"y: expected numbers, got values of type {y.dtype}, the first of them {y.flat[0]!r}. "
-            "Give numbers, or use MLPClassifier for labels."
+            "Pass numbers, or use MLPClassifier for labels."
         )
     return np.asarray(y, np.float64).reshape(len(y), -1)

@@ -11,22 +11,25 @@ from sklearn.metrics import check_scoring
 from clearprop.core.parameters import Parameters
 
 
-def score_during_training(estimator: Any, scoring: Any, held: Any, params: Parameters) -> Callable[[], float]:
-    """What a scorer (a name or a function of estimator, X, y) says of the present parameters on the held-out rows."""
+def score_during_training(estimator: Any, scoring: Any, validation: Any, params: Parameters) -> Callable[[], float]:
+    """A function that computes the score of the present parameters on a validation set.
+
+    `scoring` is the name of a scorer or a function of (estimator, X, y).
+    """
     scorer: Any = check_scoring(estimator, scoring=scoring)
-    seen, labels = _Seen(estimator, params), estimator._labels(held.y)
-    weights = {} if held.weight is None else {"sample_weight": held.weight}
-    return lambda: float(scorer(seen, held.X, labels, **weights))
+    model, labels = _PartlyFitted(estimator, params), estimator._labels(validation.y)
+    weights = {} if validation.weight is None else {"sample_weight": validation.weight}
+    return lambda: float(scorer(model, validation.X, labels, **weights))
 
 
-class _Seen:
-    """An estimator as a scorer sees it in the middle of fit: it predicts rows that were checked before."""
+class _PartlyFitted:
+    """The estimator for a scorer during fit: it predicts data that is already checked."""
 
     def __init__(self, estimator: Any, params: Parameters) -> None:
         self._estimator, self._params = estimator, params
 
     def __getattr__(self, name: str) -> Any:
-        """The parameters and what is known of the target are the estimator's own."""
+        """Parameters and attributes of the estimator."""
         if name in ("predict_proba", "predict_log_proba") and hasattr(self._estimator, name):
             return self._probabilities if name == "predict_proba" else lambda X: np.log(self._probabilities(X))
         if name in ("decision_function",) or name.startswith("__"):

@@ -1,4 +1,4 @@
-"""Callbacks: what is called after each epoch, and the progress bar as one of them."""
+"""Callbacks, which are called after each epoch, and the progress bar."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from clearprop.training.history import History
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """What a callback gets: the epoch just finished (from 0), the network, its parameters now, and the history.
+    """The argument of a callback: the finished epoch (counted from 0), the network, its parameters and the history.
 
     >>> import clearprop as cp
-    >>> def enough(end):
+    >>> def low_enough(end):
     ...     if end.history.cost[-1] < 0.1:
     ...         return f"cost below 0.1 in epoch {end.epoch + 1}"
     >>> net = cp.Network.sequential(1, 1)
     >>> params = net.initialize(given={"output": {"input": [[0.0]]}})
     >>> descent = cp.GradientDescent(0.25)
-    >>> cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer=descent, callbacks=enough).stopped
+    >>> cp.train(net, params, [[1.0]], [[1.0]], loss="squared_error", optimizer=descent, callbacks=low_enough).stopped
     'cost below 0.1 in epoch 3'
     """
 
@@ -38,27 +38,27 @@ class EpochEnd:
     history: History
 
 
-#: A function called after each epoch. It stops training by returning True or the reason in words.
+#: A function called after each epoch. It stops training by returning True or a reason as text.
 Callback = Callable[[EpochEnd], "bool | str | None"]
 
 
-def as_callbacks(given: Callback | Iterable[Callback] | None) -> tuple[Callback, ...]:
+def as_callbacks(callbacks: Callback | Iterable[Callback] | None) -> tuple[Callback, ...]:
     """One or several callbacks as a tuple."""
-    listed = one_or_several(given)
+    listed = one_or_several(callbacks)
     for callback in listed:
         if not callable(callback):
-            raise ArgumentError(f"callbacks: expected functions of a cp.training.EpochEnd, got {callback!r}.")
+            raise ArgumentError(f"callbacks: expected functions that take a cp.training.EpochEnd, got {callback!r}.")
     return listed
 
 
 class ProgressBar:
-    """A progress bar on standard error, quiet unless that is a terminal (or `show` is True)."""
+    """A progress bar on standard error, shown if that is a terminal or if `show` is True."""
 
     def __init__(self, epochs: int, show: bool | None = None) -> None:
         console = Console(stderr=True)
         visible = console.is_terminal if show is None else show
         wide = console.width >= 120
-        #: what the other columns leave to the numbers
+        #: the width that the other columns leave for the numbers
         self._room = console.width - len(f"training epoch {epochs}/{epochs} 0:00:00 ") - (40 + 9 if wide else 10 + 1)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -69,7 +69,7 @@ class ProgressBar:
             TimeRemainingColumn(),
             console=console,
             disable=not visible,
-            transient=console.is_terminal,  # elsewhere, as in a log, the finished bar stays
+            transient=console.is_terminal,  # outside a terminal, as in a log, the finished bar remains
         )
         self._task: TaskID = self._progress.add_task("training", total=epochs, numbers="")
 
@@ -83,12 +83,12 @@ class ProgressBar:
         self._progress.stop()
 
     def update(self, history: History, new: int = 1) -> None:
-        """Show the last epoch; `new` counts those since the last call."""
+        """Show the last epoch; `new` is the count of epochs since the last call."""
         if not self._progress.disable:
             first = ("cost", "validation cost")
             last = [n for n in history.columns if n not in (*first, "learning rate", "seconds", "gradient norm")]
             numbers = ""
-            for name in (*first, *last):  # as many as there is room for
+            for name in (*first, *last):  # as many as fit
                 if name in history.columns:
                     longer = f"{numbers}  {name} {history[name][-1]:.4g}".lstrip()
                     if numbers and len(longer) > self._room:

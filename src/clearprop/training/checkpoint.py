@@ -1,8 +1,9 @@
-"""Checkpoints: the state of a run in a file, so that a run that was stopped or killed continues bit for bit.
+"""Checkpoints: the state of a run in a file, so that a run that was interrupted or killed continues bit for bit.
 
-The state is: parameters, the optimizer's slots, completed steps, sums of the present epoch, history, best parameters.
-All else follows from that and from the settings: the order of an epoch from the seed and its number, dropout from the
-seed, epoch, row and unit, the learning rate from the schedule and the history, and stopping from the history.
+The state consists of parameters, the optimizer's slots, completed steps, sums of the present epoch, history and best
+parameters. Everything else is computed from the state and the settings: the order of an epoch from the seed and the
+number of the epoch, dropout from the seed, epoch, row and unit, the learning rate from the schedule and the history,
+and stopping from the history.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ CHECKPOINT = Kind("checkpoint", CheckpointError)
 class Checkpoint:
     """Where and how often a run is saved: after `every` epochs, or when `seconds` have passed since the last time.
 
-    Without either it is saved every 10 seconds; always at the beginning, at the end and when training is interrupted.
-    Where the file cannot be written, `on_failure="warn"` goes on with a RuntimeWarning, the earlier checkpoint being
-    still there, and "raise" stops with FileWriteError.
+    The default is every 10 seconds. A run is also saved at the beginning, at the end and when training is interrupted.
+    If the file cannot be written, `on_failure="warn"` continues with a RuntimeWarning, and the earlier checkpoint
+    remains; "raise" raises FileWriteError.
 
     >>> import pathlib, tempfile, clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -47,8 +48,8 @@ class Checkpoint:
     ...     saved = cp.Checkpoint(f"{folder}/run.ckpt", every=1)
     ...     params = net.initialize(seed=0)
     ...     halfway = cp.train(net, params, **task, epochs=2, checkpoint=saved).epochs
-    ...     whole = cp.train(net, params, **task, epochs=4, checkpoint=saved, resume=True).epochs
-    >>> halfway, whole
+    ...     resumed = cp.train(net, params, **task, epochs=4, checkpoint=saved, resume=True).epochs
+    >>> halfway, resumed
     (2, 4)
     """
 
@@ -69,18 +70,18 @@ class Checkpoint:
         check_choice(self.on_failure, "checkpoint on_failure", ("warn", "raise"))
 
     def read(self, own: Iterable[Activation] = ()) -> Snapshot:
-        """The run as it was saved last, also while it goes on; `own` are your own activations.
+        """The last saved state of the run, which may still be training; `own` are your own activations.
 
-        Raises CheckpointError when the file is missing, cut off, damaged or something else.
+        Raises CheckpointError if the file is missing, truncated, damaged or not a checkpoint.
         """
         return read_file(_content(self.path), str(self.path), CHECKPOINT, Snapshot, own)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a checkpoint holds: parameters, best parameters so far (a flat vector, or None), history and the rest.
+    """The contents of a checkpoint: parameters, best parameters so far (a flat vector, or None), history and others.
 
-    `epoch` is the one (from 0) that training is in, `done` its steps so far.
+    `epoch` is the present epoch, counted from 0; `done` is the count of its completed steps.
     """
 
     network: Network
@@ -120,39 +121,39 @@ class Snapshot:
 
     @property
     def params(self) -> Parameters:
-        """The parameters by layer, as views of the vector."""
+        """The parameters by layer, as views of the flat vector."""
         return Parameters(self.network, self.parameters)
 
 
-def as_checkpoint(given: Any, every: int | None, resume: bool | str) -> Checkpoint | None:
+def as_checkpoint(checkpoint: Any, every: int | None, resume: bool | str) -> Checkpoint | None:
     """The checkpoint that the arguments of `cp.train` describe."""
     if not (isinstance(resume, (bool, np.bool_)) or (isinstance(resume, str) and resume == "auto")):
         raise ArgumentError(f'resume: expected True, False or "auto", got {resume!r}.')
-    if given is None:
+    if checkpoint is None:
         if every is not None or resume:
-            raise ArgumentError(f"{'resume' if resume else 'every'}: belongs to a checkpoint; name its file too.")
+            raise ArgumentError(f"{'resume' if resume else 'every'}: requires checkpoint=; pass the path of a file.")
         return None
-    if isinstance(given, Checkpoint):
+    if isinstance(checkpoint, Checkpoint):
         if every is not None:
-            raise ArgumentError("every: is part of the cp.Checkpoint already; leave it out, or give the path alone.")
-        return given
-    return Checkpoint(given, every)
+            raise ArgumentError("every: set it in cp.Checkpoint, or pass the path of the file as checkpoint.")
+        return checkpoint
+    return Checkpoint(checkpoint, every)
 
 
 def open_checkpoint(
     checkpoint: Checkpoint, resume: bool | str, params: Parameters, facts: dict[str, Any]
 ) -> Snapshot | None:
-    """The run to go on with, or None where one is to begin; raises before anything is trained or written over."""
+    """The run to continue, or None for a new one; raises before anything is trained or overwritten."""
     path = checkpoint.path
     check_target(path)
     if not os.path.exists(path):
         if resume is True:
-            raise CheckpointError(f'{path}: does not exist. Begin without resume, or with resume="auto".')
+            raise CheckpointError(f'{path}: does not exist. Start without resume, or with resume="auto".')
         return None
     if not resume and os.path.isfile(path):
         raise ArgumentError(
-            f"checkpoint: {path} exists. Go on with that run by resume=True (--resume); to begin anew, name another "
-            "file, or delete it."
+            f"checkpoint: {path} exists. Continue that run with resume=True (--resume); to start a new one, use "
+            "another file, or delete it."
         )
     if not resume:
         return None
@@ -164,37 +165,37 @@ def open_checkpoint(
     if difference:
         raise CheckpointError(
             f"{path}: belongs to another run. {difference.removeprefix('facts, ')}. "
-            "Resume with what it was begun with, or name another file."
+            "Resume with the original settings and data, or use another file."
         )
     snapshot = decode_sections(sections, str(path), CHECKPOINT, Snapshot, definitions(params.net))
     return replace(snapshot, network=params.net)
 
 
 def check_steps(snapshot: Snapshot, steps_per_epoch: int, path: str | os.PathLike[str]) -> None:
-    """Raise CheckpointError if the counts of steps and epochs contradict each other."""
+    """Raise CheckpointError if the counts of steps and epochs are inconsistent."""
     if snapshot.done >= steps_per_epoch or snapshot.steps != snapshot.epoch * steps_per_epoch + snapshot.done:
         raise CheckpointError(
-            f"{path}: {snapshot.steps} steps, {snapshot.done} of them in epoch {snapshot.epoch + 1}, do not go "
-            f"together with {steps_per_epoch} steps an epoch."
+            f"{path}: {snapshot.steps} steps, {snapshot.done} of them in epoch {snapshot.epoch + 1}, are inconsistent "
+            f"with {steps_per_epoch} steps per epoch."
         )
 
 
 def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.PathLike[str]) -> None:
-    """Raise CheckpointError if the learning rates so far would have been others with this number of epochs."""
+    """Raise CheckpointError if the learning rates so far would have been different with this number of epochs."""
     check_steps(snapshot, rate.steps_per_epoch, path)
-    begun = snapshot.epoch + (snapshot.done > 0)
-    if epochs < begun:
-        raise CheckpointError(f"{path}: has begun {begun} epochs already, more than epochs={epochs}.")
+    started = snapshot.epoch + (snapshot.done > 0)
+    if epochs < started:
+        raise CheckpointError(f"{path}: has already started {started} epochs, more than epochs={epochs}.")
     if epochs == snapshot.epochs:
         return
     recorded, costs = snapshot.history["learning rate"] if snapshot.epoch else [], rate.costs()
-    looked_at = np.unique(np.linspace(0, snapshot.epoch - 1, min(snapshot.epoch, 50)).astype(int))
+    sample = np.unique(np.linspace(0, snapshot.epoch - 1, min(snapshot.epoch, 50)).astype(int))
     same = [
-        recorded[e] == replace(rate, costs=lambda e=e: costs[:e])((e + 1) * rate.steps_per_epoch - 1) for e in looked_at
+        recorded[e] == replace(rate, costs=lambda e=e: costs[:e])((e + 1) * rate.steps_per_epoch - 1) for e in sample
     ]
     if not all(same) or (snapshot.done and snapshot.learning_rate != rate(snapshot.steps - 1)):
         raise CheckpointError(
-            f"{path}: was begun with epochs={snapshot.epochs}, and the learning rate of its steps depends on that: "
+            f"{path}: was started with epochs={snapshot.epochs}, and its learning rate depends on that: "
             f"{in_words(rate.schedule)}. Resume with epochs={snapshot.epochs}."
         )
 

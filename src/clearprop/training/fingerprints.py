@@ -1,4 +1,4 @@
-"""What a run is made of, in words and digests, and whether two runs are the same."""
+"""Descriptions and digests of the settings and data of a run, to decide whether two runs are the same."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from clearprop.core.objective import Objective
 
 
 def describe_data(objective: Objective, held_out: Objective | None) -> dict[str, str]:
-    """Shape, precision and SHA-256 of all data that training sees."""
-    found = {}
+    """Shape, precision and SHA-256 of all training and validation data."""
+    facts = {}
     for prefix, part in (("", objective), ("validation ", held_out)):
         if part is not None:
             targets = part.targets
-            found[f"{prefix}X"] = fingerprint(part.X)
+            facts[f"{prefix}X"] = fingerprint(part.X)
             for name, y in targets.items():
-                found[f"{prefix}y" if len(targets) == 1 else f'{prefix}y["{name}"]'] = fingerprint(y)
+                facts[f"{prefix}y" if len(targets) == 1 else f'{prefix}y["{name}"]'] = fingerprint(y)
             weight = part.sample_weight
-            found[f"{prefix}sample_weight"] = "none" if weight is None else fingerprint(weight)
-    return found
+            facts[f"{prefix}sample_weight"] = "none" if weight is None else fingerprint(weight)
+    return facts
 
 
 def in_words(thing: Any) -> str:
-    """A definition with all its fields, without addresses in memory.
+    """The repr of a definition with all its fields, without memory addresses.
 
     >>> import clearprop as cp
     >>> in_words(cp.Momentum(cp.schedules.Cosine(0.1)))
@@ -38,7 +38,7 @@ def in_words(thing: Any) -> str:
 
 
 def fingerprint(array: Any) -> str:
-    """Shape, precision and the SHA-256 of an array, or of a sparse matrix by rows.
+    """Shape, precision and the SHA-256 of an array or a CSR matrix.
 
     >>> fingerprint(np.zeros((2, 3)))[:30]
     '2 x 3 float64, SHA-256 17b0761'
@@ -50,38 +50,38 @@ def fingerprint(array: Any) -> str:
 
 
 def patterns(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What tells the patterns of wired connections apart."""
+    """The fingerprints of the patterns of wired connections."""
     return {"patterns": {name: fingerprint(a) for name, a in arrays.items() if name.endswith(".pattern")}}
 
 
 def first_difference(was: Any, now: Any, where: str = "") -> str | None:
-    """The first place at which two pieces of plain data differ, in words.
+    """A description of the first difference between two JSON values, or None.
 
     >>> first_difference({"settings": {"seed": 1, "batch_size": 32}}, {"settings": {"seed": 1, "batch_size": 64}})
     'settings, batch_size: was 32, is 64'
     """
     if isinstance(was, dict) and isinstance(now, dict):
         for name in [*was, *(name for name in now if name not in was)]:
-            found = first_difference(was.get(name, "not there"), now.get(name, "not there"), _inside(where, name))
-            if found:
-                return found
+            difference = first_difference(was.get(name, "missing"), now.get(name, "missing"), _join(where, name))
+            if difference:
+                return difference
         return None
     if isinstance(was, list) and isinstance(now, (list, tuple)) and len(was) == len(now):
-        places = [
-            first_difference(a, b, _inside(where, _place(a, i))) for i, (a, b) in enumerate(zip(was, now, strict=True))
-        ]
-        return next((found for found in places if found), None)
+        differences = (
+            first_difference(a, b, _join(where, _key(a, i))) for i, (a, b) in enumerate(zip(was, now, strict=True))
+        )
+        return next(filter(None, differences), None)
     if isinstance(was, list) and isinstance(now, (list, tuple)):
-        return f"{where}: were {len(was)}, are {len(now)}"
+        return f"{where}: had {len(was)} items, has {len(now)}"
     return None if was == now else f"{where}: was {_short(was)}, is {_short(now)}"
 
 
-def _inside(where: str, name: Any) -> str:
+def _join(where: str, name: Any) -> str:
     return f"{where}, {name}" if where else str(name)
 
 
-def _place(item: Any, place: int) -> str:
-    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(place)
+def _key(item: Any, index: int) -> str:
+    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(index)
 
 
 def _short(value: Any) -> str:

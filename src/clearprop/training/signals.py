@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: they wait until a step is finished, and then take their way."""
+"""Ctrl-C and SIGTERM during training are deferred until a step is finished."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasa
 
 
 class Interrupts:
-    """While this is entered, signals that arrive in a `held()` block wait for the next `check()` or unheld moment.
+    """A context manager that defers signals which arrive in a `held()` block until its end or the next `check()`.
 
-    Then the handler that was there before is called: Python's own raises KeyboardInterrupt for Ctrl-C. SIGTERM, which
-    would end the process on the spot, raises SystemExit(143) instead, so that what was learnt can be saved; a handler
-    of the user's own, or a signal that is ignored, stays as it is. Signals reach the main thread alone, and elsewhere
-    this does nothing but raise KeyboardInterrupt in a `check()` once `stop` is set, if there is one.
+    Then the earlier handler is called: Python's own raises KeyboardInterrupt for Ctrl-C. SIGTERM, which would end the
+    process immediately, raises SystemExit(143) instead, so that the parameters can be saved. The user's own handlers
+    are called as well, and ignored signals stay ignored. Python handles signals in the main thread only; in other
+    threads `check()` raises KeyboardInterrupt once the event `stop` is set, and nothing else happens.
 
     >>> with Interrupts() as interrupts:
     ...     try:
@@ -32,8 +32,8 @@ class Interrupts:
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self.stop = stop
-        self._held, self._pending, self._previous = 0, [], {}
-        self._handler = self._arrive  # one object, so that it can be recognised
+        self._depth, self._pending, self._previous = 0, [], {}
+        self._handler = self._arrive  # one object, to compare with later
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -48,25 +48,25 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for number, previous in self._previous.items():
-            if signal.getsignal(number) is self._handler:  # else a callback has put its own there
+            if signal.getsignal(number) is self._handler:  # otherwise a callback has installed its own
                 signal.signal(number, previous)
         self.stop = None
         if error is None:
             self.check()
 
-    def held(self, deliver: bool = True) -> _Held:
-        """A block that no signal leaves half done; with `deliver` those that came meanwhile are let go at its end."""
-        return _Held(self, deliver)
+    def held(self, deliver: bool = True) -> _Deferral:
+        """A block that no signal interrupts; with `deliver` deferred signals are handled at its end."""
+        return _Deferral(self, deliver)
 
     def check(self) -> None:
-        """Let the signals that have arrived take their way, which may raise."""
+        """Handle the deferred signals, which may raise."""
         while self._pending:
             self._deliver(*self._pending.pop(0))
         if self.stop is not None and self.stop.is_set():
             raise KeyboardInterrupt
 
     def _arrive(self, number: int, frame: FrameType | None) -> None:
-        if self._held:
+        if self._depth:
             self._pending.append((number, frame))
         else:
             self._deliver(number, frame)
@@ -79,8 +79,8 @@ class Interrupts:
             raise SystemExit(128 + number)
 
 
-class _Held:
-    """What `held()` enters and leaves: a class, as a generator would cost each step thrice as much."""
+class _Deferral:
+    """The context manager of `held()`; a generator would take three times as long in each step."""
 
     __slots__ = ("deliver", "interrupts")
 
@@ -88,11 +88,11 @@ class _Held:
         self.interrupts, self.deliver = interrupts, deliver
 
     def __enter__(self) -> None:
-        self.interrupts._held += 1
+        self.interrupts._depth += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.interrupts._held -= 1
-        if self.deliver and error is None and not self.interrupts._held:
+        self.interrupts._depth -= 1
+        if self.deliver and error is None and not self.interrupts._depth:
             self.interrupts.check()

@@ -1,4 +1,4 @@
-"""Stopping rules: when training has converged, and when it no longer helps."""
+"""Stopping rules: convergence and early stopping."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from clearprop.training.metrics import METRICS
 
 @dataclass(frozen=True)
 class StoppingRule(ABC):
-    """Looks at the history after each epoch and says in words why to stop, or None to go on.
+    """A rule that is called with the history after each epoch, and returns the reason to stop, or None to continue.
 
     >>> import clearprop as cp
     >>> class Budget(cp.training.StoppingRule):
     ...     def reason(self, history):
-    ...         return "a minute is over" if sum(history["seconds"]) > 60 else None
+    ...         return "a minute has passed" if sum(history["seconds"]) > 60 else None
     >>> Budget().reason(cp.History({"cost": [2.0, 1.0], "seconds": [40.0, 30.0]}))
-    'a minute is over'
+    'a minute has passed'
     """
 
     @abstractmethod
     def reason(self, history: History) -> str | None:
-        """Why training should stop now, or None."""
+        """The reason to stop training now, or None."""
 
 
 @dataclass(frozen=True)
 class Convergence(StoppingRule):
-    """Stop when the gradient is small, or the cost has hardly changed for `patience` epochs in a row.
+    """Stop when the gradient is small, or the cost has hardly changed for `patience` consecutive epochs.
 
-    `gradient_norm` bounds the Euclidean norm of the whole gradient in the epoch's last step; `cost_change` the change
-    of the cost from one epoch to the next, relative to the cost.
+    `gradient_norm` is the threshold for the Euclidean norm of the gradient in the last step of an epoch, `cost_change`
+    that for the change of the cost between consecutive epochs, relative to the cost.
 
     >>> import clearprop as cp
     >>> history = cp.History({"cost": [1.0, 0.5, 0.5], "gradient norm": [1.0, 0.5, 0.5]})
@@ -73,9 +73,9 @@ class Convergence(StoppingRule):
 class EarlyStopping(StoppingRule):
     """Stop when `monitor` has not improved by more than min_delta for `patience` epochs (Prechelt 1998).
 
-    `monitor` is a name in the history, such as "validation cost" (None takes it if there is one, else "cost") or
-    "validation accuracy". `best` is "min" or "max", known by itself for costs and the library's metrics. With
-    `restore_best` the parameters of the best epoch are put back at the end of training.
+    `monitor` is a name in the history, such as "validation cost" (the default if there is one, else "cost") or
+    "validation accuracy". `best` is "min" or "max"; it is known for costs and the library's metrics. With
+    `restore_best` the parameters of the best epoch are restored at the end of training.
 
     >>> import clearprop as cp
     >>> history = cp.History({"cost": [3.0, 1.0, 2.0, 2.0]})
@@ -98,21 +98,21 @@ class EarlyStopping(StoppingRule):
             check_choice(self.best, "EarlyStopping best", ("min", "max"))
         check_flag(self.restore_best, "EarlyStopping restore_best")
 
-    def watched(self, history: History) -> str:
-        """The name in the history that is watched."""
+    def column(self, history: History) -> str:
+        """The name of the monitored column of the history."""
         return self.monitor or ("validation cost" if "validation cost" in history else "cost")
 
     def _sign(self, name: str) -> float:
-        """1 where less is better, -1 where more is."""
+        """1 if lower is better, -1 if higher is better."""
         metric = name.removeprefix("validation ")
         if self.best is None and metric != "cost" and metric not in METRICS:
-            raise ArgumentError(f'EarlyStopping: say whether "{name}" is best at its "min" or "max" with best=.')
+            raise ArgumentError(f'EarlyStopping: expected best="min" or best="max" for "{name}", got None.')
         more_is_better = self.best == "max" if self.best else metric in METRICS and METRICS[metric][1]
         return -1.0 if more_is_better else 1.0
 
     def best_epoch(self, history: History) -> int:
-        """The epoch (from 0) that is best so far."""
-        name = self.watched(history)
+        """The best epoch so far, counted from 0."""
+        name = self.column(history)
         sign, patience = self._sign(name), Patience(math.inf, self.patience, self.min_delta, strict=True)
         return max(0, history.epochs - 1 - patience.after(sign * value for value in history[name]).count)
 
@@ -121,35 +121,35 @@ class EarlyStopping(StoppingRule):
         return self.best_epoch(history) == history.epochs - 1
 
     def reason(self, history: History) -> str | None:
-        where = self.best_epoch(history)
-        if history.epochs - 1 - where < self.patience:
+        best = self.best_epoch(history)
+        if history.epochs - 1 - best < self.patience:
             return None
         epochs = f"{self.patience} epoch{'s' * (self.patience > 1)}"
-        return f"stopped early: {self.watched(history)} has not improved for {epochs} (best in epoch {where + 1})"
+        return f"stopped early: {self.column(history)} has not improved for {epochs} (best in epoch {best + 1})"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Stops for the reason of the first rule that has one."""
+    """Several rules; the reason to stop is that of the first rule that has one."""
 
     rules: tuple[StoppingRule, ...] = ()
 
     @property
     def patience(self) -> None:
-        """The rules look at each epoch."""
+        """None: the rules need the history after each epoch."""
 
     def reason(self, history: History) -> str | None:
-        """Why to stop now, or None."""
+        """The reason to stop now, or None."""
         return next(filter(None, (rule.reason(history) for rule in self.rules)), None)
 
     def resume(self, history: History) -> str | None:
-        """Why a run of this history had stopped, or None."""
+        """The reason why a run with this history had stopped, or None."""
         return self.reason(history)
 
 
 @dataclass
 class LowestValue:
-    """The best epoch has the lowest value of a column, or with sign -1 the highest; it has to be below `best`."""
+    """The best epoch has the lowest value of a column, or the highest if sign is -1; it must be below `best`."""
 
     column: str
     sign: float = 1.0
@@ -170,9 +170,9 @@ class LowestValue:
         return self.epoch
 
 
-def as_rules(given: StoppingRule | Iterable[StoppingRule] | None) -> tuple[StoppingRule, ...]:
+def as_rules(rules: StoppingRule | Iterable[StoppingRule] | None) -> tuple[StoppingRule, ...]:
     """One or several stopping rules as a tuple."""
-    listed = one_or_several(given)
+    listed = one_or_several(rules)
     for rule in listed:
         if not isinstance(rule, StoppingRule):
             raise ArgumentError(f"stopping: expected rules such as cp.EarlyStopping(), got {rule!r}.")

@@ -30,7 +30,7 @@ KERNEL = "kernel"
 class Index:
     """An i64 value; operators emit instructions, `str` gives its name."""
 
-    __allocas_ = ("builder", "name")
+    __slots__ = ("builder", "name")
 
     def __init__(self, builder: Builder, name: str) -> None:
         self.builder, self.name = builder, name
@@ -65,7 +65,7 @@ class Index:
 class Slot:
     """A variable of the function: memory that LLVM turns into a register."""
 
-    __allocas_ = ("builder", "name", "type")
+    __slots__ = ("builder", "name", "type")
 
     def __init__(self, builder: Builder, kind: str, name: str) -> None:
         self.builder, self.type, self.name = builder, kind, name

@@ -1,4 +1,4 @@
-"""Equations, before they are written in any notation: their sides, and how they are broken into lines."""
+"""Equations independent of notation: their sides, and how they are broken into lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The derivation of one weight, bias, unit or input: the chain rule written out, with the numbers of a trace."""
+"""The class `Derivation`: the chain rule for one weight, bias, unit or input, with the numbers of a trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The content of a derivation, section by section: from the chain rule to the update."""
+"""Write a derivation section by section: from the chain rule to the update."""
 
 from __future__ import annotations
 

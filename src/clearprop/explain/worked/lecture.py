@@ -1,4 +1,4 @@
-"""The content of a worked solution, section by section, with its drawings."""
+"""Write a worked solution section by section, with its drawings."""
 
 from __future__ import annotations
 
