@@ -103,7 +103,7 @@ def profile(name: str, optimizer: str) -> None:
     whole = min(_timed(run, epoch) for epoch in range(12)) / problem.steps
     runner, net, batch = run.engine.runner, problem.net, problem.batch
     order, edges = problem.order(0), np.array([0, batch])
-    table = runner._table_of((order, edges, np.zeros(1), np.zeros(1), runner.memory.keys))
+    table = runner._table.of(runner._reset_sync(), order, edges, np.zeros(1), np.zeros(1), runner.memory.keys)
 
     def piece(kind: int, place: int = 0) -> float:
         return seconds(lambda times: repeat(table, runner.memory.work, kind, place, batch, times))

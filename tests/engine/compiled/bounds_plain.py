@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from clearprop.core.objective import prepare
 from clearprop.engine.compiled.engine import CompiledEngine
 from clearprop.engine.compiled.plan import Plan
-from clearprop.engine.compiled.runner import Runner
+from clearprop.engine.compiled.runner import PassTable
 from clearprop.engine.compiled.whole_set import CompiledEvaluation, CompiledGradient
 from clearprop.engine.textbook import TextbookEngine
 from tests.engine.compiled.test_compiled import Case, _close, _train, cases
@@ -83,9 +83,9 @@ def main() -> None:
         except IndexError:
             continue
         raise SystemExit(f"{wrong} was not refused")
-    memory, table_of = Plan.memory, Runner._table_of
+    memory, table_of = Plan.memory, PassTable.of
     Plan.memory = lambda self, *args, **given: guard(memory(self, *args, **given))  # type: ignore[method-assign]
-    Runner._table_of = lambda self, given: guard(table_of(self, given))  # type: ignore[method-assign]
+    PassTable.of = lambda self, *arrays: guard(table_of(self, *arrays))  # type: ignore[method-assign]
     quiet = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     settings(quiet, max_examples=int(sys.argv[1]))(given(cases())(work))()
     print("inside", looked > 10_000)

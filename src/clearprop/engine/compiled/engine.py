@@ -86,37 +86,37 @@ class CompiledEngine:
     def _write_options(self) -> None:
         """Kernels, bounds and constants of the run."""
         training, dtype, limits = self.training, self.params.dtype, self.training.limits
-        code, options = self.memory.code, self.memory.options
-        code.prepare, code.update = optimizer_kernels(
+        code, options = np.asarray(self.memory.code), np.asarray(self.memory.options)
+        code["prepare"], code["update"] = optimizer_kernels(
             training.optimizer, dtype, training.penalties, limits.clip_value, training.alpha > 0
         )
-        code.prepare_plain, code.update_plain = optimizer_kernels(training.optimizer, dtype)
+        code["prepare_plain"], code["update_plain"] = optimizer_kernels(training.optimizer, dtype)
         if training.penalties:
-            code.slope, code.value = penalty_kernels(training.penalties, dtype)
+            code["slope"], code["value"] = penalty_kernels(training.penalties, dtype)
         if training.alpha:
-            code.half_square = penalty_kernels((L2(1.0),), dtype)[1]
-        options.with_norms, options.has_row_keys = training.norms, training.row_keys is not None
-        options.clip_norm, options.clip_value = limits.clip_norm or 0.0, limits.clip_value or 0.0
-        options.max_norm, options.decay = limits.max_norm or 0.0, training.optimizer.weight_decay
-        options.alpha = training.alpha
+            code["half_square"] = penalty_kernels((L2(1.0),), dtype)[1]
+        options["with_norms"], options["has_row_keys"] = training.norms, training.row_keys is not None
+        options["clip_norm"], options["clip_value"] = limits.clip_norm or 0.0, limits.clip_value or 0.0
+        options["max_norm"], options["decay"] = limits.max_norm or 0.0, training.optimizer.weight_decay
+        options["alpha"] = training.alpha
 
     def run(
         self, epochs: Epochs, pause: Callable[[], None] | None = None, patience: Patience | None = None
     ) -> EpochResult:
         """Run the epochs; `pause` is called about ten times a second, between two steps. See `Engine.run`."""
-        progress, single, steps = self.memory.progress, len(epochs) == 1, epochs.steps
+        progress, single, steps = self.runner.progress, len(epochs) == 1, epochs.steps
         if self._batches is None or not self._batches.fit(epochs):
             self._batches = _Batches(epochs)
         batches = self._batches
         continued = single and self._epoch == epochs.first and self._completed_steps < steps
         first = self._completed_steps if continued else 0
         before = self._steps - first
-        progress.steps_before, progress.steps_per_epoch = before, steps
+        progress["steps_before"], progress["steps_per_epoch"] = before, steps
         self._epoch, self._completed_steps, self._running = epochs.first, first, True
         self.runner.finished, self.runner.loaded = first, False
         if patience is not None:
-            progress.patience, progress.epochs_without_improvement = patience.most, patience.count
-            progress.best, progress.tolerance = patience.best, patience.tol
+            progress["patience"], progress["epochs_without_improvement"] = patience.most, patience.count
+            progress["best"], progress["tolerance"] = patience.best, patience.tol
 
         def count() -> None:
             finished = self.runner.finished
@@ -136,9 +136,9 @@ class CompiledEngine:
             count()
             self.write_back()
             self._running = False
-            progress.patience = NONE
-        failed = int(self.memory.results.failed) - 1 if self.memory.results.failed else None
-        completed = self.runner.finished // steps if progress.stopped else len(epochs)
+            progress["patience"] = NONE
+        failed = int(self.runner.results["failed"]) - 1 if self.runner.results["failed"] else None
+        completed = self.runner.finished // steps if progress["stopped"] else len(epochs)
         complete = completed == len(epochs) and failed is None
         verified = not (epochs.verify and complete) or bool(np.isfinite(self.runner.cost_of(epochs.batch(-1))))
         if single:
@@ -156,17 +156,18 @@ class CompiledEngine:
 
     def _result(self, losses: np.ndarray, failed: int | None, verified: bool) -> EpochResult:
         """What one epoch reports."""
-        results, mean = self.memory.results, self.training.objective.reduction == "mean"
+        results, mean = self.runner.results, self.training.objective.reduction == "mean"
         assert self._batches is not None
-        cost = float(results.cost / results.share if mean and results.share else results.cost)
-        penalty = float(results.penalty) / len(self._batches.shares)
+        cost, share = float(results["cost"]), float(results["share"])
+        cost = cost / share if mean and share else cost
+        penalty = float(results["penalty"]) / len(self._batches.shares)
         if not self.training.norms:
             return EpochResult(losses, cost, penalty, failed_step=failed, is_verified=verified)
         if failed is not None:
             unknown = dict.fromkeys((layer.name for layer in self.params.net.layers), np.nan)
             return EpochResult(losses, cost, penalty, np.nan, unknown, dict(unknown), failed)
         delta, gradient = norms_by_layer(self.params.net, self.memory)
-        norm = sqrt(results.squared_norm)
+        norm = sqrt(results["squared_norm"])
         return EpochResult(losses, cost, penalty, norm, delta, gradient, is_verified=verified)
 
 

@@ -312,7 +312,7 @@ class Plan:
             aligned(max(1, self.trained if wanted else 1), self.dtype) for wanted in (slots > 0, slots > 1, stored)
         )
         options, progress = new_record(records.Options), new_record(records.Progress)
-        options.purpose, progress.patience = self.purpose, NONE
+        np.asarray(options)["purpose"], np.asarray(progress)["patience"] = self.purpose, NONE
         memory_layout, code = copy_record(self._layout), copy_record(self._code)
         fields: dict[str, Any] = {
             "layout": memory_layout,
@@ -398,5 +398,7 @@ def as_run(X: np.ndarray) -> tuple[np.ndarray, int]:
     contiguous = X.flags.aligned and X.dtype.isnative and (X.shape[1] == 1 or X.strides[1] == item)
     if not (contiguous and X.strides[0] >= 0 and X.strides[0] % item == 0):
         X = np.ascontiguousarray(X)
+    if X.flags.c_contiguous:
+        return X.ravel(), X.shape[1]
     stride = X.strides[0] // item
     return as_strided(X, ((len(X) - 1) * stride + X.shape[1],), (item,)), stride

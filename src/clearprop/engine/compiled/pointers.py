@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from ctypes import addressof, c_char
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -30,10 +31,16 @@ def table_of(memory: Memory) -> Any:
     return np.array([0 if array is None else address_of(array) for array in memory], np.int64)
 
 
+#: Like memory of any size.
+_NoBytes = c_char * 0
+
+
 def address_of(array: Any) -> int:
     """Address of the first element of an array, or of a record."""
     if isinstance(array, Record):
-        array = np.frombuffer(array, np.uint8)  # without a description of its fields, which takes long to make
+        array = np.asarray(array)
+    elif array.flags.writeable and array.dtype.names is None:  # the same address, five times as fast
+        return addressof(_NoBytes.from_buffer(array))
     return array.ctypes.data
 
 

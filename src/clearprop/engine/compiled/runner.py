@@ -16,13 +16,14 @@ from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.plan import plan_of
 from clearprop.engine.compiled.pointers import address_of, table_of
-from clearprop.engine.compiled.records import Memory, assign, copy_record
+from clearprop.engine.compiled.records import Memory, as_floats, copy_record, new_record
 from clearprop.engine.compiled.step import STEP, run_steps
 from clearprop.engine.compiled.thread_pool import call_helper
 from clearprop.engine.compiled.transfer import load_parameters
 from clearprop.engine.compiled.tuning import Tuner
 from clearprop.engine.cores import get_threads
 from clearprop.errors import ArgumentError
+from clearprop.fork_safety import cached_property
 
 #: The arrays that each pass brings along.
 _OF_A_PASS = ("sync", "order", "edges", "rates", "costs", "keys")
@@ -67,17 +68,21 @@ class Runner:
             arrays["sample_weight"] = _joined([objective.sample_weight], params.dtype)
         stored = stored or purpose == records.DIFFERENTIATE
         self.memory = self.plan.memory(objective.X, slots, stored, **arrays)
-        options = self.memory.options
-        options.stores_gradient, options.is_mean = stored, objective.reduction == "mean"
-        options.is_weighted = "sample_weight" in arrays
+        options = np.asarray(self.memory.options)
+        options["stores_gradient"], options["is_mean"] = stored, objective.reduction == "mean"
+        options["is_weighted"] = "sample_weight" in arrays
         if self.memory.layout.column_meetings:
             self.tuner.allow_columns()
         self.blocks = self.plan.copy_table()
-        self._table = table_of(self.memory)
+        #: Records as arrays, whose fields Python reads and writes much faster; and the results as numbers.
+        self.progress, self.results = np.asarray(self.memory.progress), np.asarray(self.memory.results)
+        self._sums = as_floats(self.memory.results)
+        self._table = PassTable(self.memory)
         self._sync = np.zeros(meeting.SYNC, np.int64)
         self._checked_edges: np.ndarray | None = None
-        #: Cost and penalty of each step of a pass; and the arrays whose addresses are in the table.
-        self.costs, self._placed = np.zeros(0), (None,) * len(_INDICES)
+        self._checked_order: np.ndarray | None = None
+        #: Cost and penalty of each step of a pass.
+        self.costs = np.zeros(0)
         #: Steps of this pass that are finished; whether the pass has loaded the parameters; seconds of a step.
         self.finished, self.loaded, self.seconds = 0, False, self.tuner.guess()
 
@@ -92,7 +97,7 @@ class Runner:
     ) -> None:
         """A pass: one step per batch order[edges[s] : edges[s + 1]] (int64), with the learning rate rates[s].
 
-        Results are in `memory.results`, and cost plus penalty of each step in `costs`. `keys` are those of dropout, one
+        Results are in `results`, and cost plus penalty of each step in `costs`. `keys` are those of dropout, one
         epoch after the other. The steps run in slices of about a tenth of a second, so that Python can handle signals
         in between, and calls `pause` there; `finished` counts steps, whatever is raised. `first` is the number of steps
         that were completed before, with their results.
@@ -101,30 +106,30 @@ class Runner:
         self._check(order, edges)
         m, steps = self.memory, len(edges) - 1
         if first == 0:
-            assign(m.results, 0)
+            self._sums.fill(0)
             m.squares.fill(0)
         if len(self.costs) == steps:
             self.costs.fill(0)
         else:
-            self.costs = np.zeros(steps)
-        m.progress.steps, m.progress.stopped = steps, False
+            self.costs, self.progress["steps"] = np.zeros(steps), steps
+        self.progress["stopped"] = False
         arrays = (order, edges, rates, self.costs, m.keys if keys is None else keys)
-        table = self._table_of(arrays)
+        table = self._table.of(self._reset_sync(), *arrays)
         load_parameters(table, m.work, self.params.flat, m.weights, self.blocks)
         self.loaded = True
         while True:
             self._run_slice(table, arrays, min(steps, self.finished + self.tuner.steps(self.seconds)))
-            if self.finished == steps or m.results.failed or m.progress.stopped:
+            if self.finished == steps or self.results["failed"] or self.progress["stopped"]:
                 return
             if pause:
                 pause()
-            table = self._table_of(arrays)
+            table = self._table.of(self._reset_sync(), *arrays)
 
     def _run_slice(self, table: Any, arrays: tuple[np.ndarray, ...], end: int) -> None:
         """The next steps up to `end`, with the threads of the present strategy."""
         m, first, began = self.memory, self.finished, time.perf_counter()
         threads, by_columns = self.tuner.strategy
-        m.progress.first_step, m.progress.column_threads = first, threads if by_columns else 0
+        self.progress["first_step"], self.progress["column_threads"] = first, threads if by_columns else 0
         try:
             for _ in range(threads - 1):
                 call_helper(run_steps, table, end, 0, keep_alive=(m, self._sync, arrays))
@@ -138,51 +143,44 @@ class Runner:
     @property
     def sums(self) -> np.ndarray:
         """The results of a pass so far as one array; assign to continue from there."""
-        return np.array([*self.memory.results.tolist(), *self.memory.squares])
+        return np.append(self._sums, self.memory.squares)
 
     @sums.setter
     def sums(self, values: np.ndarray) -> None:
-        count = len(self.memory.results.dtype)
-        assign(self.memory.results, tuple(values[:count]))
-        self.memory.squares[:] = values[count:]
+        self._sums[:], self.memory.squares[:] = np.split(values, [len(self._sums)])
 
     def cost_of(self, rows: np.ndarray) -> float:
         """The cost of a batch with the parameters as they are, without dropout and penalties; nothing else changes.
 
         It is NaN if an output is not finite.
         """
-        m, edges, nothing = self.memory, np.array([0, len(rows)]), np.zeros(1)
+        table, edges, nothing = self._cost_table, np.array([0, len(rows)]), np.zeros(1)
         self._check(rows, edges)
-        changed = (m.options, m.code, m.progress, m.results)
-        before = [copy_record(record) for record in changed]
-        m.options.purpose, m.options.with_norms, m.options.max_norm = records.EVALUATE, False, 0.0
-        m.code.value = m.code.half_square = records.NONE
-        m.progress.first_step, m.progress.steps, m.progress.steps_per_epoch = 0, 1, 1
-        m.progress.column_threads, m.progress.patience = 0, records.NONE
-        m.results.cost = 0.0
-        table = self._table_of((rows, edges, nothing, nothing.copy(), m.keys))
-        try:
-            load_parameters(table, m.work, self.params.flat, m.weights, self.blocks)
-            run_steps(table, 1, 1)
-            return float(m.results.cost)
-        finally:
-            for record, values in zip(changed, before, strict=True):
-                assign(record, values)
+        m = table.memory
+        as_floats(m.results).fill(0)
+        addresses = table.of(self._reset_sync(), rows, edges, nothing, nothing.copy(), m.keys)
+        load_parameters(addresses, m.work, self.params.flat, m.weights, self.blocks)
+        run_steps(addresses, 1, 1)
+        return float(m.results.cost)
 
-    def _table_of(self, arrays: tuple[np.ndarray, ...]) -> Any:
-        """The addresses of everything that a slice needs, with new counters for its threads."""
+    @cached_property
+    def _cost_table(self) -> PassTable:
+        """The memory for `cost_of`, which differs in some records."""
+        m = self.memory
+        options, code = copy_record(m.options), copy_record(m.code)
+        progress, results = new_record(records.Progress), new_record(records.Results)
+        options.purpose, options.with_norms, options.max_norm = records.EVALUATE, False, 0.0
+        code.value = code.half_square = records.NONE
+        progress.steps, progress.steps_per_epoch, progress.patience = 1, 1, records.NONE
+        return PassTable(m._replace(options=options, code=code, progress=progress, results=results))
+
+    def _reset_sync(self) -> np.ndarray:
+        """New counters for the threads of a slice."""
         if self.threads > 1:  # a thread that comes late still looks at those of an earlier slice
             self._sync = np.zeros(meeting.SYNC, np.int64)
         else:
             self._sync.fill(0)
-        arrays = (self._sync, *arrays)
-        if PLAIN:
-            return self.memory._replace(**dict(zip(_OF_A_PASS, arrays, strict=True)))
-        for index, array, before in zip(_INDICES, arrays, self._placed, strict=True):
-            if array is not before:
-                self._table[index] = address_of(array)
-        self._placed = arrays
-        return self._table.copy()
+        return self._sync
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
         """Check all indices beforehand, because compiled code does not check bounds."""
@@ -198,10 +196,30 @@ class Runner:
             self._checked_edges = None if edges.flags.writeable else edges  # these cannot change
         if edges[-1] > len(order):
             raise ArgumentError(f"batches: expected edges from 0 to at most {len(order)}, got {edges}.")
+        if order is self._checked_order:
+            return
         if np.maximum.reduce(order.view(np.uint64)) >= self.samples:  # negative numbers are large ones there
             raise ArgumentError(
                 f"batches: expected row numbers from 0 to {self.samples - 1}, got {order.min()} to {order.max()}."
             )
+        self._checked_order = None if order.flags.writeable else order
+
+
+class PassTable:
+    """What compiled code takes: the addresses of a memory and of the arrays of a pass."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory, self._addresses, self._placed = memory, table_of(memory), (None,) * len(_INDICES)
+
+    def of(self, *arrays: np.ndarray) -> Any:
+        """A table with these arrays, in the order of `_OF_A_PASS`."""
+        if PLAIN:
+            return self.memory._replace(**dict(zip(_OF_A_PASS, arrays, strict=True)))
+        for index, array, before in zip(_INDICES, arrays, self._placed, strict=True):
+            if array is not before:
+                self._addresses[index] = address_of(array)
+        self._placed = arrays
+        return self._addresses.copy()
 
 
 def _joined(arrays: list[np.ndarray], dtype: np.dtype) -> np.ndarray:

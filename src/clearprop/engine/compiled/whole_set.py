@@ -27,18 +27,18 @@ class _Chunks:
     def __init__(self, objective: Objective, params: Parameters, purpose: int, **arrays: Any) -> None:
         self.objective, self.params = objective, params
         self.runner = Runner(objective, params, ROWS, purpose, **arrays)
-        self.memory = self.runner.memory
+        self.memory, self.options = self.runner.memory, np.asarray(self.runner.memory.options)
         self._order = np.arange(objective.samples)
         self._edges = np.append(np.arange(0, objective.samples, ROWS), objective.samples)
-        self._edges.flags.writeable = False
+        self._order.flags.writeable = self._edges.flags.writeable = False
         self._rates = np.zeros(len(self._edges) - 1)
-        self.memory.progress.steps_per_epoch = len(self._rates)
+        self.runner.progress["steps_per_epoch"] = len(self._rates)
 
     def run(self) -> float:
         """The cost over all rows; other results are in the memory."""
         self.runner.run(self._order, self._edges, self._rates)
-        results = self.memory.results
-        return float(results.cost / results.share if self.memory.options.is_mean else results.cost)
+        cost, share = self.runner.results["cost"][()], self.runner.results["share"][()]
+        return float(cost / share if self.options["is_mean"] else cost)
 
 
 class CompiledEvaluation:
@@ -51,12 +51,12 @@ class CompiledEvaluation:
 
     def cost(self) -> float:
         """J over the whole set with the parameters as they are."""
-        self._chunks.memory.options.with_answers = False
+        self._chunks.options["with_answers"] = False
         return self._chunks.run()
 
     def cost_and_outputs(self) -> tuple[float, Any]:
         """J, and the activations of the output layer (n, o units), or a dict of them where there are several."""
-        self._chunks.memory.options.with_answers = True
+        self._chunks.options["with_answers"] = True
         cost = self._chunks.run()
         samples, start, outputs = self._chunks.objective.samples, 0, {}
         for name, units in self._width:
@@ -72,8 +72,8 @@ class CompiledGradient:
     def __init__(self, objective: Objective, params: Parameters, norms: bool) -> None:
         shares = np.ascontiguousarray(objective.weights(slice(None)))
         self._chunks = _Chunks(objective, params, DIFFERENTIATE, sample_weight=shares)
-        self._chunks.memory.options.is_mean = False  # the weights are shares already
-        self._chunks.memory.options.with_norms = norms
+        self._chunks.options["is_mean"] = False  # the weights are shares already
+        self._chunks.options["with_norms"] = norms
 
     def cost(self, gradients: Parameters) -> float:
         """J with the parameters as they are; its gradient is written into `gradients`."""
