@@ -115,7 +115,7 @@ def test_a_second_fit_of_the_same_estimator_is_refused():
         first = pool.submit(shared.fit, X, LABELS)
         assert begun.wait(60)
         for second in (shared.fit, shared.fit_transform):
-            with pytest.raises(ValueError, match=r"MLPClassifier: this estimator is being fitted already, in another"):
+            with pytest.raises(ValueError, match=r"MLPClassifier: this estimator is already being fitted in another"):
                 second(X, LABELS)
         go_on.set()
         assert first.result(60) is shared
