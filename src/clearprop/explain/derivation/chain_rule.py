@@ -13,7 +13,7 @@ error_k = dJ/da_k = sum over targets j of delta_j W_kj, delta_k = dJ/dz_k = sum 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -293,8 +293,3 @@ def _counted(c: Connection, z: list[int], units: int) -> list[int]:
     if not isinstance(c, Wired):
         return [sum(z)] * units
     return [sum(z[p] for p in np.flatnonzero(row).tolist()) for row in c.numbers]
-
-
-def each_sample(trace: Trace, make: Callable[[int], float]) -> np.ndarray:
-    """A number per sample, (n,)."""
-    return np.array([make(n) for n in range(trace.objective.samples)])

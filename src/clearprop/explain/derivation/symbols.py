@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clearprop.core.network import INPUT
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, Node
 from clearprop.explain.derivation.names import Names, Unit
-from clearprop.symbolic.expression import ONE, Expression, Number, Partial, Symbol
+from clearprop.symbolic.expression import ONE, Expression, Partial, Symbol
 from clearprop.symbolic.formulas import error_formula, slope_formula
 
 
@@ -118,8 +118,3 @@ def described(path_nodes: tuple[Node, ...], names: Names) -> str:
         if not words or words[-1] != name:
             words.append(name)
     return " → ".join(words)
-
-
-def plain_number(value: float) -> Number:
-    """A number as an expression."""
-    return Number(float(value))
