@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from networks import Problem, problems
 
 import clearprop as cp
+from clearprop.core.objective import prepare
 from clearprop.explain.gradient_check.numeric import Derivative
+from clearprop.explain.gradient_check.problem import Problem as CheckProblem
 
 
 def sigmoid(z):
@@ -175,7 +177,6 @@ def test_a_planted_mistake_gets_its_name(slip, where, network, name):
     assert not found.ok
     best = found.mistakes[0]
     assert best.name == name
-    assert best.error <= found.tolerance
     assert [mistake.name for mistake in found.mistakes] == [name], "nothing else explains it as well"
     if isinstance(where, str) and where not in ("", "everywhere") and slip not in ("transposed", "transposed gradient"):
         assert best.where == (where,)
@@ -401,10 +402,8 @@ def test_the_derivative_is_taken_from_values_only():
     """The cost used numerically never asks for a pullback, which might be what is wrong."""
     net = SHALLOW.net.with_layer("layer2", activation=own(lambda z, a: 1 / 0))
     _, params, X, y, loss = Exercise(net, 2, "squared_error").arguments
-    from clearprop.core.objective import prepare
-    from clearprop.explain.gradient_check.numeric import Direction, choose
-
-    derivative = choose(prepare(net, params, X, y, loss), params, "auto")
-    assert isinstance(derivative, Derivative)
-    assert derivative.method == "complex step"
-    assert np.isfinite(derivative.along(Direction(0)))
+    problem = CheckProblem.of(prepare(net, params, X, y, loss), params, 1e-6)
+    derivative = Derivative.of(problem, True, 1e-16)
+    assert np.isfinite(derivative.along(np.ones_like(params.flat)).middle)
+    with pytest.raises(ZeroDivisionError):
+        problem.backpropagated()

@@ -83,7 +83,7 @@ def check_gradients(
     objective = prepare(net, params, X, y, loss, sample_weight, reduction).dense()
     masks = _check_masks(masks, net, objective.samples)
     problem = Problem.of(objective, params, tolerance, masks, as_penalties(penalty))
-    given = Given(problem.truth) if gradient is None else as_gradient(gradient, params)
+    given = Given(problem.backpropagated()) if gradient is None else as_gradient(gradient, params)
     derivative, reason = choose(problem, method, given.eps)
     work = sum(derivative.work(layer) for layer in net.layers)
     several = (DIRECTIONS if work > WORK else 0) if directions is None else directions
@@ -98,7 +98,7 @@ def check_gradients(
     notes = list(_notes(problem, several, reason))
     if not result.ok:
         mistakes = [] if gradient is None else explain(problem, given, learning_rate)
-        if gradient is None or not _result(compare, Given(problem.truth), derivative).ok:
+        if gradient is None or not _result(compare, Given(problem.backpropagated()), derivative).ok:
             mistakes += check_pieces(problem)  # the derivative of an activation or loss is wrong
         return replace(result, mistakes=tuple(mistakes), notes=tuple(notes))
     return replace(result, notes=tuple(notes))

@@ -26,10 +26,12 @@ def name_factor(
     `at` ends the descriptions (" in hidden.b"), `where` are the layers or connections concerned.
     """
     named = list(_explanations(problem, c, tolerance, at, where))
-    shortest = min((sum(cause.name != "sign" for cause in causes) for causes in named), default=2)
+    sizes = [sum(cause.name != "sign" for cause in causes) for causes in named]
+    shortest = min(sizes, default=2)
+    simplest = [causes for causes, size in zip(named, sizes, strict=True) if size == shortest]
     plain = (Cause("factor", f"every entry is {c:.7g} times what it should be{at}", where),)
-    simplest = [causes for causes in named if sum(cause.name != "sign" for cause in causes) == shortest]
-    return list(dict.fromkeys(simplest if shortest < 2 else [*simplest, plain]))
+    by_chance = shortest > 1 or all("outputs" in causes[-1].words for causes in simplest)
+    return list(dict.fromkeys([*simplest, plain] if by_chance else simplest))
 
 
 def is_usual(problem: Problem, c: float, tolerance: float) -> bool:

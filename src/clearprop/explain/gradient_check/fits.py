@@ -11,18 +11,21 @@ from clearprop.core.layout import Block
 from clearprop.explain.gradient_check.factors import is_usual
 from clearprop.explain.gradient_check.gradient_input import Given
 from clearprop.explain.gradient_check.problem import Problem
-from clearprop.explain.gradient_check.slips import Slip, Sweep, Variant
+from clearprop.explain.gradient_check.slips import Slip, Sweep
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a block follows from a delta: the slips on the way, and the factor that remains (None: any, it is all 0)."""
+    """How a block follows from a delta: the slips on the way, and the factor that remains (None: any, it is all 0).
+
+    A factor is evident if it explains two numbers, or if it is a usual one.
+    """
 
     slips: tuple[Slip, ...]
     factor: float | None
-    entries: int  #: how many numbers the factor explains
+    evident: bool = True
 
 
 class Target:
@@ -31,7 +34,7 @@ class Target:
     def __init__(self, problem: Problem, given: Given, flat: Array) -> None:
         self.problem, self.flat, self.missing = problem, flat, given.missing
         self.tolerance = max(problem.tolerance, 30 * given.eps)
-        self._negligible = max(1e-9, 10 * given.eps)
+        self._negligible, self.eps = max(1e-9, 10 * given.eps), given.eps
 
     def block(self, block: Block) -> Array:
         """The entries of a block."""
@@ -42,24 +45,23 @@ class Target:
         blocks = [b for b in self.problem.blocks if b.layer == layer and b.source is not None]
         return {str(b.source): self.block(b).reshape(b.shape) for b in blocks}
 
-    def equal(self, g: Array, candidate: Array) -> bool:
-        """Whether the two agree entry by entry, up to the tolerance."""
+    def equal(self, g: Array, candidate: Array, floor: float = 0.0) -> bool:
+        """Whether the two agree entry by entry, up to the tolerance, or to the floor that rounding leaves."""
         larger = np.maximum(np.abs(g), np.abs(candidate))
-        allowed = self.tolerance * larger + self._negligible * np.abs(candidate).max(initial=0.0)
+        allowed = self.tolerance * larger + self._negligible * np.abs(candidate).max(initial=0.0) + floor
         return bool((np.abs(g - candidate) <= allowed).all())
 
-    def ratio(self, g: Array, candidate: Array) -> float | None:
-        """The factor c with g = c * candidate, if it is evident: from two numbers, or one and a usual factor."""
+    def ratio(self, g: Array, candidate: Array, floor: float = 0.0) -> tuple[float, bool] | None:
+        """The factor c with g = c * candidate, and whether it is evident."""
         size = float(np.abs(candidate).max(initial=0.0))
-        unit = candidate / size if size else candidate
-        square = float(unit @ unit)
-        if not square or not np.isfinite(square):
+        if not floor < size < np.inf:
             return None
-        c = float(g @ unit) / square / size
-        if c == 0 or not self.equal(g, c * candidate):
+        unit = candidate / size
+        c = float(g @ unit) / float(unit @ unit) / size
+        if c == 0 or not self.equal(g, c * candidate, abs(c) * floor):
             return None
-        evident = np.count_nonzero(np.abs(unit) > 1e-6) >= 2 or is_usual(self.problem, c, self.tolerance)
-        return c if evident else None
+        several = np.count_nonzero(np.abs(unit) > 1e-6) >= 2
+        return c, several or is_usual(self.problem, c, self.tolerance)
 
     def near(self, c: float, other: float) -> bool:
         """Whether two factors are the same."""
@@ -67,28 +69,28 @@ class Target:
 
     def fits(self, sweep: Sweep, block: Block, delta: Array, slips: int) -> list[Fit]:
         """The simplest ways in which the block follows from delta, with at most this many slips in it."""
-        g, right = self.block(block), sweep.gradient(block, delta)
-        if self.equal(g, right):
-            return [Fit((), 1.0 if right.any() else None, len(g))]
+        g, right, floor = self.block(block), sweep.gradient(block, delta), self._floor(sweep, block, delta)
+        if self.equal(g, right, floor):
+            return [Fit((), 1.0 if np.abs(right).max(initial=0.0) > floor else None)]
         if not slips:
             return []
         if not g.any():
-            return [Fit((_missing(block),), None, len(g))]
-        c = self.ratio(g, right)
-        if c is not None:
-            return [Fit((), c, len(g))]
-        found = [
-            fit for v in sweep.gradients(block, delta, self.weights_of(block.layer)) for fit in self._by(v, g, slips)
-        ]
-        return found or list(self._with_term(block, g, right))
+            return [Fit((_missing(block),), None)]
+        ratio = self.ratio(g, right, floor)
+        if ratio is not None and block.source is not None and is_usual(self.problem, ratio[0], self.tolerance):
+            return [Fit((), *ratio)]
+        found = [Fit((), *ratio)] if ratio is not None else []
+        for v in sweep.gradients(block, delta, self.weights_of(block.layer)):
+            if self.equal(g, v.value, floor):
+                found.append(Fit(v.slips, 1.0))
+            elif slips > 1 and (ratio := self.ratio(g, v.value, floor)) is not None and ratio[1]:
+                found.append(Fit(v.slips, *ratio))
+        return [*found, *self._with_term(block, g, right)]
 
-    def _by(self, variant: Variant, g: Array, slips: int) -> Iterator[Fit]:
-        if not variant.slips:
-            return
-        if self.equal(g, variant.value):
-            yield Fit(variant.slips, 1.0, len(g))
-        elif slips > 1 and (c := self.ratio(g, variant.value)) is not None:
-            yield Fit(variant.slips, c, len(g))
+    def _floor(self, sweep: Sweep, block: Block, delta: Array) -> float:
+        """About what rounding leaves of a sum over the rows that cancels."""
+        a = 1.0 if block.source is None else sweep.largest(block.source)
+        return 0.1 * self.eps * len(delta) * a * float(np.abs(delta).max(initial=0.0))
 
     def _with_term(self, block: Block, g: Array, right: Array) -> Iterator[Fit]:
         """A penalty in the gradient, or clipping."""
@@ -105,12 +107,12 @@ class Target:
                     f"{strength:+.6g} {what} is added to the gradient of each {kind} in {{}}, an {name} penalty that "
                     "this cost does not have; pass it to the check as penalty=, or leave it out"
                 )
-                yield Fit((Slip("penalty", words, block.label),), 1.0, len(g))
+                yield Fit((Slip("penalty", words, block.label),), 1.0)
         limit = float(np.abs(g).max())
         clipped = np.abs(right) > limit * (1 + self.tolerance)
-        if clipped.any() and not clipped.all() and self.equal(g, np.clip(right, -limit, limit)):
+        if clipped.sum() > 1 and not clipped.all() and self.equal(g, np.clip(right, -limit, limit)):
             words = f"the entries of {{}} are clipped to +-{limit:.6g}; clip after the check"
-            yield Fit((Slip("clipped gradient", words, block.label),), 1.0, len(g))
+            yield Fit((Slip("clipped gradient", words, block.label),), 1.0)
 
 
 def _missing(block: Block) -> Slip:

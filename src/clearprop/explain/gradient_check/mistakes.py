@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 
+from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer
 from clearprop.explain.gradient_check.factors import Cause, name_factor
 from clearprop.explain.gradient_check.fits import Fit, Target
@@ -54,12 +55,12 @@ class Factor:
 
 @dataclass(frozen=True)
 class State:
-    """An explanation of the layers so far: slips, factors, the deltas sent back and what else they may be."""
+    """An explanation of the layers so far: slips, factors, the deltas sent back, and what those come from."""
 
     slips: tuple[Slip, ...] = ()
     factors: tuple[Factor, ...] = ()
     back: Mapping[str, Array] = field(default_factory=dict)
-    others: Mapping[str, Sequence[Variant]] = field(default_factory=dict)
+    origins: Mapping[str, Array | None] = field(default_factory=dict)
     rate: float = 0.0
 
     @property
@@ -82,38 +83,30 @@ def explain(problem: Problem, given: Given, rate: float | None) -> list[Mistake]
     if not given.flat.any():
         words = "everything is 0: delta of the output is 0, or nothing was written into the gradient"
         return [Mistake("zero gradient", words)]
-    for kinds in range(1, _KINDS + 1):
-        states = list(_explanations(problem, given, rate, kinds))
-        states = [state for state in states if state.slips or state.factors]
+    for kinds in range(_KINDS + 1):
+        searches = list(_searches(problem, given, rate, kinds))
+        states = [state for search, start in searches for state in search.run(start) if state.slips or state.factors]
         if states:
             return _as_mistakes(problem, given, states)
+        if kinds > 1 and not any(search.limited for search, _ in searches):
+            break
     return []
 
 
-def _explanations(problem: Problem, given: Given, rate: float | None, kinds: int) -> Iterator[State]:
-    """The explanations with at most this many kinds of slip."""
-    right = Sweep(problem, problem.seen, problem.masks)
+def _searches(problem: Problem, given: Given, rate: float | None, kinds: int) -> Iterator[tuple[_Search, State]]:
+    """The searches for at most this many kinds of slip, and their starts; 0 is for no slip in a delta, such as a factor."""
+    right, most = Sweep(problem, problem.seen, problem.masks), max(1, kinds)
     for flat, slips in _without_penalty(problem, given.flat):
-        if len(_kinds(slips)) <= kinds:
-            yield from _Search(right, Target(problem, given, flat), kinds, rate).run(State(slips))
-    if kinds > 1:
-        return
-    for slip, seen, masks in forward_slips(problem):
-        target = Target(problem, given, given.flat - _penalty(problem))
-        yield from _Search(Sweep(problem, seen, masks), target, 1, rate).run(State((slip,)))
-
-
-def _penalty(problem: Problem) -> Array:
-    slope = np.zeros_like(problem.params.flat)
-    w = problem.params.penalized
-    for penalty in problem.penalties:
-        slope[: w.size] += penalty.value_and_slope(w)[1]
-    return slope
+        if len(_kinds(slips)) <= most:
+            yield _Search(right, Target(problem, given, flat), most, rate, kinds == 0), State(slips)
+    for slip, seen, masks in forward_slips(problem) if kinds in (1, 2) else ():
+        target = Target(problem, given, given.flat - problem.slope_of_penalty())
+        yield _Search(Sweep(problem, seen, masks), target, most, rate), State((slip,))
 
 
 def _without_penalty(problem: Problem, flat: Array) -> Iterator[tuple[Array, tuple[Slip, ...]]]:
     """The gradient without the derivative of the penalty, which may be missing or wrong."""
-    slope = _penalty(problem)
+    slope = problem.slope_of_penalty()
     yield flat - slope, ()
     if slope.any():
         for c, words in (
@@ -128,8 +121,10 @@ def _without_penalty(problem: Problem, flat: Array) -> Iterator[tuple[Array, tup
 class _Search:
     """A search for explanations with at most `most` kinds of slip."""
 
-    def __init__(self, sweep: Sweep, target: Target, most: int, rate: float | None) -> None:
+    def __init__(self, sweep: Sweep, target: Target, most: int, rate: float | None, right: bool = False) -> None:
         self.sweep, self.target, self.most, self.rate = sweep, target, most, rate
+        self.only_right = right  # no slips in deltas
+        self.limited = False  # whether more kinds of slip would allow more candidates
         self.net = sweep.problem.net
 
     def run(self, start: State) -> list[State]:
@@ -144,18 +139,19 @@ class _Search:
 
     def _layer(self, state: State, layer: Layer) -> Iterator[State]:
         """The state after a layer, for each delta that agrees with its dJ/dW and dJ/db."""
-        others: list[Variant] = []
-        for delta, rate in self._deltas(state, layer):
-            slips = state.slips + delta.slips
-            known = replace(state, slips=slips, rate=rate)
+        deltas = self._deltas(state, layer)
+        for delta, rate in islice(deltas, 1) if self.only_right else deltas:
+            known = replace(state, slips=state.slips + delta.slips, rate=rate)
             used = known.kinds - state.kinds
-            if len(delta.slips) == 1 and rate == state.rate:
-                others.append(delta)
-            if known.kinds > self.most or used > _IN_A_LAYER:
+            left = min(self.most - known.kinds, _IN_A_LAYER - used)
+            self.limited |= self.most - known.kinds < _IN_A_LAYER - used
+            if left < 0:
                 continue
-            for after in self._blocks(known, state, layer, delta, min(self.most - known.kinds, _IN_A_LAYER - used)):
+            for after in self._blocks(known, state, layer, delta, left):
                 if after.kinds <= self.most:
-                    yield replace(after, others={**state.others, layer.name: others})
+                    yield replace(after, origins={**state.origins, layer.name: delta.origin})
+                else:
+                    self.limited = True
 
     # --- candidates for delta
 
@@ -174,20 +170,26 @@ class _Search:
 
     def _of_loss(self, state: State, layer: Layer) -> list[Variant]:
         rows = self.sweep.row_weights()
-        every = self.sweep.of_output(layer.name)
-        pairs = (
-            product(every, rows)
-            if self.most - state.kinds > 1
-            else ((v, w) for v in every for w in rows if not (v.slips and w.slips))
-        )
-        return [Variant(v.slips + w.slips, v.value * w.value) for v, w in pairs]
+        every = self.sweep.of_output(layer.name, self.most - state.kinds > 1)
+        most = min(self.most - state.kinds, _IN_A_LAYER)
+        pairs = ((v, w) for v in every for w in rows if len(v.slips) + len(w.slips) <= max(1, most))
+        return [Variant(v.slips + w.slips, v.value * w.value, w.value) for v, w in pairs]
+
+    def _others(self, state: State, layer: Layer) -> list[Variant]:
+        """What else the delta of a layer may be, with the same error signal."""
+        origin = state.origins[layer.name]
+        if origin is None:
+            return []
+        if layer.name in self.sweep.problem.objective.losses:
+            return [replace(v, value=v.value * origin) for v in self.sweep.of_output(layer.name)[1:]]
+        return self.sweep.pulled(layer, origin)[1:]
 
     def _of_targets(self, state: State, layer: Layer) -> Iterator[tuple[Variant, float]]:
         errors = list(self._errors(state, layer))
         for error in errors:
             for v in self.sweep.pulled(layer, error.value):
                 if len(error.slips) + len(v.slips) <= _IN_A_LAYER:
-                    yield Variant(error.slips + v.slips, v.value), state.rate
+                    yield Variant(error.slips + v.slips, v.value, error.value), state.rate
         if errors and not state.rate:
             yield from self._updated(state, layer, errors[0].value)
 
@@ -202,7 +204,7 @@ class _Search:
         for (t, c), variants in zip(edges, terms, strict=True):
             rest = right - variants[0].value
             yield from (Variant(v.slips, rest + v.value) for v in variants[1:])
-            for other in state.others[t.name]:
+            for other in self._others(state, t):
                 if (other.slips[0].name, other.slips[0].words) in _kinds(state.slips):
                     continue
                 slips = tuple(slip.only(_BACK) for slip in other.slips)
@@ -230,12 +232,9 @@ class _Search:
         if not moved.any():
             return
         blocks = [b for b in self.sweep.problem.blocks if b.layer == layer.name and b not in self.target.missing]
-        g = np.concatenate([self.target.block(b) for b in blocks] or [np.zeros(0)])
-        for v, m in zip(self.sweep.pulled(layer, error), self.sweep.pulled(layer, moved), strict=False):
-            if v.slips != m.slips:
-                continue
-            right, change = (np.concatenate([self.sweep.gradient(b, x) for b in blocks]) for x in (v.value, m.value))
-            rate = self._rate(g, right, change)
+        for v, m in zip(self.sweep.pulled(layer, error), self.sweep.pulled(layer, moved), strict=True):
+            rates = (self._rate(group, v.value, m.value) for group in [blocks, *([b] for b in blocks if b.source)])
+            rate = next(filter(None, rates), 0.0) if v.slips == m.slips else 0.0
             if rate:
                 words = (
                     f"delta goes back through weights that are already updated, with learning rate {rate:.6g}; "
@@ -243,31 +242,36 @@ class _Search:
                 )
                 yield Variant((*v.slips, Slip("already updated weights", words)), v.value - rate * m.value), rate
 
-    def _rate(self, g: Array, right: Array, change: Array) -> float:
-        """The learning rate with g = right - rate * change; 0 if there is none, or if every factor would give one."""
-        size = float(np.abs(change).max(initial=0.0))
-        if len(g) < 3 or not size:
+    def _rate(self, blocks: Sequence[Block], delta: Array, moved: Array) -> float:
+        """The learning rate with which delta - rate * moved gives these blocks; 0 if there is none.
+
+        It is 0 as well if every factor would correspond to some learning rate, and none was passed.
+        """
+        g = np.concatenate([self.target.block(b) for b in blocks] or [np.zeros(0)])
+        if len(g) < 3:
             return 0.0
-        unit = change / size
-        rate = float((right - g) @ unit / (unit @ unit)) / size
+        right, change = (np.concatenate([self.sweep.gradient(b, x) for b in blocks]) for x in (delta, moved))
+        size = float(np.abs(change).max(initial=0.0))
+        unit = change / size if size else change
+        rate = float((right - g) @ unit / (unit @ unit)) / size if size else 0.0
         if not 1e-9 < rate < 1e9 or not self.target.equal(g, right - rate * change):
             return 0.0
-        proportional = self.target.ratio(right, change) is not None
         if self.rate is not None:
             return rate if abs(rate - self.rate) <= 1e-3 * self.rate else 0.0
-        return 0.0 if proportional else rate
+        return 0.0 if self.target.ratio(right, change) is not None else rate
 
     # --- agreement with dJ/dW and dJ/db
 
     def _blocks(self, known: State, before: State, layer: Layer, delta: Variant, most: int) -> Iterator[State]:
         """The states in which every block of a layer follows from delta."""
         blocks = [b for b in self.sweep.problem.blocks if b.layer == layer.name]
+        most = most or int(bool(before.slips or before.factors))  # a kind that is known already costs nothing
         options: list[list[Fit]] = []
         for block in sorted(blocks, key=lambda b: b.source is not None):  # a bias is the fastest to compare
             fits = self.target.fits(self.sweep, block, delta.value, most)
             if not fits:
                 return
-            options.append([replace(fit, slips=fit.slips, entries=fit.entries) for fit in fits])
+            options.append(fits)
         labels = [b.label for b in sorted(blocks, key=lambda b: b.source is not None)]
         for fits in product(*options):
             yield from self._combined(known, before, layer, delta, labels, fits)
@@ -275,26 +279,31 @@ class _Search:
     def _combined(
         self, known: State, before: State, layer: Layer, delta: Variant, labels: Sequence[str], fits: Sequence[Fit]
     ) -> Iterator[State]:
+        """The states for one way in which each block follows from delta."""
         slips = known.slips + tuple(slip for fit in fits for slip in fit.slips)
-        scaled = [fit.factor for fit in fits if fit.factor is not None]
-        own = tuple(
-            Factor(fit.factor, label, False)
+        scaled = [(fit.factor, fit.evident) for fit in fits if fit.factor is not None]
+        own = [
+            (Factor(fit.factor, label, False), fit.evident)
             for label, fit in zip(labels, fits, strict=True)
             if fit.factor is not None and not self.target.near(fit.factor, 1.0)
-        )
+        ]
+        sure = [f.c for f in known.factors] + [f.c for f, evident in own if evident]
+        sure += [f.c for f, _ in own if sum(self.target.near(f.c, g.c) for g, _ in own) > 1]
+        if not all(any(self.target.near(f.c, c) for c in sure) for f, _ in own):
+            return
         name, back = layer.name, {**known.back, layer.name: delta.value}
-        c = scaled[0] if scaled else 1.0
-        if own and len(own) == len(scaled) and all(self.target.near(c, f.factor) for f in fits if f.factor is not None):
+        if own and len(own) == len(scaled) and all(self.target.near(own[0][0].c, f.c) for f, _ in own):
+            c = own[0][0].c
             sent = {**back, name: c * delta.value}
             yield replace(known, slips=slips, factors=(*known.factors, Factor(c, name, True)), back=sent)
-        yield replace(known, slips=slips, factors=known.factors + own, back=back)
-        has_targets = any(c.source != INPUT for c in layer.connections)
-        if delta.slips and has_targets and known.rate == before.rate:  # the right delta may go back
-            right = next(iter(self._deltas(before, layer)))[0]
-            if not right.slips:
-                kept = tuple(slip.only(_OWN) for slip in delta.slips)
-                rest = before.slips + kept + slips[len(known.slips) :]
-                yield replace(known, slips=rest, factors=known.factors + own, back={**back, name: right.value})
+        factors = known.factors + tuple(f for f, _ in own)
+        yield replace(known, slips=slips, factors=factors, back=back)
+        if delta.slips and known.rate == before.rate and any(c.source != INPUT for c in layer.connections):
+            for other, _ in self._deltas(before, layer):  # a delta with fewer slips may go back
+                if set(other.slips) < set(delta.slips):
+                    kept = tuple(slip if slip in other.slips else slip.only(_OWN) for slip in delta.slips)
+                    rest = before.slips + kept + slips[len(known.slips) :]
+                    yield replace(known, slips=rest, factors=factors, back={**back, name: other.value})
 
 
 def _simplest(states: list[State]) -> list[State]:

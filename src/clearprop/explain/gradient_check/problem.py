@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.activations import Activation
-from clearprop.core.backprop import Backward, Forward, forward
+from clearprop.core.backprop import Forward, forward
 from clearprop.core.layout import Block
 from clearprop.core.network import Network
 from clearprop.core.nonfinite import find_nonfinite
@@ -22,16 +22,14 @@ from clearprop.penalties import Penalty
 
 @dataclass(frozen=True)
 class Problem:
-    """Objective, parameters, the results of both sweeps, and `truth`, the gradient that they give."""
+    """Objective, parameters and the forward sweep; nothing in it uses a derivative, except `backpropagated`."""
 
     objective: Objective
     params: Parameters
     masks: Mapping[str, np.ndarray]
     penalties: tuple[Penalty, ...]
     tolerance: float
-    truth: np.ndarray
     seen: Forward
-    back: Backward
 
     @classmethod
     def of(
@@ -42,19 +40,31 @@ class Problem:
         masks: Mapping[str, np.ndarray] | None = None,
         penalties: tuple[Penalty, ...] = (),
     ) -> Problem:
-        """Run both sweeps over all rows. Raises DataError if the cost is not finite at these parameters."""
-        gradients, masks = Parameters(params.net, np.zeros_like(params.flat)), masks or {}
+        """Run the forward sweep over all rows. Raises DataError if the cost is not finite at these parameters."""
         with np.errstate(all="ignore"):
-            cost, seen, back = objective.sweep(params, gradients, slice(None), masks)
+            seen = forward(params.net, params, objective.X, masks)
+            problem = cls(objective, params, masks or {}, penalties, tolerance, seen)
+            cost = problem.cost(params)
         if not np.isfinite(cost):
             where = find_nonfinite(objective, params, np.arange(objective.samples), masks)
             raise DataError(
                 f"check_gradients: the cost is {cost} at these parameters, so it has no derivative; first, {where}. "
                 "Use smaller parameters or inputs, such as net.initialize(seed=0) and standardised columns."
             )
-        for penalty in penalties:
-            gradients.penalized[...] += penalty.value_and_slope(params.penalized)[1]
-        return cls(objective, params, masks, penalties, tolerance, gradients.flat, seen, back)
+        return problem
+
+    def backpropagated(self) -> np.ndarray:
+        """The gradient of the library's own sweeps, of the cost and the penalties."""
+        gradients = Parameters(self.net, np.zeros_like(self.params.flat))
+        self.objective.sweep(self.params, gradients, slice(None), self.masks)
+        return gradients.flat + self.slope_of_penalty()
+
+    def slope_of_penalty(self) -> np.ndarray:
+        """The derivative of the penalties by every parameter, from their definitions."""
+        slope = np.zeros_like(self.params.flat)
+        for penalty in self.penalties:
+            slope[: self.params.penalized.size] += penalty.value_and_slope(self.params.penalized)[1]
+        return slope
 
     def at(self, params: Parameters) -> Problem:
         """The same problem at other parameters."""

@@ -7,7 +7,8 @@ dJ/db) the right value and those of known slips, at the numbers of one forward s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,21 +45,29 @@ class Variant:
 
     slips: tuple[Slip, ...]
     value: Array
+    origin: Array | None = None  #: of a delta: the error signal, or the weights of the rows, that it comes from
 
 
 def distinct(right: Array, wrong: Iterable[tuple[Slip, Array]]) -> list[Variant]:
-    """The right value, then each wrong one that is finite and differs from those before."""
+    """The right value, then each wrong one that is finite, not 0 everywhere, and differs from those before."""
     variants, known = [Variant((), right)], {_fingerprint(right)}
     for slip, value in wrong:
-        if value.shape == right.shape and np.isfinite(value).all() and (key := _fingerprint(value)) not in known:
+        usable = (
+            value.shape == right.shape and np.isfinite(value).all() and (value.any() or slip.name == "missing path")
+        )
+        if usable and (key := _fingerprint(value)) not in known:
             known.add(key)
             variants.append(Variant((slip,), value))
     return variants
 
 
 def _fingerprint(x: Array) -> str:
-    flat = x.ravel()
-    return f"{flat @ np.cos(np.arange(flat.size) + 0.5):.9e}"
+    return f"{x.ravel() @ _directions(x.size):.9e}"
+
+
+@lru_cache(maxsize=8)
+def _directions(size: int) -> Array:
+    return np.cos(np.arange(size) + 0.5)
 
 
 #: Formulas that are used as f'(z) by mistake.
@@ -89,55 +98,72 @@ class Sweep:
     problem: Problem
     seen: Forward
     masks: Mapping[str, Array]
+    _known: dict[str, list[Variant]] = field(default_factory=dict, repr=False)
 
     # --- delta
 
     def pulled(self, layer: Layer, error: Array) -> list[Variant]:
         """Delta from the error signal of a layer."""
-        z, f = self.seen.z[layer.name], self.seen.f[layer.name]
-        right = layer.f.pullback(z, f, self._masked(layer, error))
-        with np.errstate(all="ignore"):
-            return distinct(right, self._wrong_pulls(layer, error, z, f))
+        f = layer.f
+        if not isinstance(f, Elementwise):
+            z, a = self.seen.z[layer.name], self.seen.f[layer.name]
+            masked = error * self.masks.get(layer.name, 1.0)
+            return distinct(f.pullback(z, a, masked), self._wrong_jacobians(layer, masked, z, a))
+        variants = [Variant(slope.slips, error * slope.value) for slope in self._slopes(layer)]
+        if not isinstance(f, Identity):
+            words = "at {}, the activation function is applied to the error signal, which should be multiplied by f'(z)"
+            value = f.function(error * self.masks.get(layer.name, 1.0))
+            variants.append(Variant((Slip("activation of the error", words, layer.name),), value))
+        return variants
 
-    def _masked(self, layer: Layer, error: Array) -> Array:
-        return error * self.masks[layer.name] if layer.name in self.masks else error
+    def _wrong_jacobians(self, layer: Layer, error: Array, z: Array, a: Array) -> Iterator[tuple[Slip, Array]]:
+        name = layer.f.name
+        used = "only its diagonal a_i (1 - a_i) is" if name == "softmax" else "only its diagonal is"
+        for how, value in ((used, error * diagonal(layer.f, z, a)), ("it is not", error)):
+            words = f"at {{}}, delta is the error signal times the Jacobian of {name}, and {how} used"
+            yield Slip(f"{name} Jacobian forgotten", words, layer.name), value
 
-    def _wrong_pulls(self, layer: Layer, error: Array, z: Array, f: Array) -> Iterator[tuple[Slip, Array]]:
-        name, masked, act = layer.name, self._masked(layer, error), layer.f
-        if not isinstance(act, Elementwise):
-            used = "only its diagonal a_i (1 - a_i) is" if act.name == "softmax" else "only its diagonal is"
-            for how, value in ((used, masked * diagonal(act, z, f)), ("it is not", masked)):
-                words = f"at {{}}, delta is the error signal times the Jacobian of {act.name}, and {how} used"
-                yield Slip(f"{act.name} Jacobian forgotten", words, name), value
-            return
-        slope = act.derivative(z, f)
+    def _slopes(self, layer: Layer) -> list[Variant]:
+        """f'(z) of an elementwise layer times the dropout mask, and what stands for it by mistake."""
+        if layer.name not in self._known:
+            z, f = self.seen.z[layer.name], self.seen.f[layer.name]
+            mask = self.masks.get(layer.name, np.ones_like(z))
+            with np.errstate(all="ignore"):
+                right = diagonal(layer.f, z, f)
+                wrong = [(slip, slope * mask) for slip, slope in self._wrong_slopes(layer, right, z, f)]
+                wrong += list(self._wrong_masks(layer.name, right, mask))
+                self._known[layer.name] = distinct(right * mask, wrong)
+        return self._known[layer.name]
+
+    def _wrong_slopes(self, layer: Layer, right: Array, z: Array, f: Array) -> Iterator[tuple[Slip, Array]]:
+        name, act = layer.name, layer.f
+        assert isinstance(act, Elementwise)
         if not isinstance(act, Identity):
-            yield Slip("missing derivative", "at {}, delta is dJ/da, it should be dJ/da * f'(z)", name), masked
+            yield Slip("missing derivative", "at {}, delta is dJ/da, it should be dJ/da * f'(z)", name), np.ones_like(z)
             words = "at {}, the derivative is evaluated at a instead of z: f'(a) instead of f'(z)"
-            yield Slip("derivative at a instead of z", words, name), act.pullback(f, act.function(f), masked)
+            yield Slip("derivative at a instead of z", words, name), diagonal(act, f, act.function(f))
             words = "at {}, delta is multiplied by f'(z) twice"
-            yield Slip("derivative twice", words, name), masked * slope * slope
+            yield Slip("derivative twice", words, name), right * right
             words = "at {}, z stands in the formula of f' where it needs a = f(z)"
-            yield Slip("z instead of a", words, name), masked * act.derivative(z, z)
-            words = "at {}, the activation function is applied to the error signal, it should be multiplied by f'(z)"
-            yield Slip("activation of the error", words, name), act.function(masked)
+            yield Slip("z instead of a", words, name), diagonal(act, z, z)
             for formula, g in _FORMULAS.items():
                 words = f"at {{}}, {formula}, stands for the derivative f'(z) of {act.name}"
-                yield Slip("wrong derivative", words, name), masked * g(z, f)
+                yield Slip("wrong derivative", words, name), g(z, f)
         for other in self.problem.net.layers:
             if other.units == layer.units and other is not layer and isinstance(other.f, Elementwise):
                 at, of = self.seen.z[other.name], self.seen.f[other.name]
                 words = f"at {{}}, the derivative is that of another layer: f'(z) of {other.name}"
-                yield Slip("derivative of another layer", words, name), masked * other.f.derivative(at, of)
-                yield Slip("derivative of another layer", words, name), masked * act.derivative(at, act.function(at))
-        if name in self.masks:
-            words = "at {}, the dropout mask is left out on the way back"
-            yield Slip("dropout mask left out", words, name), error * slope
-            words = "at {}, the dropout mask of the way back is 0 or 1, without the factor 1 / (1 - dropout)"
-            yield Slip("dropout mask not scaled", words, name), error * slope * (self.masks[name] != 0)
+                yield Slip("derivative of another layer", words, name), diagonal(other.f, at, of)
+                yield Slip("derivative of another layer", words, name), diagonal(act, at, act.function(at))
 
-    def of_output(self, name: str) -> list[Variant]:
-        """Delta of an output layer from its loss, without the weights of the rows."""
+    def _wrong_masks(self, name: str, slope: Array, mask: Array) -> Iterator[tuple[Slip, Array]]:
+        if name in self.masks:
+            yield Slip("dropout mask left out", "at {}, the dropout mask is left out on the way back", name), slope
+            words = "at {}, the dropout mask of the way back is 0 or 1, without the factor 1 / (1 - dropout)"
+            yield Slip("dropout mask not scaled", words, name), slope * (mask != 0)
+
+    def of_output(self, name: str, pairs: bool = False) -> list[Variant]:
+        """Delta of an output layer from its loss, without the weights of the rows; with pairs of slips on request."""
         layer, loss = self.problem.net[name], self.problem.objective.losses[name]
         y, z, a = self.problem.objective.targets[name], self.seen.z[name], self.seen.a[name]
         with np.errstate(all="ignore"):
@@ -152,7 +178,11 @@ class Sweep:
                 words = f"at {{}}, delta is that of {other.name}, and the loss is {loss.name}"
                 targets = y if isinstance(other, CrossEntropy) else self._as_rows(y, a)
                 wrong.append((Slip("another loss", words, name), other.value_and_delta(layer.f, z, a, targets)[1]))
-            return distinct(right, wrong)
+            variants = distinct(right, wrong)
+            for slip, e in self._wrong_errors(name) if pairs else ():
+                wrong_pulls = self.pulled(layer, e)[1:]
+                variants += [Variant((slip, *v.slips), v.value) for v in wrong_pulls if np.isfinite(v.value).all()]
+            return variants
 
     def _as_rows(self, y: Array, a: Array) -> Array:
         return y if y.shape == a.shape else np.eye(a.shape[1])[y]
@@ -247,12 +277,15 @@ class Sweep:
     # --- dJ/dW and dJ/db
 
     def gradients(self, block: Block, delta: Array, dW: Mapping[str, Array]) -> Iterator[Variant]:
-        """dJ/dW or dJ/db from delta; `dW` holds the gradients of the layer that are checked, by source."""
-        yield Variant((), self.gradient(block, delta))
+        """Wrong dJ/dW or dJ/db from delta; `dW` holds the gradients of the layer that are checked, by source."""
         make = self._wrong_biases(block, delta, dW) if block.source is None else self._wrong_weights(block, delta)
         for slip, value in make:
             if np.size(value) == np.prod(block.shape) and np.isfinite(value).all():
                 yield Variant((slip,), np.ravel(value))
+
+    def largest(self, source: str) -> float:
+        """The largest activation of a source."""
+        return float(np.abs(self.seen.a[source]).max(initial=0.0))
 
     def gradient(self, block: Block, delta: Array) -> Array:
         """The right dJ/dW or dJ/db, as a vector."""
