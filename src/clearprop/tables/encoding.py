@@ -13,6 +13,7 @@ from clearprop.checks import check_choice, check_texts, check_that
 from clearprop.errors import TableError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Columns, Table, as_table
@@ -89,6 +90,7 @@ class TableEncoding:
         return cls.learn(table, roles, target_of_all, reason)
 
     @classmethod
+    @safe_after_fork
     def learn(
         cls, table: Table, roles: ColumnRoles, target: Target, reason: str, rows: np.ndarray | None = None
     ) -> TableEncoding:
@@ -143,6 +145,7 @@ class TableEncoding:
             texts.append(self.target.name)
         return tuple(texts)
 
+    @safe_after_fork
     def features(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The inputs of each row: C-contiguous, shape (n, inputs). Columns that are not used are ignored.
 
@@ -154,6 +157,7 @@ class TableEncoding:
             column.encode(table[column.name], X[:, self.columns[column.name]])
         return X
 
+    @safe_after_fork
     def targets(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The target of each row.
 
@@ -217,6 +221,7 @@ class ColumnRoles:
         """The role of each column that has one, apart from the targets."""
         return {name: role for role in ("drop", "categorical", "numeric") for name in getattr(self, role)}
 
+    @safe_after_fork
     def infer_target(self, table: Table) -> tuple[Target, str]:
         """The target learnt from all rows, and the reason for its task.
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from clearprop.errors import ArgumentError, TableError, suggest
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.read import read_table
 from clearprop.tables.values import infer_type, normalise, spell, strip
 
@@ -36,6 +37,7 @@ class Table:
     def __getitem__(self, column: str) -> pl.Series:
         return self.frame[column]
 
+    @safe_after_fork
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
         """The table of some rows only."""
         return Table(self.frame[np.asarray(rows)], self.categories)
@@ -49,6 +51,7 @@ class Table:
                 raise TableError(f'{what} "{name}" {problem} {suggest(name, self.columns)}')
 
 
+@safe_after_fork
 def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
     """`data` as a table: the only function that normalises a file, a data frame or a dict of columns.
 

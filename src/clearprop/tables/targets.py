@@ -12,6 +12,7 @@ import polars as pl
 from clearprop.checks import check_choice, check_that
 from clearprop.errors import ShapeError, TableError, suggest
 from clearprop.fork_safety import cached_property
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.frame import Columns, Table
 from clearprop.tables.values import as_numbers, find_index, first_row, is_missing, kind_of, row_list, spell
 
@@ -78,6 +79,7 @@ class ClassTarget:
     def _known(self) -> dict[str, int]:
         return {spell(label): i for i, label in enumerate(self.classes)}
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The index of each label. Raises TableError for an unknown label and for a missing one."""
         series = table[self.name]
@@ -140,6 +142,7 @@ class NumberTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The standardized numbers. Raises TableError for a missing or infinite one."""
         columns: list[np.ndarray] = []
@@ -181,6 +184,7 @@ class FlagTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """0.0 and 1.0. Raises TableError for a missing value and for any other."""
         for name in self.names:
