@@ -101,7 +101,10 @@ def make_task(estimator: Any, inputs: int) -> Task:
         hidden = settings.hidden_activations(estimator.activation, len(sizes))
         shares = settings.dropouts(estimator.dropout, len(sizes))
         net = build_network(inputs, sizes, hidden, shares, [(u, f) for u, f, _ in outputs], bool(estimator.skip))
-    return Task(net, dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True)))
+    losses = dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True))
+    for name, loss in losses.items():
+        loss.check_output(net[name].f, net[name].units)
+    return Task(net, losses)
 
 
 def _given_network(net: Network, inputs: int, outputs: list[int]) -> Network:

@@ -6,8 +6,8 @@ the path of their field; the JSON data holds that path instead. So do matrices o
 and columns of numbers (`dict[str, list[float]]`).
 
 Decoding checks all data: every value must have the type of the hint, every number must be finite, integers must fit in
-64 bits, all fields must be present and no others, and then the class checks the values. Only classes that are listed
-here, or that a hint names, are created; nothing is imported.
+64 bits, all fields must be present (but for optional ones, see `_optional`) and no others, and then the class checks
+the values. Only classes that are listed here, or that a hint names, are created; nothing is imported.
 """
 
 from __future__ import annotations
@@ -124,6 +124,12 @@ def _hints(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
+@cache
+def _optional(kind: type) -> set[str]:
+    """The fields that are left out of the data where they have their default, for files from before they existed."""
+    return {field.name for field in dataclasses.fields(kind) if field.metadata.get("optional")}
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -137,7 +143,10 @@ class _Encoder:
         if dataclasses.is_dataclass(value):
             kind = type(value)
             tag, hints = _tag(kind), _hints(kind)
-            fields = {name: self.encode(getattr(value, name), hints[name], (*path, name)) for name in hints}
+            written = [
+                name for name in hints if name not in _optional(kind) or getattr(value, name) != getattr(kind, name)
+            ]
+            fields = {name: self.encode(getattr(value, name), hints[name], (*path, name)) for name in written}
             return {tag: getattr(value, tag), **fields} if tag else fields
         if self.arrays is not None and hint == _MATRIX:
             return self._put(np.array(value, np.int32), path)
@@ -278,11 +287,12 @@ class _Decoder:
         if not isinstance(kind, type):
             return kind
         hints = _hints(kind)
-        if fields.keys() != hints.keys():
-            odd = min(map(str, fields.keys() ^ hints.keys()))
+        odd = fields.keys() ^ hints.keys()
+        if not odd <= hints.keys() & _optional(kind):
+            odd = min(map(str, odd - _optional(kind)))
             what = "unknown" if odd in fields else "missing"
             raise _error(path, f"{what} field {_shown(odd)}; expected {', '.join(hints)}.")
-        values = {name: self.decode(hint, fields[name], (*path, name)) for name, hint in hints.items()}
+        values = {name: self.decode(hints[name], item, (*path, name)) for name, item in fields.items()}
         try:
             return kind(**values)
         except ClearpropError as reason:
