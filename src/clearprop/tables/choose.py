@@ -13,7 +13,8 @@ import polars as pl
 from clearprop.errors import TableError
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Table
-from clearprop.tables.values import MISSING, as_numbers, is_missing, kind_of, not_numeric, row_list, spell
+from clearprop.tables.strays import find_strays, refuse_strays
+from clearprop.tables.values import as_numbers, is_missing, kind_of, spell
 
 MOST_CATEGORIES = 100
 RARE = 10
@@ -89,7 +90,7 @@ def choose(
     if wanted == "categorical":
         return fit_categorical(training, kind)
     if wanted is None and kind == "text":
-        return _like_identifiers(series, training, rows) or fit_categorical(training, kind)
+        return _like_identifiers(series, training) or fit_categorical(training, kind)
     kind = "number" if kind == "text" else kind
     values = as_numbers(series, kind)
     values = values if rows is None else values[rows]
@@ -97,22 +98,17 @@ def choose(
     return reason or fit_numeric(series.name, values, kind, numeric_columns)
 
 
-def _like_identifiers(series: pl.Series, training: pl.Series, rows: np.ndarray | None) -> str | None:
+def _like_identifiers(series: pl.Series, training: pl.Series) -> str | None:
     distinct, present = training.n_unique() - (training.null_count() > 0), len(training) - training.null_count()
-    stray = not_numeric(series)
-    if 0 < stray.sum() <= 0.05 * len(stray) and series.drop_nulls().n_unique() > 20:
-        # it would silently become many categories, or be left out
-        row = int(np.flatnonzero(stray)[0])
-        raise TableError(
-            f'Column "{series.name}": all values are numbers, except in {row_list(stray)}: "{series[row]}". Correct '
-            f"it, mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or keep the column as it is: "
-            f'categorical=["{series.name}"], or drop=["{series.name}"].'
-        )
+    strays = find_strays(series)
+    if strays is not None:
+        refuse_strays(series, strays)
     if distinct <= 20 or distinct <= present / 2:
         return None
-    all_numbers = not (stray if rows is None else stray[rows]).any()
-    hint = f'; all are numbers written as text: numeric=["{series.name}"] reads them' if all_numbers else ""
-    return f"{distinct} different texts in {present} rows, like a name or an identifier{hint}"
+    most = (
+        f'; most are {strays.words}, but not "{strays.example}"' if strays else f', such as "{series.drop_nulls()[0]}"'
+    )
+    return f"{distinct} different texts in {present} rows, like a name or an identifier{most}"
 
 
 def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from clearprop.serialization import codec
 from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Columns, Table, as_table
+from clearprop.tables.notation import ReadingRules
 from clearprop.tables.targets import ClassTarget, Label, Target, infer_target
 
 
@@ -57,6 +59,7 @@ class TableEncoding:
     target: Target
     task_reason: str
     left_out: tuple[tuple[str, str], ...] = ()
+    rules: ReadingRules = field(default_factory=ReadingRules, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         names = [*(column.name for column in self.encoders), *self.target_names]
@@ -73,18 +76,23 @@ class TableEncoding:
         drop: Sequence[str] = (),
         categorical: Sequence[str] = (),
         numeric: Sequence[str] = (),
+        decimal: str | None = None,
+        day_first: bool | None = None,
+        missing: Sequence[str] = (),
     ) -> TableEncoding:
         """Learn the encoding from a training table.
 
         `target` names the column to predict, or several (numbers: regression with several outputs; booleans:
         multilabel). `task` is "classification", "regression", or "auto" to infer it. `drop` names columns to leave
-        out; `categorical` and `numeric` name columns to encode as such whatever they look like.
+        out; `categorical` and `numeric` name columns to encode as such whatever they look like. `decimal` ("." or ",")
+        and `day_first` decide how texts are read where no cell does; `missing` are further texts that mean a missing
+        value.
 
         Raises TableError if a column is missing or cannot be encoded, if a target is missing in a row, if there is
         only one class, and if no column is left to learn from.
         """
         roles = ColumnRoles.check(target, task, drop, categorical, numeric)
-        table = as_table(data, text=roles.categorical)
+        table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
         target_of_all, reason = roles.infer_target(table)
         return cls.learn(table, roles, target_of_all, reason)
 
@@ -96,7 +104,10 @@ class TableEncoding:
         wanted = dict.fromkeys(table.categories, "categorical") | roles.of_columns
         names = [name for name in table.columns if name not in roles.target]
         encoders, left_out = choose_columns(table, names, wanted, rows)
-        return cls(encoders, target if rows is None else target.restrict(table.take(rows)), reason, left_out)
+        used = {column.name for column in encoders if isinstance(column, NumericColumn)} | set(roles.target)
+        notations = {name: notation for name, notation in table.rules.notations.items() if name in used}
+        reading = replace(table.rules, notations=notations)
+        return cls(encoders, target if rows is None else target.restrict(table.take(rows)), reason, left_out, reading)
 
     @property
     def task(self) -> str:
@@ -174,7 +185,8 @@ class TableEncoding:
 
     def table(self, data: Any, columns: Sequence[str] = ()) -> Table:
         """`data` as a normalised table; raises TableError if it has no rows or lacks one of the `columns`."""
-        table = data if isinstance(data, Table) else as_table(data, text=self.text_columns)
+        used = (*self.columns, *self.target_names)
+        table = as_table(data, text=self.text_columns, columns=used, rules=self.rules)
         table.require(columns)
         if len(table) == 0:
             raise TableError("The table has no rows; expected at least one.")
@@ -211,6 +223,13 @@ class ColumnRoles:
         check_choice(task, "task", ("auto", "classification", "regression"))
         given = {"target": target, "drop": drop, "categorical": categorical, "numeric": numeric}
         return cls(task=task, **{name: check_texts(columns, name) for name, columns in given.items()})
+
+    def read(self, data: Any, rules: ReadingRules) -> Table:
+        """The training table; texts of a data frame in the target columns stay labels unless numbers are requested."""
+        kept = (*self.categorical, *self.drop)
+        if self.task != "regression" and not isinstance(data, (str, os.PathLike)):
+            kept = (*kept, *self.target)
+        return as_table(data, text=kept, rules=rules, infer=True)
 
     @property
     def of_columns(self) -> dict[str, str]:
