@@ -6,8 +6,8 @@ the path of their field; the JSON data holds that path instead. So do matrices o
 and columns of numbers (`dict[str, list[float]]`).
 
 Decoding checks all data: every value must have the type of the hint, every number must be finite, integers must fit in
-64 bits, all fields must be present (but those marked "optional") and no others, and then the class checks the values. Only
-classes that are listed here, or that a hint names, are created; nothing is imported.
+64 bits, all fields must be present (but those marked "optional") and no others, and then the class checks the values.
+Only classes that are listed here, or that a hint names, are created; nothing is imported.
 """
 
 from __future__ import annotations

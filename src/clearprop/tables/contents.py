@@ -147,8 +147,8 @@ def decode_text(content: bytes, file: Path, encoding: str | None = None) -> tupl
         if characters is None:
             line = content[: reason.start].count(b"\n") + 1
             raise TableError(
-                f"{file}: line {line} is not {name.upper()} text (byte 0x{content[reason.start]:02x}). If this is a CSV "
-                'file, save it again with the encoding UTF-8, or name its encoding: read_table(path, encoding="...").'
+                f"{file}: line {line} is not {name.upper()} text (byte 0x{content[reason.start]:02x}). If this is a "
+                'CSV file, save it again with the encoding UTF-8, or name its own: read_table(path, encoding="...").'
             ) from None
         note, name = "read as Windows-1252, because it is not UTF-8", "cp1252"
     if "\0" in characters:

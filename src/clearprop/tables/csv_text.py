@@ -7,9 +7,10 @@ import io
 import re
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -40,16 +41,13 @@ class Layout:
     note: str = ""
 
 
-def read_texts(content: bytes, file: Path, separator: str | None, *, tabs: bool) -> tuple[pl.DataFrame, Layout]:
+def read_texts(content: bytes, file: Path, separator: str | None = None) -> tuple[pl.DataFrame, Layout]:
     """The cells of UTF-8 text as a frame of texts, and how they were found.
 
     Raises TableError that names the line if the names or a row cannot be read.
     """
-    if tabs and b"\t" in content[:_BYTES_TRIED]:
-        separator = separator or "\t"
     layout = find_layout(content, file, separator)
-    for _ in range(layout.skipped):
-        content = content.partition(b"\n")[2]
+    content = _from_names(content, layout)
     names = _header(content, layout, file)
     try:
         raw = pl.read_csv(io.BytesIO(content), separator=layout.separator, infer_schema_length=0, has_header=True)
@@ -82,6 +80,8 @@ def find_layout(content: bytes, file: Path, separator: str | None = None) -> Lay
     >>> find_layout(b"Sales of 2024\nday|load, kW\n1|2\n2|3\n", Path("t.csv"))
     Layout(separator='|', skipped=1, note='line 1 is skipped ("Sales of 2024"); line 2 has the column names')
     """
+    if separator is None and file.name.lower().startswith((".tsv", ".tab"), file.name.find(".")):
+        separator = "\t" if b"\t" in content[:_BYTES_TRIED] else None
     lines = content[:_BYTES_TRIED].decode("utf-8", errors="ignore").split("\n")
     lines = [line.rstrip("\r") for line in (lines[:-1][:_LINES_TRIED] or lines)]
     start = _first_line(lines, 0)
@@ -202,15 +202,51 @@ def _header(content: bytes, layout: Layout, file: Path) -> list[str]:
         raise TableError(f"{file}: the line of column names cannot be read: {reason}.") from None
     if len(names) > MAX_COLUMNS:
         raise TableError(f"{file}: has {len(names):,} columns, more than the {MAX_COLUMNS:,} that a table may have.")
-    bare = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
+    return different_names(names, str(file))
+
+
+def different_names(names: Sequence[Any], where: str) -> list[str]:
+    """Column names as texts without white space around them; a nameless column is called by its number.
+
+    Raises TableError if a name occurs twice.
+
+    >>> different_names([" age", 7, ""], "people.csv")
+    ['age', '7', 'column 3']
+    """
+    texts = ("" if name is None else str(name).strip() for name in names)
+    bare = [name or f"column {number}" for number, name in enumerate(texts, start=1)]
     for name, times in Counter(bare).items():
         if times > 1:
             numbers = [str(i) for i, other in enumerate(bare, start=1) if other == name]
             raise TableError(
-                f'{file}: the column name "{name}" occurs {times} times (columns {", ".join(numbers)}); '
+                f'{where}: the column name "{name}" occurs {times} times (columns {", ".join(numbers)}); '
                 "give each column its own name."
             )
     return bare
+
+
+def lines_of(content: bytes, file: Path, rows: Sequence[int] | np.ndarray) -> list[int]:
+    """The lines of a CSV text at which some rows begin, both in rising order; lines count from 1."""
+    layout = find_layout(content, file)
+    lines = _lines(_from_names(content, layout), layout.separator)
+    names, wanted, found, row, begins = None, set(np.asarray(rows).tolist()), [], -1, 1
+    for cells in lines:
+        if cells or (names is not None and len(names) == 1):  # any other blank line is skipped
+            names = cells if names is None else names
+            if row in wanted:
+                found.append(layout.skipped + begins)
+            row += 1
+        begins = lines.line_num + 1
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _from_names(content: bytes, layout: Layout) -> bytes:
+    """The content from the line of column names on."""
+    for _ in range(layout.skipped):
+        content = content.partition(b"\n")[2]
+    return content
 
 
 def _check_row_lengths(

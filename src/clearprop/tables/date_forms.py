@@ -25,10 +25,8 @@ MONTH_NUMBERS = {name: number for number, names in enumerate(_MONTHS, start=1) f
 _Y4, _Y, _M, _D = r"(?P<y>\d{4})", r"(?P<y>\d{4}|\d{2})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})"
 _NAME = rf"(?P<name>(?i:{'|'.join(sorted(MONTH_NUMBERS, key=len, reverse=True))}))\.?"
 _NTH, _WEEKDAY = r"(?:st|nd|rd|th|\.)?", r"(?:\p{L}{2,10}\.?,?\s+)?"
-_TIME = (
-    r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
-    r"(?:\s*(?P<ap>[AaPp])\.?[Mm]\.?|\s*Uhr)?"
-)
+_HALF, _FRACTION = r"\s*(?P<ap>[AaPp])\.?[Mm]\.?", r"(?:[.,](?P<f>\d{1,9}))?"
+_TIME = rf"(?P<H>\d{{1,2}}):(?P<M>\d{{2}})(?::(?P<S>\d{{2}}){_FRACTION})?(?:{_HALF}|\s*Uhr)?"
 _JOIN = r"(?:[T ,:]\s*|\s+at\s+)"
 _ZONE = r"\s*(?P<z>Z|UTC|GMT|(?:UTC|GMT)?[-+]\d{2}(?::?\d{2})?)"
 
@@ -62,9 +60,11 @@ DATE_FORMS = {
         (_OFFSET, f"{_JOIN}{_TIME}{_ZONE}", ", time and offset; in UTC"),
     )
 } | {
-    "hours:minutes": DateForm(r"^(?P<H>\d{1,3}):(?P<M>\d{2})(?:\s*(?P<ap>[AaPp])\.?[Mm]\.?|\s*Uhr)?$", "hours and minutes", "duration"),
+    "hours:minutes": DateForm(
+        rf"^(?P<H>\d{{1,3}}):(?P<M>\d{{2}})(?:{_HALF}|\s*Uhr)?$", "hours and minutes", "duration"
+    ),
     "hours:minutes:seconds": DateForm(
-        r"^(?:(?P<days>\d+) days?,? )?(?P<H>\d{1,3}):(?P<M>\d{2}):(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?(?:\s*(?P<ap>[AaPp])\.?[Mm]\.?)?$",
+        rf"^(?:(?P<days>\d+) days?,? )?(?P<H>\d{{1,3}}):(?P<M>\d{{2}}):(?P<S>\d{{2}}){_FRACTION}(?:{_HALF})?$",
         "hours, minutes and seconds", "duration",
     ),
 }  # fmt: skip

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from clearprop.errors import TableError
 from clearprop.tables.date_forms import ORDERS
 from clearprop.tables.marks import MISSING, MISSING_AMONG_DATES, MISSING_AMONG_VALUES, without_marks
 from clearprop.tables.notation import PLAIN, Notation, ReadingRules, Survey, survey
+from clearprop.tables.rows import cell_error
 
 _MOMENTS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 _GROUPED, _CODE = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$", r"^[-+]?0\d+([.,]\d*)?$"
+_LONG = r"^[-+]?\d{19,}$"
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ def infer_types(
 ) -> Typed:
     """Columns of stripped texts as numbers, booleans, dates or durations where every text is one; others stay text.
 
-    The notation of a column is that of `rules`, or the one that all of its texts fit. Where no text of a column decides,
-    the decimal sign that other columns prove does. Otherwise a sign `in_doubt` raises TableError, and any other is as in
-    program code: 1.299 is a decimal, 1,299 is not. Columns in `text` stay text.
+    The notation of a column is that of `rules`, or the one that all of its texts fit. Where no text of a column
+    decides, the decimal sign that other columns prove does. Otherwise a sign `in_doubt` raises RowsError, and any other
+    is as in program code: 1.299 is a decimal, 1,299 is not. Columns in `text` stay text.
     """
     found = {
         s.name: s if s.name in text else _given(s, rules) if _strict(s.name, rules) else infer_plain(s) for s in columns
@@ -82,12 +83,15 @@ def infer_plain(texts: pl.Series) -> pl.Series:
             continue
         values = parse(texts)
         if values.null_count() == texts.null_count():
-            return texts if parse in (_integer, _number) and _are_codes(texts) else values
+            return texts if parse in (_integer, _number) and _are_codes(texts, parse is _number) else values
     return texts
 
 
-def _are_codes(texts: pl.Series) -> bool:
-    return bool(texts.str.contains(_CODE).any())
+def _are_codes(texts: pl.Series, as_floats: bool = True) -> bool:
+    """Whether digits would be lost: the zeros in front, or those of whole numbers beyond 64 bits."""
+    if texts.str.contains(_CODE).any():
+        return True
+    return bool(as_floats and texts.str.contains(_LONG).any() and texts.str.contains(r"^[-+]?\d+$").all())
 
 
 def _strict(name: str, rules: ReadingRules) -> bool:
@@ -101,11 +105,10 @@ def _given(texts: pl.Series, rules: ReadingRules) -> pl.Series:
     values = notation.parse(texts)
     odd = values.is_null() & without_marks(texts, dates=notation.value_kind == "date").is_not_null()
     if odd.any():
-        row = int(np.flatnonzero(odd.to_numpy())[0])
-        raise TableError(
-            f'Column "{texts.name}", row {row + 1}: expected {notation.words}, as in training, got "{texts[row]}" '
-            f"({int(odd.sum())} such rows). Write it in the same way, or leave the cell empty to mark it as missing."
-        )
+        raise cell_error(
+            texts, odd.to_numpy(), f'expected {notation.words}, as in training, got "{texts.filter(odd)[0]}" '
+            f"({int(odd.sum()):,} such rows). Write it in the same way, or leave the cell empty to mark it as missing.",
+        )  # fmt: skip
     return values
 
 
@@ -135,11 +138,11 @@ def _decide(
     chosen = next((n for n in meanings if n.decimal == decimal), None)
     if chosen is None or (stored and rules.decimal is None and stored.decimal != decimal):
         values = " or ".join(f"{notation.parse(pl.Series([shown]))[0]:.12g}" for notation in meanings[:2])
-        raise TableError(
-            f'Column "{series.name}", row {row}: "{shown}" is {values}, and no value of the column decides whether the '
-            'sign separates thousands or decimals. Tell it: decimal="," or decimal="." (on the command line --decimal), '
-            f'or keep the column as text: categorical=["{series.name}"].'
-        )
+        raise cell_error(
+            series, row, f'"{shown}" is {values}, and no value of the column decides whether the '
+            'sign separates thousands or decimals. Tell it: decimal="," or decimal="." (--decimal "," or "."), '
+            f'or keep the column as text: categorical="{series.name}" (--categorical "{series.name}").',
+        )  # fmt: skip
     other = next(n.decimal for n in meanings if n is not chosen)
     return chosen, f'; decimal="{other}" reads "{shown}" otherwise'
 
@@ -155,17 +158,17 @@ def _decide_order(series: pl.Series, meanings: list[Notation], rules: ReadingRul
         return (first if rules.day_first else second), ""
     if first and second and "." in shown:
         return first, "; day_first=False reads the month first"
-    raise TableError(
-        f'Column "{series.name}", row {row}: "{shown}" may be {" or ".join(n.words.split("as ", 1)[1] for n in meanings)}, '
-        "and no date of the column decides. Tell it: day_first=True or day_first=False (on the command line --day-first "
-        f'or --month-first), write years first, or keep the column as text: categorical=["{series.name}"].'
-    )
+    raise cell_error(
+        series, row, f'"{shown}" may be {" or ".join(n.words.split("as ", 1)[1] for n in meanings)}, and no date of '
+        "the column decides. Tell it: day_first=True or day_first=False (--day-first or --month-first), write years "
+        f'first, or keep the column as text: categorical="{series.name}" (--categorical "{series.name}").',
+    )  # fmt: skip
 
 
-def _example(series: pl.Series, pattern: str) -> tuple[str, int]:
-    """The first text with a pattern, and its row, counted from 1."""
-    row = int(np.flatnonzero(series.str.contains(pattern).fill_null(False).to_numpy())[0])
-    return series[row], row + 1
+def _example(series: pl.Series, pattern: str) -> tuple[str, np.ndarray]:
+    """The first text with a pattern, and where there are such texts."""
+    rows = series.str.contains(pattern).fill_null(False)
+    return series.filter(rows)[0], rows.to_numpy()
 
 
 def _note(series: pl.Series, notation: Notation, why: str) -> list[str]:

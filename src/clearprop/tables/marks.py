@@ -10,8 +10,8 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Texts that mean a missing value in any column, without the white space around them."""
 MISSING_AMONG_VALUES = (
     "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "none", "null", "<null>", "(null)",
-    "#null!", "nil", "nat", "missing", "<missing>", "not available", "not applicable", "k.a.", "?", "??", ".", "..", "...",
-    "\\n",
+    "#null!", "nil", "nat", "missing", "<missing>", "not available", "not applicable", "k.a.", "?", "??", ".", "..",
+    "...", "\\n",
 )  # fmt: skip
 """Further ones in a column of numbers, dates or durations, in lower case. "-" is none of them: it may also mean 0."""
 MISSING_AMONG_DATES = (
@@ -20,14 +20,14 @@ MISSING_AMONG_DATES = (
 """Further ones in a column of dates."""
 
 
-def strip(texts: pl.Series, more: Sequence[str] = ()) -> pl.Series:
-    """The texts without white space around them; null where they are empty, in `MISSING`, or in `more`.
+def strip(texts: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
+    """The texts without white space around them; null where they mean a missing value.
 
-    >>> strip(pl.Series([" clerk", "? ", "-"]), more=["-"]).to_list()
-    ['clerk', None, None]
+    >>> strip(pl.Series([" clerk", "? ", "-"])).to_list()
+    ['clerk', None, '-']
     """
     bare = texts.str.strip_chars()
-    return bare.set(bare.is_in([*MISSING, *more]).fill_null(False), None)
+    return bare.set(bare.is_in(missing).fill_null(False), None)
 
 
 def without_marks(texts: pl.Series, *, dates: bool = False) -> pl.Series:

@@ -10,7 +10,7 @@ import polars as pl
 
 from clearprop.checks import check_choice, check_texts
 from clearprop.errors import ArgumentError
-from clearprop.tables.date_forms import DATE_FORMS, ORDERS, parse_dates, try_date_forms
+from clearprop.tables.date_forms import DATE_FORMS, parse_dates, try_date_forms
 from clearprop.tables.marks import without_marks
 from clearprop.tables.number_forms import NEGATIVES, NUMBER_FORMS, NumberTrial, parse_numbers, try_number_forms
 
@@ -99,6 +99,9 @@ class ReadingRules:
     def check(cls, decimal: Any = None, day_first: Any = None, missing: Any = ()) -> ReadingRules:
         """The rules from the arguments of a user."""
         return cls(decimal, day_first, check_texts(missing, "missing"))
+
+
+NO_RULES = ReadingRules()
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ NUMBER_FORMS = {
 NEGATIVES = {"-": "", "()": "negative ones in parentheses", "1-": "the minus sign after the number"}
 
 _ALIKE = {"\u2212": "-", "\u2013": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-", "\uff0d": "-", "\u00a0": " ",
-          "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'"}  # fmt: skip
+          "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'", "\u2018": "'", "\u00b4": "'"}  # fmt: skip
 _CODES = "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|BRL|MXN|ARS|CLP|COP|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|ILS|AED|SAR|EGP|NGN|KES"  # fmt: skip  # noqa: E501
 _BEFORE = rf"(?:[A-Z]{{0,3}}\p{{Sc}}|{_CODES}|[Kk]r\.?|Rs\.?|S?Fr\.?)"
 _AFTER = r"(?:[\p{L}\p{Sc}%‰°µ](?:[\p{L}\p{Sc}%‰°µ²³/·^*. ]{0,18}[\p{L}\p{Sc}%‰°²³.])?(?:/100 ?km|[23])?)"
@@ -68,11 +68,11 @@ class NumberTrial:
 def try_number_forms(cells: pl.Series) -> list[NumberTrial]:
     """The ways to read different cells of a column as numbers, each with the cells that fit.
 
-    There is none if numbers begin with zeros, as codes do.
+    There is none if numbers begin with zeros or are very long, as codes are.
     """
     parts = _alike(cells).str.extract_groups(_PARTS).struct.unnest()
     core = parts["core"]
-    if core.null_count() == len(core) or core.str.contains(r"^0\d").any():
+    if core.null_count() == len(core) or core.str.contains(r"^(0\d|\d{19})").any():
         return []
     units = (parts["before"].fill_null("") + "\0" + parts["after"].fill_null("")).set(core.is_null(), None)
     unit = units.drop_nulls().value_counts(sort=True)[units.name][0]

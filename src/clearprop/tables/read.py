@@ -14,31 +14,44 @@ import polars as pl
 from clearprop.checks import check_that
 from clearprop.errors import TableError, suggest
 from clearprop.tables.contents import (
-    PACKED_ENDINGS, PARQUET, PARQUET_ENDINGS, TEXT_ENDINGS, decode_text, refuse_other_kinds, refuse_other_name, unpack,
+    PACKED_ENDINGS,
+    PARQUET,
+    PARQUET_ENDINGS,
+    TEXT_ENDINGS,
+    decode_text,
+    refuse_other_kinds,
+    refuse_other_name,
+    unpack,
 )
-from clearprop.tables.csv_text import read_texts
+from clearprop.tables.csv_text import Layout, different_names, lines_of, read_texts
 from clearprop.tables.infer import infer_types
-from clearprop.tables.marks import strip
+from clearprop.tables.marks import MISSING, strip
 from clearprop.tables.notation import ReadingRules
 from clearprop.tables.parquet import read_parquet
-from clearprop.tables.values import normalise
+from clearprop.tables.rows import RowsError, name_rows
+from clearprop.tables.values import as_written, normalise
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
-class FileTable:
-    """The table of a file, the rules by which its texts were read, and sentences for the user about how."""
+class FileTexts:
+    """The columns of a file, those of CSV still as texts, and what the user should know about how it was read.
+
+    `in_doubt` are the signs of which the file does not tell whether they separate decimals: see `infer_types`.
+    """
 
     frame: pl.DataFrame
-    rules: ReadingRules
-    notes: tuple[str, ...]
+    in_doubt: str = ""
+    notes: tuple[str, ...] = ()
+    layout: Layout | None = None
 
 
 def read_table(
     path: str | os.PathLike[str],
     *,
     text: Sequence[str] = (),
+    exact: Sequence[str] = (),
     decimal: str | None = None,
     day_first: bool | None = None,
     missing: Sequence[str] = (),
@@ -47,14 +60,15 @@ def read_table(
 ) -> pl.DataFrame:
     """The table in a CSV or Parquet file, which may be packed with gzip, bz2, xz or zip.
 
-    What a file holds is told by its content. CSV text is UTF-8, UTF-16 or Windows-1252 (or in `encoding`); its cells are
-    separated by comma, semicolon, tab or | (or by `separator`); lines of title, comment or "sep=;" before the line of
-    column names are skipped. The type of a column is inferred from all of its cells, except that the columns named in
-    `text` stay text: see docs/how-to/read-tables.md for the notations of numbers and dates. `decimal` ("." or ",") and
-    `day_first` decide where no cell does. White space around texts is stripped; "", "NA", "N/A", "NaN", "nan",
-    "null", "NULL", "None", "?" and the texts in `missing` are missing. Blank lines are skipped. A Parquet file is first
-    decoded in a separate process, because some damaged files end the process that decodes them (docs/decisions/0014);
-    for a file that you trust, `polars.read_parquet` saves these 0.2 seconds.
+    What a file holds is told by its content. CSV text is UTF-8, UTF-16 or Windows-1252 (or in `encoding`); its cells
+    are separated by comma, semicolon, tab or | (or by `separator`); lines of title, comment or "sep=;" before the line
+    of column names are skipped. The type of a column is inferred from all of its cells, except that the columns named
+    in `text` and `exact` stay text: docs/how-to/read-tables.md tells which notations of numbers and dates are known.
+    `decimal` ("." or ",") and `day_first` decide where no cell does. White space around texts is stripped; "", "NA",
+    "N/A", "NaN", "nan", "null", "NULL", "None", "?" and the texts in `missing` are missing, except that in the columns
+    named in `exact` only "" is. Blank lines are skipped. A Parquet file is first decoded in a separate process, because
+    some damaged files end the process that decodes them (docs/decisions/0014); for a file that you trust,
+    `polars.read_parquet` saves these 0.2 seconds.
 
     Raises TableError, which names the file and the line, if the file is missing, empty, damaged or not a table, and
     which names the column if numbers or dates are ambiguous.
@@ -66,37 +80,52 @@ def read_table(
     [(30, 'clerk', 2500.5), (None, 'cook', 1900.0)]
     """
     rules = ReadingRules.check(decimal, day_first, missing)
-    return read_file(path, rules, text=text, separator=separator, encoding=encoding).frame
+    read = read_file(path, exact=exact, missing=rules.missing, separator=separator, encoding=encoding)
+    texts = [s for s in read.frame if s.dtype == pl.String and read.layout]
+    try:
+        return read.frame.with_columns(infer_types(texts, rules, {*text, *exact}, read.in_doubt).columns)
+    except RowsError as error:
+        lines = lines_of_rows(path, error.rows[:1])
+        raise TableError(error.naming(f"{name_rows(lines or error.rows, 'line')} of the file")) from None
 
 
 def read_file(
     path: str | os.PathLike[str],
-    rules: ReadingRules,
     *,
-    text: Sequence[str] = (),
-    columns: Sequence[str] | None = None,
+    exact: Sequence[str] = (),
+    missing: Sequence[str] = (),
     separator: str | None = None,
     encoding: str | None = None,
-) -> FileTable:
-    """`read_table` with the rules of a training table; only `columns`, if given, get a type."""
+) -> FileTexts:
+    """The columns of a file; those of a CSV file are stripped texts."""
     file, content = _content(path)
-    content = unpack(content, file)
-    if not content.strip():
-        raise TableError(f"{file}: is empty; expected a line of column names and at least one row.")
-    refuse_other_kinds(content, file)
+    marks = (*MISSING, *missing)
+    if _is_parquet(content, file):
+        frame = read_parquet(content, file)
+        frame.columns = different_names(frame.columns, str(file))
+        frame = pl.DataFrame([as_written(s) if s.name in exact else normalise(s, marks) for s in frame])
+        read = FileTexts(frame)
+    else:
+        read = _csv(content, file, exact, marks, separator, encoding)
+    if read.frame.height == 0:
+        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
+    return read
+
+
+def lines_of_rows(path: str | os.PathLike[str], rows: Sequence[int] | np.ndarray) -> list[int] | None:
+    """The lines of a CSV file at which some rows begin, both in rising order; lines count from 1. None for Parquet."""
+    file, content = _content(path)
+    return None if _is_parquet(content, file) else lines_of(decode_text(content, file)[0], file, rows)
+
+
+def _is_parquet(content: bytes, file: Path) -> bool:
     if content.startswith(PARQUET):
         refuse_other_name(file, "a Parquet file", (*PARQUET_ENDINGS, *PACKED_ENDINGS), f"{file.stem}.parquet")
-    if content.startswith(PARQUET) or _bare_ending(file) in PARQUET_ENDINGS:
-        frame = pl.DataFrame([normalise(series, rules.missing) for series in read_parquet(content, file)])
-        table = FileTable(frame, rules, ())
-    else:
-        table = _csv(content, file, rules, text, columns, separator, encoding)
-    if table.frame.height == 0:
-        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
-    return table
+    return content.startswith(PARQUET) or _bare_ending(file) in PARQUET_ENDINGS
 
 
 def _content(path: str | os.PathLike[str]) -> tuple[Path, bytes]:
+    """A file and its unpacked content."""
     if _ADDRESS.match(os.fspath(path)):
         raise TableError(
             f"{os.fspath(path)}: is an address (URL), and clearprop reads files. Download it first, or pass the data "
@@ -109,6 +138,10 @@ def _content(path: str | os.PathLike[str]) -> tuple[Path, bytes]:
         raise TableError(_not_found(file)) from None
     except OSError as reason:
         raise TableError(f"{file}: cannot be read: {reason.strerror}.") from None
+    content = unpack(content, file)
+    if not content.strip():
+        raise TableError(f"{file}: is empty; expected a line of column names and at least one row.")
+    refuse_other_kinds(content, file)
     return file, content
 
 
@@ -128,51 +161,46 @@ def _not_found(file: Path) -> str:
 
 
 def _csv(
-    content: bytes,
-    file: Path,
-    rules: ReadingRules,
-    text: Sequence[str],
-    columns: Sequence[str] | None,
-    separator: str | None,
-    encoding: str | None,
-) -> FileTable:
+    content: bytes, file: Path, exact: Sequence[str], marks: Sequence[str], separator: str | None, encoding: str | None
+) -> FileTexts:
     if _bare_ending(file) not in (*TEXT_ENDINGS, ""):
         expected = ", ".join((*TEXT_ENDINGS, *PARQUET_ENDINGS))
         raise TableError(
-            f"{file}: expected a Parquet file, or a text file ending in {expected} (also packed: {', '.join(PACKED_ENDINGS)}), "
-            f'got "{file.name}".'
+            f"{file}: expected a Parquet file, or a text file ending in {expected} (also packed: "
+            f'{", ".join(PACKED_ENDINGS)}), got "{file.name}".'
         )
     check_that(separator is None or len(separator.encode()) == 1, 'separator: expected one character, such as ";"')
     content, encoded = decode_text(content, file, encoding)
-    raw, layout = read_texts(content, file, separator, tabs=_bare_ending(file) in (".tsv", ".tab"))
-    stripped = _strip_columns(raw, rules.missing)
-    refuse_header_among_rows(stripped)
-    used = [s for s in stripped if columns is None or s.name in columns]
-    typed = infer_types(used, rules, text, in_doubt={";": ".,", ",": ""}.get(layout.separator, ","))
-    frame = pl.DataFrame(stripped).with_columns(typed.columns)
+    raw, layout = read_texts(content, file, separator)
+    columns = [as_written(raw[s.name]) if s.name in exact else s for s in _strip_columns(raw, marks)]
+    try:
+        refuse_header_among_rows(columns, str(file))
+    except RowsError as error:
+        line = lines_of(content, file, error.rows)[0]
+        raise TableError(error.naming(f"line {line} of the file, after line {line - 1}")) from None
     notes = tuple(f"{file}: {note}" for note in (encoded, layout.note) if note)
-    return FileTable(frame, typed.rules, (*notes, *typed.notes))
+    return FileTexts(pl.DataFrame(columns), {";": ".,", ",": ""}.get(layout.separator, ","), notes, layout)
 
 
-def refuse_header_among_rows(columns: Sequence[pl.Series]) -> None:
+def refuse_header_among_rows(columns: Sequence[pl.Series], where: str) -> None:
     """Raise TableError if the line of column names stands again among the rows, as after joining files."""
     if len(columns) < 2 or any(s.dtype != pl.String for s in columns):
         return
     rows = np.flatnonzero((columns[0] == columns[0].name).fill_null(False).to_numpy())
-    repeated = [row + 1 for row in rows[:1000].tolist() if all(s[row] == s.name for s in columns)]
+    repeated = [row for row in rows[:1000].tolist() if all(s[row] == s.name for s in columns)]
     if repeated:
-        more = f" (and {len(repeated) - 1} more)" if len(repeated) > 1 else ""
-        raise TableError(
-            f'Column "{columns[0].name}", row {repeated[0]}{more}: the column names stand again among the rows. Were '
-            "several files joined? Remove these lines."
-        )
+        again = f" (and {len(repeated) - 1} more)" if len(repeated) > 1 else ""
+        raise RowsError(
+            f'{where}: the column names "{columns[0].name}", "{columns[1].name}" ... stand again among the rows, in ',
+            np.arange(len(columns[0])) == repeated[0], f"{again}. Were several tables joined? Remove these rows.",
+        )  # fmt: skip
 
 
-def _strip_columns(frame: pl.DataFrame, missing: Sequence[str]) -> list[pl.Series]:
+def _strip_columns(frame: pl.DataFrame, marks: Sequence[str]) -> list[pl.Series]:
     """All columns of a frame of texts stripped; many short ones are joined to a long one first, which is faster."""
     at_once, columns = max(1, 2**20 // max(1, frame.height)), []
     for start in range(0, frame.width, at_once):
         names = frame.columns[start : start + at_once]
-        long = strip(pl.concat([frame[name] for name in names]), missing)
+        long = strip(pl.concat([frame[name] for name in names]), marks)
         columns += [long.slice(i * frame.height, frame.height).alias(name) for i, name in enumerate(names)]
     return columns

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from clearprop.errors import TableError
 from clearprop.tables.marks import MISSING, without_marks
 from clearprop.tables.notation import survey
-from clearprop.tables.values import row_list
+from clearprop.tables.rows import RowsError
 
-FEW_ROWS, FEW_TEXTS, FEW_VALUES = 0.05, 3, 20
+FEW_ROWS, VERY_FEW_ROWS, FEW_TEXTS, FEW_VALUES = 0.05, 0.01, 3, 20
 
 
 @dataclass(frozen=True)
@@ -37,18 +36,25 @@ def find_strays(texts: pl.Series) -> Strays | None:
     return Strays(odd, words, texts[int(np.flatnonzero(odd)[0])])
 
 
-def refuse_strays(texts: pl.Series, strays: Strays, role: str = "Column") -> None:
-    """Raise TableError if the stray texts are few; otherwise they may be categories, or the texts names."""
-    odd = texts.filter(pl.Series(strays.rows))
-    few_rows = len(odd) <= FEW_ROWS * len(texts)
+def check_no_strays(texts: pl.Series, what: str, ways_out: str) -> Strays | None:
+    """The stray texts of a column that may be categories or names; RowsError if they are so few that they are not.
+
+    In a column of few values they must be fewer, or without a digit: "1", "2", "3 or more" are categories.
+    """
+    strays = find_strays(texts)
+    if strays is None:
+        return None
+    odd, present = texts.filter(pl.Series(strays.rows)), len(texts) - texts.null_count()
     if texts.drop_nulls().n_unique() > FEW_VALUES:
-        refused = few_rows or odd.n_unique() <= FEW_TEXTS
+        refused = len(odd) <= FEW_ROWS * present or odd.n_unique() <= FEW_TEXTS
     else:
-        refused = few_rows and not odd.str.contains(r"\d").any()  # "3+" among 0, 1, 2 is a category
+        share = VERY_FEW_ROWS if odd.str.contains(r"\d").any() else FEW_ROWS
+        refused = len(odd) <= max(1, share * present)
     if refused:
-        name = texts.name
-        raise TableError(
-            f'{role} "{name}": all values are {strays.words}, except in {row_list(strays.rows)}: "{strays.example}". '
-            f'Correct it, mark it as missing (one of {", ".join(MISSING[1:])}, or empty, or missing=["{strays.example}"]), '
-            f'or keep the column as it is: categorical=["{name}"], or drop=["{name}"].'
-        )
+        marks = ", ".join(MISSING[1:])
+        raise RowsError(
+            f'{what} "{texts.name}": all values are {strays.words}, except in ', strays.rows,
+            f': "{strays.example}". Correct it, mark it as missing (one of {marks}, or empty), name it as a mark: '
+            f'missing="{strays.example}" (--missing "{strays.example}"), or {ways_out}',
+        )  # fmt: skip
+    return strays
