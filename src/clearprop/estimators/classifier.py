@@ -169,6 +169,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             correct = np.ones(len(y), bool)  # there is only one class to predict
         else:
             correct = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
+        if weight is None:
+            return np.count_nonzero(correct) / len(correct)
         return float(np.average(correct, weights=weight))
 
     # --- the target --------------------------------------------------------------------------------------------------

@@ -97,10 +97,11 @@ def make_task(estimator: Any, inputs: int) -> Task:
     if estimator.network is not None:
         net = _given_network(estimator.network, inputs, [units for units, _, _ in outputs])
     else:
-        sizes = settings.layer_sizes(estimator.hidden_layer_sizes)
-        hidden = settings.hidden_activations(estimator.activation, len(sizes))
-        shares = settings.dropouts(estimator.dropout, len(sizes))
-        net = build_network(inputs, sizes, hidden, shares, [(u, f) for u, f, _ in outputs], bool(estimator.skip))
+        sizes = tuple(settings.layer_sizes(estimator.hidden_layer_sizes))
+        hidden = tuple(settings.hidden_activations(estimator.activation, len(sizes)))
+        shares = tuple(settings.dropouts(estimator.dropout, len(sizes)))
+        ends = tuple((units, f) for units, f, _ in outputs)
+        net = build_network(inputs, sizes, hidden, shares, ends, bool(estimator.skip))
     return Task(net, dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True)))
 
 
