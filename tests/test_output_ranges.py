@@ -86,7 +86,7 @@ def test_an_own_activation_is_not_judged():
     assert own.output_range is None
 
 
-@pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=lambda case: repr(case.activation))
+@pytest.mark.parametrize("case", ALL_ACTIVATION_CASES, ids=lambda case: case.name)
 def test_all_values_lie_in_the_stated_range(case):
     if case.activation.output_range is None:
         return

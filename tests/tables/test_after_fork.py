@@ -122,7 +122,7 @@ def run(script: str, folder: Path, *arguments: str) -> list[str]:
     path = folder / "script.py"
     path.write_text(PREPARE + script)
     done = subprocess.run(
-        [sys.executable, str(path), *arguments], cwd=folder, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, str(path), *arguments], cwd=folder, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

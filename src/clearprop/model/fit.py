@@ -20,8 +20,9 @@ from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.penalties import Penalty, as_penalties
 from clearprop.schedules import Cosine, WarmUp
 from clearprop.serialization.codec import encode
-from clearprop.tables import Table, TableEncoding, as_table
+from clearprop.tables import Table, TableEncoding
 from clearprop.tables.encoding import ColumnRoles
+from clearprop.tables.notation import ReadingRules
 from clearprop.training.callbacks import Callback
 from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.loop import train
@@ -39,6 +40,10 @@ def fit(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
+    text: Sequence[str] = (),
+    decimal: str | None = None,
+    day_first: bool | None = None,
+    missing: Sequence[str] = (),
     hidden: Sequence[int] = (128, 64),
     activation: Activation | str = "relu",
     dropout: float | None = None,
@@ -60,7 +65,9 @@ def fit(
     """Train a network on a table: encode its columns, split the rows, train with early stopping, and test.
 
     `data` is a path (CSV, Parquet), a pandas or Polars data frame, or a dict of columns; `target` names the column to
-    predict, or several. A share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of
+    predict, or several. Texts are read as numbers and dates by the notation that all values of a column fit; `decimal`
+    ("." or ",") and `day_first` decide where no value does, and `missing` are further texts that mean a missing value.
+    A share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of
     the others is the validation set that decides when to stop; with 0 there is none. `hidden` are the units of the
     hidden layers, () for linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a
     `cp.penalties.L2` or `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a
@@ -80,8 +87,9 @@ def fit(
     penalties = as_penalties(penalty)
     precision = check_dtype(dtype)
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
-    roles = _check_roles(target, task, drop, categorical, numeric)
-    table = as_table(data, text=roles.categorical)
+    _check_target(target)
+    roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
+    table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
     encoding, training, test = _encode(table, roles, holdout, seed, precision)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
@@ -152,13 +160,12 @@ def default_batch_size(rows: int) -> int:
     return int(min(256, max(32, 2 ** round(np.log2(max(1, rows) / 100)))))
 
 
-def _check_roles(target: Any, task: str, drop: Any, categorical: Any, numeric: Any) -> ColumnRoles:
+def _check_target(target: Any) -> None:
     if hasattr(target, "dtype"):
         raise ArgumentError(
             f"target: expected the name of a column of the table, got {type(target).__name__}. cp.fit takes one table "
             "that includes the target; cp.MLPClassifier and cp.MLPRegressor take X and y."
         )
-    return ColumnRoles.check(target, task, drop, categorical, numeric)
 
 
 def _hidden_sizes(hidden: Sequence[int]) -> list[int]:
@@ -180,7 +187,8 @@ def _encode(
     The encoding of the columns must not depend on the test rows; the list of labels may.
     """
     target, reason = roles.infer_target(table)
-    labels = target.encode(table, dtype) if target.classes else None
+    with table.naming_rows():
+        labels = target.encode(table, dtype) if target.classes else None
     training, test = split_rows(len(table), holdout, seed, labels)
     encoding = TableEncoding.learn(table, roles, target, reason, training if len(test) else None)
     y = as_loss_target(encoding, encoding.targets(table, dtype) if labels is None else labels, dtype)
