@@ -34,7 +34,18 @@ MOST_STEPS, LEAST_STEPS, ROWS_PER_STEP, MOST_STEP_INPUTS = 48, 8, 250, 400
 """Steps of a column of numbers: one per 250 rows, none in a small table, and a limit on those of all columns."""
 HEAVY_SKEW = 2.0
 
+DROPPED = "dropped, as requested"
+
 Column = NumericColumn | CategoricalColumn
+
+
+def way_out(role: str, name: str) -> str:
+    """How to request a role of a column, in Python and on the command line.
+
+    >>> way_out("numeric", "id")
+    'numeric="id" (--numeric "id")'
+    """
+    return f'{role}="{name}" (--{role} "{name}")'
 
 
 def choose_columns(
@@ -52,7 +63,7 @@ def choose_columns(
     left_out: list[tuple[str, str]] = []
     for name in names:
         role = wanted.get(name)
-        chosen = "dropped, as requested" if role == "drop" else choose(table[name], role, numeric, rows)
+        chosen = DROPPED if role == "drop" else choose(table[name], role, numeric, rows)
         if isinstance(chosen, str):
             left_out.append((name, chosen))
         else:
@@ -89,7 +100,7 @@ def choose(
         value = series.drop_nulls()[0]
         raise cell_error(
             series, ~is_missing(series), f"expected a number, text, boolean or date, got {type(value).__name__}. "
-            f'Convert the column, or leave it out: drop=["{series.name}"].',
+            f"Convert the column, or leave it out: {way_out('drop', series.name)}.",
         )  # fmt: skip
     training = series if rows is None else series[rows]
     if training.null_count() == len(training):
@@ -105,7 +116,8 @@ def choose(
     if are_codes:
         raise TableError(
             f'Column "{series.name}": holds whole numbers beyond 2^53, such as {series.drop_nulls()[0]}, which cannot '
-            f'be told apart as numbers. Use them as categories, categorical=["{series.name}"], or subtract an offset.'
+            f"be told apart as numbers. Use them as categories, {way_out('categorical', series.name)}, or subtract an "
+            "offset."
         )
     kind = "number" if kind == "text" else kind
     values = as_numbers(series, kind)
@@ -134,16 +146,17 @@ def check_no_stray_text(texts: pl.Series, what: str, ways_out: str) -> np.ndarra
 def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
     name, present = texts.name, len(texts) - texts.null_count()
     distinct = texts.drop_nulls().n_unique()
-    stray = check_no_stray_text(
-        texts, "Column", f'keep the column as it is: categorical=["{name}"], or drop=["{name}"].'
-    )
+    ways_out = f"keep the column as it is: {way_out('categorical', name)}, or {way_out('drop', name)}."
+    stray = check_no_stray_text(texts, "Column", ways_out)
     if distinct <= 20 or distinct <= present / 2:
         return None
-    hint = "" if stray.any() or are_codes else f'all are numbers written as text, numeric=["{name}"] reads them; '
+    hint = (
+        "" if stray.any() or are_codes else f"all are numbers written as text, {way_out('numeric', name)} reads them; "
+    )
     what = "whole numbers beyond 2^53" if are_codes else "texts"
     return (
         f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
-        f'{hint}keep it with categorical=["{name}"]'
+        f"{hint}keep it with {way_out('categorical', name)}"
     )
 
 
@@ -162,10 +175,10 @@ def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
     rows = len(present)
     if kind != "number" or rows <= 5 or (present != np.floor(present)).any() or present.min() < 0:
         return None
-    distinct, keep = len(np.unique(present)), f'keep it with numeric=["{name}"]'
-    steps = np.diff(present) == 1
-    if rows > 20 and distinct == rows and present.min() in (0, 1) and present.max() - present.min() == rows - 1:
-        return f"the number of the row{'' if steps.all() else ', in another order'}; {keep}"
+    distinct, keep = len(np.unique(present)), f"keep it with {way_out('numeric', name)}"
+    steps, few = np.diff(present) == 1, max(1, rows / 20)  # a few rows may have been removed
+    if rows > 20 and distinct == rows and present.min() <= few and np.ptp(present) <= rows + few:
+        return f"the number of the row{'' if steps.mean() > 0.5 else ', in another order'}; {keep}"
     if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
         return f"whole numbers and a name like the index of an exported table; {keep}"
     if rows > 20 and _IDENTIFIER.search(name) and distinct > 0.9 * rows:
