@@ -11,6 +11,7 @@ import typer
 from clearprop.cli.arguments import ModelPath, Table, check_outputs
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
+from clearprop.explain.derivation.column import column_gradient
 from clearprop.explain.derivation.names import names_of_table
 from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
@@ -25,7 +26,8 @@ def explain(
     weight: Annotated[
         str | None,
         typer.Option(
-            help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'
+            help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input; '
+            "for a column of the table, the sum over its inputs."
         ),
     ] = None,
     learning_rate: Annotated[
@@ -57,10 +59,19 @@ def explain(
     encoding = loaded.require_encoding()
     known = encoding.table(table)
     chosen = select_rows(row, rows, len(known))
-    X, y = loaded.encode(known.take(chosen), "float64")  # float64, so that all printed digits are right
+    taken = known.take(chosen)
+    X, y = loaded.encode(taken, "float64")  # float64, so that all printed digits are right
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
-    if weight is not None:
+    if weight is not None and weight.strip() in encoding.columns:
+        if (paths, document, learning_rate) != (None, None, None):
+            first = encoding.columns[weight.strip()].start
+            raise ArgumentError(
+                f'--weight: "{weight}" is a column; --paths, --document and --learning-rate need one of its inputs, '
+                f'--weight "input[{first}]".'
+            )
+        text = str(column_gradient(trace, encoding, weight.strip(), taken))
+    elif weight is not None:
         text = _derive(trace, names, weight, learning_rate, paths, document)
     elif document is not None:
         text = _write_solution(trace, names, chosen, learning_rate, document)

@@ -115,6 +115,26 @@ class NumericColumn:
         surprises = [(raw < self.low, self.low), (raw > self.high, self.high), (missing & (not self.flag), self.fill)]
         return [self._surprise(series, mask, taken) for mask, taken in surprises if mask.any()]
 
+    def slopes(self, series: pl.Series) -> np.ndarray:
+        """How each input changes with the value, dx/dv, shape (n, inputs); to the right of a knot, 0 where missing.
+
+        >>> from clearprop.tables.choose import fit_numeric
+        >>> fit_numeric("age", np.array([1.0, 3.0]), "number").slopes(pl.Series([1.0, None]))
+        array([[1.],
+               [0.]])
+        """
+        raw = as_numbers(series, self.kind)
+        v = np.where(np.isnan(raw), self.fill, raw)
+        out = np.zeros((len(v), len(self.inputs)))
+        if self.varies:
+            out[:, 0] = 1 / self.scale
+            if self.log_unit:
+                out[:, 0] /= np.hypot(self.log_unit, v - self.fill)
+        for i, (a, b) in enumerate(pairwise(self.knots)):
+            out[:, 1 + i] = ((a <= v) & (v < b)) / (b - a)
+        out[np.isnan(raw) | (raw < self.low) | (raw > self.high)] = 0
+        return out
+
     def _surprise(self, series: pl.Series, mask: np.ndarray, taken: float) -> Surprise:
         value = series[int(mask.argmax())]
         what = "no value, though none was missing in training" if value is None else f"{value} is far from training"
