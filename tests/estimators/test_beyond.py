@@ -120,19 +120,23 @@ def test_an_optimizer_as_solver_and_a_schedule_with_any():
 
 
 def test_fit_equals_cp_train_without_randomness():
-    model = regressor(alpha=0, l2=0.1, shuffle=False, batch_size=80, solver=cp.Momentum(0.01), tol=0, max_iter=25)
+    penalty = [cp.penalties.L2(0.1), cp.penalties.L1(0.01)]
+    model = regressor(
+        alpha=0, penalty=penalty, shuffle=False, batch_size=80, solver=cp.Momentum(0.01), tol=0, max_iter=25
+    )
     model.fit(X, Y)
     start = regressor(max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, Y)
     net, params = start.to_network()
     cp.train(
         net, params, X, Y[:, None], loss="squared_error", optimizer=cp.Momentum(0.01), batch_size=None, epochs=25,
-        penalty=cp.penalties.L2(0.1),
+        penalty=penalty,
     )  # fmt: skip
     np.testing.assert_allclose(model.coefs_[0], params["hidden"].W["input"], rtol=1e-10)
 
 
 def test_penalties_and_bounds():
-    assert np.abs(regressor(l1=0.5).fit(X, Y).coefs_[0]).sum() < np.abs(regressor().fit(X, Y).coefs_[0]).sum()
+    lasso = regressor(penalty=cp.penalties.L1(0.5)).fit(X, Y)
+    assert np.abs(lasso.coefs_[0]).sum() < np.abs(regressor().fit(X, Y).coefs_[0]).sum()
     assert np.linalg.norm(regressor(max_norm=0.5).fit(X, Y).coefs_[0], axis=0).max() <= 0.5 + 1e-12
     assert not same(regressor(clip_norm=1e-3, solver="sgd").fit(X, Y), regressor(solver="sgd").fit(X, Y))
     assert not same(regressor(clip_value=1e-3, solver="sgd").fit(X, Y), regressor(solver="sgd").fit(X, Y))

@@ -345,7 +345,11 @@ class BaseMLP(
         """
         work = rows * params.flat.size
         is_loaded = "clearprop.engine.compiled.step" in sys.modules
-        if rows < MIN_COMPILED_ROWS or self.engine == "textbook" or not (is_loaded or work > MIN_LOADING_WORK):
+        if (
+            rows < MIN_COMPILED_ROWS
+            or self.engine not in ("auto", "compiled")
+            or not (is_loaded or work > MIN_LOADING_WORK)
+        ):
             return None
         from clearprop.engine.compiled.predictor import Predictor
 
