@@ -16,6 +16,7 @@ from clearprop.explain.derivation.names import names_of_table
 from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
 from clearprop.model import Model
+from clearprop.tables import TableEncoding
 
 
 def explain(
@@ -63,14 +64,11 @@ def explain(
     X, y = loaded.encode(taken, "float64")  # float64, so that all printed digits are right
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
-    if weight is not None and weight.strip() in encoding.columns:
+    column = weight.strip() if weight is not None and weight.strip() in encoding.columns else None
+    if column is not None:
+        text = str(column_gradient(trace, encoding, column, taken))
         if (paths, document, learning_rate) != (None, None, None):
-            first = encoding.columns[weight.strip()].start
-            raise ArgumentError(
-                f'--weight: "{weight}" is a column; --paths, --document and --learning-rate need one of its inputs, '
-                f'--weight "input[{first}]".'
-            )
-        text = str(column_gradient(trace, encoding, weight.strip(), taken))
+            text += f"\n\n{_derive(trace, names, _only_input(encoding, column), learning_rate, paths, document)}"
     elif weight is not None:
         text = _derive(trace, names, weight, learning_rate, paths, document)
     elif document is not None:
@@ -103,6 +101,17 @@ def _derive(
         markdown=derivation.markdown,
     )
     return f"{derivation.title} written to {document}"
+
+
+def _only_input(encoding: TableEncoding, column: str) -> str:
+    """The one input of a column; ArgumentError if there are several."""
+    place = encoding.columns[column]
+    if place.stop - place.start > 1:
+        raise ArgumentError(
+            f'--weight: the column "{column}" has {place.stop - place.start} inputs; --paths, --document and '
+            f"--learning-rate need one of them, input[{place.start}] to input[{place.stop - 1}]."
+        )
+    return f"input[{place.start}]"
 
 
 def _write_solution(

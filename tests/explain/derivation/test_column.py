@@ -82,9 +82,15 @@ def test_on_the_command_line(column: str, files: list[str], capsys: pytest.Captu
     printed = capsys.readouterr().out
     for part in COLUMNS[column]:
         assert part in printed
-    with pytest.raises(SystemExit, match="2"):
-        main([*files, column, "--paths", "3"])
-    assert f'"{column}" is a column; --paths, --document and --learning-rate need one' in capsys.readouterr().err
+    inputs = 1 if column == "truth" else int(printed.partition(": ")[2].partition(" ")[0])
+    with pytest.raises(SystemExit, match="0" if inputs == 1 else "2"):
+        main([*files, column, "--paths", "30"])
+    again = capsys.readouterr()
+    if inputs == 1:
+        assert again.out.startswith(printed + "\ndJ/dx of the input truth: 6 paths\n")
+    else:
+        text = f'the column "{column}" has {inputs} inputs; --paths, --document and --learning-rate need one of them'
+        assert text in again.err
 
 
 def test_one_input_of_a_column(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
