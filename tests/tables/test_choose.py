@@ -87,7 +87,6 @@ STRAY: dict[str, tuple[list[str], str | None]] = {
     "two in 200 rows": (["1", "2"] * 99 + ["x", "y"], 'in rows 198, 199: "x"'),
     "a category": (["1", "2", "3 or more"] * 14, None),
     "a rare category": ([*["1", "2"] * 19, "3+", "3+"], None),
-    "one text in a short column": (["1", "2", "x"], None),
 }
 
 

@@ -21,8 +21,9 @@ from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.penalties import Penalty, as_penalties
 from clearprop.schedules import Cosine, WarmUp
 from clearprop.serialization.codec import encode
-from clearprop.tables import Table, TableEncoding, as_table
+from clearprop.tables import Table, TableEncoding
 from clearprop.tables.encoding import ColumnRoles
+from clearprop.tables.notation import ReadingRules
 from clearprop.training.callbacks import Callback
 from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.loop import train
@@ -41,6 +42,9 @@ def fit(
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
     text: Sequence[str] = (),
+    decimal: str | None = None,
+    day_first: bool | None = None,
+    missing: Sequence[str] = (),
     hidden: Sequence[int] = (128, 64),
     activation: Activation | str = "relu",
     dropout: float | None = None,
@@ -62,10 +66,12 @@ def fit(
     """Train a network on a table: encode its columns, split the rows, train with early stopping, and test.
 
     `data` is a path (CSV, Parquet), a pandas or Polars data frame, or a dict of columns; `target` names the column to
-    predict, or several. A share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of
-    the others is the validation set that decides when to stop; with 0 there is none. `task`, `drop`, `categorical`,
-    `numeric` and `text` are those of `TableEncoding.fit`. The task that was inferred, and columns and rows that are
-    left out, are printed to standard error (not with `progress=False`). `hidden` are the units of the
+    predict, or several. Texts are read as numbers and dates by the notation that all values of a column fit; `decimal`
+    ("." or ",") and `day_first` decide where no value does, and `missing` are further texts that mean a missing value.
+    `task`, `drop`, `categorical`, `numeric` and `text` are those of `TableEncoding.fit`. The task that was inferred,
+    and columns and rows that are left out, are printed to standard error (not with `progress=False`). A share `holdout`
+    of the rows is the test set (`model.held_out`), and a share `validation` of
+    the others is the validation set that decides when to stop; with 0 there is none. `hidden` are the units of the
     hidden layers, () for linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a
     `cp.penalties.L2` or `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a
     run that was stopped resumes with the same table and the same settings. Raises TableError, DataError or
@@ -86,7 +92,7 @@ def fit(
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
     _check_target(target)
     roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
-    table = as_table(data, text=roles.categorical, exact=roles.text)
+    table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
     encoding, training, test = _encode(table, roles, holdout, seed, precision)
     if progress is not False:
         what = f'Predicts "{", ".join(encoding.target_names)}": {encoding.task_reason}.'

@@ -12,17 +12,9 @@ import polars as pl
 from clearprop.errors import TableError
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Table
-from clearprop.tables.values import (
-    MISSING,
-    RowsError,
-    as_numbers,
-    cell_error,
-    is_missing,
-    kind_of,
-    loses_digits,
-    not_numeric,
-    spell,
-)
+from clearprop.tables.rows import cell_error
+from clearprop.tables.strays import check_no_strays
+from clearprop.tables.values import as_numbers, is_missing, kind_of, loses_digits, spell
 
 MOST_CATEGORIES = 100
 RARE = 10
@@ -123,38 +115,18 @@ def choose(series: pl.Series, training: pl.Series, wanted: str | None = None, nu
     return reason or fit_numeric(series.name, values, kind, numeric_columns)
 
 
-def check_no_stray_text(texts: pl.Series, what: str, ways_out: str) -> np.ndarray:
-    """True where a text is not a number, shape (n,); RowsError if all but a few are numbers.
-
-    The few would silently make categories of a column of numbers. In a column of few values they must be very few,
-    because "1", "2", "3 or more" are categories.
-    """
-    stray = not_numeric(texts)
-    present = texts.drop_nulls()
-    count, few_values = int(stray.sum()), present.n_unique() <= 20
-    if 0 < count <= 0.05 * len(present) and (not few_values or count <= max(1, 0.01 * len(present))):
-        value = texts[int(np.flatnonzero(stray)[0])]
-        raise RowsError(
-            f'{what} "{texts.name}": all values are numbers, except in ', stray,
-            f': "{value}". Correct it, mark it as missing (one of {", ".join(MISSING[1:])}, or empty), or {ways_out}',
-        )  # fmt: skip
-    return stray
-
-
 def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
     name, present = texts.name, len(texts) - texts.null_count()
     distinct = texts.drop_nulls().n_unique()
     ways_out = f"keep the column as it is: {way_out('categorical', name)}, or {way_out('drop', name)}."
-    stray = check_no_stray_text(texts, "Column", ways_out)
+    strays = None if are_codes else check_no_strays(texts, "Column", ways_out)
     if distinct <= 20 or distinct <= present / 2:
         return None
-    hint = (
-        "" if stray.any() or are_codes else f"all are numbers written as text, {way_out('numeric', name)} reads them; "
-    )
+    most = f'most are {strays.words}, but not "{strays.example}"; ' if strays else ""
     what = "whole numbers beyond 2^53" if are_codes else "texts"
     return (
         f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
-        f"{hint}keep it with {way_out('categorical', name)}"
+        f"{most}keep it with {way_out('categorical', name)}"
     )
 
 

@@ -15,7 +15,8 @@ import polars as pl
 
 from clearprop.checks import check_choice, check_number, check_that
 from clearprop.fork_safety import cached_property
-from clearprop.tables.values import KIND_NAMES, as_numbers, cell_error, find_index, holds, is_missing, kind_of
+from clearprop.tables.rows import cell_error, holds
+from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, is_missing, kind_of
 
 KINDS = ("number", "boolean", "date", "duration")
 

@@ -12,20 +12,12 @@ import polars as pl
 from clearprop.checks import check_choice, check_that
 from clearprop.errors import ShapeError, TableError, suggest
 from clearprop.fork_safety import cached_property
-from clearprop.tables.choose import check_no_stray_text, way_out
+from clearprop.tables.choose import way_out
 from clearprop.tables.columns import free_name
 from clearprop.tables.frame import Columns, Table
-from clearprop.tables.values import (
-    RowsError,
-    as_numbers,
-    cell_error,
-    find_index,
-    holds,
-    is_missing,
-    kind_of,
-    loses_digits,
-    spell,
-)
+from clearprop.tables.rows import RowsError, cell_error, holds
+from clearprop.tables.strays import check_no_strays
+from clearprop.tables.values import as_numbers, find_index, is_missing, kind_of, loses_digits, spell
 
 Label = str | int | float | bool
 _LABEL_TYPES = {"text": (str,), "number": (int, float), "boolean": (bool,)}
@@ -244,7 +236,7 @@ def infer_target(table: Table, names: Sequence[str], task: str) -> tuple[Target,
         return fit_flags(table, names), reason
     if kind_of(table[names[0]]) == "text" and names[0] not in table.exact:
         ways_out = f"keep the texts as they are written: {way_out('text', names[0])}."
-        check_no_stray_text(table[names[0]], "Target column", ways_out)
+        check_no_strays(table[names[0]], "Target column", ways_out)
     return fit_class(table[names[0]]), reason
 
 
