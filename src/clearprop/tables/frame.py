@@ -78,10 +78,11 @@ class Table:
         try:
             yield
         except RowsError as error:
-            rows = error.rows if self.rows is None else self.rows[error.rows]
-            raise TableError(error.naming(self._names(rows))) from None
+            raise TableError(error.naming(self.name_rows(error.rows))) from None
 
-    def _names(self, rows: np.ndarray) -> str:
+    def name_rows(self, rows: np.ndarray) -> str:
+        """Some rows as those of the user's table, "rows 2, 3", or as lines of its file, "line 4 of the file"."""
+        rows = rows if self.rows is None else self.rows[rows]
         lines = None
         if isinstance(self.source, str | os.PathLike):
             lines = lines_of_rows(self.source, rows)
