@@ -6,7 +6,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-
 from clearprop.draw.prediction_charts import (
     POINTS,
     confusion_chart,
@@ -15,6 +14,7 @@ from clearprop.draw.prediction_charts import (
     reliability_curve,
     residual_histogram,
 )
+
 from clearprop.draw.svg import Drawing
 
 

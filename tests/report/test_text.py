@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import clearprop as cp
-from clearprop.report.activity import LayerActivity
-from clearprop.report.importance import Importance
-from clearprop.report.statistics import confused_pairs, reliability
 from clearprop.report.text import (
     read_activity,
     read_confusion,
@@ -18,6 +13,11 @@ from clearprop.report.text import (
     read_reliability,
     read_residuals,
 )
+
+import clearprop as cp
+from clearprop.report.activity import LayerActivity
+from clearprop.report.importance import Importance
+from clearprop.report.statistics import confused_pairs, reliability
 
 
 @pytest.mark.parametrize(

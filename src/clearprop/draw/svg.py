@@ -19,7 +19,7 @@ FONT_SIZE = 12.0
 Legend = tuple[tuple[Markup, str], ...]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 #: Elements that HTML allows to close themselves when they are empty.
-_EMPTY = {"circle", "line", "meta", "path", "rect"}
+_EMPTY = {"circle", "img", "input", "line", "meta", "path", "rect"}
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -130,7 +130,8 @@ def polyline(xs: Iterable[float], ys: Iterable[float]) -> str:
 class Drawing:
     """Elements in an area of `width` by `height` pixels, with a label for readers who cannot see it.
 
-    A figure writes `title` above the drawing and `legend` below it.
+    A figure writes `title` above the drawing and `legend` below it; `coordinates` is that of a plot, for a script that
+    shows values under the pointer.
     """
 
     label: str
@@ -139,19 +140,21 @@ class Drawing:
     parts: tuple[Markup, ...]
     legend: Legend = ()
     title: str = ""
+    coordinates: str = ""
 
     def svg(self) -> Markup:
         """An inline picture that scales with the page."""
         return element(
             "svg", *self.parts, viewBox=f"0 0 {coordinate(self.width)} {coordinate(self.height)}", role="img",
             aria_label=self.label, class_="clearprop", style=f"--w: {coordinate(self.width)}px",
+            data_coordinates=self.coordinates or None,
         )  # fmt: skip
 
 
-def swatch(shape: str, class_: str) -> Markup:
+def swatch(shape: str, class_: str, opacity: float | None = None) -> Markup:
     """The sample of a legend: a "line", a "square" or a "dot" with a class."""
     if shape == "line":
         return element("path", d="M1 7H33", class_=f"line {class_}")
     if shape == "dot":
         return element("circle", cx=24, cy=7, r=5, class_=class_)
-    return element("rect", x=19, y=1, width=12, height=12, rx=2, class_=class_)
+    return element("rect", x=19, y=1, width=12, height=12, rx=2, class_=class_, fill_opacity=opacity)

@@ -82,7 +82,7 @@ def fit(
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
     roles = _check_roles(target, task, drop, categorical, numeric)
     table = as_table(data, text=roles.categorical)
-    encoding, training, test = _encode(table, roles, holdout, seed, precision)
+    encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
     sizes, output = _hidden_sizes(hidden), OUTPUT_ACTIVATIONS[encoding.task]
@@ -129,7 +129,7 @@ def fit(
     }
     if n_test:
         what = f"{n_test:,} rows held out of {len(table):,}"
-        model.held_out = HeldOut.sweep(net, params, loss, *test, what)
+        model.held_out = HeldOut.sweep(net, params, loss, *test, what, test_rows)
         model.settings["held_out"] = model.evaluate().metrics
     return model
 
@@ -174,8 +174,8 @@ Matrices = tuple[np.ndarray, np.ndarray]
 
 def _encode(
     table: Table, roles: ColumnRoles, holdout: float, seed: int, dtype: np.dtype
-) -> tuple[TableEncoding, Matrices, Matrices]:
-    """The encoding learnt from the training rows, and X and y of the training and of the test rows.
+) -> tuple[TableEncoding, Matrices, Matrices, np.ndarray]:
+    """The encoding learnt from the training rows, X and y of the training and of the test rows, and which these are.
 
     The encoding of the columns must not depend on the test rows; the list of labels may.
     """
@@ -189,7 +189,7 @@ def _encode(
         part = table.take(rows) if len(test) else table
         return encoding.features(part, dtype) if len(rows) else np.empty((0, encoding.inputs), dtype), y[rows]
 
-    return encoding, encode(training), encode(test)
+    return encoding, encode(training), encode(test), test
 
 
 def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None = None) -> Matrices:
