@@ -8,19 +8,19 @@ import numpy as np
 
 from clearprop.draw.axes import Plot, Scale, linear_scale
 from clearprop.draw.charts import Curve
-from clearprop.draw.svg import Drawing, element, number, shorten, swatch, text_width
+from clearprop.draw.svg import WIDTHS, Drawing, element, number, shorten_all, swatch, text_width
 
 
 def repeated_bars(label: str, names: Sequence[str], values: np.ndarray, unit: str) -> Drawing:
     """A bar for the mean of each row of `values` (names, repeats), with a dot for each repeat."""
-    shown = [shorten(name, 190) for name in names]
-    left, row, width = 14 + max(text_width(name) for name in shown), 24.0, 960.0
+    shown = shorten_all(names, 130)
+    left, row, width = 14 + max(text_width(name) for name in shown), 24.0, WIDTHS["half"]
     low, high = min(0.0, values.min()), max(0.0, values.max())
     pad = 0.02 * (high - low)
-    scale = linear_scale([low - pad if low else 0, high + pad], ticks=6, tight=True)
+    scale = linear_scale([low - pad if low else 0, high + pad], ticks=4, tight=True)
     height = row * len(names) + 46
     plot = Plot(
-        label, scale, Scale(0, 1, (), ()), unit, width=width, height=height, left=left, right=66, top=4, grid="x"
+        label, scale, Scale(0, 1, (), ()), unit, width=width, height=height, left=left, right=56, top=4, grid="x"
     )
     start = float(plot.x(0))
     for k, repeats in enumerate(values):
@@ -31,7 +31,7 @@ def repeated_bars(label: str, names: Sequence[str], values: np.ndarray, unit: st
             element("text", shown[k], x=left - 10, y=y + 16, class_="tick end"),
             element("rect", tip, **bar, class_="first pale"),
             *(element("circle", cx=float(plot.x(v)), cy=y + 11.5, r=2.2, class_="first") for v in repeats),
-            element("text", text, x=width - 60, y=y + 16, class_="value"),
+            element("text", text, x=width - 50, y=y + 16, class_="value"),
         )
     plot.add(element("line", x1=start, x2=start, y1=4, y2=plot.area[3], class_="axis"))
     return plot.drawing()
@@ -41,7 +41,7 @@ def effect_curves(
     label: str, x: np.ndarray, curves: Sequence[Curve], titles: tuple[str, str], y_scale: Scale
 ) -> Drawing:
     """Mean predictions over the values x of a column of numbers; the ticks below are the values themselves."""
-    plot = Plot(label, linear_scale(x, ticks=4, tight=True), y_scale, *titles, width=300, height=230)
+    plot = Plot(label, linear_scale(x, ticks=4, tight=True), y_scale, *titles, width=WIDTHS["third"], height=220)
     bottom = plot.area[3]
     for curve in curves:
         plot.line(x, curve.values, curve.class_, curve.name, curve.name)
@@ -52,10 +52,12 @@ def effect_curves(
 
 def effect_dots(label: str, names: Sequence[str], curves: Sequence[Curve], title: str, x_scale: Scale) -> Drawing:
     """Mean predictions for each category of a column, one row of dots per category."""
-    shown = [shorten(name, 110) for name in names]
+    shown = shorten_all(names, 110)
     left, row = 14 + max(text_width(name) for name in shown), 22.0
     height = row * len(names) + 44
-    plot = Plot(label, x_scale, Scale(0, 1, (), ()), title, width=300, height=height, left=left, top=4, grid="x")
+    plot = Plot(
+        label, x_scale, Scale(0, 1, (), ()), title, width=WIDTHS["third"], height=height, left=left, top=4, grid="x"
+    )
     for k, name in enumerate(shown):
         y = 4 + row * (k + 0.5)
         plot.add(element("text", name, x=left - 8, y=y + 4, class_="tick end"))

@@ -7,19 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.draw.svg import Drawing, element, percent, shorten, swatch, text_width
+from clearprop.draw.svg import WIDTHS, Drawing, coordinate, element, percent, shorten_all, swatch, text_width
 
 _NAME = 130.0  # the most pixels of the name of a class
+_LEAST_CELL = 26.0  # of a matrix that fills half a page; one with more classes is wider
 
 
 def confusion_chart(label: str, matrix: np.ndarray, labels: Sequence[str]) -> Drawing:
     """A confusion matrix: true classes down, predicted classes across; the shade is the share of the true class."""
-    k = len(matrix)
-    cell = max(20.0, min(100.0, 460 / k))
-    names = [shorten(name, _NAME) for name in labels]
+    k, names = len(matrix), shorten_all(labels, _NAME)
     widest = max(text_width(name) for name in names)
+    left = widest + 34
+    cell = min(80.0, (WIDTHS["half"] - left - 10) / k)
     flat = widest <= cell - 4
-    left, top = widest + 34, 40.0 if flat else widest * 0.75 + 42
+    if not flat:
+        cell = min(80.0, (WIDTHS["half"] - left - max(10.0, widest * 0.75 - cell / 2 + 10)) / k)
+    cell = cell if cell >= _LEAST_CELL else max(22.0, min(60.0, 520 / k))
+    top = 40.0 if flat else widest * 0.75 + 42
     parts = [
         element("text", "predicted", x=left + cell * k / 2, y=12, class_="title mid"),
         element("text", "true", transform=f"translate(12 {top + cell * k / 2:.1f}) rotate(-90)", class_="title mid"),
@@ -32,11 +36,16 @@ def confusion_chart(label: str, matrix: np.ndarray, labels: Sequence[str]) -> Dr
         parts.append(
             element("text", name, full, x=at, y=top - 8, class_="tick mid" if flat else "tick", transform=turn)
         )
-    rows = np.maximum(matrix.sum(axis=1), 1)
-    for i in range(k):
-        for j in range(k):
-            x, y, count = left + j * cell, top + i * cell, int(matrix[i, j])
-            parts += _confusion_cell(count, int(rows[i]), i == j, x, y, cell, (labels[i], labels[j]))
+    side = coordinate(cell - 2)
+    empty = "".join(
+        f"M{coordinate(left + j * cell + 1)} {coordinate(top + i * cell + 1)}h{side}v{side}h-{side}z"
+        for i, j in np.argwhere(matrix == 0).tolist()
+    )
+    parts += [element("path", d=empty, class_="empty")] if empty else []
+    rows = matrix.sum(axis=1)
+    for i, j in np.argwhere(matrix > 0).tolist():
+        x, y, count = left + j * cell, top + i * cell, int(matrix[i, j])
+        parts += _confusion_cell(count, int(rows[i]), i == j, x, y, cell, (labels[i], labels[j]))
     tail = 10.0 if flat else max(10.0, widest * 0.75 - cell / 2 + 10)
     legend = (_scale("first", "right"), _scale("second", "wrong; 1%, 10%, 50% and 100% of the true class"))
     return Drawing(label, left + cell * k + tail, top + cell * k + 6, tuple(parts), legend)
@@ -71,19 +80,19 @@ def _confusion_cell(
     share = count / rows
     true, predicted = (name[:80] for name in classes)
     tip = element("title", f"{true} predicted as {predicted}: {count:,} of {rows:,} rows ({percent(share)})")
-    class_ = f"{'first' if right else 'second'} shaded" if count else "empty"
+    class_ = f"{'first' if right else 'second'} shaded"
     square = {"x": x + 1, "y": y + 1, "width": cell - 2, "height": cell - 2, "rx": 3}
-    parts = [element("rect", tip, **square, class_=class_, style=_shaded(share) if count else None)]
-    if count:
-        text = f"{count:,}" if text_width(f"{count:,}") < cell - 4 else f"{count / 1000:.0f}k"
-        parts.append(element("text", text, x=x + cell / 2, y=y + cell / 2 + 4, class_="cell"))
-    return parts
+    text = f"{count:,}" if text_width(f"{count:,}") < cell - 4 else f"{count / 1000:.0f}k"
+    return [
+        element("rect", tip, **square, class_=class_, style=_shaded(share)),
+        element("text", text, x=x + cell / 2, y=y + cell / 2 + 4, class_="cell"),
+    ]
 
 
 def flag_bars(label: str, labels: Sequence[str], y: np.ndarray, predicted: np.ndarray) -> Drawing:
     """For each yes-or-no label its rows as one bar: true and false positives and negatives."""
-    names = [shorten(name, 150) for name in labels]
-    left, width, row = 14 + max(text_width(name) for name in names), 960.0, 30.0
+    names = shorten_all(labels, 150)
+    left, width, row = 14 + max(text_width(name) for name in names), WIDTHS["wide"], 30.0
     full = width - left - 70
     parts = []
     for i, name in enumerate(names):

@@ -37,7 +37,8 @@ class Prose:
 class Table:
     """Rows of texts, numbers and formulas under a head; in a table of pairs the head has empty texts.
 
-    Columns from `left` on are aligned at the right; without `left`, those that hold a number. A `folded` table is
+    Columns from `left` on are aligned at the right, or those in `at_right`; without both, those that hold a number. A
+    `folded` table is
     opened by a click; `size` is "half" or "broad", or "broad stacked" for long texts: blocks on narrow screens.
     """
 
@@ -48,10 +49,13 @@ class Table:
     note: str = ""
     folded: bool = False
     size: str = "half"
+    at_right: tuple[bool, ...] = ()
 
     def right(self) -> list[bool]:
         """Which columns are aligned at the right."""
         columns = range(len(self.head))
+        if self.at_right:
+            return list(self.at_right)
         if self.left is not None:
             return [i >= self.left for i in columns]
         return [any(isinstance(row[i], int | float) for row in self.rows) for i in columns]
@@ -75,7 +79,7 @@ def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, fo
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
     ]
-    style = element("style", Markup(f"\n{style_sheet('page', kind)}\n@page {{ margin: 14mm; }}\n"))
+    style = element("style", Markup(f"\n{style_sheet('page', kind)}\n@page {{ margin: 12mm; }}\n"))
     scripts = [element("script", Markup(f"\n{script(kind)}\n"))] if kind == "report" else []
     header = element("header", element("p", kicker, class_="kicker"), element("h1", title), head)
     main = element("main", body)

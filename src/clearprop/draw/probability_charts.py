@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.draw.axes import Plot, Scale, linear_scale, share_scale
 from clearprop.draw.charts import bars
-from clearprop.draw.svg import Drawing, element, percent
+from clearprop.draw.svg import WIDTHS, Drawing, element, percent
 
 
 def reliability_curve(
@@ -25,7 +25,7 @@ def reliability_curve(
     The scale ends at `most`, or where all points are seen.
     """
     scale = _share_scale_to(max(most, float(observed.max())))
-    plot = Plot(label, scale, scale, *titles, height=380, grid="xy")
+    plot = Plot(label, scale, scale, *titles, height=320, grid="xy")
     left, top, right, bottom = plot.area
     plot.add(element("line", x1=left, y1=bottom, x2=right, y2=top, class_="ideal"))
     for p, share, (low, high), n in zip(predicted, observed, intervals, rows, strict=True):
@@ -41,7 +41,7 @@ def reliability_curve(
 def reliability_counts(label: str, edges: np.ndarray, rows: np.ndarray, x_title: str) -> Drawing:
     """The number of rows in each bin of probability."""
     y_scale = linear_scale([0, 1.08 * int(rows.max())], ticks=4)
-    plot = Plot(label, _share_scale_to(float(edges.max())), y_scale, x_title, "rows", height=380)
+    plot = Plot(label, _share_scale_to(float(edges.max())), y_scale, x_title, "rows", height=320)
     for (low, high), n in zip(edges, rows, strict=True):
         bars(plot, np.array([low, high]), np.array([n]), "first", [f"{percent(low)} to {percent(high)}: {n:,} rows"])
         middle = float(plot.x((low + high) / 2))
@@ -56,7 +56,7 @@ def threshold_curve(
 
     `constant` are the values of y at x = 0 and x = 1 of a score that ignores the inputs.
     """
-    plot = Plot(label, share_scale(), share_scale(), *titles, width=330, height=320, grid="xy")
+    plot = Plot(label, share_scale(), share_scale(), *titles, width=WIDTHS["third"], height=265, grid="xy")
     left, _, right, _ = plot.area
     low, high = (float(plot.y(value)) for value in constant)
     plot.add(element("line", x1=left, x2=right, y1=low, y2=high, class_="ideal"))

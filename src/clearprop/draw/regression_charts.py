@@ -6,12 +6,12 @@ import numpy as np
 
 from clearprop.draw.axes import Plot, Scale, inner_range, linear_scale
 from clearprop.draw.charts import bars
-from clearprop.draw.svg import Drawing, coordinate, element, number
+from clearprop.draw.svg import WIDTHS, Drawing, coordinate, element, number
 
 #: More rows than these are drawn as a density.
 POINTS = 500
 _CELLS = 44
-_SIZE = {"width": 330.0, "height": 320.0}
+_SIZE = {"width": WIDTHS["third"], "height": 265.0}
 _SHADES = 8
 
 

@@ -17,7 +17,7 @@ from clearprop.draw.charts import Bar, bar_rows, small_histogram
 from clearprop.draw.document import Section
 from clearprop.draw.figure import Figure
 from clearprop.draw.style import colours_of_layers
-from clearprop.draw.svg import percent
+from clearprop.draw.svg import WIDTHS, percent
 from clearprop.losses import Loss
 from clearprop.report.section import listed, section
 
@@ -132,7 +132,7 @@ def activity_section(layers: Sequence[LayerActivity], net: Network) -> Section:
             )
             for layer in measured[:_LAYERS_SHOWN]
         }
-        chart = bar_rows("Saturated activations and dead units by layer", rows, width=960, thick=13)
+        chart = bar_rows("Saturated activations and dead units by layer", rows, width=620, thick=13)
         note = (
             f"Saturated: |f′(z)| is below {percent(SATURATED)} of its largest value for z from −3 to 3. "
             "Dead: f′(z) is exactly 0 on every row. An output whose loss has delta = ŷ − y is left out, because its "
@@ -151,13 +151,13 @@ def activity_section(layers: Sequence[LayerActivity], net: Network) -> Section:
 
 def _histograms(layers: Sequence[LayerActivity], colours: dict[str, str]) -> list[Figure]:
     """A small chart for each layer; the fewer, the wider."""
-    width, size = {1: (420.0, "half"), 2: (420.0, "half"), 3: (330.0, "third")}.get(len(layers), (230.0, "small"))
+    size = {1: "half", 2: "half", 3: "third"}.get(len(layers), "small")
     figures = []
     for layer in layers[:_LAYERS_SHOWN]:
         name, f = layer.layer.name, layer.layer.f.name
         note = f"{f}; {percent(layer.zeros)} are exactly 0 and not drawn" if layer.zeros else f
         title = f"Histogram of the activations of {name}"
-        chart = small_histogram(title, layer.edges, layer.counts, colours[name], width)
+        chart = small_histogram(title, layer.edges, layer.counts, colours[name], WIDTHS[size])
         figures.append(Figure(name[:80], (chart,), note, size=size))
     return figures
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.stats import binomtest
 
 from clearprop.draw.document import Section
 from clearprop.draw.figure import Figure
@@ -61,8 +62,7 @@ def read_calibration(bins: Reliability, of_class: str | None) -> str:
     """In which bins predicted and observed differ; `of_class` is None for probabilities of the predicted class."""
     rows, off = int(bins.rows.sum()), bins.off
     if not off.any():
-        few = f" With only {rows:,} rows, smaller errors would not show." if rows < _FEW else ""
-        return f"Calibrated: in no bin do predicted and observed frequency differ beyond chance.{few}"
+        return _read_whole(bins, rows, of_class)
     gap = bins.observed - bins.predicted
     worst = int(np.argmax(np.where(off, bins.rows * np.abs(gap), -1)))
     share = percent(float(bins.rows[off].sum() / rows))
@@ -71,6 +71,20 @@ def read_calibration(bins: Reliability, of_class: str | None) -> str:
         f"{bins.rows[worst]:,} rows are {'right' if of_class is None else quoted(of_class)}"
     )
     return f"{_direction(gap[off], bins.predicted[off], of_class)} for {share} of the rows: {example}."
+
+
+def _read_whole(bins: Reliability, rows: int, of_class: str | None) -> str:
+    """If no bin is off by itself: whether all together are, or there are too few rows to tell."""
+    predicted, observed = (float(np.average(values, weights=bins.rows)) for values in (bins.predicted, bins.observed))
+    if binomtest(round(observed * rows), rows, min(1.0, max(0.0, predicted))).pvalue < 0.01:
+        what = "of the predictions are right" if of_class is None else f"of the rows are {quoted(of_class)}"
+        return (
+            "In no single bin do predicted and observed frequency differ beyond chance, but over all rows the mean "
+            f"probability is {percent(predicted)}, and {percent(observed)} {what}."
+        )
+    if rows < _FEW:
+        return f"With only {rows:,} rows, predicted and observed frequency differ in no bin beyond chance."
+    return "Calibrated: in no bin do predicted and observed frequency differ beyond chance."
 
 
 def _direction(gap: np.ndarray, predicted: np.ndarray, of_class: str | None) -> str:

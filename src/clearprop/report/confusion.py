@@ -11,10 +11,9 @@ from markupsafe import Markup
 from clearprop.draw.confusion_charts import confusion_chart, flag_bars
 from clearprop.draw.document import Section, Table
 from clearprop.draw.figure import Figure
-from clearprop.draw.svg import element, percent
+from clearprop.draw.svg import WIDTHS, element, percent
 from clearprop.model.evaluation import Evaluation
 from clearprop.model.predictions import Predictions
-from clearprop.report.headline import read_imbalance
 from clearprop.report.section import quoted, section, titled
 from clearprop.report.statistics import ClassScores, class_scores, confused_pairs
 
@@ -26,21 +25,19 @@ def confusion_section(predictions: Predictions, evaluation: Evaluation, of: str)
     """The confusion matrix, or the most confused pairs of many classes, and the scores of each class."""
     matrix, labels = evaluation.confusion, predictions.labels
     assert matrix is not None
-    pairs, items = confused_pairs(matrix), []
+    pairs, items, is_wide = confused_pairs(matrix), [], False
     if len(labels) <= CLASSES_DRAWN:
         note = "Each row is a true class; the shade is the share of the row."
-        size = "half" if len(labels) <= 16 else "wide"
-        items.append(
-            Figure("Confusion matrix", (confusion_chart("Confusion matrix", matrix, labels),), note, size=size)
-        )
+        chart = confusion_chart("Confusion matrix", matrix, labels)
+        is_wide = chart.width > 1.05 * WIDTHS["half"]
+        items.append(Figure("Confusion matrix", (chart,), note, size="wide" if is_wide else "half"))
     elif pairs:
         rows = [(labels[i][:100], labels[j][:100], f"{m:,}", percent(m / matrix[i].sum())) for i, j, m in pairs]
         head = ("true", "predicted", "rows", "of the class")
         items.append(Table(head, tuple(rows), "Most often confused", left=2))
-    items.append(_scores_table("By class", "class", class_scores(predictions), labels))
-    reading = read_confusion(matrix, labels, pairs)
-    warning = read_imbalance(predictions, evaluation.metrics["balanced accuracy"])
-    return section(titled("Confusion matrix", of), f"{reading} {warning}".rstrip(), items)
+    table = _scores_table("By class", "class", class_scores(predictions), labels)
+    items.append(replace(table, size="broad") if is_wide else table)
+    return section(titled("Confusion matrix", of), read_confusion(matrix, labels, pairs), items)
 
 
 def read_confusion(matrix: np.ndarray, labels: Sequence[str], pairs: Sequence[tuple[int, int, int]]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearprop.draw.charts import Bar, bar_rows
-from clearprop.draw.svg import Drawing, number, percent, shorten
+from clearprop.draw.svg import Drawing, number, percent, shorten_middle
 from clearprop.model.evaluation import Evaluation, evaluate
 from clearprop.model.predictions import Predictions
 from clearprop.report.section import Evaluated, listed, quoted
@@ -110,7 +110,7 @@ def _class_result(predictions: Predictions, evaluation: Evaluation) -> Result:
     details.append(("balanced accuracy", percent(metrics["balanced accuracy"])))
     if "ROC AUC" in metrics:
         details.append(("ROC AUC", number(metrics["ROC AUC"], 4)))
-    other = f"always “{shorten(labels[int(np.bincount(y).argmax())], 100)}”"
+    other = f"always “{shorten_middle(labels[int(np.bincount(y).argmax())], 130)}”"
     lift, beaten = _read_gain(_accuracy_gain(predictions), other)
     chart = _compared("Accuracy", share, constant, other, percent)
     warning = read_imbalance(predictions, metrics["balanced accuracy"])
@@ -125,7 +125,7 @@ def read_imbalance(predictions: Predictions, balanced: float) -> str:
     if counts[largest] > IMBALANCED * len(y):
         parts.append(
             f"Imbalanced: {percent(counts[largest] / len(y))} of the rows are {quoted(labels[largest])}, so a high "
-            f"accuracy says little. The balanced accuracy is {percent(balanced)}; guessing gives "
+            f"accuracy says little. The balanced accuracy is {percent(balanced)}; a constant gives "
             f"{percent(1 / max(1, np.count_nonzero(counts)))}."
         )
     never = [

@@ -11,7 +11,7 @@ from clearprop.activations import Sigmoid, Softmax
 from clearprop.core.objective import Objective
 from clearprop.core.trace import predict
 from clearprop.draw.column_charts import repeated_bars
-from clearprop.draw.document import Section
+from clearprop.draw.document import Section, Table
 from clearprop.draw.figure import Figure
 from clearprop.draw.svg import number, percent
 from clearprop.losses import SquaredError, usual_loss
@@ -22,7 +22,7 @@ ROWS = 2000
 REPEATS = 5
 _LEAST_ROWS = 200
 _LEAST_COLUMNS = 20
-_COLUMNS_DRAWN = 20
+_COLUMNS_DRAWN = 15
 #: Limit on the operations of all forward sweeps: about a second on one core.
 BUDGET = 1e10
 #: A mean of REPEATS shuffles is beyond chance if it is these many standard errors above 0: t of 99% for 4 degrees.
@@ -177,7 +177,7 @@ def _loss(evaluated: Evaluated, rows: np.ndarray) -> Loss:
 
 def importance_section(evaluated: Evaluated, measured: Measured) -> Section:
     """How much the loss grows when each column is shuffled."""
-    figures = []
+    figures: list[Figure | Table] = []
     if measured.groups is not None:
         note = f"Each group of neighbouring columns is shuffled together, on {measured.groups.rows:,} rows."
         figures.append(_figure("Importance of groups of columns", measured.groups, measured.scale, note))
@@ -188,6 +188,8 @@ def importance_section(evaluated: Evaluated, measured: Measured) -> Section:
         if measured.groups is not None:
             note += " The columns of the most important groups."
         figures.append(_figure("Permutation importance", measured.columns, measured.scale, note))
+        if measured.groups is None:
+            figures.append(_table(measured.columns, measured.scale))
     better = [beats_constant(each) for each in evaluated.predictions]
     return section("Permutation importance", read_importance(measured, False not in better), figures)
 
@@ -199,7 +201,17 @@ def _figure(title: str, found: Importance, loss: Loss, note: str) -> Figure:
     unit += ", relative to the variance of the target" if loss.name == "squared error" else ""
     if len(found.names) > _COLUMNS_DRAWN:
         note += f" The first {_COLUMNS_DRAWN} of {len(found.names):,}."
-    return Figure(title, (repeated_bars(title, names, found.growth[order], unit),), note, size="wide")
+    return Figure(title, (repeated_bars(title, names, found.growth[order], unit),), note, size="half")
+
+
+def _table(found: Importance, loss: Loss) -> Table:
+    """The increase of each column, with the smallest and the largest of the shuffles."""
+    rows = [
+        (found.names[i][:100], *(number(float(value)) for value in (found.mean[i], repeats.min(), repeats.max())))
+        for i in found.order[:_COLUMNS_DRAWN]
+        for repeats in (found.growth[i],)
+    ]
+    return Table(("column", "increase", "smallest", "largest"), tuple(rows), f"Increase of the {loss.name}", left=1)
 
 
 def read_importance(measured: Measured, better: bool = True) -> str:

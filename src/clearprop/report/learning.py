@@ -7,15 +7,15 @@ import numpy as np
 from clearprop.draw.charts import Curve, over_epochs
 from clearprop.draw.document import Section
 from clearprop.draw.figure import Figure
-from clearprop.draw.svg import number, percent
+from clearprop.draw.svg import WIDTHS, number, percent
 from clearprop.report.section import Evaluated, section
 from clearprop.training.history import History
 
 _METRICS_SHOWN = 8
 _SPELLED = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 _NO_METRICS = ("cost", "learning rate", "gradient norm", "seconds")
-#: The width of the drawing and the size of the figure if there are one or three; otherwise they are halves.
-_SIZES = {1: (960.0, "wide"), 3: (330.0, "third")}
+#: The size of the figures if there are one or three; otherwise they are halves.
+_SIZES = {1: "wide", 3: "third"}
 #: Changes of the cost below this share of its whole fall are not reported.
 _NOTABLE = 0.1
 
@@ -29,16 +29,16 @@ def learning_section(evaluated: Evaluated) -> Section | None:
     shown = ["cost", *[name for name in metrics if name not in _NO_METRICS][:_METRICS_SHOWN]]
     if "learning rate" in history and len(set(history["learning rate"])) > 1:
         shown.append("learning rate")
-    width, size = _SIZES.get(len(shown), (420.0, "half"))
+    size = _SIZES.get(len(shown), "half")
     standardized = evaluated.model.encoding is not None
-    figures = [_figure(history, name, width, size, standardized) for name in shown]
+    figures = [_figure(history, name, size, standardized) for name in shown]
     return section("Learning curves", read_learning(history, evaluated.diagnosis.ok), figures)
 
 
-def _figure(history: History, name: str, width: float, size: str, standardized: bool) -> Figure:
+def _figure(history: History, name: str, size: str, standardized: bool) -> Figure:
     if name == "learning rate":
         curve = Curve("learning rate", "plain", history["learning rate"])
-        chart = over_epochs("Learning rate in each epoch", [curve], log=False, width=width)
+        chart = over_epochs("Learning rate in each epoch", [curve], log=False, width=WIDTHS[size])
         return Figure("Learning rate", (chart,), "In the last step of each epoch.", size=size)
     curves = [
         Curve(label, class_, history[column])
@@ -51,7 +51,7 @@ def _figure(history: History, name: str, width: float, size: str, standardized: 
     elif name in ("rmse", "mae") and standardized:
         note = "After each epoch, in standard deviations of the target."
     heading = _SPELLED.get(name, name[:1].upper() + name[1:])
-    chart = over_epochs(f"{heading} in each epoch", curves, history.best_epoch, width=width)
+    chart = over_epochs(f"{heading} in each epoch", curves, history.best_epoch, width=WIDTHS[size])
     return Figure(heading, (chart,), note, size=size)
 
 

@@ -6,12 +6,14 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup, escape
+
 from clearprop.core.network import INPUT
 from clearprop.draw.document import Section, Table
 from clearprop.draw.figure import Figure
 from clearprop.draw.network import draw_network
 from clearprop.draw.network_layout import style_of
-from clearprop.draw.svg import number, percent
+from clearprop.draw.svg import clean, number, percent
 from clearprop.model.summary import format_setting
 from clearprop.report.section import Evaluated, section
 
@@ -25,6 +27,7 @@ _SETTINGS = {
     "epochs": "epochs at most",
     "seconds": "seconds with encoding and evaluation",
     "held_out": None,
+    "clearprop": "trained with clearprop",
 }
 
 
@@ -47,18 +50,12 @@ def network_section(evaluated: Evaluated) -> Section:
 
 def making_section(model: Model) -> Section:
     """Settings, layers, encoding and versions."""
-    tables = []
     settings = {_SETTINGS.get(name, name): value for name, value in model.settings.items()}
     settings.pop(None, None)
-    if settings:
-        rows = [(str(name).replace("_", " "), _setting(value)) for name, value in settings.items()]
-        tables.append(Table(("", ""), tuple(rows[:_ROWS_SHOWN]), "Settings", left=2))
-    versions = [
-        ("Python", platform.python_version()),
-        *((name, metadata.version(name)) for name in ("clearprop", "numpy")),
-    ]
-    tables.append(Table(("", ""), tuple(versions), "Versions that made this report", left=2))
-    tables.append(_layers_table(model))
+    rows = [(str(name).replace("_", " "), _setting(value)) for name, value in settings.items()][:_ROWS_SHOWN]
+    versions = {"Python": platform.python_version()} | {name: metadata.version(name) for name in ("clearprop", "numpy")}
+    rows.append(("report made with", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    tables = [Table(("", ""), tuple(rows), "Settings", left=2), _layers_table(model)]
     if model.encoding is not None:
         notes = model.encoding.describe()
         rows = [(n.column[:200], n.kind, n.description[:300], f"{n.inputs:,}") for n in notes[:_ROWS_SHOWN]]
@@ -69,11 +66,13 @@ def making_section(model: Model) -> Section:
     return section("Settings and encoding", reading[0].upper() + reading[1:].rstrip(".") + ".", tables)
 
 
-def _setting(value: Any) -> str:
+def _setting(value: Any) -> str | Markup:
+    """A setting as text, in which lines may break after an opening bracket."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     text = number(value) if isinstance(value, float) else format_setting(value)
-    return text if len(text) <= 400 else text[:399] + "…"
+    text = text if len(text) <= 400 else text[:399] + "…"
+    return Markup("(<wbr/>").join(escape(clean(part)) for part in text.split("("))
 
 
 def _layers_table(model: Model) -> Table:
@@ -85,4 +84,4 @@ def _layers_table(model: Model) -> Table:
         rows.append((layer.name[:200], f, ", ".join(kinds)[:300], f"{layer.units:,}", f"{counts[layer.name]:,}"))
     more = f"and {len(net.layers) - _ROWS_SHOWN:,} more layers" if len(net.layers) > _ROWS_SHOWN else ""
     head = ("layer", "activation", "from", "units", "parameters")
-    return Table(head, tuple(rows), "Layers", 3, more, len(rows) > 24, "broad")
+    return Table(head, tuple(rows), "Layers", 3, more, len(rows) > 24)

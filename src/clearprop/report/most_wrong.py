@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from clearprop.draw.document import Section, Table
 from clearprop.draw.picture import gray_picture
-from clearprop.draw.svg import element, number, percent, shorten
+from clearprop.draw.svg import element, number, percent, shorten, shorten_middle
 from clearprop.model.predictions import Predictions
 from clearprop.report.section import Evaluated, quoted, section, titled
-from clearprop.report.values import column_texts, images, pixel_grid
+from clearprop.report.values import column_texts, images, is_number, pixel_grid
 
 _ROWS_SHOWN, _PICTURES_SHOWN, _COLUMNS_SHOWN = 10, 16, 5
 
@@ -87,17 +87,23 @@ def _table(evaluated: Evaluated, predictions: Predictions, order: np.ndarray, ma
     rows = [
         (
             f"{evaluated.row_numbers[i]:,}",
-            *(text[:60] for text in _answers(predictions, int(i))),
-            *(v[k][:60] for v in values),
+            *map(_cut, _answers(predictions, int(i))),
+            *(_cut(v[k]) for v in values),
         )
         for k, i in enumerate(order)
     ]
     last = "predicted − true" if predictions.task == "regression" else "probability of the true"
-    head = ("row", "true", "predicted", last, *(name[:40] for name in names))
+    head = ("row", "true", "predicted", last, *map(_cut, names))
     more = len(evaluated.columns) - len(names)
     note = f"The {len(names)} most important columns; {more:,} more are not shown." if more else ""
     title = "Largest errors" if predictions.task == "regression" else "Largest log loss"
-    return Table(head, tuple(rows), title, left=4, note=note, size="broad")
+    numeric = predictions.task == "regression"
+    at_right = (True, numeric, numeric, True, *(is_number(evaluated.model, name) for name in names))
+    return Table(head, tuple(rows), title, note=note, size="broad", at_right=at_right)
+
+
+def _cut(text: str) -> str:
+    return shorten_middle(text, 220)
 
 
 def _pictures(

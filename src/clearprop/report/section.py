@@ -62,18 +62,18 @@ def titled(title: str, of: str) -> str:
     """The title of a section on one of several outputs or columns; just the title if `of` is empty.
 
     >>> titled("Calibration", "kind"), titled("Calibration", "")
-    ('Calibration of kind', 'Calibration')
+    ('Calibration: kind', 'Calibration')
     """
-    return f"{title} of {of[:60]}" if of else title
+    return f"{title}: {of[:60]}" if of else title
 
 
 def quoted(name: str) -> str:
-    """A name of the user's in quotation marks, cut if it is long.
+    """A name of the user's in quotation marks, cut in the middle if it is long.
 
     >>> quoted("age")
     '“age”'
     """
-    return f"“{name if len(name) <= 40 else name[:39] + '…'}”"
+    return f"“{name if len(name) <= 45 else name[:26] + '…' + name[-18:]}”"
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
