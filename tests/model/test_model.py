@@ -338,11 +338,11 @@ def test_messages_count_the_rows_of_the_whole_table():
     table = people()
     codes = [str(i) for i in range(300)]
     codes[row] = "old"
-    with pytest.raises(TableError, match=f'Column "code": all values are numbers, except in row {row + 1}: "old"'):
+    with pytest.raises(TableError, match=f'Column "code": all values are numbers, except in row {row}: "old"'):
         cp.fit({**table, "code": codes}, "pay", epochs=1)
     age = table["age"].astype(float)
     age[row] = np.inf
-    with pytest.raises(TableError, match=f'Column "age": infinity, or a number beyond .* in row {row + 1};'):
+    with pytest.raises(TableError, match=f'Column "age": infinity, or a number beyond .* in row {row};'):
         cp.fit({**table, "age": age}, "pay", epochs=1)
 
 

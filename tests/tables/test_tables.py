@@ -214,7 +214,7 @@ BAD_FRAMES = [
     ({"a": "xy"}, "Column \"a\": expected a sequence of values, got 'xy'"),
     ({"a": 5}, 'Column "a": expected a sequence of values, got 5'),
     ({"a": np.zeros((3, 2))}, 'Column "a": expected one value per row, got an array of shape (3, 2)'),
-    ({"3": [1], 3: [1]}, 'Column "3" occurs 2 times'),
+    ({"3": [1], 3: [1]}, 'The table: the column name "3" occurs 2 times (columns 1, 2)'),
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Expected unique column names, got:\n- 'a' 2 times"),
 ]
 
@@ -417,17 +417,17 @@ def test_dates_as_categories() -> None:
 
 
 BAD_FEATURES = [
-    ({"a": ["1", "old", "3"]}, 'Column "a", row 2: expected a number, got "old". Correct the value'),
-    ({"a": ["x", "old", "3"]}, 'Column "a", row 1: expected a number, got "x" (2 such rows)'),
-    ({"a": [dt.date(2020, 1, 1)] * 3}, 'Column "a", row 1: expected a number, got datetime.date'),
-    ({"a": [1, float("inf"), 2]}, 'Column "a": infinity, or a number beyond 1e+100, in row 2'),
-    ({"b": [1, 2, 7]}, 'Column "b", row 3: expected text as in training, got numbers, and 7 is not one'),
-    ({"b": [True, False, True]}, 'Column "b", row 2: expected text as in training, got booleans'),
-    ({"k": ["1", "x", "2"]}, 'Column "k", row 2: expected numbers as in training, got text'),
-    ({"t": [0, 1, 2]}, 'Column "t", row 3: expected true or false (or 1 and 0), got 2'),
-    ({"t": ["yes", "no", None]}, 'Column "t", row 1: expected true or false, got "yes" (2 such rows)'),
-    ({"d": [1, 2, 3]}, 'Column "d", row 1: expected a date, got 1 (a number)'),
-    ({"d": ["2020-01-01", "soon", ""]}, 'Column "d", row 2: expected a date, got "soon"'),
+    ({"a": ["1", "old", "3"]}, 'Column "a", row 1: expected a number, got "old". Correct the value'),
+    ({"a": ["x", "old", "3"]}, 'Column "a", row 0: expected a number, got "x" (2 such rows)'),
+    ({"a": [dt.date(2020, 1, 1)] * 3}, 'Column "a", row 0: expected a number, got datetime.date'),
+    ({"a": [1, float("inf"), 2]}, 'Column "a": infinity, or a number beyond 1e+100, in row 1'),
+    ({"b": [1, 2, 7]}, 'Column "b", row 2: expected text as in training, got numbers, and 7 is not one'),
+    ({"b": [True, False, True]}, 'Column "b", row 1: expected text as in training, got booleans'),
+    ({"k": ["1", "x", "2"]}, 'Column "k", row 1: expected numbers as in training, got text'),
+    ({"t": [0, 1, 2]}, 'Column "t", row 2: expected true or false (or 1 and 0), got 2'),
+    ({"t": ["yes", "no", None]}, 'Column "t", row 0: expected true or false, got "yes" (2 such rows)'),
+    ({"d": [1, 2, 3]}, 'Column "d", row 0: expected a date, got 1 (a number)'),
+    ({"d": ["2020-01-01", "soon", ""]}, 'Column "d", row 1: expected a date, got "soon"'),
 ]
 
 
@@ -462,21 +462,21 @@ BAD_FITS: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
     ({"y": [0.5, 1, 2, 3]}, "y", {}, "Left out: none"),
     (A | {"y": ["yes"] * 40}, "y", {}, "Target column \"y\": all rows hold 'yes'; expected at least two different"),
     (A | {"y": [0.5] * 40}, "y", {}, 'Target column "y": all rows hold 0.5; expected numbers that differ'),
-    (A | {"y": ["a", None] * 20}, "y", {}, 'Target column "y": no value in rows 2, 4, 6, 8, 10 and 15 more'),
-    (A | {"y": [0.5, float("nan")] * 20}, "y", {}, 'Target column "y": no value in rows 2'),
-    (A | {"y": [0.5, float("inf"), *range(38)]}, "y", {}, 'Column "y": infinity, or a number beyond 1e+100, in row 2'),
+    (A | {"y": ["a", None] * 20}, "y", {}, 'Target column "y": no value in rows 1, 3, 5, 7, 9 and 15 more'),
+    (A | {"y": [0.5, float("nan")] * 20}, "y", {}, 'Target column "y": no value in rows 1'),
+    (A | {"y": [0.5, float("inf"), *range(38)]}, "y", {}, 'Column "y": infinity, or a number beyond 1e+100, in row 1'),
     (A | {"y": [f"{i} USD" for i in range(40)]}, "y", {}, 'Target column "y": 40 different values in 40 rows'),
-    (A | {"y": [f"{i} USD" for i in range(40)]}, "y", {"task": "regression"}, 'row 1: expected a number, got "0 USD"'),
+    (A | {"y": [f"{i} USD" for i in range(40)]}, "y", {"task": "regression"}, 'row 0: expected a number, got "0 USD"'),
     (A | {"y": [dt.date(2020, 1, 1)] * 40}, "y", {}, "expected numbers, text or booleans, got"),
-    (A | B | {"z": ["p", "q"] * 20}, ["y", "z"], {}, 'Column "z", row 1: expected a number, got "p"'),
+    (A | B | {"z": ["p", "q"] * 20}, ["y", "z"], {}, 'Column "z", row 0: expected a number, got "p"'),
     (A | B | {"z": [0, 3] * 20}, ["y", "z"], {"task": "classification"}, 'column "z": several target'),
     (A | B | {"z": [0] * 40}, ["y", "z"], {}, 'Target column "z": all rows hold 0; expected both'),
     (B | {"a": [1, float("-inf")] * 20}, "y", {}, 'Column "a": infinity, or a number beyond 1e+100'),
-    (B | {"a": [[1], [2]] * 20}, "y", {}, 'row 1: expected a number, text, boolean or date, got list'),
-    (B | {"a": [*map(str, range(39)), "old"]}, "y", {}, 'all values are numbers, except in row 40: "old"'),
+    (B | {"a": [[1], [2]] * 20}, "y", {}, 'row 0: expected a number, text, boolean or date, got list'),
+    (B | {"a": [*map(str, range(39)), "old"]}, "y", {}, 'all values are numbers, except in row 39: "old"'),
     (B | {"a": ["x"] * 40}, "y", {"numeric": ["a"]}, 'all rows hold the same value'),
-    (B | {"a": ["x", "1"] * 20}, "y", {"numeric": ["a"]}, 'row 1: expected a number, got "x" (20'),
-    ({"a": [*map(str, range(25))] * 4 + ["old"], "y": [0, 1] * 50 + [0]}, "y", {}, 'numbers, except in row 101: "old"'),
+    (B | {"a": ["x", "1"] * 20}, "y", {"numeric": ["a"]}, 'row 0: expected a number, got "x" (20'),
+    ({"a": [*map(str, range(25))] * 4 + ["old"], "y": [0, 1] * 50 + [0]}, "y", {}, 'numbers, except in row 100: "old"'),
 ]  # fmt: skip
 
 
@@ -502,7 +502,7 @@ TASKS: dict[str, tuple[dict[str, list[Any]], dict[str, Any], str, list[Any], int
     "0 and 1": ({"y": [1, 0] * 20}, {}, "binary", [0, 1], 1, "holds 2 different integers"),
     "grades": ({"y": [3, 4, 5, 6] * 10}, {}, "multiclass", [3, 4, 5, 6], 4, "holds 4 different integers"),
     "whole floats": ({"y": [3.0, 4.0] * 20}, {}, "binary", [3, 4], 1, "holds 2 different integers"),
-    "many whole": ({"y": list(range(40))}, {}, "regression", [], 1, "holds 40 different numbers"),
+    "many whole": ({"y": list(range(40))}, {}, "regression", [], 1, "holds 40 different integers"),
     "floats": ({"y": [0.5, 1.5] * 20}, {}, "regression", [], 1, "holds numbers that are not integers"),
     "asked regression": ({"y": [3, 4] * 20}, {"task": "regression"}, "regression", [], 1, "as requested"),
     "asked classes": ({"y": [0.5, 1.5] * 20}, {"task": "classification"}, "binary", [0.5, 1.5], 1, "as requested"),
@@ -553,10 +553,10 @@ def test_decode_probabilities() -> None:
 BAD_TARGETS = [
     (
         ["no", "Yess"],
-        'column "y", row 2: the label \'Yess\' does not occur in the training table. Did you mean "yes"?',
+        'column "y", row 1: the label \'Yess\' does not occur in the training table. Did you mean "yes"?',
     ),
-    (["no", None], 'Target column "y": no value in row 2'),
-    ([1, 0], 'Target column "y", row 1: the label 1 does not occur in the training table. Available: no, yes.'),
+    (["no", None], 'Target column "y": no value in row 1'),
+    ([1, 0], 'Target column "y", row 0: the label 1 does not occur in the training table. Available: no, yes.'),
 ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from clearprop.errors import TableError, suggest
 from clearprop.tables import as_table
 from clearprop.tables.choose import Column, choose_columns
+from clearprop.tables.encoding import encode_columns, input_names
 from clearprop.tables.frame import declared_categories
 
 
@@ -56,13 +57,14 @@ class FrameEncoder:
         """
         table = as_table(X)
         wanted = dict.fromkeys(_categorical_names(X, table.columns, categorical), "categorical")
-        encoders, left_out = choose_columns(table, table.columns, wanted)
+        with table.naming_rows():
+            encoders, left_out = choose_columns(table, table.columns, wanted)
         return cls(encoders, left_out)
 
     @property
     def input_names(self) -> list[str]:
         """The name of each input of the network, such as "age", "job=clerk" or "age is missing"."""
-        return [name for column in self.encoders for name in column.inputs]
+        return list(input_names(self.encoders))
 
     def encode(self, X: Any, dtype: np.dtype) -> np.ndarray:
         """The inputs of each row, (n, inputs)."""
@@ -70,13 +72,7 @@ class FrameEncoder:
             raise TableError(f"X: expected a data frame as in fit, got {type(X).__name__}.")
         table = as_table(X)
         table.require([column.name for column in self.encoders], "X: column", "is missing.")
-        out = np.empty((len(table), len(self.input_names)), dtype)
-        start = 0
-        for column in self.encoders:
-            stop = start + len(column.inputs)
-            column.encode(table[column.name], out[:, start:stop])
-            start = stop
-        return out
+        return encode_columns(self.encoders, table, dtype)
 
 
 def _categorical_names(X: Any, columns: Sequence[str], categorical: Any) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def fit(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
+    text: Sequence[str] = (),
     hidden: Sequence[int] = (128, 64),
     activation: Activation | str = "relu",
     dropout: float | None = None,
@@ -80,8 +81,9 @@ def fit(
     penalties = as_penalties(penalty)
     precision = check_dtype(dtype)
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
-    roles = _check_roles(target, task, drop, categorical, numeric)
-    table = as_table(data, text=roles.categorical)
+    _check_target(target)
+    roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
+    table = as_table(data, text=roles.categorical, exact=roles.text)
     encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
@@ -152,13 +154,12 @@ def default_batch_size(rows: int) -> int:
     return int(min(256, max(32, 2 ** round(np.log2(max(1, rows) / 100)))))
 
 
-def _check_roles(target: Any, task: str, drop: Any, categorical: Any, numeric: Any) -> ColumnRoles:
+def _check_target(target: Any) -> None:
     if hasattr(target, "dtype"):
         raise ArgumentError(
             f"target: expected the name of a column of the table, got {type(target).__name__}. cp.fit takes one table "
             "that includes the target; cp.MLPClassifier and cp.MLPRegressor take X and y."
         )
-    return ColumnRoles.check(target, task, drop, categorical, numeric)
 
 
 def _hidden_sizes(hidden: Sequence[int]) -> list[int]:
@@ -180,7 +181,8 @@ def _encode(
     The encoding of the columns must not depend on the test rows; the list of labels may.
     """
     target, reason = roles.infer_target(table)
-    labels = target.encode(table, dtype) if target.classes else None
+    with table.naming_rows():
+        labels = target.encode(table, dtype) if target.classes else None
     training, test = split_rows(len(table), holdout, seed, labels)
     encoding = TableEncoding.learn(table, roles, target, reason, training if len(test) else None)
     y = as_loss_target(encoding, encoding.targets(table, dtype) if labels is None else labels, dtype)

@@ -13,7 +13,17 @@ import polars as pl
 from clearprop.errors import TableError
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Table
-from clearprop.tables.values import MISSING, as_numbers, is_missing, kind_of, not_numeric, row_list, spell
+from clearprop.tables.values import (
+    MISSING,
+    RowsError,
+    as_numbers,
+    cell_error,
+    is_missing,
+    kind_of,
+    loses_digits,
+    not_numeric,
+    spell,
+)
 
 MOST_CATEGORIES = 100
 RARE = 10
@@ -71,16 +81,16 @@ def choose(
     """The encoding of one column learnt from `rows` (all of them if None), or the reason why it is left out.
 
     `wanted` is "categorical", "numeric", or None to choose from the values. `numeric_columns` is the number of numeric
-    columns of the table, which share a limit on their inputs. Every row is checked, also those not in `rows`, so that
-    messages count the rows of the table. Raises TableError if the column cannot be encoded.
+    columns of the table, which share a limit on their inputs. Whether a column is an index or an identifier is seen in
+    all rows: holding some out must not change it. Raises TableError if the column cannot be encoded.
     """
     kind = kind_of(series)
     if kind == "other":
-        row = int(np.flatnonzero(~is_missing(series))[0])
-        raise TableError(
-            f'Column "{series.name}", row {row + 1}: expected a number, text, boolean or date, got '
-            f'{type(series[row]).__name__}. Convert the column, or leave it out: drop=["{series.name}"].'
-        )
+        value = series.drop_nulls()[0]
+        raise cell_error(
+            series, ~is_missing(series), f"expected a number, text, boolean or date, got {type(value).__name__}. "
+            f'Convert the column, or leave it out: drop=["{series.name}"].',
+        )  # fmt: skip
     training = series if rows is None else series[rows]
     if training.null_count() == len(training):
         return "all values are missing"
@@ -88,41 +98,79 @@ def choose(
         return f"all rows hold the same value, {training[0]!r}"
     if wanted == "categorical":
         return fit_categorical(training, kind)
-    if wanted is None and kind == "text":
-        return _like_identifiers(series, training, rows) or fit_categorical(training, kind)
+    are_codes = kind == "number" and loses_digits(series)
+    if wanted is None and (are_codes or kind == "text"):
+        reason = _like_identifiers(series.cast(pl.String), are_codes)
+        return reason or fit_categorical(training.cast(pl.String), "text")
+    if are_codes:
+        raise TableError(
+            f'Column "{series.name}": holds whole numbers beyond 2^53, such as {series.drop_nulls()[0]}, which cannot '
+            f'be told apart as numbers. Use them as categories, categorical=["{series.name}"], or subtract an offset.'
+        )
     kind = "number" if kind == "text" else kind
     values = as_numbers(series, kind)
-    values = values if rows is None else values[rows]
-    reason = None if wanted == "numeric" else _like_row_numbers(series.name, values, kind)
-    return reason or fit_numeric(series.name, values, kind, numeric_columns)
+    reason = _like_row_numbers(series.name, values, kind) if wanted is None else None
+    return reason or fit_numeric(series.name, values if rows is None else values[rows], kind, numeric_columns)
 
 
-def _like_identifiers(series: pl.Series, training: pl.Series, rows: np.ndarray | None) -> str | None:
-    distinct, present = training.n_unique() - (training.null_count() > 0), len(training) - training.null_count()
-    stray = not_numeric(series)
-    if 0 < stray.sum() <= 0.05 * len(stray) and series.drop_nulls().n_unique() > 20:
-        # it would silently become many categories, or be left out
-        row = int(np.flatnonzero(stray)[0])
-        raise TableError(
-            f'Column "{series.name}": all values are numbers, except in {row_list(stray)}: "{series[row]}". Correct '
-            f"it, mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or keep the column as it is: "
-            f'categorical=["{series.name}"], or drop=["{series.name}"].'
-        )
+def check_no_stray_text(texts: pl.Series, what: str, ways_out: str) -> np.ndarray:
+    """True where a text is not a number, shape (n,); RowsError if all but a few are numbers.
+
+    The few would silently make categories of a column of numbers. In a column of few values they must be very few,
+    because "1", "2", "3 or more" are categories.
+    """
+    stray = not_numeric(texts)
+    present = texts.drop_nulls()
+    count, few_values = int(stray.sum()), present.n_unique() <= 20
+    if 0 < count <= 0.05 * len(present) and (not few_values or count <= max(1, 0.01 * len(present))):
+        value = texts[int(np.flatnonzero(stray)[0])]
+        raise RowsError(
+            f'{what} "{texts.name}": all values are numbers, except in ', stray,
+            f': "{value}". Correct it, mark it as missing (one of {", ".join(MISSING[1:])}, or empty), or {ways_out}',
+        )  # fmt: skip
+    return stray
+
+
+def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
+    name, present = texts.name, len(texts) - texts.null_count()
+    distinct = texts.drop_nulls().n_unique()
+    stray = check_no_stray_text(
+        texts, "Column", f'keep the column as it is: categorical=["{name}"], or drop=["{name}"].'
+    )
     if distinct <= 20 or distinct <= present / 2:
         return None
-    all_numbers = not (stray if rows is None else stray[rows]).any()
-    hint = f'; all are numbers written as text: numeric=["{series.name}"] reads them' if all_numbers else ""
-    return f"{distinct} different texts in {present} rows, like a name or an identifier{hint}"
+    hint = "" if stray.any() or are_codes else f'all are numbers written as text, numeric=["{name}"] reads them; '
+    what = "whole numbers beyond 2^53" if are_codes else "texts"
+    return (
+        f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
+        f'{hint}keep it with categorical=["{name}"]'
+    )
+
+
+_INDEX = re.compile(
+    r"column 1|\.\.\.1|unnamed: 0(\.\d+)*|(__index_)?level_\d+(__)?|index|idx|"
+    r"row([ _.]?(names?|number|num|no|nr|id|index))?|#",
+    re.IGNORECASE,
+)
+"""Names that exports give to the index of a data frame."""
+_IDENTIFIER = re.compile(r"(?i:(^|[_ .-])(id|ids|uid|idx|pk|no|nr|number|serial|sno|index|row)$)|[a-z]I[dD]$")
 
 
 def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
-    if kind != "number" or np.isnan(values).any() or len(values) <= 20:
+    """The reason to leave out a column that tells the row, and nothing about it."""
+    present = values[~np.isnan(values)]
+    rows = len(present)
+    if kind != "number" or rows <= 5 or (present != np.floor(present)).any() or present.min() < 0:
         return None
-    if values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
-        return "the number of the row"
-    named = re.search(r"(?i:(^|[_ ])id$)|[a-z]I[dD]$", name)
-    if named and (values == np.floor(values)).all() and len(np.unique(values)) == len(values):
-        return "a different integer in every row, and a name like an identifier"
+    distinct, keep = len(np.unique(present)), f'keep it with numeric=["{name}"]'
+    steps = np.diff(present) == 1
+    if rows > 20 and distinct == rows and present.min() in (0, 1) and present.max() - present.min() == rows - 1:
+        return f"the number of the row{'' if steps.all() else ', in another order'}; {keep}"
+    if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
+        return f"whole numbers and a name like the index of an exported table; {keep}"
+    if rows > 20 and _IDENTIFIER.search(name) and distinct > 0.9 * rows:
+        nearly = "" if distinct == rows else "nearly "
+        return f"a different integer in {nearly}every row, and a name like an identifier; {keep}"
     return None
 
 
@@ -202,7 +250,7 @@ def fit_categorical(series: pl.Series, kind: str) -> CategoricalColumn | str:
         *([series.null_count()] if flag else []),
     ]
     if len(rows_of_inputs) < 2:
-        return f"no two of its {len(counts)} values occur in at least {rare} rows"
+        return f"no two of its {len(counts):,} values occur in at least {rare} rows"
     return CategoricalColumn(
         name=series.name, kind=kind, categories=tuple(frequent), shares=tuple(c / len(series) for c in rows_of_inputs),
         other=other, flag=flag,

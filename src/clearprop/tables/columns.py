@@ -5,19 +5,29 @@ Each class holds what was learnt from the training rows as plain data, and encod
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from clearprop.checks import check_choice, check_number, check_that
-from clearprop.errors import TableError
 from clearprop.fork_safety import cached_property
-from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, first_row, is_missing, kind_of
+from clearprop.tables.values import KIND_NAMES, as_numbers, cell_error, find_index, holds, is_missing, kind_of
 
 KINDS = ("number", "boolean", "date", "duration")
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, or the same with a number if it is taken.
+
+    >>> free_name("age", ["job"]), free_name("age", ["age", "age (2)"])
+    ('age', 'age (3)')
+    """
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,10 @@ class NumericColumn:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The name of each input."""
+        """The name of each input; with steps, none is called like the column."""
         steps = pairwise(self.knots)
         return (
-            *([self.name] if self.varies else []),
+            *([f"{self.name} standardized" if self.knots else self.name] if self.varies else []),
             *(f"{self.name} {a:.12g} to {b:.12g}" for a, b in steps),
             *([f"{self.name} is missing"] if self.flag else []),
         )
@@ -165,9 +175,9 @@ class CategoricalColumn:
         """The input of a value; one past the last category for an unknown value."""
         index, kind = find_index(value, self._known, self.kind), kind_of(series)
         if index is None and kind != self.kind:
-            raise TableError(
-                f'Column "{self.name}", {first_row(series, value)}: expected {KIND_NAMES[self.kind]} as in training, '
+            raise cell_error(
+                series, holds(series, value), f"expected {KIND_NAMES[self.kind]} as in training, "
                 f"got {KIND_NAMES.get(kind, kind)}, and {value!r} is not one of its categories. Convert the column; to "
-                f'keep a column of a CSV file as text, use read_table(path, text=["{self.name}"]).'
-            )
+                f'keep a column of a CSV file as text, use read_table(path, text=["{self.name}"]).',
+            )  # fmt: skip
         return len(self.categories) if index is None else index

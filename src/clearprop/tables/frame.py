@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,16 +15,25 @@ import numpy as np
 import polars as pl
 
 from clearprop.errors import ArgumentError, TableError, suggest
-from clearprop.tables.read import read_table
-from clearprop.tables.values import infer_type, normalise, spell, strip
+from clearprop.tables.read import different_names, lines_of_rows, read_table
+from clearprop.tables.values import RowsError, as_written, infer_type, name_rows, normalise, spell, strip
 
 
 @dataclass(frozen=True)
 class Table:
-    """A normalised table, as `as_table` makes it; `categories` are the columns that a data frame declares as such."""
+    """A normalised table, as `as_table` makes it; `categories` are the columns that a data frame declares as such.
+
+    `exact` are those whose texts are kept as they are written. `notes` are sentences about what reading changed or
+    left out; a fit reports them. `source` is what the table was made of, and `rows` are the rows of it that were taken,
+    None for all of them.
+    """
 
     frame: pl.DataFrame
     categories: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    source: Any = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -37,19 +47,41 @@ class Table:
         return self.frame[column]
 
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
-        """The table of some rows only."""
-        return Table(self.frame[np.asarray(rows)], self.categories)
+        """The table of some rows only; messages still name them as rows of the whole."""
+        taken = np.asarray(rows)
+        return replace(self, frame=self.frame[taken], rows=taken if self.rows is None else self.rows[taken])
 
     def require(
         self, columns: Sequence[str], what: str = "Column", problem: str = "is missing from the table."
     ) -> None:
         """Raise TableError if one of the columns does not exist."""
+        known = set(self.columns)
         for name in columns:
-            if name not in self.columns:
+            if name not in known:
                 raise TableError(f'{what} "{name}" {problem} {suggest(name, self.columns)}')
 
+    @contextmanager
+    def naming_rows(self) -> Iterator[None]:
+        """Raise an error about rows as a TableError with the rows of the user's table, or the lines of a CSV file."""
+        try:
+            yield
+        except RowsError as error:
+            rows = error.rows if self.rows is None else self.rows[error.rows]
+            raise TableError(error.naming(self._names(rows))) from None
 
-def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
+    def _names(self, rows: np.ndarray) -> str:
+        lines = None
+        if isinstance(self.source, str | os.PathLike):
+            lines = lines_of_rows(self.source, rows)
+        return name_rows(rows) if lines is None else f"{name_rows(lines, 'line')} of the file"
+
+    def spelt(self, column: str) -> pl.Series:
+        """A column as its texts are written in the source, "NA" and "None" too."""
+        everything = as_table(self.source, exact=(column,))[column]
+        return everything if self.rows is None else everything[self.rows]
+
+
+def as_table(data: Any, *, text: Sequence[str] = (), exact: Sequence[str] = ()) -> Table:
     """`data` as a table: the only function that normalises a file, a data frame or a dict of columns.
 
     `data` is a path, a pandas, Polars, narwhals or pyarrow table, or a dict of columns. Categories become text. White
@@ -65,9 +97,9 @@ def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
     if isinstance(data, Table):
         return data
     if isinstance(data, str | os.PathLike):
-        return Table(read_table(data, text=text))
+        return Table(read_table(data, text=text, exact=exact), exact=tuple(exact), source=data)
     if isinstance(data, Mapping):
-        return Table(_from_columns(data))
+        return Table(_from_columns(data, exact), exact=tuple(exact), source=data)
     try:
         frame = nw.from_native(data, eager_only=True)
     except TypeError:
@@ -78,16 +110,18 @@ def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
         ) from None
     except nw.exceptions.DuplicateError as reason:
         raise TableError(f"{reason} Give each column its own name.") from None
-    names = [str(name) for name in frame.columns]
-    _check_unique(names)
-    columns = [_from_series(series, name) for series, name in zip(frame.iter_columns(), names, strict=True)]
-    return Table(pl.DataFrame(columns), declared_categories(frame))
+    names = different_names(frame.columns, "The table")
+    columns = [_from_series(series, name, exact) for series, name in zip(frame.iter_columns(), names, strict=True)]
+    return Table(pl.DataFrame(columns), declared_categories(frame), tuple(exact), source=data)
 
 
 def declared_categories(data: Any) -> tuple[str, ...]:
     """The columns that a data frame declares as categories, whatever they hold."""
     schema = nw.from_native(data, eager_only=True).schema
-    return tuple(str(name) for name, dtype in schema.items() if isinstance(dtype, nw.Categorical | nw.Enum))
+    names = different_names(list(schema), "The table")
+    return tuple(
+        n for n, dtype in zip(names, schema.values(), strict=True) if isinstance(dtype, nw.Categorical | nw.Enum)
+    )
 
 
 class Columns(dict[str, np.ndarray]):
@@ -113,51 +147,50 @@ class Columns(dict[str, np.ndarray]):
         return pd.DataFrame(dict(self))
 
 
-def _check_unique(names: Sequence[str]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise TableError(
-            f'Column "{repeated[0]}" occurs {names.count(repeated[0])} times; give each column its own name.'
-        )
-
-
-def _from_columns(columns: Mapping[Any, Any]) -> pl.DataFrame:
+def _from_columns(columns: Mapping[Any, Any], exact: Sequence[str]) -> pl.DataFrame:
     series: list[pl.Series] = []
-    for name, values in columns.items():
+    for name, values in zip(different_names(list(columns), "The table"), columns.values(), strict=True):
         if isinstance(values, str) or not hasattr(values, "__len__"):
-            raise TableError(f'Column "{name}": expected a sequence of values, got {values!r}.')
+            raise TableError(
+                f'Column "{name}": expected a sequence of values, got {values!r}. For one row, give a list of one '
+                f'value: {{"{name}": [{values!r}]}}.'
+            )
         if isinstance(values, np.ndarray) and values.ndim != 1:
             raise TableError(f'Column "{name}": expected one value per row, got an array of shape {values.shape}.')
         if isinstance(values, np.ndarray) and values.dtype.kind in "iufbM":
-            series.append(normalise(pl.Series(str(name), values)))
+            series.append(_cleaned(pl.Series(name, values), exact))
         else:
-            series.append(normalise(_from_objects(str(name), list(values))))
+            series.append(_cleaned(_from_objects(name, list(values), exact), exact))
     if len({len(column) for column in series}) > 1:
         lengths = ", ".join(f'"{column.name}" {len(column)}' for column in series)
         raise TableError(f"Columns of different lengths: {lengths} rows. Every column needs one value per row.")
-    _check_unique([column.name for column in series])
     return pl.DataFrame(series)
 
 
-def _from_series(series: nw.Series[Any], name: str) -> pl.Series:
+def _cleaned(series: pl.Series, exact: Sequence[str]) -> pl.Series:
+    return as_written(series) if series.name in exact else normalise(series)
+
+
+def _from_series(series: nw.Series[Any], name: str, exact: Sequence[str]) -> pl.Series:
     """A series of any library as a normalised Polars series."""
     native = series.to_native()
     if isinstance(native, pl.Series):
         column = native.rename(name)
-        return normalise(_from_objects(name, column.to_list()) if column.dtype == pl.Object else column)
-    if series.dtype.is_numeric() and not series.dtype.is_decimal():
+        return _cleaned(_from_objects(name, column.to_list(), exact) if column.dtype == pl.Object else column, exact)
+    whole_with_gaps = series.dtype.is_integer() and series.null_count() > 0  # as float64, digits beyond 2^53 are lost
+    if series.dtype.is_numeric() and not series.dtype.is_decimal() and not whole_with_gaps:
         values = series if series.null_count() == 0 else series.cast(nw.Float64())
-        return normalise(pl.Series(name, values.to_numpy()))
+        return _cleaned(pl.Series(name, values.to_numpy()), exact)
     if isinstance(series.dtype, nw.Datetime):
         if series.dtype.time_zone is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return normalise(pl.Series(name, series.to_numpy()))
+        return _cleaned(pl.Series(name, series.to_numpy()), exact)
     missing = series.is_null().to_list()
     values = [None if gone else value for value, gone in zip(series.to_list(), missing, strict=True)]
-    return normalise(_from_objects(name, values))
+    return _cleaned(_from_objects(name, values, exact), exact)
 
 
-def _from_objects(name: str, values: list[Any]) -> pl.Series:
+def _from_objects(name: str, values: list[Any], exact: Sequence[str] = ()) -> pl.Series:
     """A typed series of Python objects; the type of mixed texts and numbers is inferred as for a file."""
     values = [None if _is_absent(value) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
@@ -168,7 +201,9 @@ def _from_objects(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.String)
     numeric = all(kind in real or issubclass(kind, np.integer | np.floating) for kind in kinds - truths - texts)
     if numeric and not kinds & (truths | texts):
-        return pl.Series(name, _int_or_float(values))
+        return _whole_or_float(name, values)
+    if numeric and name in exact:
+        return pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
     if numeric:
         return infer_type(strip(pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)))
     if all(issubclass(kind, date) for kind in kinds):
@@ -181,10 +216,14 @@ def _from_objects(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, values, dtype=pl.Object)
 
 
-def _int_or_float(values: list[Any]) -> list[float | int | None]:
-    """Integers if every value is one of at most 64 bits; floats otherwise."""
-    integers = all(v is None or (isinstance(v, int | np.integer) and abs(int(v)) < 2**63) for v in values)
-    return [None if v is None else (int(v) if integers else float(v)) for v in values]
+def _whole_or_float(name: str, values: list[Any]) -> pl.Series:
+    """Integers if every value is one, as text if one has more than 64 bits; floats otherwise."""
+    if not all(v is None or isinstance(v, int | np.integer) for v in values):
+        return pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64)
+    whole = [None if v is None else int(v) for v in values]
+    if all(v is None or abs(v) < 2**63 for v in whole):
+        return pl.Series(name, whole, pl.Int64)
+    return pl.Series(name, [None if v is None else str(v) for v in whole], pl.String)
 
 
 def _is_absent(value: Any) -> bool:

@@ -13,13 +13,13 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from clearprop.errors import TableError, suggest
-from clearprop.tables.values import infer_type, normalise, strip
+from clearprop.tables.values import as_written, infer_type, normalise, strip
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -29,12 +29,13 @@ MAX_COLUMNS = 30_000
 _CSV, _PARQUET = (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
 
 
-def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pl.DataFrame:
+def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = (), exact: Sequence[str] = ()) -> pl.DataFrame:
     """The table in a CSV (`.csv`, `.tsv`, either with `.gz`) or Parquet (`.parquet`, `.pq`) file.
 
     A CSV file is UTF-8 text with one line of column names; cells are separated by comma, semicolon or tab. The type of
     a column is inferred from all of its cells, except that the columns named in `text` stay text. White space around
-    texts is stripped; "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing. Blank lines are
+    texts is stripped; "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing, except that in the
+    columns named in `exact`, which are texts, only "" is. Blank lines are
     skipped. A Parquet file is first decoded in a separate process, because some damaged files end the process that
     decodes them (docs/decisions/0014); for a file that you trust, `polars.read_parquet` saves these 0.2 seconds.
 
@@ -47,6 +48,18 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pl.
     [(30, 'clerk'), (None, 'cook')]
     """
     file = Path(path)
+    ending, content = _content(file)
+    if ending in _PARQUET:
+        frame = _parquet(content, file, exact)
+    else:
+        frame = _csv(content, file, text, exact, tabs=ending.startswith(".tsv"))
+    if frame.height == 0:
+        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
+    return frame
+
+
+def _content(file: Path) -> tuple[str, bytes]:
+    """The ending of a file, and its bytes, unpacked."""
     ending = _ending(file)
     try:
         content = file.read_bytes()
@@ -58,11 +71,27 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pl.
         content = _unpack(content, file)
     if not content.strip():
         raise TableError(f"{file}: is empty; expected a line of column names and at least one row.")
-    is_parquet = ending in _PARQUET
-    frame = _parquet(content, file) if is_parquet else _csv(content, file, text, tabs=ending.startswith(".tsv"))
-    if frame.height == 0:
-        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
-    return frame
+    return ending, content
+
+
+def lines_of_rows(path: str | os.PathLike[str], rows: Sequence[int] | np.ndarray) -> list[int] | None:
+    """The lines of a CSV file at which some rows begin, both in rising order; lines count from 1. None for Parquet."""
+    ending, content = _content(Path(path))
+    if ending in _PARQUET:
+        return None
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    lines = _lines(content, _separator(content, ending.startswith(".tsv")))
+    names, wanted, found, row, begins = None, set(np.asarray(rows).tolist()), [], -1, 1
+    for cells in lines:
+        if cells or (names is not None and len(names) == 1):  # any other blank line is skipped
+            names = cells if names is None else names
+            if row in wanted:
+                found.append(begins)
+            row += 1
+        begins = lines.line_num + 1
+        if len(found) == len(wanted):
+            break
+    return found
 
 
 def _ending(file: Path) -> str:
@@ -100,10 +129,12 @@ def _unpack(content: bytes, file: Path) -> bytes:
         raise TableError(f"{file}: expected a gzip file, but it is damaged or not one: {reason}.") from None
 
 
-def _parquet(content: bytes, file: Path) -> pl.DataFrame:
+def _parquet(content: bytes, file: Path, exact: Sequence[str]) -> pl.DataFrame:
     _check_parquet(content, file)
     try:
-        return pl.DataFrame([normalise(series) for series in pl.read_parquet(io.BytesIO(content))])
+        frame = pl.read_parquet(io.BytesIO(content))
+        frame.columns = different_names(frame.columns, str(file))
+        return pl.DataFrame([as_written(s) if s.name in exact else normalise(s) for s in frame])
     except (pl.exceptions.PolarsError, OSError) as reason:
         raise TableError(f"{file}: expected a Parquet file, but it is damaged or not one: {reason}.") from None
 
@@ -131,11 +162,10 @@ def _check_parquet(content: bytes, file: Path) -> None:
         raise TableError(f"{refused}: {lines[0][:200]} (the decoder may use {most:,} bytes and {seconds} s).")
 
 
-def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.DataFrame:
+def _csv(content: bytes, file: Path, text: Sequence[str], exact: Sequence[str], *, tabs: bool) -> pl.DataFrame:
     content = content.removeprefix(b"\xef\xbb\xbf")
     _check_text(content, file)
-    first = content.lstrip().partition(b"\n")[0]
-    separator = "\t" if tabs else (";" if b";" in first and b"," not in first else ",")
+    separator = _separator(content, tabs)
     names = _header(content, separator, file)
     try:
         raw = pl.read_csv(io.BytesIO(content), separator=separator, infer_schema_length=0, has_header=True)
@@ -156,8 +186,14 @@ def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.D
         is_row = np.ones(raw.height, bool)
         is_row[np.frombuffer(blank, np.int64)] = False
         raw = raw.filter(pl.Series(is_row))
-    columns = _strip_columns(raw)
-    return pl.DataFrame([s if s.name in text else infer_type(s, decimal_comma=separator == ";") for s in columns])
+    columns = [as_written(raw[s.name]) if s.name in exact else s for s in _strip_columns(raw)]
+    kept = {*text, *exact}
+    return pl.DataFrame([s if s.name in kept else infer_type(s, decimal_comma=separator == ";") for s in columns])
+
+
+def _separator(content: bytes, tabs: bool) -> str:
+    first = content.lstrip().partition(b"\n")[0]
+    return "\t" if tabs else (";" if b";" in first and b"," not in first else ",")
 
 
 def _strip_columns(frame: pl.DataFrame) -> list[pl.Series]:
@@ -197,12 +233,24 @@ def _header(content: bytes, separator: str, file: Path) -> list[str]:
         raise TableError(f"{file}: the line of column names cannot be read: {reason}.") from None
     if len(names) > MAX_COLUMNS:
         raise TableError(f"{file}: has {len(names):,} columns, more than the {MAX_COLUMNS:,} that a table may have.")
-    bare = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
+    return different_names(names, str(file))
+
+
+def different_names(names: Sequence[Any], where: str) -> list[str]:
+    """Column names as texts without white space around them; a nameless column is called by its number.
+
+    Raises TableError if a name occurs twice.
+
+    >>> different_names([" age", 7, ""], "people.csv")
+    ['age', '7', 'column 3']
+    """
+    texts = ("" if name is None else str(name).strip() for name in names)
+    bare = [name or f"column {number}" for number, name in enumerate(texts, start=1)]
     for name, times in Counter(bare).items():
         if times > 1:
             numbers = [str(i) for i, other in enumerate(bare, start=1) if other == name]
             raise TableError(
-                f'{file}: the column name "{name}" occurs {times} times (columns {", ".join(numbers)}); '
+                f'{where}: the column name "{name}" occurs {times} times (columns {", ".join(numbers)}); '
                 "give each column its own name."
             )
     return bare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
@@ -41,20 +41,41 @@ def is_missing(series: pl.Series) -> np.ndarray:
     return series.is_null().to_numpy()
 
 
-def row_list(mask: np.ndarray) -> str:
-    """The rows where `mask` is true, for a message; rows count from 1, without the line of column names.
+def name_rows(numbers: Sequence[int] | np.ndarray, what: str = "row") -> str:
+    """Some rows (or lines) for a message.
 
-    >>> row_list(np.array([False, True, True]))
-    'rows 2, 3'
+    >>> name_rows([3]), name_rows(range(2, 9), "line")
+    ('row 3', 'lines 2, 3, 4, 5, 6 and 2 more')
     """
-    numbers = np.flatnonzero(mask) + 1
-    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
-    return f"row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}{more}"
+    more = f" and {len(numbers) - 5:,} more" if len(numbers) > 5 else ""
+    return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}{more}"
 
 
-def first_row(series: pl.Series, value: Any) -> str:
-    """The first row that holds `value`, for a message."""
-    return f"row {np.flatnonzero((series == value).fill_null(False).to_numpy())[0] + 1}"
+class RowsError(TableError):
+    """An error about rows of a table, which stand between two parts of the message and count from 0.
+
+    What raises it sees one column only. `Table.naming_rows` raises it again with the rows of the user's table, or the
+    lines of the file.
+    """
+
+    def __init__(self, before: str, mask: np.ndarray, after: str) -> None:
+        self.before, self.rows, self.after = before, np.flatnonzero(mask), after
+        super().__init__(self.naming(name_rows(self.rows)))
+
+    def naming(self, rows: str) -> str:
+        """The message with other words for the rows."""
+        return f"{self.before}{rows}{self.after}"
+
+
+def cell_error(series: pl.Series, mask: np.ndarray, after: str, what: str = "Column") -> RowsError:
+    """The error about the first cell where `mask` is true, as in 'Column "age", row 3: expected ...'."""
+    first = np.arange(len(series)) == np.flatnonzero(mask)[0]
+    return RowsError(f'{what} "{series.name}", ', first, f": {after}")
+
+
+def holds(series: pl.Series, value: Any) -> np.ndarray:
+    """True where the column holds `value`, shape (n,)."""
+    return (series == value).fill_null(False).to_numpy()
 
 
 # labels and categories
@@ -109,7 +130,7 @@ def as_numbers(series: pl.Series, kind: str) -> np.ndarray:
 
     Raises TableError with column, row and value if a value is not of that `kind` or is infinite.
     """
-    actual, name = kind_of(series), series.name
+    actual = kind_of(series)
     if series.null_count() == len(series):
         return np.full(len(series), np.nan)
     if actual == "text":
@@ -117,21 +138,20 @@ def as_numbers(series: pl.Series, kind: str) -> np.ndarray:
     elif actual == kind or {actual, kind} == {"number", "boolean"}:
         values = _days(series) if kind in ("date", "duration") else _floats(series)
     else:
-        row = int(np.flatnonzero(~is_missing(series))[0])
-        raise TableError(
-            f'Column "{name}", row {row + 1}: expected {_ONE_OF_KIND[kind]}, got {series[row]!r} '
-            f"({_ONE_OF_KIND[actual]})."
+        value = series.drop_nulls()[0]
+        raise cell_error(
+            series, ~is_missing(series), f"expected {_ONE_OF_KIND[kind]}, got {value!r} ({_ONE_OF_KIND[actual]})."
         )
     too_large = np.abs(values) > LARGEST
     if too_large.any():
-        raise TableError(
-            f'Column "{name}": infinity, or a number beyond {LARGEST:g}, in {row_list(too_large)}; expected finite '
-            "numbers. Correct the value, or leave the cell empty to mark it as missing."
-        )
+        raise RowsError(
+            f'Column "{series.name}": infinity, or a number beyond {LARGEST:g}, in ', too_large,
+            "; expected finite numbers. Correct the value, or leave the cell empty to mark it as missing.",
+        )  # fmt: skip
     neither = ~np.isnan(values) & (values != 0) & (values != 1)
     if kind == "boolean" and neither.any():
-        row = int(np.flatnonzero(neither)[0])
-        raise TableError(f'Column "{name}", row {row + 1}: expected true or false (or 1 and 0), got {series[row]!r}.')
+        value = series[int(np.flatnonzero(neither)[0])]
+        raise cell_error(series, neither, f"expected true or false (or 1 and 0), got {value!r}.")
     return values
 
 
@@ -166,12 +186,12 @@ def _parse(series: pl.Series, kind: str) -> np.ndarray:
         parsed = pl.repeat(None, len(series), dtype=pl.Duration, eager=True)
     unparsed = is_missing(parsed) & ~is_missing(series)
     if unparsed.any():
-        row = int(np.flatnonzero(unparsed)[0])
+        value = series[int(np.flatnonzero(unparsed)[0])]
         more = f" ({int(unparsed.sum())} such rows)" if unparsed.sum() > 1 else ""
-        raise TableError(
-            f'Column "{series.name}", row {row + 1}: expected {_ONE_OF_KIND[kind]}, got "{series[row]}"{more}. '
-            "Correct the value, or leave the cell empty to mark it as missing."
-        )
+        raise cell_error(
+            series, unparsed, f'expected {_ONE_OF_KIND[kind]}, got "{value}"{more}. '
+            "Correct the value, or leave the cell empty to mark it as missing.",
+        )  # fmt: skip
     return _days(parsed) if kind == "date" else _floats(parsed)
 
 
@@ -186,19 +206,41 @@ def normalise(series: pl.Series) -> pl.Series:
         return strip(series.cast(pl.String))
     if series.dtype == pl.Null:
         return series.cast(pl.String)
-    if series.dtype.is_signed_integer() and series.dtype != pl.Int128:
-        return series.cast(pl.Int64)
-    if series.dtype in (pl.UInt8, pl.UInt16, pl.UInt32):
-        return series.cast(pl.Int64)
+    if series.dtype.is_integer():
+        whole = series.cast(pl.Int64, strict=False)
+        return whole if whole.null_count() == series.null_count() else series.cast(pl.String)
     if series.dtype.is_numeric():
         return series.cast(pl.Float64).fill_nan(None)
     return series
 
 
-def strip(texts: pl.Series) -> pl.Series:
+def strip(texts: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
     """The texts without white space around them; null where they mean a missing value."""
     bare = texts.str.strip_chars()
-    return bare.set(bare.is_in(MISSING).fill_null(False), None)
+    return bare.set(bare.is_in(missing).fill_null(False), None)
+
+
+def as_written(series: pl.Series) -> pl.Series:
+    """The values as texts, in which only an empty text is missing: "NA" and "None" stay.
+
+    >>> as_written(pl.Series(["NA", " b ", ""])).to_list(), as_written(pl.Series([1, 2**60])).to_list()
+    (['NA', 'b', None], ['1', '1152921504606846976'])
+    """
+    if series.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return strip(series.cast(pl.String), ("",))
+    values = [None if value is None or value != value else spell(value) for value in series.to_list()]
+    return pl.Series(series.name, values, pl.String)
+
+
+def loses_digits(series: pl.Series) -> bool:
+    """Whether different whole numbers of a column would become equal as float64, which has 53 bits.
+
+    >>> loses_digits(pl.Series([2**60, 2**60 + 1])), loses_digits(pl.Series([2**60, 2**61]))
+    (True, False)
+    """
+    if not series.dtype.is_integer() or int(np.abs(np.array([series.min() or 0, series.max() or 0])).max()) <= 2**53:
+        return False
+    return series.cast(pl.Float64).n_unique() < series.n_unique()
 
 
 def infer_type(texts: pl.Series, *, decimal_comma: bool = False) -> pl.Series:
@@ -213,6 +255,9 @@ def infer_type(texts: pl.Series, *, decimal_comma: bool = False) -> pl.Series:
     """
     if texts.null_count() == len(texts) or texts.str.contains(r"^[+-]?0\d").any():
         return texts
+    if texts.str.contains(r"^[+-]?\d{19,}$").any() and texts.str.contains(r"^[+-]?\d+$").all():
+        whole = _integer(texts)  # beyond 64 bits, digits would be lost: codes stay text
+        return whole if whole.null_count() == texts.null_count() else texts
     with_points = texts.str.replace(",", ".", literal=True) if decimal_comma else texts
     for parse in (_integer, _number, _boolean, _date, _datetime):
         values = parse(with_points if parse is _number else texts)
