@@ -95,7 +95,7 @@ def _assert_inside(text: ElementTree.Element, width: float, height: float) -> No
     """The text does not leave the picture, as far as its width can be told."""
     classes = text.attrib.get("class", "").split()
     size = next((FONT_SIZES[c] for c in classes if c in FONT_SIZES), 12.0)
-    wide, x, y = text_width("".join(text.itertext()), size), float(text.attrib["x"]), float(text.attrib["y"])
+    wide, x, y = text_width(text.text or "", size), float(text.attrib["x"]), float(text.attrib["y"])
     middle = {"mid", "cell", "boxname", "boxtext"} & set(classes) and "start" not in classes
     left = x - wide if "end" in classes else x - wide / 2 if middle else x
     said = ElementTree.tostring(text, encoding="unicode")

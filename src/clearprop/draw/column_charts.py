@@ -20,7 +20,7 @@ def repeated_bars(label: str, names: Sequence[str], values: np.ndarray, unit: st
     scale = linear_scale([low - pad if low else 0, high + pad], ticks=4, tight=True)
     height = row * len(names) + 46
     plot = Plot(
-        label, scale, Scale(0, 1, (), ()), unit, width=width, height=height, left=left, right=56, top=4, grid="x"
+        label, scale, Scale(0, 1, (), ()), unit, width=width, height=height, left=left, right=66, top=4, grid="x"
     )
     start = float(plot.x(0))
     for k, repeats in enumerate(values):
@@ -31,7 +31,7 @@ def repeated_bars(label: str, names: Sequence[str], values: np.ndarray, unit: st
             element("text", shown[k], x=left - 10, y=y + 16, class_="tick end"),
             element("rect", tip, **bar, class_="first pale"),
             *(element("circle", cx=float(plot.x(v)), cy=y + 11.5, r=2.2, class_="first") for v in repeats),
-            element("text", text, x=width - 50, y=y + 16, class_="value"),
+            element("text", text, x=width - 62, y=y + 16, class_="value"),
         )
     plot.add(element("line", x1=start, x2=start, y1=4, y2=plot.area[3], class_="axis"))
     return plot.drawing()

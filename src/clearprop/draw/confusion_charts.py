@@ -31,7 +31,7 @@ def confusion_chart(label: str, matrix: np.ndarray, labels: Sequence[str]) -> Dr
     for i, name in enumerate(names):
         at = left + (i + 0.5) * cell
         turn = None if flat else f"rotate(-45 {at:.1f} {top - 8:.1f})"
-        full = element("title", labels[i][:200])
+        full = element("title", labels[i][:200]) if name != labels[i] else ""
         parts.append(element("text", name, full, x=left - 8, y=top + (i + 0.5) * cell + 4, class_="tick end"))
         parts.append(
             element("text", name, full, x=at, y=top - 8, class_="tick mid" if flat else "tick", transform=turn)

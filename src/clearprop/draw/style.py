@@ -52,16 +52,16 @@ def contrasting(count: int) -> Sequence[str]:
 
 
 def colours_of_layers(net: Network) -> dict[str, str]:
-    """The class of the colour of each layer by name, with that of the input: the same in all pictures of a network.
+    """The classes of each layer by name: its kind and its colour, the same in all pictures of a network.
 
     >>> from clearprop import Network
-    >>> colours_of_layers(Network.sequential(2, 3, 1))
-    {'input': 'input', 'hidden': 'hidden', 'output': 'output'}
+    >>> colours_of_layers(Network.sequential(2, 3, 3, 1))
+    {'input': 'input', 'hidden1': 'hidden ramp1', 'hidden2': 'hidden ramp5', 'output': 'output'}
     """
     outputs = net.outputs or ()
     hidden = [layer.name for layer in net.layers if layer.name not in outputs]
-    names = ["input", *hidden, *outputs]
-    return dict(zip(names, ["input", *layer_classes(len(hidden), len(outputs))], strict=True))
+    shades = ["hidden" if shade == "hidden" else f"hidden {shade}" for shade in layer_classes(len(hidden), 0)]
+    return {"input": "input"} | dict(zip(hidden, shades, strict=True)) | dict.fromkeys(outputs, "output")
 
 
 def layer_classes(hidden: int, outputs: int = 1) -> list[str]:

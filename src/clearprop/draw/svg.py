@@ -123,7 +123,7 @@ def shorten_all(names: Sequence[str], width: float) -> list[str]:
     """Names cut to about `width` pixels; in the middle if they would be the same otherwise.
 
     >>> shorten_all(["the first of many", "the first of many others"], 80)
-    ['the fir…f many', 'the fir…others']
+    ['the fir…of many', 'the fir…others']
     """
     shown = [shorten(name, width) for name in names]
     return shown if len(set(shown)) == len(set(names)) else [shorten_middle(name, width) for name in names]

@@ -91,10 +91,11 @@ def _accuracy_gain(predictions: Predictions) -> tuple[float, float, float]:
 def _read_gain(gain: tuple[float, float, float], other: str) -> tuple[str, bool]:
     """The gain in words, and whether it is beyond chance."""
     lift, low, high = gain
-    interval = f"95% interval {_points(low)} to {_points(high)}"
     if low <= 0 <= high:
+        interval = f"95% interval {_points(low)} to {_points(high)}"
         return f"No better than {other} beyond chance: {_points(lift)} percentage points ({interval})", False
-    way = "better" if lift > 0 else "worse"
+    way, (near, far) = "better" if lift > 0 else "worse", sorted((abs(low), abs(high)))
+    interval = f"95% interval {_points(near)} to {_points(far)}"
     return f"{_points(abs(lift))} percentage points {way} than {other} ({interval})", lift > 0
 
 

@@ -13,7 +13,7 @@ from clearprop.core.trace import predict
 from clearprop.draw.column_charts import repeated_bars
 from clearprop.draw.document import Section, Table
 from clearprop.draw.figure import Figure
-from clearprop.draw.svg import number, percent
+from clearprop.draw.svg import number, percent, shorten
 from clearprop.losses import SquaredError, usual_loss
 from clearprop.report.headline import beats_constant
 from clearprop.report.section import Evaluated, quoted, section
@@ -198,10 +198,10 @@ def _figure(title: str, found: Importance, loss: Loss, note: str) -> Figure:
     order = found.order[:_COLUMNS_DRAWN]
     names = [found.names[i] for i in order]
     unit = f"increase of the {loss.name}"
-    unit += ", relative to the variance of the target" if loss.name == "squared error" else ""
+    note += " Relative to the variance of the target." if loss.name == "squared error" else ""
     if len(found.names) > _COLUMNS_DRAWN:
         note += f" The first {_COLUMNS_DRAWN} of {len(found.names):,}."
-    return Figure(title, (repeated_bars(title, names, found.growth[order], unit),), note, size="half")
+    return Figure(title, (repeated_bars(title, names, found.growth[order], shorten(unit, 330)),), note, size="half")
 
 
 def _table(found: Importance, loss: Loss) -> Table:

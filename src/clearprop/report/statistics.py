@@ -63,7 +63,7 @@ def accuracy_lift(right: np.ndarray, constant: np.ndarray) -> tuple[float, float
 
     >>> right, constant = np.array([True] * 90 + [False] * 10), np.array([True] * 60 + [False] * 40)
     >>> [round(value, 2) for value in accuracy_lift(right, constant)]
-    [0.3, 0.2, 0.39]
+    [0.3, 0.2, 0.38]
     """
     n, gained, lost = len(right), int((right & ~constant).sum()), int((constant & ~right).sum())
     middle = (gained - lost) / (n + 2)
@@ -129,8 +129,8 @@ def thresholds(y: np.ndarray, p: np.ndarray, most: int = 100) -> Thresholds:
     """Thresholds from 0 to 1: at even steps, and at quantiles of the probabilities, for y (n,) of 0 and 1 and p (n,).
 
     >>> found = thresholds(np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9]), most=2)
-    >>> found.at[found.half], found.tp[found.half], found.fp[found.half]
-    (0.5, 1, 0)
+    >>> print(found.at[found.half], found.tp[found.half], found.fp[found.half])
+    0.5 1 0
     """
     quantiles = np.unique(np.quantile(p, np.linspace(0, 1, most + 1)))
     digits = np.round(quantiles, 4)

@@ -37,6 +37,9 @@ def column_numbers(model: Model, name: str, inputs: np.ndarray) -> np.ndarray | 
     t = inputs[:, 0].astype(np.float64) * column.scale + column.center
     values = np.sinh(t) * column.log_unit + column.fill if column.log_unit else t
     values = np.where(np.abs(values) < 1e-6 * (column.log_unit or column.scale), 0.0, values)  # a rounded 0
+    if column.kind == "date":
+        days = np.round(values)
+        values = np.where(np.abs(values - days) < 1e-5 * max(1.0, column.scale), days, values)
     return np.where(inputs[:, -1] > 0.5, np.nan, values) if column.flag else values
 
 
