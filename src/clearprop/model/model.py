@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from clearprop.explain.diagnosis import Diagnosis
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
     """Encoded rows that training did not see, and the outputs of the network for them.
 
@@ -61,7 +61,7 @@ class HeldOut:
         return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params), row_numbers)
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class Model:
     """A network with its parameters and loss, the encoding of the table it reads, and how it was trained.
 
@@ -82,6 +82,15 @@ class Model:
     settings: dict[str, Any] = field(default_factory=dict)
     history: History | None = None
     held_out: HeldOut | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both predict and print the same: the rows held out, which are not saved, do not count."""
+        if not isinstance(other, Model):
+            return NotImplemented
+        mine, its = ((m.net, m.loss, m.encoding, m.settings, m.history, m.params.dtype) for m in (self, other))
+        return mine == its and np.array_equal(self.params.flat, other.params.flat)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         what = f"{self.net.parameter_count:,} parameters"

@@ -15,7 +15,7 @@ from clearprop.losses import usual_loss
 from clearprop.tables import TableEncoding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """The predictions of one output layer for n rows beside the truth, with the labels and in the unit of the target.
 

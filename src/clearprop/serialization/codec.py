@@ -6,8 +6,8 @@ the path of their field; the JSON data holds that path instead. So do matrices o
 and columns of numbers (`dict[str, list[float]]`).
 
 Decoding checks all data: every value must have the type of the hint, every number must be finite, integers must fit in
-64 bits, all fields must be present and no others, and then the class checks the values. Only classes that are listed
-here, or that a hint names, are created; nothing is imported.
+64 bits, all fields must be present (but those marked "optional") and no others, and then the class checks the values.
+Only classes that are listed here, or that a hint names, are created; nothing is imported.
 """
 
 from __future__ import annotations
@@ -122,6 +122,12 @@ def _hints(kind: type) -> dict[str, Any]:
     """The type hint of each field."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+@cache
+def _optional(kind: type) -> set[str]:
+    """The fields that files of earlier versions lack, and that have a default."""
+    return {field.name for field in dataclasses.fields(kind) if field.metadata.get("optional")}
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -277,12 +283,12 @@ class _Decoder:
         kind = kinds[0] if tag is None else self._chosen(kinds, tag, fields.pop(tag, None), path)
         if not isinstance(kind, type):
             return kind
-        hints = _hints(kind)
-        if fields.keys() != hints.keys():
-            odd = min(map(str, fields.keys() ^ hints.keys()))
+        hints, optional = _hints(kind), _optional(kind)
+        if odds := (fields.keys() ^ hints.keys()) - (optional - fields.keys()):
+            odd = min(map(str, odds))
             what = "unknown" if odd in fields else "missing"
             raise _error(path, f"{what} field {_shown(odd)}; expected {', '.join(hints)}.")
-        values = {name: self.decode(hint, fields[name], (*path, name)) for name, hint in hints.items()}
+        values = {name: self.decode(hints[name], item, (*path, name)) for name, item in fields.items()}
         try:
             return kind(**values)
         except ClearpropError as reason:
