@@ -37,18 +37,29 @@ class HeldOut:
     """Encoded rows that training did not see, and the outputs of the network for them.
 
     `X` (n, i) and `y` are as the loss takes them, `what` says which rows they are, and `outputs` is the one sweep over
-    them that metrics, warnings and report read.
+    them that metrics, warnings and report read. `row_numbers` (n,) are their indices in the user's table; None for
+    all rows of a table.
     """
 
     X: np.ndarray = field(repr=False)
     y: np.ndarray = field(repr=False)
     what: str
     outputs: Outputs = field(repr=False)
+    row_numbers: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
-    def sweep(cls, net: Network, params: Parameters, loss: Loss, X: Any, y: Any, what: str) -> HeldOut:
+    def sweep(
+        cls,
+        net: Network,
+        params: Parameters,
+        loss: Loss,
+        X: Any,
+        y: Any,
+        what: str,
+        row_numbers: np.ndarray | None = None,
+    ) -> HeldOut:
         """Run the network over the rows."""
-        return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params))
+        return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params), row_numbers)
 
 
 @dataclass(repr=False, eq=False)
@@ -145,7 +156,9 @@ class Model(Displayed):
         from clearprop.report import write_report  # takes time to import
 
         rows = self.rows(data)
-        write_report(self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis)
+        write_report(
+            self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis, row_numbers=rows.row_numbers
+        )
 
     def encode(self, data: Any, dtype: DTypeLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Inputs X (n, i) and targets y of a table, in the form that `cp.backpropagate` and the loss take."""
