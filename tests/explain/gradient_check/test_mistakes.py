@@ -221,7 +221,6 @@ def test_deltas_from_weights_that_have_moved_already(network, rate, known):
         (0.37, "factor"),
         (-2, "sign + factor"),
         (-7, "sign + mean against sum"),
-        (14, "factor + mean against sum"),
     ],
 )
 def test_factors(network, c, name):
@@ -233,6 +232,12 @@ def test_factors(network, c, name):
         assert sorted(found) == ["sign + factor", "sign + mean against sum"]
     else:
         assert found == [name]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_factor_of_two_causes_is_named_by_its_number_too(network):
+    exercise = NETWORKS[network]
+    assert names(exercise, scaled(homework(exercise), 14)) == ["factor + mean against sum", "factor"]
 
 
 def test_a_factor_that_two_mistakes_explain_gets_both_names():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from clearprop.checks import check_array, check_choice, check_finite, check_inte
 from clearprop.core.network import Network, check_params
 from clearprop.core.objective import prepare
 from clearprop.core.parameters import Parameters
+from clearprop.engine.cores import one_blas_thread
 from clearprop.errors import ArgumentError, ShapeError, suggest
 from clearprop.explain.gradient_check.compare import AlongDirections, Compare, OneByOne
 from clearprop.explain.gradient_check.gradient_input import Given, GradientInput, as_gradient
 from clearprop.explain.gradient_check.method import choose
-from clearprop.explain.gradient_check.mistakes import explain
-from clearprop.explain.gradient_check.numeric import Derivative
+from clearprop.explain.gradient_check.mistakes import Mistake, explain
 from clearprop.explain.gradient_check.pieces import check_pieces
 from clearprop.explain.gradient_check.problem import Problem
 from clearprop.explain.gradient_check.verdict import GradientCheck
@@ -27,6 +28,8 @@ from clearprop.penalties import Penalty, as_penalties
 #: Above about this many products, random directions are checked by default, not every entry.
 WORK = 2e10
 DIRECTIONS = 4
+#: Up to this many parameters times rows, one thread is faster than several.
+SMALL = 1e7
 
 
 def check_gradients(
@@ -83,30 +86,101 @@ def check_gradients(
     objective = prepare(net, params, X, y, loss, sample_weight, reduction).dense()
     masks = _check_masks(masks, net, objective.samples)
     problem = Problem.of(objective, params, tolerance, masks, as_penalties(penalty))
-    given = Given(problem.backpropagated()) if gradient is None else as_gradient(gradient, params)
-    derivative, reason = choose(problem, method, given.eps)
-    work = sum(derivative.work(layer) for layer in net.layers)
-    several = (DIRECTIONS if work > WORK else 0) if directions is None else directions
+    task = _Task(gradient, method, directions, learning_rate, seed)
+    result, compare = task.check(problem)
+    if not result.ok or not (doubt := _doubt(compare, result)):
+        return result
+    if isinstance(gradient, (Parameters, Mapping)) or not (gradient is None or callable(gradient)):
+        advice = "pass a function of the parameters, or the gradient at others, such as net.initialize(seed=1)"
+        return replace(result, notes=(*result.notes, f"{doubt}, so a wrong gradient may look the same: {advice}"))
+    moved = params.copy()
+    moved.flat += 0.1 * np.random.default_rng(seed).normal(size=moved.flat.shape)
+    there, _ = task.check(problem.at(moved))
+    note = f"{doubt}, so it was checked as well at parameters with normal numbers of scale 0.1 added"
+    return replace(result if there.ok else there, notes=(*there.notes, note))
 
-    def compare_at(derivative: Derivative) -> Compare:
-        if several:
-            return AlongDirections(derivative, given.eps, several, seed)
-        return OneByOne(derivative, given.eps)
 
-    compare = compare_at(derivative)
-    result = _result(compare, given, derivative)
-    notes = list(_notes(problem, several, reason))
-    if not result.ok:
-        mistakes = [] if gradient is None else explain(problem, given, learning_rate)
-        if gradient is None or not _result(compare, Given(problem.backpropagated()), derivative).ok:
+@dataclass(frozen=True)
+class _Task:
+    """What to check, and how."""
+
+    gradient: GradientInput | None
+    method: str
+    directions: int | None
+    learning_rate: float | None
+    seed: int
+
+    def check(self, problem: Problem) -> tuple[GradientCheck, Compare]:
+        """The result at the parameters of a problem."""
+        small = problem.objective.samples * problem.params.flat.size < SMALL
+        with one_blas_thread() if small else nullcontext():
+            return self._check(problem)
+
+    def _check(self, problem: Problem) -> tuple[GradientCheck, Compare]:
+        given, random = self._gradient(problem)
+        derivative, reason = choose(problem, self.method, given.eps)
+        work = sum(derivative.work(layer) for layer in problem.net.layers)
+        several = (DIRECTIONS if work > WORK else 0) if self.directions is None else self.directions
+        compare = (
+            AlongDirections(derivative, given.eps, several, self.seed) if several else OneByOne(derivative, given.eps)
+        )
+        result = _result(compare, given)
+        notes = [*_notes(problem, several, reason), *_about_precision(result, given)]
+        mistakes = random or self._mistakes(problem, compare, given) if not result.ok else []
+        return replace(result, mistakes=tuple(mistakes), notes=tuple(notes)), compare
+
+    def _gradient(self, problem: Problem) -> tuple[Given, list[Mistake]]:
+        """The gradient to check; a function that returns another one in a second call is a mistake of its own."""
+        if self.gradient is None:
+            return Given(problem.backpropagated()), []
+        given = as_gradient(self.gradient, problem.params)
+        if not callable(self.gradient):
+            return given, []
+        again = as_gradient(self.gradient, problem.params)
+        scale = problem.tolerance * np.abs(given.flat).max(initial=0.0)
+        if not (np.abs(again.flat - given.flat) > scale).any():
+            return given, []
+        if not (np.abs(again.flat - 2 * given.flat) > scale).any():
+            words = "a second call returns twice the gradient of the first; set it to 0 at the start of each call"
+            return again, [Mistake("accumulated gradient", words)]
+        words = (
+            "the function returns another gradient in each call for the same parameters. If it draws a dropout mask or "
+            "a batch, draw it once, outside; the check runs without dropout unless the mask is passed as masks="
+        )
+        return again, [Mistake("random gradient", words)]
+
+    def _mistakes(self, problem: Problem, compare: Compare, given: Given) -> list[Mistake]:
+        mistakes = [] if self.gradient is None else explain(problem, given, self.learning_rate)
+        if self.gradient is None or not _result(compare, Given(problem.backpropagated())).ok:
             mistakes += check_pieces(problem)  # the derivative of an activation or loss is wrong
-        return replace(result, mistakes=tuple(mistakes), notes=tuple(notes))
-    return replace(result, notes=tuple(notes))
+        return mistakes
 
 
-def _result(compare: Compare, given: Given, derivative: Derivative) -> GradientCheck:
+def _result(compare: Compare, given: Given) -> GradientCheck:
     blocks = compare.blocks(given.flat, given.missing)
-    return GradientCheck(tuple(blocks), derivative.problem.tolerance, derivative.method, (), tuple(compare.kinks))
+    problem = compare.problem
+    return GradientCheck(tuple(blocks), problem.tolerance, compare.derivative.method, (), tuple(compare.kinks))
+
+
+def _doubt(compare: Compare, result: GradientCheck) -> str:
+    """Why a wrong gradient might pass at these parameters, or ""."""
+    at_kinks = [block.label for block in result.blocks if block.kinks and block.kinks == block.checked]
+    if at_kinks:
+        return f"every entry of {', '.join(at_kinks)} is at a kink"
+    if isinstance(compare, OneByOne) and compare.problem.params.flat.size and compare.is_zero():
+        return "the gradient is 0 at these parameters, up to rounding"
+    return ""
+
+
+def _about_precision(result: GradientCheck, given: Given) -> Iterator[str]:
+    """What the precision of the gradient has to do with the result."""
+    if given.eps > 1e-10 and not result.ok:
+        yield f"the gradient has single precision: differences that rounding to {given.eps:.1g} can cause do not count"
+    if not result.ok and result.worst < 1e-2:
+        yield (
+            f"the largest relative difference is {result.worst:.1e}; if the gradient was rounded or computed in single "
+            f"precision, tolerance={10 ** np.ceil(np.log10(2 * result.worst)):.0e} allows for it"
+        )
 
 
 def _check_masks(masks: Mapping[str, Any] | None, net: Network, samples: int) -> dict[str, np.ndarray]:

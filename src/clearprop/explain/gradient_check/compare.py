@@ -76,6 +76,12 @@ class OneByOne(Compare):
             *(block.layer, int(kinks.sum()), True, len(values)),
         )
 
+    def is_zero(self) -> bool:
+        """Whether all derivatives are 0 up to rounding."""
+        numeric = {b: self.numeric(b) for b in self.problem.blocks}
+        small = all((np.abs(x.value.middle) <= 1e-6 * x.terms).all() for x in numeric.values())
+        return small and all((np.abs(x.value.middle) <= self.floor(b)).all() for b, x in numeric.items())
+
     def numeric(self, block: Block) -> Numeric:
         """The derivatives of a block; those of all blocks of its layer are computed together."""
         if block not in self._numeric:
@@ -118,13 +124,11 @@ class OneByOne(Compare):
                 z = self.problem.seen.z[layer.name][n, j]
                 return f"{layer.name}[{j}], sample {n}: z = {z:.3g} is at a kink of {layer.f.name}"
             for n, j in np.argwhere(d.loss_kinks.get(layer.name, np.zeros((1, 1), bool)) & units)[:1]:
-                y, a = self.problem.objective.targets[layer.name], self.problem.seen.a[layer.name]
-                what = (
-                    f"the residual yhat - y = {a[n, j] - y[n, j]:.3g}"
-                    if y.shape == a.shape
-                    else f"yhat = {a[n, j]:.3g}"
-                )
-                return f"{layer.name}[{j}], sample {n}: {what} is at a kink of {self.problem.objective.losses[layer.name].name}"
+                loss, y = self.problem.objective.losses[layer.name], self.problem.objective.targets[layer.name]
+                a = self.problem.seen.a[layer.name]
+                known = y.shape == a.shape
+                what = f"the residual yhat - y = {a[n, j] - y[n, j]:.3g}" if known else f"yhat = {a[n, j]:.3g}"
+                return f"{layer.name}[{j}], sample {n}: {what} is at a kink of {loss.name}"
         return "the weight is 0, where the penalty has a kink"
 
 

@@ -42,6 +42,11 @@ def is_usual(problem: Problem, c: float, tolerance: float) -> bool:
 def _explanations(
     problem: Problem, c: float, tolerance: float, at: str, where: tuple[str, ...]
 ) -> Iterator[tuple[Cause, ...]]:
+    for name, mask in problem.masks.items():
+        kept = 1 / float(mask.max(initial=1.0))
+        if kept != 1 and abs(kept - c) <= 3 * tolerance * c:
+            words = f"the dropout mask of {name} is 0 or 1{at}, without the factor 1 / (1 - dropout)"
+            yield (Cause("dropout mask not scaled", words, (name,)),)
     signs = {1.0: "", -1.0: f"every entry has the wrong sign{at}"}
     twos = {
         1.0: "",
@@ -74,6 +79,9 @@ def _means(problem: Problem, at: str) -> Iterator[tuple[float, str]]:
             if wrong < 1
             else f"the gradient is multiplied by {wrong:g}, the number of samples{at}",
         )
+    if objective.reduction == "mean" and objective.total_weight != objective.samples:
+        words = f"the weighted sum over the samples is divided by their number, not by the sum of the weights{at}"
+        yield objective.total_weight / objective.samples, words
     for name in objective.losses:
         units = problem.net.units(name)
         if units > 1:

@@ -34,6 +34,7 @@ class Target:
     def __init__(self, problem: Problem, given: Given, flat: Array) -> None:
         self.problem, self.flat, self.missing = problem, flat, given.missing
         self.tolerance = max(problem.tolerance, 30 * given.eps)
+        self._zero = 500 * given.eps * float(np.abs(flat).max(initial=0.0))
         self._negligible, self.eps = max(1e-9, 10 * given.eps), given.eps
 
     def block(self, block: Block) -> Array:
@@ -90,13 +91,14 @@ class Target:
     def _floor(self, sweep: Sweep, block: Block, delta: Array) -> float:
         """About what rounding leaves of a sum over the rows that cancels."""
         a = 1.0 if block.source is None else sweep.largest(block.source)
-        return 0.1 * self.eps * len(delta) * a * float(np.abs(delta).max(initial=0.0))
+        return max(self._zero, 0.1 * self.eps * len(delta) * a * float(np.abs(delta).max(initial=0.0)))
 
     def _with_term(self, block: Block, g: Array, right: Array) -> Iterator[Fit]:
         """A penalty in the gradient, or clipping."""
         w = self.problem.params.flat[block.start : block.stop]
         kind = "bias" if block.source is None else "weight"
-        for name, term in (("L2", w), ("L1", np.sign(w))):
+        known = block.source is not None and bool(self.problem.penalties)  # a wrong one is another slip
+        for name, term in () if known else (("L2", w), ("L1", np.sign(w))):
             square = float(term @ term)
             if len(g) < 2 or np.count_nonzero(term) < 2:
                 continue

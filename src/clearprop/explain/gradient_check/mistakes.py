@@ -1,8 +1,8 @@
 """The mistakes that explain a wrong gradient, found by replaying the backward sweep layer by layer.
 
-From the outputs to the input, each delta is tried with every known slip (`slips.py`), and what agrees with the dJ/dW and
-dJ/db of that layer, up to the tolerance, goes on to the next. So slips in different layers are found together without
-trying all their combinations: a search of one, then two, then three kinds of slip.
+From the outputs to the input, each delta is tried with every known slip (`slips.py`), and what agrees with the dJ/dW
+and dJ/db of that layer, up to the tolerance, goes on to the next. So slips in different layers are found together
+without trying all their combinations: a search for one, then two, then three kinds of slip.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def explain(problem: Problem, given: Given, rate: float | None) -> list[Mistake]
 
 
 def _searches(problem: Problem, given: Given, rate: float | None, kinds: int) -> Iterator[tuple[_Search, State]]:
-    """The searches for at most this many kinds of slip, and their starts; 0 is for no slip in a delta, such as a factor."""
+    """The searches for at most this many kinds of slip, and their starts; 0 is for a right delta everywhere."""
     right, most = Sweep(problem, problem.seen, problem.masks), max(1, kinds)
     for flat, slips in _without_penalty(problem, given.flat):
         if len(_kinds(slips)) <= most:
@@ -108,14 +108,15 @@ def _without_penalty(problem: Problem, flat: Array) -> Iterator[tuple[Array, tup
     """The gradient without the derivative of the penalty, which may be missing or wrong."""
     slope = problem.slope_of_penalty()
     yield flat - slope, ()
-    if slope.any():
-        for c, words in (
-            (0.0, "the derivative of the penalty is missing"),
-            (-1.0, "the derivative of the penalty is subtracted, not added"),
-            (2.0, "the derivative of the penalty is twice what it should be"),
-            (0.5, "the derivative of the penalty is half of what it should be"),
-        ):
-            yield flat - c * slope, (Slip("missing penalty" if c == 0 else "wrong penalty", words),)
+    n = float(problem.objective.samples)
+    for c in dict.fromkeys([0.0, -1.0, 2.0, 0.5, n, 1 / n]) if slope.any() else ():
+        if c == 0:
+            yield flat, (Slip("missing penalty", "the derivative of the penalty is missing"),)
+        elif c != 1:
+            yield (
+                flat - c * slope,
+                (Slip("wrong penalty", f"the derivative of the penalty is {c:.6g} times what it should be"),),
+            )
 
 
 class _Search:

@@ -126,7 +126,7 @@ class Derivative:
                 terms = [
                     c.forward(seen.a[c.source][rows], own.W[c.source])
                     for c in layer.connections
-                    if c.source in own.W and own.W[c.source].any()
+                    if c.kind != "identity" and own.W[c.source].any()
                 ]
                 terms += [] if own.b is None or not own.b.any() else [np.tile(own.b, (rows.stop - rows.start, 1))]
                 if terms:

@@ -131,7 +131,9 @@ class Sweep:
             with np.errstate(all="ignore"):
                 right = diagonal(layer.f, z, f)
                 wrong = [(slip, slope * mask) for slip, slope in self._wrong_slopes(layer, right, z, f)]
-                wrong += list(self._wrong_masks(layer.name, right, mask))
+                if layer.name in self.masks:
+                    words = "at {}, the dropout mask is left out on the way back"
+                    wrong.append((Slip("dropout mask left out", words, layer.name), right))
                 self._known[layer.name] = distinct(right * mask, wrong)
         return self._known[layer.name]
 
@@ -156,12 +158,6 @@ class Sweep:
                 yield Slip("derivative of another layer", words, name), diagonal(other.f, at, of)
                 yield Slip("derivative of another layer", words, name), diagonal(act, at, act.function(at))
 
-    def _wrong_masks(self, name: str, slope: Array, mask: Array) -> Iterator[tuple[Slip, Array]]:
-        if name in self.masks:
-            yield Slip("dropout mask left out", "at {}, the dropout mask is left out on the way back", name), slope
-            words = "at {}, the dropout mask of the way back is 0 or 1, without the factor 1 / (1 - dropout)"
-            yield Slip("dropout mask not scaled", words, name), slope * (mask != 0)
-
     def of_output(self, name: str, pairs: bool = False) -> list[Variant]:
         """Delta of an output layer from its loss, without the weights of the rows; with pairs of slips on request."""
         layer, loss = self.problem.net[name], self.problem.objective.losses[name]
@@ -170,7 +166,7 @@ class Sweep:
             error, right = loss.value_and_error(a, y)[1], loss.value_and_delta(layer.f, z, a, y)[1]
             wrong = [(v.slips[0], v.value) for v in self.pulled(layer, error)[1:]]
             if loss.partner is not None and isinstance(layer.f, loss.partner):
-                words = "at {}, delta is multiplied by f'(z) once more; with this pair of activation and loss it is yhat - y"
+                words = "at {}, delta is multiplied by f'(z) once more; with this activation and loss it is yhat - y"
                 wrong.insert(0, (Slip("derivative twice", words, name), right * diagonal(layer.f, z, a)))
             wrong += [(slip, self.pulled(layer, e)[0].value) for slip, e in self._wrong_errors(name)]
             others = [SquaredError(), AbsoluteError(), BinaryCrossEntropy(), CrossEntropy()]
@@ -228,8 +224,6 @@ class Sweep:
             words = "the sample weights are left out"
             yield Slip("sample weights ignored", words), np.full(n, 1 / n if mean else 1.0)
             yield Slip("sample weights ignored", words), np.full(n, 1 / w.sum() if mean else 1 / n)
-            words = "the weighted sum over the samples is divided by their number, not by the sum of the weights"
-            yield Slip("mean against sum", words), w / n
             words = "the sample weights are applied twice"
             yield Slip("sample weights twice", words), right * w
             yield Slip("sample weights twice", words), w * w / (w * w).sum()

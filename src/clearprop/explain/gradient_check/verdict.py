@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from clearprop.display import Displayed
 from clearprop.explain.gradient_check.mistakes import Mistake
 
 _SHOWN = 8  # kinks at most
@@ -14,7 +15,7 @@ _SHOWN = 8  # kinks at most
 class Kink:
     """An entry at which the cost has no derivative: its index, the gradient, and the cause.
 
-    Each row at a kink may take any slope between those on its two sides, so every gradient from `low` to `high` is right.
+    Each row at a kink may take any slope between those on its two sides: all gradients from `low` to `high` are right.
     """
 
     label: str
@@ -52,7 +53,7 @@ class BlockCheck:
 
 
 @dataclass(frozen=True)
-class GradientCheck:
+class GradientCheck(Displayed):
     """The result of a gradient check; `ok` if no W or b differs by more than `tolerance`; `print` shows a table.
 
     `method` is "complex step" or "central differences"; `mistakes` explain a wrong gradient, the simplest first;

@@ -90,14 +90,20 @@ def homework(chain: Chain, params: cp.Parameters, hooks: Hooks | None = None, we
     W = {k: params[k].W[s] for k, s in zip(names, ["input", *names], strict=False)}
     z, a, sources = {}, {"input": X}, dict(zip(names, ["input", *names], strict=False))
     for k in names:
-        z[k] = a[sources[k]] @ do.get("W forward", lambda k, W: W)(k, W[k]) + do.get("b forward", lambda k, b: b)(k, params[k].b)
+        z[k] = a[sources[k]] @ do.get("W forward", lambda k, W: W)(k, W[k]) + do.get("b forward", lambda k, b: b)(
+            k, params[k].b
+        )
         a[k] = F[act[k]](z[k])
     last = names[-1]
     short = chain.loss != "squared_error"
     w = np.full((n, 1), 1 / n) if weights is None else (weights / weights.sum())[:, None]
     w = do.get("rows", lambda w: w)(w)
     error = do.get("error", lambda yhat, y: yhat - y)(a[last], y)
-    delta = error if short else error * do.get("slope", lambda k, z, a, s: s)(last, z[last], a[last], SLOPE[act[last]](z[last], a[last]))
+    delta = (
+        error
+        if short
+        else error * do.get("slope", lambda k, z, a, s: s)(last, z[last], a[last], SLOPE[act[last]](z[last], a[last]))
+    )
     delta = do.get("delta out", lambda delta, yhat, y: delta)(delta, a[last], y) * w
     gradient: dict = {}
     for k in reversed(names):
