@@ -16,7 +16,7 @@ from clearprop.checks import check_choice, check_texts, check_that
 from clearprop.errors import TableError, TableWarning, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
-from clearprop.tables.choose import DROPPED, Column, choose_columns
+from clearprop.tables.choose import DROPPED, Column, choose_columns, way_out
 from clearprop.tables.columns import CategoricalColumn, NumericColumn, Surprise, free_name
 from clearprop.tables.frame import Columns, Table, as_table
 from clearprop.tables.notation import ReadingRules
@@ -200,6 +200,20 @@ class TableEncoding:
         if len(table) == 0:
             raise TableError("The table has no rows; expected at least one.")
         return table
+
+    def words_read_as_missing(self, table: Table) -> list[str]:
+        """A line for each column of categories in which "NA" or "None" was read as missing: it may be a category."""
+        flagged = [c.name for c in self.encoders if isinstance(c, CategoricalColumn) and c.flag and c.kind == "text"]
+        suspects = [name for name in flagged if name not in self.exact]
+        if not suspects:
+            return []
+        spelt, lines = as_table(table.source, exact=suspects, columns=()), []
+        for name in suspects:
+            for word in ("NA", "None"):
+                if count := int((spelt[name] == word).sum()):
+                    kept = f"{way_out('text', name)} keeps it as a category"
+                    lines.append(f'{name}: "{word}" is read as missing ({count:,} rows); {kept}')
+        return lines
 
     def left_out_lines(self, most: int = 20) -> list[str]:
         """A line for each of the first columns that were left out unasked, with the way to keep it."""
