@@ -21,7 +21,7 @@ from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
 from clearprop.estimators.attributes import Attributes
-from clearprop.estimators.fitting import make_task
+from clearprop.estimators.task import make_task
 from clearprop.losses import CustomLoss, Loss
 
 
