@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
 import clearprop as cp
-from clearprop.estimators import classifier
+from clearprop.estimators import labels
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.data import is_plain_target
 
@@ -141,7 +141,7 @@ CLASSES: dict[str, tuple[Any, Any, bool]] = {
 @pytest.mark.parametrize("case", CLASSES)
 def test_classes_recognized_as_known_are_known_to_scikit_learn(case):
     passed, known, same = CLASSES[case]
-    assert classifier._are_same_classes(passed, known) == same
+    assert labels.are_same_classes(passed, known) == same
     if same:
         np.testing.assert_array_equal(unique_labels(passed), known)
 

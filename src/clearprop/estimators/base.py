@@ -29,6 +29,7 @@ from clearprop.estimators.data import Data, by_rows, is_finite, is_plain_target
 from clearprop.estimators.fitting import Fit, checkpoint_of
 from clearprop.estimators.frames import FrameEncoder, frame_hint, is_frame
 from clearprop.estimators.inspection import InspectionMixin, activations
+from clearprop.estimators.labels import check_target_values
 from clearprop.estimators.protocol import Hooks
 from clearprop.estimators.task import make_task
 
@@ -211,6 +212,7 @@ class BaseMLP(
         """The checked training set."""
         if y is None:
             validate_data(self, X, y, multi_output=True)  # raises scikit-learn's error for a missing y
+        check_target_values(y, labels=not self._y_numeric)
         self._encoder = None if reset else getattr(self, "_encoder", None)
         if self.categorical_features is not None and is_frame(X):
             matrix = self._encode_frame(X, reset)
@@ -242,6 +244,7 @@ class BaseMLP(
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val: expected both, got one of them.")
+        check_target_values(y, "y_val", labels=not self._y_numeric)
         matrix = by_rows(self._check_rows(X))
         y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
         check_consistent_length(matrix, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from dataclasses import replace
@@ -137,11 +138,11 @@ class Fit:
 
     def _split(self, data: Data) -> tuple[np.ndarray, np.ndarray]:
         est = self.estimator
+        classes = est._stratify(data.y)
+        if classes is not None:
+            self._check_classes(classes)
         training, validation = train_test_split(
-            self.rows,
-            random_state=self.generator,
-            test_size=est.validation_fraction,
-            stratify=est._stratify(data.y),
+            self.rows, random_state=self.generator, test_size=est.validation_fraction, stratify=classes
         )
         if len(validation) < 2:
             raise ValueError(
@@ -149,6 +150,25 @@ class Fit:
                 "rows. Expected at least 2 rows; raise validation_fraction, or give X_val and y_val."
             )
         return np.asarray(training), np.asarray(validation)
+
+    def _check_classes(self, classes: np.ndarray) -> None:
+        """Whether both parts of the split can have rows of each class."""
+        est, rows = self.estimator, len(classes)
+        values, counts = np.unique(classes, axis=0, return_counts=True)
+        if counts.min() < 2:
+            (lone,) = est._labels(values[[counts.argmin()]]).tolist()
+            raise ValueError(
+                f"y: the class {lone!r} has only 1 row; early_stopping=True needs at least 2 rows of each class, for "
+                "the training set and for the validation set. Add rows, give X_val and y_val, or set "
+                "validation_fraction=0 to score the training set."
+            )
+        validation = math.ceil(rows * est.validation_fraction)
+        if min(validation, rows - validation) < len(values):
+            raise ValueError(
+                f"validation_fraction={est.validation_fraction:g} of {rows} rows makes a validation set of "
+                f"{validation} and a training set of {rows - validation}. Expected at least {len(values)} in each, "
+                "one of each class; change validation_fraction, or give X_val and y_val."
+            )
 
     def run(self, X: Any, y: Any, sample_weight: Any) -> Parameters:
         """Train, and leave scikit-learn's attributes in the estimator, also if the fit is interrupted or diverges."""
