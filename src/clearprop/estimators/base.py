@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from abc import ABC
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -30,7 +29,7 @@ from clearprop.estimators.fitting import Fit, checkpoint_of
 from clearprop.estimators.frames import FrameEncoder, frame_hint, is_frame
 from clearprop.estimators.inspection import InspectionMixin, activations
 from clearprop.estimators.labels import check_target_values
-from clearprop.estimators.protocol import Hooks
+from clearprop.estimators.protocol import Hooks, warn_user
 from clearprop.estimators.task import make_task
 
 #: Fitted attributes of a single network; in an ensemble its members have them.
@@ -255,10 +254,9 @@ class BaseMLP(
         if isinstance(self.batch_size, str):  # "auto"
             return min(200, rows)
         if self.batch_size > rows:
-            warnings.warn(
+            warn_user(
                 f"batch_size={self.batch_size} is larger than the {rows} training rows; all rows make one batch.",
                 UserWarning,
-                stacklevel=7,
             )
         return min(int(self.batch_size), rows)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +28,7 @@ from clearprop.estimators.protocol import (
     ShuffledRows,
     fit_diverged,
     print_epochs,
+    warn_user,
 )
 from clearprop.estimators.task import first_parameters, make_task
 from clearprop.optimizers import LBFGS, GradientDescent, Optimizer
@@ -178,6 +178,9 @@ class Fit:
             self._minimize(self.rule, hooks)
         else:
             self._descend(self.rule, hooks)
+        hint = None if self.partial else est._hint(self.objective, self.params)
+        if hint:
+            warn_user(hint, ConvergenceWarning)
         hooks.end()
         return self.params if self.params.dtype == self.dtype else self.params.astype(self.dtype)
 
@@ -224,7 +227,7 @@ class Fit:
         try:
             result, _ = run_lbfgs(run, training, rule, est.engine, observed)
             if result.status not in (0, 99):  # 99: stopped by a callback
-                _warn(
+                warn_user(
                     f"L-BFGS has not converged after {min(result.nit, est.max_iter)} iterations: "
                     f"{str(result.message).lower()}. Raise max_iter={est.max_iter} or max_fun={est.max_fun}, or scale "
                     "the inputs.",
@@ -324,14 +327,14 @@ class Fit:
         try:
             reason = descent.train(ended)
             if not (reason or self.partial):
-                _warn(
+                warn_user(
                     f"max_iter={est.max_iter} epochs are done before convergence (no improvement by tol={est.tol:g} "
                     f"for n_iter_no_change={est.n_iter_no_change} epochs).",
                     ConvergenceWarning,
                 )
         except KeyboardInterrupt:
             if descent.run.interrupts.stop is None:  # an ensemble warns itself, once
-                _warn(
+                warn_user(
                     f"fit was interrupted in epoch {descent.current_epoch}; the model is as far as it had come.",
                     UserWarning,
                 )
@@ -374,11 +377,7 @@ class Fit:
             raise reason
         kept = "The best" if best is not None else "No epoch was finished: the first"
         self.params.flat[...] = best if best is not None else reason.last_finite.flat
-        _warn(f"{reason} {kept} parameters before that are kept.", ConvergenceWarning)
+        warn_user(f"{reason} {kept} parameters before that are kept.", ConvergenceWarning)
 
     def _set_attributes(self, run: Run, minimum: tuple[int, float] | None = None) -> None:
         set_attributes(self.estimator, run, self.earlier, len(self.rows), first=self.first, minimum=minimum)
-
-
-def _warn(message: str, category: type[Warning]) -> None:
-    warnings.warn(message, category, stacklevel=6)
