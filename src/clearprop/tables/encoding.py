@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from clearprop.checks import check_choice, check_texts, check_that
-from clearprop.errors import TableError, suggest
+from clearprop.errors import TableError, TableWarning, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
-from clearprop.tables.choose import Column, choose_columns
-from clearprop.tables.columns import CategoricalColumn, NumericColumn, free_name
+from clearprop.tables.after_fork import safe_after_fork
+from clearprop.tables.choose import DROPPED, Column, choose_columns
+from clearprop.tables.columns import CategoricalColumn, NumericColumn, Surprise, free_name
 from clearprop.tables.frame import Columns, Table, as_table
+from clearprop.tables.notation import ReadingRules
 from clearprop.tables.targets import ClassTarget, Label, Target, infer_target
 
 
@@ -58,7 +62,8 @@ class TableEncoding:
     target: Target
     task_reason: str
     left_out: tuple[tuple[str, str], ...] = ()
-    exact: tuple[str, ...] = ()
+    exact: tuple[str, ...] = field(default=(), metadata={"optional": True})
+    rules: ReadingRules = field(default_factory=ReadingRules, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         names = [*(column.name for column in self.encoders), *self.target_names]
@@ -76,6 +81,9 @@ class TableEncoding:
         categorical: Sequence[str] = (),
         numeric: Sequence[str] = (),
         text: Sequence[str] = (),
+        decimal: str | None = None,
+        day_first: bool | None = None,
+        missing: Sequence[str] = (),
     ) -> TableEncoding:
         """Learn the encoding from a training table.
 
@@ -83,16 +91,19 @@ class TableEncoding:
         multilabel). `task` is "classification", "regression", or "auto" to infer it. `drop` names columns to leave
         out; `categorical` and `numeric` name columns to encode as such whatever they look like. `text` names columns,
         a target too, whose texts are classes or categories as they are written: "NA" and "None" are not missing there.
+        `decimal` ("." or ",") and `day_first` decide how texts are read as numbers and dates where no cell does;
+        `missing` are further texts that mean a missing value.
 
         Raises TableError if a column is missing or cannot be encoded, if a target is missing in a row, if there is
         only one class, and if no column is left to learn from.
         """
         roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
-        table = as_table(data, text=roles.categorical, exact=roles.text)
+        table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
         target_of_all, reason = roles.infer_target(table)
         return cls.learn(table, roles, target_of_all, reason)
 
     @classmethod
+    @safe_after_fork
     def learn(
         cls, table: Table, roles: ColumnRoles, target: Target, reason: str, rows: np.ndarray | None = None
     ) -> TableEncoding:
@@ -102,7 +113,9 @@ class TableEncoding:
         with table.naming_rows():
             encoders, left_out = choose_columns(table, names, wanted, rows)
             learnt = target if rows is None else target.restrict(table.take(rows))
-        return cls(encoders, learnt, reason, left_out, roles.text)
+        used = {column.name for column in encoders if isinstance(column, NumericColumn)} | {*roles.target}
+        notations = {name: notation for name, notation in table.rules.notations.items() if name in used}
+        return cls(encoders, learnt, reason, left_out, roles.text, replace(table.rules, notations=notations))
 
     @property
     def task(self) -> str:
@@ -149,13 +162,17 @@ class TableEncoding:
             texts.append(self.target.name)
         return tuple(texts)
 
-    def features(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
+    @safe_after_fork
+    def features(self, data: Any, dtype: DTypeLike = np.float32, *, warn: bool = True) -> np.ndarray:
         """The inputs of each row: C-contiguous, shape (n, inputs). Columns that are not used are ignored.
 
         Raises TableError with column, row and value if a column is missing or holds another type than in training.
+        One TableWarning lists the values that training did not see: unknown categories, numbers far from all others,
+        missing values where none was missing.
         """
-        return encode_columns(self.encoders, self.table(data, tuple(self.columns)), np.dtype(dtype))
+        return encode_columns(self.encoders, self.table(data, tuple(self.columns)), np.dtype(dtype), warn=warn)
 
+    @safe_after_fork
     def targets(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The target of each row.
 
@@ -178,11 +195,21 @@ class TableEncoding:
 
     def table(self, data: Any, columns: Sequence[str] = ()) -> Table:
         """`data` as a normalised table; raises TableError if it has no rows or lacks one of the `columns`."""
-        table = data if isinstance(data, Table) else as_table(data, text=self.text_columns, exact=self.exact)
+        used = (*self.columns, *self.target_names)
+        if isinstance(data, Table):
+            table = data
+        else:
+            table = as_table(data, text=self.text_columns, exact=self.exact, columns=used, rules=self.rules)
         table.require(columns)
         if len(table) == 0:
             raise TableError("The table has no rows; expected at least one.")
         return table
+
+    def left_out_lines(self, most: int = 20) -> list[str]:
+        """A line for each of the first columns that were left out unasked, with the way to keep it."""
+        lines = [f'Left out: "{name}": {why}' for name, why in self.left_out if why != DROPPED]
+        more = [f"Left out: {len(lines) - most:,} more columns; model.encoding.left_out lists all."]
+        return lines if len(lines) <= most else lines[:most] + more
 
     def describe(self) -> list[ColumnNote]:
         """How each column is used: the used ones in their order, then those left out."""
@@ -219,12 +246,20 @@ class ColumnRoles:
         given = {"target": target, "drop": drop, "categorical": categorical, "numeric": numeric, "text": text}
         return cls(task=task, **{role: _column_names(data, columns, role) for role, columns in given.items()})
 
+    def read(self, data: Any, rules: ReadingRules) -> Table:
+        """The training table; texts of a data frame in the target columns stay labels unless numbers are requested."""
+        kept = (*self.categorical, *self.drop)
+        if self.task != "regression" and not isinstance(data, (str, os.PathLike)):
+            kept = (*kept, *self.target)
+        return as_table(data, text=kept, exact=self.text, rules=rules, infer=True)
+
     @property
     def of_columns(self) -> dict[str, str]:
         """The role of each column that has one, apart from the targets."""
         roles = {name: role for role in ("drop", "categorical", "numeric") for name in getattr(self, role)}
         return roles | dict.fromkeys(self.text, "categorical")
 
+    @safe_after_fork
     def infer_target(self, table: Table) -> tuple[Target, str]:
         """The target learnt from all rows, and the reason for its task.
 
@@ -278,14 +313,20 @@ def input_names(encoders: Sequence[Column]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def encode_columns(encoders: Sequence[Column], table: Table, dtype: np.dtype) -> np.ndarray:
-    """The inputs of each row of a table: C-contiguous, shape (n, inputs)."""
+def encode_columns(encoders: Sequence[Column], table: Table, dtype: np.dtype, *, warn: bool = True) -> np.ndarray:
+    """The inputs of each row of a table: C-contiguous, shape (n, inputs); `warn` about values new since training."""
     widths = [len(column.inputs) for column in encoders]
     X, start = np.empty((len(table), sum(widths)), dtype), 0
+    surprises: list[tuple[str, Surprise]] = []
     with table.naming_rows():
         for column, width in zip(encoders, widths, strict=True):
-            column.encode(table[column.name], X[:, start : start + width])
+            found = column.encode(table[column.name], X[:, start : start + width])
+            surprises += [(column.name, each) for each in found]
             start += width
+    if surprises and warn:
+        listed = [f'Column "{n}", {table.name_rows(np.flatnonzero(s.rows))}: {s.what}.' for n, s in surprises[:20]]
+        more = [f"{len(surprises) - 20:,} more columns hold such values."] if len(surprises) > 20 else []
+        warnings.warn("\n".join([*listed, *more]), TableWarning, stacklevel=5)
     return X
 
 
