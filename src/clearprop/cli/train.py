@@ -47,6 +47,13 @@ def train(
     drop: Annotated[Several, typer.Option(help="Column to ignore; repeat it for several.")] = None,
     categorical: Annotated[Several, typer.Option(help="Column to treat as categories; repeat it for several.")] = None,
     numeric: Annotated[Several, typer.Option(help="Column to treat as numbers; repeat it for several.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help='Decimal sign, "." or ",", of numbers that do not tell it.', show_default=False)
+    ] = None,
+    day_first: Annotated[
+        bool | None, typer.Option("--day-first/--month-first", help="Order of dates that do not tell it.")
+    ] = None,
+    missing: Annotated[Several, typer.Option(help='Text that means a missing value, such as "-".')] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     checkpoint: Annotated[
         str | None, typer.Option(help="File to save the run in during training, to resume it if it is stopped.")
@@ -73,6 +80,9 @@ def train(
         drop=drop or (),
         categorical=categorical or (),
         numeric=numeric or (),
+        decimal=decimal,
+        day_first=day_first,
+        missing=missing or (),
         hidden=_sizes(hidden),
         activation=activation,
         dropout=dropout,
