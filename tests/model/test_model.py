@@ -7,7 +7,7 @@ import pytest
 from paths import SHARED_DATA
 
 import clearprop as cp
-from clearprop.errors import ArgumentError, DataError, ModelFileError, ShapeError, TableError
+from clearprop.errors import ArgumentError, DataError, ModelFileError, ShapeError, TableError, TableWarning
 from clearprop.model.files import MODEL
 from clearprop.model.fit import default_batch_size, split_rows
 from clearprop.serialization.codec import encode
@@ -183,7 +183,8 @@ def test_predicting_and_evaluating_bad_tables():
         model.predict({"Age" if name == "age" else name: values for name, values in table.items()})
     with pytest.raises(TableError, match="the label 'perhaps' does not occur in the training table"):
         model.evaluate({**table, "rich": ["perhaps"] * 20})
-    unseen = model.predict({**table, "job": ["astronaut"] * 20})
+    with pytest.warns(TableWarning, match='"astronaut" is not among the categories of training'):
+        unseen = model.predict({**table, "job": ["astronaut"] * 20})
     assert np.isfinite(unseen["probability of yes"]).all()
 
 

@@ -171,7 +171,7 @@ def test_a_target_that_holds_marks_for_missing_values_says_so(kind: str, tmp_pat
     with pytest.raises(TableError) as error:
         TableEncoding.fit(data, "y")
     assert str(error.value) == (
-        f'Target column "y": "NA" and "None" read as missing, in {places}; expected a value in every row. '
+        f'Target column "y": "NA" and "None" were read as missing in {places}; expected a value in every row. '
         'If it is a class, keep the texts as they are written: text="y" (--text "y"). If not, fill the value in, or '
         "remove the rows."
     )

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from paths import SHARED_DATA
 
 from clearprop.datasets import digits
-from clearprop.errors import ArgumentError, ModelFileError, ShapeError, TableError
+from clearprop.errors import ArgumentError, ModelFileError, ShapeError, TableError, TableWarning
 from clearprop.tables import TableEncoding, as_table, read_table
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 
@@ -274,7 +274,8 @@ def test_categories_of_a_file_are_read_as_text(tmp_path: Path) -> None:
     encoding = TableEncoding.fit(tmp_path / "a.csv", "y", categorical="code")
     assert (encoding.input_names, encoding.text_columns) == (("code=1", "code=10"), ("code", "y"))
     (tmp_path / "new.csv").write_text("code\n1\n7\n")
-    assert encoding.features(tmp_path / "new.csv").tolist() == [[1, 0], [0.5, 0.5]]
+    with pytest.warns(TableWarning, match='Column "code", line 3 of the file: "7" is not among the categories'):
+        assert encoding.features(tmp_path / "new.csv").tolist() == [[1, 0], [0.5, 0.5]]
 
 
 def test_declared_categories_of_numbers_are_categories() -> None:
@@ -291,7 +292,14 @@ def test_features_by_hand() -> None:
     encoding = TableEncoding.fit({"a": [1.0, 3.0, None], "b": ["u", None, "v"], "c": [True, True, False],
                                   "y": ["p", "q", "p"]}, "y")  # fmt: skip
     assert encoding.input_names == ("a", "a is missing", "b=u", "b=v", "b is missing", "c")
-    X = encoding.features({"a": [1, 2, None], "b": ["u", "never seen", None], "c": [1, 0, None], "extra": [0, 0, 0]})
+    table = {"a": [1, 2, None], "b": ["u", "never seen", None], "c": [1, 0, None], "extra": [0, 0, 0]}
+    with pytest.warns(TableWarning) as warned:
+        X = encoding.features(table)
+    assert str(warned[0].message).splitlines() == [
+        'Column "b", row 1: "never seen" is not among the categories of training; taken as the average row.',
+        'Column "c", row 2: no value, though none was missing in training; taken as 1.',
+    ]
+    np.testing.assert_array_equal(encoding.features(table, warn=False), X)
     third = np.float32(1 / 3)
     np.testing.assert_array_equal(
         X, np.array([[-1, 0, 1, 0, 0, 1], [0, 0, third, third, third, 0], [0, 1, 0, 0, 1, 1]], np.float32)
@@ -304,7 +312,8 @@ def test_features_by_hand() -> None:
 
 def test_missing_values_new_since_training_become_median_and_average_row() -> None:
     encoding = TableEncoding.fit({"a": [1, 2, 9], "b": ["u", "v", "u"], "y": [0.5, 1, 2]}, "y")
-    X = encoding.features({"a": [2, None], "b": [None, "u"]}, np.float64)
+    with pytest.warns(TableWarning, match='"a", row 1: no value, .* 2.\nColumn "b", row 0: no value, .* average row'):
+        X = encoding.features({"a": [2, None], "b": [None, "u"]}, np.float64)
     assert X[0, 0] == X[1, 0]
     np.testing.assert_allclose(X[:, 1:], [[2 / 3, 1 / 3], [1, 0]])
 
@@ -315,8 +324,10 @@ def test_standardized_and_clipped() -> None:
     X = encoding.features({"a": values}, np.float64)
     np.testing.assert_allclose(X.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(X[:, 0].std(), 1)
-    assert np.isfinite(encoding.features({"a": [1e99, -1e99]})).all()
-    assert np.abs(encoding.features({"a": [1e99, -1e99]})).max() < 20
+    with pytest.warns(TableWarning, match=r'"a", row 1: -1e\+99 is far from training; taken as -26.*\n.*row 0: 1e\+99'):
+        far = encoding.features({"a": [1e99, -1e99]})
+    assert np.isfinite(far).all()
+    assert np.abs(far).max() < 20
 
 
 def test_skewed_column_gets_a_logarithm_and_common_value_a_knot() -> None:
@@ -355,7 +366,8 @@ def test_rare_categories_share_an_input_with_unknown_ones() -> None:
     assert isinstance(column, CategoricalColumn)
     assert len(column.categories) == 100
     assert encoding.input_names[-1] == "job=other"
-    X = encoding.features({"job": ["job 149", "never seen", "job 0"]})
+    with pytest.warns(TableWarning, match='rows 0, 1: "job 149" and 1 more are not among .*; taken as job=other'):
+        X = encoding.features({"job": ["job 149", "never seen", "job 0"]})
     assert X[:, -1].tolist() == [1, 1, 0]
     assert X.sum(axis=1).tolist() == [1, 1, 1]
 
@@ -363,7 +375,8 @@ def test_rare_categories_share_an_input_with_unknown_ones() -> None:
 def test_few_rare_rows_get_no_input() -> None:
     encoding = TableEncoding.fit({"job": ["a", "b"] * 5000 + ["c"], "y": np.arange(10001) / 2}, "y")
     assert encoding.input_names == ("job=a", "job=b")
-    assert encoding.features({"job": ["c"]}).tolist() == [pytest.approx([5000 / 10001] * 2)]
+    with pytest.warns(TableWarning, match='"c" is not among the categories of training; taken as the average row'):
+        assert encoding.features({"job": ["c"]}).tolist() == [pytest.approx([5000 / 10001] * 2)]
 
 
 def test_values_too_rare_to_learn_from() -> None:
@@ -407,7 +420,8 @@ def test_same_meaning_in_another_type(case: str) -> None:
     encoding = TableEncoding.fit(TYPED, "y", categorical=["k"])
     rest = {name: values[:3] for name, values in TYPED.items()}
     given, plain = SAME[case]
-    np.testing.assert_array_equal(encoding.features(rest | given), encoding.features(rest | plain))
+    same = [encoding.features(rest | columns, warn=False) for columns in (given, plain)]
+    np.testing.assert_array_equal(*same)
 
 
 def test_dates_as_categories() -> None:

@@ -48,8 +48,6 @@ def save_and_report(model: Model, out: str, report: str | None) -> None:
     assert model.history is not None
     best = model.history.best_epoch
     restored = "" if best is None else f"; restored the parameters of epoch {best + 1}"
-    if model.encoding is not None:
-        typer.echo(f"{model.encoding.task_reason}")
     typer.echo(f"{model.history.stopped}{restored} ({model.settings['seconds']:.1f} s)\n")
     diagnosis = None
     if model.held_out is not None:

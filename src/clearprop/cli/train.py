@@ -54,6 +54,9 @@ def train(
         bool | None, typer.Option("--day-first/--month-first", help="Order of dates that do not tell it.")
     ] = None,
     missing: Annotated[Several, typer.Option(help='Text that means a missing value, such as "-".')] = None,
+    text: Annotated[
+        Several, typer.Option(help="Column to read as texts as they are written, None and NA too; also a target.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     checkpoint: Annotated[
         str | None, typer.Option(help="File to save the run in during training, to resume it if it is stopped.")
@@ -64,6 +67,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --checkpoint, if it exists.")] = False,
 ) -> None:
     """Train a network on a table, test it on rows held out, and write the model.
+
+    The task that was inferred, and the columns that were left out, are printed first, with the option that changes it.
 
     Ctrl-C stops after the current epoch and writes the model; a second Ctrl-C stops at once.
     """
@@ -83,6 +88,7 @@ def train(
         decimal=decimal,
         day_first=day_first,
         missing=missing or (),
+        text=text or (),
         hidden=_sizes(hidden),
         activation=activation,
         dropout=dropout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
@@ -67,7 +68,9 @@ def fit(
     `data` is a path (CSV, Parquet), a pandas or Polars data frame, or a dict of columns; `target` names the column to
     predict, or several. Texts are read as numbers and dates by the notation that all values of a column fit; `decimal`
     ("." or ",") and `day_first` decide where no value does, and `missing` are further texts that mean a missing value.
-    A share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of
+    `task`, `drop`, `categorical`, `numeric` and `text` are those of `TableEncoding.fit`. The task that was inferred,
+    and columns and rows that are left out, are printed to standard error (not with `progress=False`). A share `holdout`
+    of the rows is the test set (`model.held_out`), and a share `validation` of
     the others is the validation set that decides when to stop; with 0 there is none. `hidden` are the units of the
     hidden layers, () for linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a
     `cp.penalties.L2` or `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a
@@ -90,7 +93,10 @@ def fit(
     _check_target(target)
     roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
     table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
-    encoding, training, test = _encode(table, roles, holdout, seed, precision)
+    encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
+    if progress is not False:
+        what = f'Predicts "{", ".join(encoding.target_names)}": {encoding.task_reason}.'
+        print("\n".join([what, *table.notes, *encoding.left_out_lines()]), file=sys.stderr)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
     sizes, output = _hidden_sizes(hidden), OUTPUT_ACTIVATIONS[encoding.task]
@@ -124,6 +130,7 @@ def fit(
         "rows": len(table),
         "rows_trained_on": n_training,
         "rows_held_out": n_test,
+        **({"reading": list(table.notes)} if table.notes else {}),
         "validation_share": validation,
         "optimizer": encode(rule),
         "batch_size": batch_size,
@@ -137,7 +144,7 @@ def fit(
     }
     if n_test:
         what = f"{n_test:,} rows held out of {len(table):,}"
-        model.held_out = HeldOut.sweep(net, params, loss, *test, what)
+        model.held_out = HeldOut.sweep(net, params, loss, *test, what, test_rows)
         model.settings["held_out"] = model.evaluate().metrics
     return model
 
@@ -181,8 +188,8 @@ Matrices = tuple[np.ndarray, np.ndarray]
 
 def _encode(
     table: Table, roles: ColumnRoles, holdout: float, seed: int, dtype: np.dtype
-) -> tuple[TableEncoding, Matrices, Matrices]:
-    """The encoding learnt from the training rows, and X and y of the training and of the test rows.
+) -> tuple[TableEncoding, Matrices, Matrices, np.ndarray]:
+    """The encoding learnt from the training rows, X and y of the training and of the test rows, and which these are.
 
     The encoding of the columns must not depend on the test rows; the list of labels may.
     """
@@ -195,9 +202,11 @@ def _encode(
 
     def encode(rows: np.ndarray) -> Matrices:
         part = table.take(rows) if len(test) else table
-        return encoding.features(part, dtype) if len(rows) else np.empty((0, encoding.inputs), dtype), y[rows]
+        return encoding.features(part, dtype, warn=False) if len(rows) else np.empty((0, encoding.inputs), dtype), y[
+            rows
+        ]
 
-    return encoding, encode(training), encode(test)
+    return encoding, encode(training), encode(test), test
 
 
 def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None = None) -> Matrices:

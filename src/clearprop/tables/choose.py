@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,7 +25,18 @@ MOST_STEPS, LEAST_STEPS, ROWS_PER_STEP, MOST_STEP_INPUTS = 48, 8, 250, 400
 """Steps of a column of numbers: one per 250 rows, none in a small table, and a limit on those of all columns."""
 HEAVY_SKEW = 2.0
 
+DROPPED = "dropped, as requested"
+
 Column = NumericColumn | CategoricalColumn
+
+
+def way_out(role: str, name: str) -> str:
+    """How to request a role of a column, in Python and on the command line.
+
+    >>> way_out("numeric", "id")
+    'numeric="id" (--numeric "id")'
+    """
+    return f'{role}="{name}" (--{role} "{name}")'
 
 
 def choose_columns(
@@ -40,11 +50,12 @@ def choose_columns(
     kinds = {name: kind_of(table[name]) for name in names}
     numeric = sum(kinds[name] in ("number", "date", "duration") for name in names if name not in wanted)
     numeric += sum(role == "numeric" for role in wanted.values())
+    training = table if rows is None else table.take(rows)
     columns: list[Column] = []
     left_out: list[tuple[str, str]] = []
     for name in names:
         role = wanted.get(name)
-        chosen = "dropped, as requested" if role == "drop" else choose(table[name], role, numeric, rows)
+        chosen = DROPPED if role == "drop" else choose(table[name], training[name], role, numeric)
         if isinstance(chosen, str):
             left_out.append((name, chosen))
         else:
@@ -67,10 +78,8 @@ def steps_for(rows_present: int, numeric_columns: int) -> int:
     return steps if steps >= LEAST_STEPS else 0
 
 
-def choose(
-    series: pl.Series, wanted: str | None = None, numeric_columns: int = 1, rows: np.ndarray | None = None
-) -> Column | str:
-    """The encoding of one column learnt from `rows` (all of them if None), or the reason why it is left out.
+def choose(series: pl.Series, training: pl.Series, wanted: str | None = None, numeric_columns: int = 1) -> Column | str:
+    """The encoding of one column learnt from its training rows, or the reason why it is left out.
 
     `wanted` is "categorical", "numeric", or None to choose from the values. `numeric_columns` is the number of numeric
     columns of the table, which share a limit on their inputs. Whether a column is an index or an identifier is seen in
@@ -81,12 +90,11 @@ def choose(
         value = series.drop_nulls()[0]
         raise cell_error(
             series, ~is_missing(series), f"expected a number, text, boolean or date, got {type(value).__name__}. "
-            f'Convert the column, or leave it out: drop=["{series.name}"].',
+            f"Convert the column, or leave it out: {way_out('drop', series.name)}.",
         )  # fmt: skip
-    training = series if rows is None else series[rows]
     if training.null_count() == len(training):
         return "all values are missing"
-    if training.null_count() == 0 and training.n_unique() == 1:
+    if training.null_count() == 0 and training.min() == training.max():  # faster than the number of different ones
         return f"all rows hold the same value, {training[0]!r}"
     if wanted == "categorical":
         return fit_categorical(training, kind)
@@ -97,18 +105,20 @@ def choose(
     if are_codes:
         raise TableError(
             f'Column "{series.name}": holds whole numbers beyond 2^53, such as {series.drop_nulls()[0]}, which cannot '
-            f'be told apart as numbers. Use them as categories, categorical=["{series.name}"], or subtract an offset.'
+            f"be told apart as numbers. Use them as categories, {way_out('categorical', series.name)}, or subtract an "
+            "offset."
         )
     kind = "number" if kind == "text" else kind
     values = as_numbers(series, kind)
     reason = _like_row_numbers(series.name, values, kind) if wanted is None else None
-    return reason or fit_numeric(series.name, values if rows is None else values[rows], kind, numeric_columns)
+    values = values if training is series else as_numbers(training, kind)
+    return reason or fit_numeric(series.name, values, kind, numeric_columns)
 
 
 def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
     name, present = texts.name, len(texts) - texts.null_count()
     distinct = texts.drop_nulls().n_unique()
-    ways_out = f'keep the column as it is: categorical=["{name}"], or drop=["{name}"].'
+    ways_out = f"keep the column as it is: {way_out('categorical', name)}, or {way_out('drop', name)}."
     strays = None if are_codes else check_no_strays(texts, "Column", ways_out)
     if distinct <= 20 or distinct <= present / 2:
         return None
@@ -116,7 +126,7 @@ def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
     what = "whole numbers beyond 2^53" if are_codes else "texts"
     return (
         f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
-        f'{most}keep it with categorical=["{name}"]'
+        f"{most}keep it with {way_out('categorical', name)}"
     )
 
 
@@ -135,10 +145,10 @@ def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
     rows = len(present)
     if kind != "number" or rows <= 5 or (present != np.floor(present)).any() or present.min() < 0:
         return None
-    distinct, keep = len(np.unique(present)), f'keep it with numeric=["{name}"]'
-    steps = np.diff(present) == 1
-    if rows > 20 and distinct == rows and present.min() in (0, 1) and present.max() - present.min() == rows - 1:
-        return f"the number of the row{'' if steps.all() else ', in another order'}; {keep}"
+    distinct, keep = len(np.unique(present)), f"keep it with {way_out('numeric', name)}"
+    steps, few = np.diff(present) == 1, max(1, rows / 20)  # a few rows may have been removed
+    if rows > 20 and distinct == rows and present.min() <= few and np.ptp(present) <= rows + few:
+        return f"the number of the row{'' if steps.mean() > 0.5 else ', in another order'}; {keep}"
     if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
         return f"whole numbers and a name like the index of an exported table; {keep}"
     if rows > 20 and _IDENTIFIER.search(name) and distinct > 0.9 * rows:
@@ -152,20 +162,16 @@ def fit_numeric(name: str, values: np.ndarray, kind: str, numeric_columns: int =
     present = values[~np.isnan(values)]
     fill = _typical(present, kind)
     low, high = float(present.min()), float(present.max())
-    reach = 0.0 if kind == "boolean" else high - low
-    plain = NumericColumn(
-        name=name, kind=kind, varies=low < high, flag=len(present) < len(values), fill=fill, low=low - reach,
-        high=high + reach, log_unit=0.0, center=0.0, scale=1.0, knots=(), means=(),
-    )  # fmt: skip
-    if kind == "boolean" or low == high:
-        return plain
-    log_unit = _log_unit(present, fill)
-    t = np.arcsinh((present - fill) / log_unit) if log_unit else present
-    cuts = knots(present, steps=steps_for(len(present), numeric_columns))
-    steps = [np.clip((present - a) / (b - a), 0, 1) for a, b in pairwise(cuts)]
-    return replace(
-        plain, log_unit=log_unit, center=float(t.mean()), scale=float(t.std()) or 1.0, knots=cuts,
-        means=tuple(float(step.mean()) for step in steps),
+    varies, reach, log_unit, center, scale, cuts, means = low < high, 0.0, 0.0, 0.0, 1.0, (), ()
+    if varies and kind != "boolean":
+        reach, log_unit = high - low, _log_unit(present, fill)
+        t = np.arcsinh((present - fill) / log_unit) if log_unit else present
+        center, scale = float(t.mean()), float(t.std()) or 1.0
+        cuts = knots(present, steps=steps_for(len(present), numeric_columns))
+        means = tuple(float(np.clip((present - a) / (b - a), 0, 1).mean()) for a, b in pairwise(cuts))
+    return NumericColumn(
+        name=name, kind=kind, varies=varies, flag=len(present) < len(values), fill=fill, low=low - reach,
+        high=high + reach, log_unit=log_unit, center=center, scale=scale, knots=cuts, means=means,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from clearprop.checks import check_choice, check_texts, check_that
-from clearprop.errors import TableError, suggest
+from clearprop.errors import TableError, TableWarning, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
-from clearprop.tables.choose import Column, choose_columns
-from clearprop.tables.columns import CategoricalColumn, NumericColumn, free_name
+from clearprop.tables.after_fork import safe_after_fork
+from clearprop.tables.choose import DROPPED, Column, choose_columns
+from clearprop.tables.columns import CategoricalColumn, NumericColumn, Surprise, free_name
 from clearprop.tables.frame import Columns, Table, as_table
 from clearprop.tables.notation import ReadingRules
 from clearprop.tables.targets import ClassTarget, Label, Target, infer_target
@@ -101,6 +103,7 @@ class TableEncoding:
         return cls.learn(table, roles, target_of_all, reason)
 
     @classmethod
+    @safe_after_fork
     def learn(
         cls, table: Table, roles: ColumnRoles, target: Target, reason: str, rows: np.ndarray | None = None
     ) -> TableEncoding:
@@ -159,13 +162,17 @@ class TableEncoding:
             texts.append(self.target.name)
         return tuple(texts)
 
-    def features(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
+    @safe_after_fork
+    def features(self, data: Any, dtype: DTypeLike = np.float32, *, warn: bool = True) -> np.ndarray:
         """The inputs of each row: C-contiguous, shape (n, inputs). Columns that are not used are ignored.
 
         Raises TableError with column, row and value if a column is missing or holds another type than in training.
+        One TableWarning lists the values that training did not see: unknown categories, numbers far from all others,
+        missing values where none was missing.
         """
-        return encode_columns(self.encoders, self.table(data, tuple(self.columns)), np.dtype(dtype))
+        return encode_columns(self.encoders, self.table(data, tuple(self.columns)), np.dtype(dtype), warn=warn)
 
+    @safe_after_fork
     def targets(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The target of each row.
 
@@ -197,6 +204,12 @@ class TableEncoding:
         if len(table) == 0:
             raise TableError("The table has no rows; expected at least one.")
         return table
+
+    def left_out_lines(self, most: int = 20) -> list[str]:
+        """A line for each of the first columns that were left out unasked, with the way to keep it."""
+        lines = [f'Left out: "{name}": {why}' for name, why in self.left_out if why != DROPPED]
+        more = [f"Left out: {len(lines) - most:,} more columns; model.encoding.left_out lists all."]
+        return lines if len(lines) <= most else lines[:most] + more
 
     def describe(self) -> list[ColumnNote]:
         """How each column is used: the used ones in their order, then those left out."""
@@ -251,6 +264,7 @@ class ColumnRoles:
         roles = {name: role for role in ("drop", "categorical", "numeric") for name in getattr(self, role)}
         return roles | dict.fromkeys(self.text, "categorical")
 
+    @safe_after_fork
     def infer_target(self, table: Table) -> tuple[Target, str]:
         """The target learnt from all rows, and the reason for its task.
 
@@ -304,14 +318,20 @@ def input_names(encoders: Sequence[Column]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def encode_columns(encoders: Sequence[Column], table: Table, dtype: np.dtype) -> np.ndarray:
-    """The inputs of each row of a table: C-contiguous, shape (n, inputs)."""
+def encode_columns(encoders: Sequence[Column], table: Table, dtype: np.dtype, *, warn: bool = True) -> np.ndarray:
+    """The inputs of each row of a table: C-contiguous, shape (n, inputs); `warn` about values new since training."""
     widths = [len(column.inputs) for column in encoders]
     X, start = np.empty((len(table), sum(widths)), dtype), 0
+    surprises: list[tuple[str, Surprise]] = []
     with table.naming_rows():
         for column, width in zip(encoders, widths, strict=True):
-            column.encode(table[column.name], X[:, start : start + width])
+            found = column.encode(table[column.name], X[:, start : start + width])
+            surprises += [(column.name, each) for each in found]
             start += width
+    if surprises and warn:
+        listed = [f'Column "{n}", {table.name_rows(np.flatnonzero(s.rows))}: {s.what}.' for n, s in surprises[:20]]
+        more = [f"{len(surprises) - 20:,} more columns hold such values."] if len(surprises) > 20 else []
+        warnings.warn("\n".join([*listed, *more]), TableWarning, stacklevel=5)
     return X
 
 

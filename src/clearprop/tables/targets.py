@@ -12,6 +12,8 @@ import polars as pl
 from clearprop.checks import check_choice, check_that
 from clearprop.errors import ShapeError, TableError, suggest
 from clearprop.fork_safety import cached_property
+from clearprop.tables.after_fork import safe_after_fork
+from clearprop.tables.choose import way_out
 from clearprop.tables.columns import free_name
 from clearprop.tables.frame import Columns, Table
 from clearprop.tables.rows import RowsError, cell_error, holds
@@ -38,9 +40,9 @@ def _present(table: Table, name: str) -> pl.Series:
         raise RowsError(f'Target column "{name}": no value in ', missing, after)
     spelt = " and ".join(f'"{mark}"' for mark in marks[:5])
     raise RowsError(
-        f'Target column "{name}": {spelt} read as missing, in ', missing,
+        f'Target column "{name}": {spelt} {"was" if len(marks) == 1 else "were"} read as missing in ', missing,
         "; expected a value in every row. If it is a class, keep the texts as they are written: "
-        f'text="{name}" (--text "{name}"). If not, fill the value in, or remove the rows.',
+        f"{way_out('text', name)}. If not, fill the value in, or remove the rows.",
     )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ class ClassTarget:
     def _known(self) -> dict[str, int]:
         return {spell(label): i for i, label in enumerate(self.classes)}
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The index of each label. Raises TableError for an unknown label and for a missing one."""
         series = _present(table, self.name)
@@ -152,6 +155,7 @@ class NumberTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The standardized numbers. Raises TableError for a missing or infinite one."""
         columns: list[np.ndarray] = []
@@ -192,6 +196,7 @@ class FlagTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """0.0 and 1.0. Raises TableError for a missing value and for any other."""
         return np.stack([as_numbers(_present(table, n), "boolean") for n in self.names], axis=1).astype(dtype)
@@ -234,7 +239,7 @@ def infer_target(table: Table, names: Sequence[str], task: str) -> tuple[Target,
     if len(names) > 1:
         return fit_flags(table, names), reason
     if kind_of(table[names[0]]) == "text" and names[0] not in table.exact:
-        ways_out = f'keep the texts as they are written: text="{names[0]}" (--text "{names[0]}").'
+        ways_out = f"keep the texts as they are written: {way_out('text', names[0])}."
         check_no_strays(table[names[0]], "Target column", ways_out)
     return fit_class(table[names[0]]), reason
 
