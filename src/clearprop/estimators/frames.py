@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from clearprop.errors import TableError, TableWarning, suggest
+from clearprop.errors import TableError, TableWarning, suggest, warn_user
 from clearprop.tables import as_table
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.encoding import encode_columns, input_names
 from clearprop.tables.frame import declared_categories
@@ -51,6 +51,7 @@ class FrameEncoder:
     left_out: tuple[tuple[str, str], ...]
 
     @classmethod
+    @safe_after_fork
     def fit(cls, X: Any, categorical: Any) -> FrameEncoder:
         """Learn the encoding; `categorical` is "from_dtype", or names, indices or a mask of the categorical columns.
 
@@ -66,7 +67,7 @@ class FrameEncoder:
         for name, reason in left_out:
             if "keep it with" in reason:
                 reason = f"{reason.partition('; ')[0]}; keep it with categorical_features=[..., {name!r}]"
-                warnings.warn(f'X: column "{name}" is left out: {reason}.', TableWarning, stacklevel=2)
+                warn_user(f'X: column "{name}" is left out: {reason}.', TableWarning)
         return cls(encoders, left_out)
 
     def require_frame(self, X: Any) -> None:
@@ -84,6 +85,7 @@ class FrameEncoder:
         """The name of each input of the network, such as "age", "job=clerk" or "age is missing"."""
         return list(input_names(self.encoders))
 
+    @safe_after_fork
     def encode(self, X: Any, dtype: np.dtype) -> np.ndarray:
         """The inputs of each row, (n, inputs)."""
         table = as_table(X)

@@ -93,7 +93,7 @@ def fit(
     _check_target(target)
     roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
     table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
-    encoding, training, test = _encode(table, roles, holdout, seed, precision)
+    encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
     notes = [*table.notes, *encoding.words_read_as_missing(table)]
     if progress is not False:
         what = f'Predicts "{", ".join(encoding.target_names)}": {encoding.task_reason}.'
@@ -145,7 +145,7 @@ def fit(
     }
     if n_test:
         what = f"{n_test:,} rows held out of {len(table):,}"
-        model.held_out = HeldOut.sweep(net, params, loss, *test, what)
+        model.held_out = HeldOut.sweep(net, params, loss, *test, what, test_rows)
         model.settings["held_out"] = model.evaluate().metrics
     return model
 
@@ -189,8 +189,8 @@ Matrices = tuple[np.ndarray, np.ndarray]
 
 def _encode(
     table: Table, roles: ColumnRoles, holdout: float, seed: int, dtype: np.dtype
-) -> tuple[TableEncoding, Matrices, Matrices]:
-    """The encoding learnt from the training rows, and X and y of the training and of the test rows.
+) -> tuple[TableEncoding, Matrices, Matrices, np.ndarray]:
+    """The encoding learnt from the training rows, X and y of the training and of the test rows, and which these are.
 
     The encoding of the columns must not depend on the test rows; the list of labels may.
     """
@@ -207,7 +207,7 @@ def _encode(
             rows
         ]
 
-    return encoding, encode(training), encode(test)
+    return encoding, encode(training), encode(test), test
 
 
 def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None = None) -> Matrices:

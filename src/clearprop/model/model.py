@@ -18,12 +18,14 @@ from clearprop.core.objective import prepare
 from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import predict
-from clearprop.errors import ArgumentError, ModelFileError
+from clearprop.display import Displayed
+from clearprop.errors import ArgumentError
 from clearprop.losses import Loss
 from clearprop.model.evaluation import Evaluation, evaluate
-from clearprop.model.files import pack, unpack
+from clearprop.model.files import MODEL, pack, unpack
 from clearprop.model.predictions import Predictions, predictions_of
 from clearprop.serialization.atomic import remove_leftovers, write_atomically
+from clearprop.serialization.typed_files import read_content
 from clearprop.tables import Columns, TableEncoding
 from clearprop.training.history import History
 
@@ -36,22 +38,33 @@ class HeldOut:
     """Encoded rows that training did not see, and the outputs of the network for them.
 
     `X` (n, i) and `y` are as the loss takes them, `what` says which rows they are, and `outputs` is the one sweep over
-    them that metrics, warnings and report read.
+    them that metrics, warnings and report read. `row_numbers` (n,) are their indices in the user's table; None for
+    all rows of a table.
     """
 
     X: np.ndarray = field(repr=False)
     y: np.ndarray = field(repr=False)
     what: str
     outputs: Outputs = field(repr=False)
+    row_numbers: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
-    def sweep(cls, net: Network, params: Parameters, loss: Loss, X: Any, y: Any, what: str) -> HeldOut:
+    def sweep(
+        cls,
+        net: Network,
+        params: Parameters,
+        loss: Loss,
+        X: Any,
+        y: Any,
+        what: str,
+        row_numbers: np.ndarray | None = None,
+    ) -> HeldOut:
         """Run the network over the rows."""
-        return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params))
+        return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params), row_numbers)
 
 
 @dataclass(repr=False, eq=False)
-class Model:
+class Model(Displayed):
     """A network with its parameters and loss, the encoding of the table it reads, and how it was trained.
 
     `cp.fit` makes one; `save` writes it into one file, `Model.load` reads it. `held_out` is set by `cp.fit` only: it
@@ -144,7 +157,9 @@ class Model:
         from clearprop.report import write_report  # takes time to import
 
         rows = self.rows(data)
-        write_report(self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis)
+        write_report(
+            self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis, row_numbers=rows.row_numbers
+        )
 
     def encode(self, data: Any, dtype: DTypeLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Inputs X (n, i) and targets y of a table, in the form that `cp.backpropagate` and the loss take."""
@@ -180,13 +195,7 @@ class Model:
 
         Raises ModelFileError if the file is missing, cut off, damaged or not a model file.
         """
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-            raise ArgumentError(f"path: expected the name of a model file, got {path!r}.")
-        try:
-            content = Path(path).read_bytes()
-        except OSError as reason:
-            raise ModelFileError(f"{path}: cannot be read: {reason.strerror}.") from reason
-        parts = unpack(content, str(path), own)
+        parts = unpack(read_content(path, MODEL), str(path), own)
         loss = next(iter(parts.pop("losses").values()))
         return cls(loss=loss, **parts)
 

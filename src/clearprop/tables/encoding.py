@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from clearprop.checks import check_choice, check_texts, check_that
-from clearprop.errors import TableError, TableWarning, suggest
+from clearprop.errors import TableError, TableWarning, suggest, warn_user
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import DROPPED, Column, choose_columns, way_out
 from clearprop.tables.columns import CategoricalColumn, NumericColumn, Surprise, free_name
 from clearprop.tables.frame import Columns, Table, as_table
@@ -102,6 +102,7 @@ class TableEncoding:
         return cls.learn(table, roles, target_of_all, reason)
 
     @classmethod
+    @safe_after_fork
     def learn(
         cls, table: Table, roles: ColumnRoles, target: Target, reason: str, rows: np.ndarray | None = None
     ) -> TableEncoding:
@@ -160,6 +161,7 @@ class TableEncoding:
             texts.append(self.target.name)
         return tuple(texts)
 
+    @safe_after_fork
     def features(self, data: Any, dtype: DTypeLike = np.float32, *, warn: bool = True) -> np.ndarray:
         """The inputs of each row: C-contiguous, shape (n, inputs). Columns that are not used are ignored.
 
@@ -169,6 +171,7 @@ class TableEncoding:
         """
         return encode_columns(self.encoders, self.table(data, tuple(self.columns)), np.dtype(dtype), warn=warn)
 
+    @safe_after_fork
     def targets(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The target of each row.
 
@@ -201,6 +204,7 @@ class TableEncoding:
             raise TableError("The table has no rows; expected at least one.")
         return table
 
+    @safe_after_fork
     def words_read_as_missing(self, table: Table) -> list[str]:
         """A line for each column of categories in which "NA" or "None" was read as missing: it may be a category."""
         flagged = [c.name for c in self.encoders if isinstance(c, CategoricalColumn) and c.flag and c.kind == "text"]
@@ -223,8 +227,13 @@ class TableEncoding:
 
     def describe(self) -> list[ColumnNote]:
         """How each column is used: the used ones in their order, then those left out."""
-        used = [ColumnNote(c.name, _kind(c), len(c.inputs), c.description) for c in self.encoders]
+        used = [ColumnNote(c.name, _kind(c), len(c.inputs), self._description(c)) for c in self.encoders]
         return used + [ColumnNote(name, "left out", 0, why) for name, why in self.left_out]
+
+    def _description(self, column: Column) -> str:
+        notation = self.rules.notations.get(column.name)
+        spelt = "" if notation is None or notation.is_plain else f"read as {notation.words}; "
+        return spelt + column.description
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data; `from_dict` returns an equal encoding."""
@@ -269,6 +278,7 @@ class ColumnRoles:
         roles = {name: role for role in ("drop", "categorical", "numeric") for name in getattr(self, role)}
         return roles | dict.fromkeys(self.text, "categorical")
 
+    @safe_after_fork
     def infer_target(self, table: Table) -> tuple[Target, str]:
         """The target learnt from all rows, and the reason for its task.
 
@@ -335,7 +345,7 @@ def encode_columns(encoders: Sequence[Column], table: Table, dtype: np.dtype, *,
     if surprises and warn:
         listed = [f'Column "{n}", {table.name_rows(np.flatnonzero(s.rows))}: {s.what}.' for n, s in surprises[:20]]
         more = [f"{len(surprises) - 20:,} more columns hold such values."] if len(surprises) > 20 else []
-        warnings.warn("\n".join([*listed, *more]), TableWarning, stacklevel=5)
+        warn_user("\n".join([*listed, *more]), TableWarning)
     return X
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from clearprop.errors import ArgumentError, TableError, suggest
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.csv_text import different_names
 from clearprop.tables.infer import infer_plain, infer_types
 from clearprop.tables.marks import MISSING, strip
@@ -55,6 +56,7 @@ class Table:
     def __getitem__(self, column: str) -> pl.Series:
         return self.frame[column]
 
+    @safe_after_fork
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
         """The table of some rows only; messages still name them as rows of the whole."""
         taken = np.asarray(rows)
@@ -92,6 +94,7 @@ class Table:
         return everything if self.rows is None else everything[self.rows]
 
 
+@safe_after_fork
 def as_table(
     data: Any,
     *,
@@ -258,7 +261,7 @@ def _from_objects(name: str, values: list[Any], exact: Sequence[str], marks: Seq
         return pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
     if numeric:
         texts = pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
-        return infer_plain(strip(texts, marks))
+        return infer_types([strip(texts, marks)], NO_RULES).columns[0]
     if all(issubclass(kind, date) for kind in kinds):
         datetimes = [v if v is None or isinstance(v, datetime) else datetime(v.year, v.month, v.day) for v in values]
         return pl.Series(name, datetimes)
