@@ -43,6 +43,10 @@ class TableError(DataError):
     """A table cannot be read, a column is missing, or a column cannot be encoded."""
 
 
+class TableWarning(UserWarning):
+    """A table to predict holds values that training did not see; the message says what they are taken as."""
+
+
 class ModelFileError(ClearpropError, ValueError):
     """A file is truncated, damaged, from a newer version, or not a model file."""
 

@@ -42,8 +42,8 @@ def test_train_predict_evaluate_summary(table, tmp_path, capsys):
         run("train", table, "--target", "rich", "--hidden", "8,4", "--epochs", "5", "--out", model, "--report", report)
         == 0
     )
-    printed = capsys.readouterr().out
-    assert 'classification, because "rich" holds text' in printed
+    printed, said = capsys.readouterr()
+    assert 'Predicts "rich": classification, because "rich" holds text.' in said
     assert "on 40 rows held out of 200, which training did not see" in printed
     assert "confusion matrix" in printed
     assert report.read_text(encoding="utf-8").lower().startswith("<!doctype html>")

@@ -163,6 +163,25 @@ def test_its_runs_can_be_interrupted_and_resumed(tmp_path):
     assert history.cost == expected.cost
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "options", [{}, {"solver": "sgd", "batch_size": 4}, {"early_stopping": True}, {"solver": "lbfgs"}]
+)
+def test_the_estimators_train_with_it(options):
+    rows, y = np.tile(X, (8, 1)), np.tile(Y, (8, 1))
+    settings = {"activation": "tanh", "max_iter": 40, "random_state": 0, "tol": 0.01, **options}
+    ours, theirs = (
+        cp.MLPRegressor(hidden_layer_sizes=(4,), engine=engine, **settings).fit(rows, y)
+        for engine in ("toy", "textbook")
+    )
+    assert ours.n_iter_ == theirs.n_iter_ > 1
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-8)
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-7)
+    np.testing.assert_allclose(ours.predict(rows), theirs.predict(rows), rtol=1e-7)
+
+
 def test_an_unknown_engine_is_refused_with_the_list():
     with pytest.raises(cp.errors.ArgumentError, match="'auto', 'compiled', 'textbook', 'toy'"):
         train(NETWORKS[0], "jax")
+    with pytest.raises(ValueError, match=r"'engine' .* MLPRegressor must be one of 'auto', 'compiled', .*'toy'\. Got"):
+        cp.MLPRegressor(engine="jax").fit(X, Y)

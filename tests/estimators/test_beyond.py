@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from estimators.small import LABELS, RNG, SMALL, X, Y, classifier, regressor, same
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.metrics import check_scoring, d2_pinball_score, log_loss, r2_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 import clearprop as cp
+from clearprop.errors import TableError, TableWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -117,19 +120,23 @@ def test_an_optimizer_as_solver_and_a_schedule_with_any():
 
 
 def test_fit_equals_cp_train_without_randomness():
-    model = regressor(alpha=0, l2=0.1, shuffle=False, batch_size=80, solver=cp.Momentum(0.01), tol=0, max_iter=25)
+    penalty = [cp.penalties.L2(0.1), cp.penalties.L1(0.01)]
+    model = regressor(
+        alpha=0, penalty=penalty, shuffle=False, batch_size=80, solver=cp.Momentum(0.01), tol=0, max_iter=25
+    )
     model.fit(X, Y)
     start = regressor(max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, Y)
     net, params = start.to_network()
     cp.train(
         net, params, X, Y[:, None], loss="squared_error", optimizer=cp.Momentum(0.01), batch_size=None, epochs=25,
-        penalty=cp.penalties.L2(0.1),
+        penalty=penalty,
     )  # fmt: skip
     np.testing.assert_allclose(model.coefs_[0], params["hidden"].W["input"], rtol=1e-10)
 
 
 def test_penalties_and_bounds():
-    assert np.abs(regressor(l1=0.5).fit(X, Y).coefs_[0]).sum() < np.abs(regressor().fit(X, Y).coefs_[0]).sum()
+    lasso = regressor(penalty=cp.penalties.L1(0.5)).fit(X, Y)
+    assert np.abs(lasso.coefs_[0]).sum() < np.abs(regressor().fit(X, Y).coefs_[0]).sum()
     assert np.linalg.norm(regressor(max_norm=0.5).fit(X, Y).coefs_[0], axis=0).max() <= 0.5 + 1e-12
     assert not same(regressor(clip_norm=1e-3, solver="sgd").fit(X, Y), regressor(solver="sgd").fit(X, Y))
     assert not same(regressor(clip_value=1e-3, solver="sgd").fit(X, Y), regressor(solver="sgd").fit(X, Y))
@@ -290,3 +297,28 @@ def test_the_error_for_a_frame_with_categories_or_gaps_has_a_hint(column):
     with pytest.raises(ValueError) as error:
         classifier().fit(frame[["age"]], [0, 1])
     assert not hasattr(error.value, "__notes__")
+
+
+@pytest.mark.parametrize("row", [pd.Series({"a": 1.0, "b": "u"}), [1.0, "u"], {"a": 1.0, "b": "u"}, np.zeros(2)])
+def test_a_row_that_is_no_frame_is_refused_by_a_model_of_frames(row):
+    frame = pd.DataFrame({"a": np.arange(40) / 3, "b": ["u", "v"] * 20})
+    model = cp.MLPClassifier((4,), max_iter=3, categorical_features="from_dtype", tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(frame, ["x", "y"] * 20)
+    for ask in (model.predict, model.predict_proba, lambda X: model.partial_fit(X, ["x"])):
+        with pytest.raises(TableError, match='expected a data frame with the columns "a", "b", as in fit, got '):
+            ask(row)
+    assert model.predict(frame.iloc[[0]]).shape == (1,)
+
+
+def test_an_estimator_uses_every_column_of_numbers_and_reports_a_text_left_out():
+    frame = pd.DataFrame({"index": np.arange(40), "name": [f"p{i}" for i in range(40)], "b": ["u", "v"] * 20})
+    model = cp.MLPClassifier((4,), solver="lbfgs", categorical_features="from_dtype")
+    with pytest.warns(
+        TableWarning, match=r'"name" is left out: 40 different texts .*categorical_features=\[..., \'name\'\]'
+    ):
+        model.fit(frame, ["x", "y"] * 20)
+    assert model.input_names_ == ["index", "b=u", "b=v"]
+    with pytest.warns(TableWarning, match='Column "b", row 1: "w" is not among the categories of training'):
+        model.predict(pd.DataFrame({"index": [1, 2], "name": ["p", "q"], "b": ["u", "w"]}))

@@ -77,6 +77,15 @@ def test_orders_of_past_epochs_are_drawn_on_resuming():
     np.testing.assert_array_equal(rows.orders(5, 2), others.orders(0, 7)[5:])
 
 
+@pytest.mark.parametrize("kept", [1, 2, 4])
+def test_orders_that_were_not_used_are_drawn_again(kept):
+    """After several calls, the generator and the rows are those after the epochs that were used."""
+    rows, others = (ShuffledRows(np.arange(20), 7, np.random.RandomState(3)) for _ in range(2))
+    rows.orders(0, 1), rows.orders(1, 3), rows.orders(4, 4)
+    rows.keep(kept)
+    np.testing.assert_array_equal(rows.orders(4 + kept, 2), others.orders(0, 6 + kept)[4 + kept :])
+
+
 def test_no_order_is_drawn_for_epochs_that_are_not_run():
     """A generator of the user's own is left where scikit-learn leaves it."""
     from sklearn.neural_network import MLPClassifier

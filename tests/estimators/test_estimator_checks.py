@@ -24,7 +24,11 @@ CONFIGURATIONS = {
         "hidden_layer_sizes": (6, 4),
     },
     "an optimizer": {"solver": cp.AdamW(cp.schedules.Cosine(0.02), weight_decay=0.01), "max_iter": 30},
-    "penalties and bounds": {"l1": 1e-3, "l2": 1e-3, "max_norm": 3.0, "clip_norm": 1.0},
+    "penalties and bounds": {
+        "penalty": [cp.penalties.L1(1e-3), cp.penalties.L2(1e-3)],
+        "max_norm": 3.0,
+        "clip_norm": 1.0,
+    },
     "no hidden layer": {"hidden_layer_sizes": (), "solver": "lbfgs"},
 }
 SHARED = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate_init": 0.02, "random_state": 0}

@@ -37,6 +37,22 @@ def test_every_default_is_valid(kind):
     assert all(defaults[name] is signature.parameters[name].default for name in defaults)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_removed_parameters_are_refused(kind, name):
+    """`docs/reference/renamed.md` has their successor."""
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        kind(**{name: 0.1})
+    with pytest.raises(ValueError, match=f"Invalid parameter '{name}'"):
+        kind().set_params(**{name: 0.1})
+
+
+@pytest.mark.parametrize("wrong", ["l2", 0.1, [0.1], {"l2": 0.1}])
+def test_a_penalty_is_an_object(wrong):
+    with pytest.raises(ValueError, match="penalty"):
+        cp.MLPClassifier(penalty=wrong).fit(X, Y)
+
+
 @pytest.mark.parametrize("kind", [*KINDS, Refusing])
 def test_parameter_names_equal_those_of_scikit_learn(kind):
     assert kind._get_param_names() == BaseEstimator._get_param_names.__func__(kind)

@@ -110,3 +110,14 @@ def test_metrics_of_predictions_that_are_not_finite_are_nan():
     classes = evaluate_classes(np.array([0, 1]), np.full((2, 2), np.nan), ["no", "yes"])
     assert np.isnan(classes.metrics["ROC AUC"])
     assert np.isnan(classes.metrics["log loss"])
+
+
+def test_labels_that_begin_alike_stay_different():
+    codes = [f"15822181956259389{i}" for i in (41, 42, 43)]
+    p = np.eye(3)
+    text = str(evaluate(Predictions("multiclass", "code", tuple(codes), np.arange(3), p)))
+    assert text.splitlines()[-3:] == [
+        "158221…38941            1            0            0  100.0%",
+        "158221…38942            0            1            0  100.0%",
+        "158221…38943            0            0            1  100.0%",
+    ]

@@ -7,7 +7,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.core.objective import CHUNK, prepare
-from clearprop.report.activity import SATURATED, largest_slope, sweep
+from clearprop.report.activity import SATURATED, LayerActivity, largest_slope, read_activity, sweep
 
 
 def swept(net: cp.Network, params: cp.Parameters, X, y, loss="squared_error"):
@@ -92,3 +92,17 @@ def test_histogram_holds_all_activations_but_zeros():
     assert layer.counts.sum() == np.count_nonzero(X > 0)
     assert layer.edges[0] == pytest.approx(X[X > 0].min())
     assert layer.edges[-1] == pytest.approx(X.max())
+
+
+def activity(name: str, saturated: float, dead: int) -> LayerActivity:
+    return LayerActivity(cp.Layer(name, 10, "relu"), saturated, dead, np.zeros(1), np.array([0.0, 1.0]), 0.0, True)
+
+
+def test_sentences_on_saturated_and_dead_units():
+    assert read_activity([activity("a", 0, 0)]) == "No unit is dead and no activation is saturated."
+    assert read_activity([activity("a", 0.5, 0), activity("b", 0.2, 0)]) == (
+        "No unit is dead; a is saturated most, in 50% of its activations."
+    )
+    assert read_activity([activity("a", 0.5, 3)]) == (
+        "Dead on every row: 3 of 10 units of a. 50% of the activations of a are saturated."
+    )

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from paths import SHARED_DATA
 
 from clearprop.datasets import digits
-from clearprop.errors import ArgumentError, ModelFileError, ShapeError, TableError
+from clearprop.errors import ArgumentError, ModelFileError, ShapeError, TableError, TableWarning
 from clearprop.tables import TableEncoding, as_table, read_table
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 
@@ -111,15 +111,15 @@ BAD_FILES = {
         (b"a,b\n1,2\n3,4,5\n", "line 3: expected 2 cells as in the line of column names, got 3"),
         (b'a,b\n"x,2\n3,4\n', "a quote never closed"),
         (b"a,b,a\n1,2,3\n", 'the column name "a" occurs 2 times (columns 1, 3)'),
-        (b"a,b\n1,2\n3,\xe9\n", "line 3 is not UTF-8 text (byte 0xe9)"),
+        (b"a,b\n1,2\n3,\xcc\xee\xf1\xea\n", "line 3 is not UTF-8 text (byte 0xcc)"),
         (b"a,b\n1,2\n\0\0,3\n", "got binary data (a zero byte in line 3)"),
     ],
     "a.csv.gz": [
-        (b"a,b\n1,2\n", "damaged or not one: Not a gzipped file"),
+        (b"\x1f\x8ba,b\n1,2\n", "damaged or not one: Unknown compression method"),
         (gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-12], "ended before"),
     ],
     "a.parquet": [(b"PAR1 junk", "expected a Parquet file, but it is damaged or not one")],
-    "a.xlsx": [(b"x", 'expected a file ending in .csv, .tsv, .csv.gz, .tsv.gz, .parquet, .pq, got "a.xlsx"')],
+    "a.xlsx": [(b"x", "expected a Parquet file, or a text file ending in .csv, .tsv")],
 }
 
 
@@ -214,7 +214,7 @@ BAD_FRAMES = [
     ({"a": "xy"}, "Column \"a\": expected a sequence of values, got 'xy'"),
     ({"a": 5}, 'Column "a": expected a sequence of values, got 5'),
     ({"a": np.zeros((3, 2))}, 'Column "a": expected one value per row, got an array of shape (3, 2)'),
-    ({"3": [1], 3: [1]}, 'Column "3" occurs 2 times'),
+    ({"3": [1], 3: [1]}, 'The table: the column name "3" occurs 2 times (columns 1, 2)'),
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Expected unique column names, got:\n- 'a' 2 times"),
 ]
 
@@ -239,7 +239,10 @@ CHOICES: dict[str, tuple[list[Any], str | None]] = {
     "all missing": ([None] * N, "all values are missing"),
     "constant or missing": ([7, None] * (N // 2), "number"),
     "names": ([f"person {i}" for i in range(N)], "40 different texts in 40 rows, like a name or an identifier"),
-    "numbers as text": ([str(i + 0.5) for i in range(N)], 'numeric=["numbers as text"] reads them'),
+    "numbers as text": ([str(i + 0.5) for i in range(N)], "number"),
+    "few numbers as text": ([str(i % 5) for i in range(N)], "categorical"),
+    "amounts as text": ([f"{i}.250,50 EUR" for i in range(1, N + 1)], "number"),
+    "dates as text": ([f"{i % 28 + 1}/3/2024" for i in range(N)], "date"),
     "row numbers": (list(range(N)), "the number of the row"),
     "user_id": ([(7919 * i) % 1000 for i in range(N)], "a different integer in every row"),
     "paid": ([(7919 * i) % 1000 for i in range(N)], "number"),
@@ -271,7 +274,8 @@ def test_categories_of_a_file_are_read_as_text(tmp_path: Path) -> None:
     encoding = TableEncoding.fit(tmp_path / "a.csv", "y", categorical="code")
     assert (encoding.input_names, encoding.text_columns) == (("code=1", "code=10"), ("code", "y"))
     (tmp_path / "new.csv").write_text("code\n1\n7\n")
-    assert encoding.features(tmp_path / "new.csv").tolist() == [[1, 0], [0.5, 0.5]]
+    with pytest.warns(TableWarning, match='Column "code", line 3 of the file: "7" is not among the categories'):
+        assert encoding.features(tmp_path / "new.csv").tolist() == [[1, 0], [0.5, 0.5]]
 
 
 def test_declared_categories_of_numbers_are_categories() -> None:
@@ -288,7 +292,14 @@ def test_features_by_hand() -> None:
     encoding = TableEncoding.fit({"a": [1.0, 3.0, None], "b": ["u", None, "v"], "c": [True, True, False],
                                   "y": ["p", "q", "p"]}, "y")  # fmt: skip
     assert encoding.input_names == ("a", "a is missing", "b=u", "b=v", "b is missing", "c")
-    X = encoding.features({"a": [1, 2, None], "b": ["u", "never seen", None], "c": [1, 0, None], "extra": [0, 0, 0]})
+    table = {"a": [1, 2, None], "b": ["u", "never seen", None], "c": [1, 0, None], "extra": [0, 0, 0]}
+    with pytest.warns(TableWarning) as warned:
+        X = encoding.features(table)
+    assert str(warned[0].message).splitlines() == [
+        'Column "b", row 1: "never seen" is not among the categories of training; taken as the average row.',
+        'Column "c", row 2: no value, though none was missing in training; taken as 1.',
+    ]
+    np.testing.assert_array_equal(encoding.features(table, warn=False), X)
     third = np.float32(1 / 3)
     np.testing.assert_array_equal(
         X, np.array([[-1, 0, 1, 0, 0, 1], [0, 0, third, third, third, 0], [0, 1, 0, 0, 1, 1]], np.float32)
@@ -301,7 +312,8 @@ def test_features_by_hand() -> None:
 
 def test_missing_values_new_since_training_become_median_and_average_row() -> None:
     encoding = TableEncoding.fit({"a": [1, 2, 9], "b": ["u", "v", "u"], "y": [0.5, 1, 2]}, "y")
-    X = encoding.features({"a": [2, None], "b": [None, "u"]}, np.float64)
+    with pytest.warns(TableWarning, match='"a", row 1: no value, .* 2.\nColumn "b", row 0: no value, .* average row'):
+        X = encoding.features({"a": [2, None], "b": [None, "u"]}, np.float64)
     assert X[0, 0] == X[1, 0]
     np.testing.assert_allclose(X[:, 1:], [[2 / 3, 1 / 3], [1, 0]])
 
@@ -312,8 +324,10 @@ def test_standardized_and_clipped() -> None:
     X = encoding.features({"a": values}, np.float64)
     np.testing.assert_allclose(X.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(X[:, 0].std(), 1)
-    assert np.isfinite(encoding.features({"a": [1e99, -1e99]})).all()
-    assert np.abs(encoding.features({"a": [1e99, -1e99]})).max() < 20
+    with pytest.warns(TableWarning, match=r'"a", row 1: -1e\+99 is far from training; taken as -26.*\n.*row 0: 1e\+99'):
+        far = encoding.features({"a": [1e99, -1e99]})
+    assert np.isfinite(far).all()
+    assert np.abs(far).max() < 20
 
 
 def test_skewed_column_gets_a_logarithm_and_common_value_a_knot() -> None:
@@ -352,7 +366,8 @@ def test_rare_categories_share_an_input_with_unknown_ones() -> None:
     assert isinstance(column, CategoricalColumn)
     assert len(column.categories) == 100
     assert encoding.input_names[-1] == "job=other"
-    X = encoding.features({"job": ["job 149", "never seen", "job 0"]})
+    with pytest.warns(TableWarning, match='rows 0, 1: "job 149" and 1 more are not among .*; taken as job=other'):
+        X = encoding.features({"job": ["job 149", "never seen", "job 0"]})
     assert X[:, -1].tolist() == [1, 1, 0]
     assert X.sum(axis=1).tolist() == [1, 1, 1]
 
@@ -360,7 +375,8 @@ def test_rare_categories_share_an_input_with_unknown_ones() -> None:
 def test_few_rare_rows_get_no_input() -> None:
     encoding = TableEncoding.fit({"job": ["a", "b"] * 5000 + ["c"], "y": np.arange(10001) / 2}, "y")
     assert encoding.input_names == ("job=a", "job=b")
-    assert encoding.features({"job": ["c"]}).tolist() == [pytest.approx([5000 / 10001] * 2)]
+    with pytest.warns(TableWarning, match='"c" is not among the categories of training; taken as the average row'):
+        assert encoding.features({"job": ["c"]}).tolist() == [pytest.approx([5000 / 10001] * 2)]
 
 
 def test_values_too_rare_to_learn_from() -> None:
@@ -404,7 +420,8 @@ def test_same_meaning_in_another_type(case: str) -> None:
     encoding = TableEncoding.fit(TYPED, "y", categorical=["k"])
     rest = {name: values[:3] for name, values in TYPED.items()}
     given, plain = SAME[case]
-    np.testing.assert_array_equal(encoding.features(rest | given), encoding.features(rest | plain))
+    same = [encoding.features(rest | columns, warn=False) for columns in (given, plain)]
+    np.testing.assert_array_equal(*same)
 
 
 def test_dates_as_categories() -> None:
@@ -417,17 +434,17 @@ def test_dates_as_categories() -> None:
 
 
 BAD_FEATURES = [
-    ({"a": ["1", "old", "3"]}, 'Column "a", row 2: expected a number, got "old". Correct the value'),
-    ({"a": ["x", "old", "3"]}, 'Column "a", row 1: expected a number, got "x" (2 such rows)'),
-    ({"a": [dt.date(2020, 1, 1)] * 3}, 'Column "a", row 1: expected a number, got datetime.date'),
-    ({"a": [1, float("inf"), 2]}, 'Column "a": infinity, or a number beyond 1e+100, in row 2'),
-    ({"b": [1, 2, 7]}, 'Column "b", row 3: expected text as in training, got numbers, and 7 is not one'),
-    ({"b": [True, False, True]}, 'Column "b", row 2: expected text as in training, got booleans'),
-    ({"k": ["1", "x", "2"]}, 'Column "k", row 2: expected numbers as in training, got text'),
-    ({"t": [0, 1, 2]}, 'Column "t", row 3: expected true or false (or 1 and 0), got 2'),
-    ({"t": ["yes", "no", None]}, 'Column "t", row 1: expected true or false, got "yes" (2 such rows)'),
-    ({"d": [1, 2, 3]}, 'Column "d", row 1: expected a date, got 1 (a number)'),
-    ({"d": ["2020-01-01", "soon", ""]}, 'Column "d", row 2: expected a date, got "soon"'),
+    ({"a": ["1", "old", "3"]}, 'Column "a", row 1: expected a number, got "old". Correct the value'),
+    ({"a": ["x", "old", "3"]}, 'Column "a", row 0: expected a number, got "x" (2 such rows)'),
+    ({"a": [dt.date(2020, 1, 1)] * 3}, 'Column "a", row 0: expected a number, got datetime.date'),
+    ({"a": [1, float("inf"), 2]}, 'Column "a": infinity, or a number beyond 1e+100, in row 1'),
+    ({"b": [1, 2, 7]}, 'Column "b", row 2: expected text as in training, got numbers, and 7 is not one'),
+    ({"b": [True, False, True]}, 'Column "b", row 1: expected text as in training, got booleans'),
+    ({"k": ["1", "x", "2"]}, 'Column "k", row 1: expected numbers as in training, got text'),
+    ({"t": [0, 1, 2]}, 'Column "t", row 2: expected true or false (or 1 and 0), got 2'),
+    ({"t": ["yes", "no", None]}, 'Column "t", row 0: expected true or false, got "yes" (2 such rows)'),
+    ({"d": [1, 2, 3]}, 'Column "d", row 0: expected a date, got 1 (a number)'),
+    ({"d": ["2020-01-01", "soon", ""]}, 'Column "d", row 1: expected a date, got "soon"'),
 ]
 
 
@@ -462,21 +479,21 @@ BAD_FITS: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
     ({"y": [0.5, 1, 2, 3]}, "y", {}, "Left out: none"),
     (A | {"y": ["yes"] * 40}, "y", {}, "Target column \"y\": all rows hold 'yes'; expected at least two different"),
     (A | {"y": [0.5] * 40}, "y", {}, 'Target column "y": all rows hold 0.5; expected numbers that differ'),
-    (A | {"y": ["a", None] * 20}, "y", {}, 'Target column "y": no value in rows 2, 4, 6, 8, 10 and 15 more'),
-    (A | {"y": [0.5, float("nan")] * 20}, "y", {}, 'Target column "y": no value in rows 2'),
-    (A | {"y": [0.5, float("inf"), *range(38)]}, "y", {}, 'Column "y": infinity, or a number beyond 1e+100, in row 2'),
+    (A | {"y": ["a", None] * 20}, "y", {}, 'Target column "y": no value in rows 1, 3, 5, 7, 9 and 15 more'),
+    (A | {"y": [0.5, float("nan")] * 20}, "y", {}, 'Target column "y": no value in rows 1'),
+    (A | {"y": [0.5, float("inf"), *range(38)]}, "y", {}, 'Column "y": infinity, or a number beyond 1e+100, in row 1'),
     (A | {"y": [f"{i} USD" for i in range(40)]}, "y", {}, 'Target column "y": 40 different values in 40 rows'),
-    (A | {"y": [f"{i} USD" for i in range(40)]}, "y", {"task": "regression"}, 'row 1: expected a number, got "0 USD"'),
+    (A | {"y": [f"no {i}" for i in range(40)]}, "y", {"task": "regression"}, 'row 0: expected a number, got "no 0"'),
     (A | {"y": [dt.date(2020, 1, 1)] * 40}, "y", {}, "expected numbers, text or booleans, got"),
-    (A | B | {"z": ["p", "q"] * 20}, ["y", "z"], {}, 'Column "z", row 1: expected a number, got "p"'),
+    (A | B | {"z": ["p", "q"] * 20}, ["y", "z"], {}, 'Column "z", row 0: expected a number, got "p"'),
     (A | B | {"z": [0, 3] * 20}, ["y", "z"], {"task": "classification"}, 'column "z": several target'),
     (A | B | {"z": [0] * 40}, ["y", "z"], {}, 'Target column "z": all rows hold 0; expected both'),
     (B | {"a": [1, float("-inf")] * 20}, "y", {}, 'Column "a": infinity, or a number beyond 1e+100'),
-    (B | {"a": [[1], [2]] * 20}, "y", {}, 'row 1: expected a number, text, boolean or date, got list'),
-    (B | {"a": [*map(str, range(39)), "old"]}, "y", {}, 'all values are numbers, except in row 40: "old"'),
+    (B | {"a": [[1], [2]] * 20}, "y", {}, 'row 0: expected a number, text, boolean or date, got list'),
+    (B | {"a": [*map(str, range(39)), "old"]}, "y", {}, 'all values are numbers, except in row 39: "old"'),
     (B | {"a": ["x"] * 40}, "y", {"numeric": ["a"]}, 'all rows hold the same value'),
-    (B | {"a": ["x", "1"] * 20}, "y", {"numeric": ["a"]}, 'row 1: expected a number, got "x" (20'),
-    ({"a": [*map(str, range(25))] * 4 + ["old"], "y": [0, 1] * 50 + [0]}, "y", {}, 'numbers, except in row 101: "old"'),
+    (B | {"a": ["x", "1"] * 20}, "y", {"numeric": ["a"]}, 'row 0: expected a number, got "x" (20'),
+    ({"a": [*map(str, range(25))] * 4 + ["old"], "y": [0, 1] * 50 + [0]}, "y", {}, 'numbers, except in row 100: "old"'),
 ]  # fmt: skip
 
 
@@ -502,7 +519,7 @@ TASKS: dict[str, tuple[dict[str, list[Any]], dict[str, Any], str, list[Any], int
     "0 and 1": ({"y": [1, 0] * 20}, {}, "binary", [0, 1], 1, "holds 2 different integers"),
     "grades": ({"y": [3, 4, 5, 6] * 10}, {}, "multiclass", [3, 4, 5, 6], 4, "holds 4 different integers"),
     "whole floats": ({"y": [3.0, 4.0] * 20}, {}, "binary", [3, 4], 1, "holds 2 different integers"),
-    "many whole": ({"y": list(range(40))}, {}, "regression", [], 1, "holds 40 different numbers"),
+    "many whole": ({"y": list(range(40))}, {}, "regression", [], 1, "holds 40 different integers"),
     "floats": ({"y": [0.5, 1.5] * 20}, {}, "regression", [], 1, "holds numbers that are not integers"),
     "asked regression": ({"y": [3, 4] * 20}, {"task": "regression"}, "regression", [], 1, "as requested"),
     "asked classes": ({"y": [0.5, 1.5] * 20}, {"task": "classification"}, "binary", [0.5, 1.5], 1, "as requested"),
@@ -553,10 +570,10 @@ def test_decode_probabilities() -> None:
 BAD_TARGETS = [
     (
         ["no", "Yess"],
-        'column "y", row 2: the label \'Yess\' does not occur in the training table. Did you mean "yes"?',
+        'column "y", row 1: the label \'Yess\' does not occur in the training table. Did you mean "yes"?',
     ),
-    (["no", None], 'Target column "y": no value in row 2'),
-    ([1, 0], 'Target column "y", row 1: the label 1 does not occur in the training table. Available: no, yes.'),
+    (["no", None], 'Target column "y": no value in row 1'),
+    ([1, 0], 'Target column "y", row 0: the label 1 does not occur in the training table. Available: no, yes.'),
 ]
 
 

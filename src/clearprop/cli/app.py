@@ -6,9 +6,10 @@ An error that the user can fix is printed on standard error without a traceback,
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,10 +45,16 @@ def options(
     """Feedforward networks trained by backpropagation, from a table to a model and a report."""
 
 
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    typer.echo(f"clearprop: {message}", err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exits with code 2 on an error that the user can fix."""
     try:
-        app(arguments, prog_name="clearprop")
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app(arguments, prog_name="clearprop")
     except ClearpropError as reason:
         typer.echo(f"clearprop: {reason}", err=True)
         sys.exit(2)

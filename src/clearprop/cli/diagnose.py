@@ -23,8 +23,8 @@ def diagnose(
     The table has the columns and targets of training: the training rows show most.
     """
     loaded = Model.load(model)
-    columns = loaded.require_encoding().input_names
-    found = diagnose_outputs(loaded.rows(table).outputs, loaded.params, loaded.history, columns=columns)
+    rows, columns = loaded.rows(table), loaded.require_encoding().input_names
+    found = diagnose_outputs(rows.outputs, loaded.params, loaded.history, columns=columns, row_numbers=rows.row_numbers)
     typer.echo(json.dumps([_fields(finding) for finding in found], indent=2) if as_json else str(found))
     if any(finding.severity != "hint" for finding in found):
         raise typer.Exit(1)

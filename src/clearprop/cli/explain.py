@@ -11,10 +11,12 @@ import typer
 from clearprop.cli.arguments import ModelPath, Table, check_outputs
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
+from clearprop.explain.derivation.column import column_gradient
 from clearprop.explain.derivation.names import names_of_table
 from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
 from clearprop.model import Model
+from clearprop.tables import TableEncoding
 
 
 def explain(
@@ -25,7 +27,8 @@ def explain(
     weight: Annotated[
         str | None,
         typer.Option(
-            help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input.'
+            help='Derive one: a weight "hidden[3] <- age", a bias "hidden[3].b", a unit "hidden[3]", an input; '
+            "for a column of the table, the sum over its inputs."
         ),
     ] = None,
     learning_rate: Annotated[
@@ -57,10 +60,16 @@ def explain(
     encoding = loaded.require_encoding()
     known = encoding.table(table)
     chosen = select_rows(row, rows, len(known))
-    X, y = loaded.encode(known.take(chosen), "float64")  # float64, so that all printed digits are right
+    taken = known.take(chosen)
+    X, y = loaded.encode(taken, "float64")  # float64, so that all printed digits are right
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
-    if weight is not None:
+    column = weight.strip() if weight is not None and weight.strip() in encoding.columns else None
+    if column is not None:
+        text = str(column_gradient(trace, encoding, column, taken))
+        if (paths, document, learning_rate) != (None, None, None):
+            text += f"\n\n{_derive(trace, names, _only_input(encoding, column), learning_rate, paths, document)}"
+    elif weight is not None:
         text = _derive(trace, names, weight, learning_rate, paths, document)
     elif document is not None:
         text = _write_solution(trace, names, chosen, learning_rate, document)
@@ -92,6 +101,17 @@ def _derive(
         markdown=derivation.markdown,
     )
     return f"{derivation.title} written to {document}"
+
+
+def _only_input(encoding: TableEncoding, column: str) -> str:
+    """The one input of a column; ArgumentError if there are several."""
+    place = encoding.columns[column]
+    if place.stop - place.start > 1:
+        raise ArgumentError(
+            f'--weight: the column "{column}" has {place.stop - place.start} inputs; --paths, --document and '
+            f"--learning-rate need one of them, input[{place.start}] to input[{place.stop - 1}]."
+        )
+    return f"input[{place.start}]"
 
 
 def _write_solution(

@@ -48,14 +48,14 @@ def save_and_report(model: Model, out: str, report: str | None) -> None:
     assert model.history is not None
     best = model.history.best_epoch
     restored = "" if best is None else f"; restored the parameters of epoch {best + 1}"
-    if model.encoding is not None:
-        typer.echo(f"{model.encoding.task_reason}")
     typer.echo(f"{model.history.stopped}{restored} ({model.settings['seconds']:.1f} s)\n")
     diagnosis = None
     if model.held_out is not None:
         typer.echo(f"on {model.held_out.what}, which training did not see:\n{model.evaluate()}\n")
-        columns = model.require_encoding().input_names
-        diagnosis = diagnose_outputs(model.held_out.outputs, model.params, model.history, columns=columns)
+        held_out, columns = model.held_out, model.require_encoding().input_names
+        diagnosis = diagnose_outputs(
+            held_out.outputs, model.params, model.history, columns=columns, row_numbers=held_out.row_numbers
+        )
         _warn(diagnosis)
     model.save(out)
     typer.echo(f"model  {out}")

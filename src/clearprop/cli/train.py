@@ -47,6 +47,9 @@ def train(
     drop: Annotated[Several, typer.Option(help="Column to ignore; repeat it for several.")] = None,
     categorical: Annotated[Several, typer.Option(help="Column to treat as categories; repeat it for several.")] = None,
     numeric: Annotated[Several, typer.Option(help="Column to treat as numbers; repeat it for several.")] = None,
+    text: Annotated[
+        Several, typer.Option(help="Column to read as texts as they are written, None and NA too; also a target.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     checkpoint: Annotated[
         str | None, typer.Option(help="File to save the run in during training, to resume it if it is stopped.")
@@ -57,6 +60,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --checkpoint, if it exists.")] = False,
 ) -> None:
     """Train a network on a table, test it on rows held out, and write the model.
+
+    The task that was inferred, and the columns that were left out, are printed first, with the option that changes it.
 
     Ctrl-C stops after the current epoch and writes the model; a second Ctrl-C stops at once.
     """
@@ -73,6 +78,7 @@ def train(
         drop=drop or (),
         categorical=categorical or (),
         numeric=numeric or (),
+        text=text or (),
         hidden=_sizes(hidden),
         activation=activation,
         dropout=dropout,

@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from clearprop.draw.svg import SUPERSCRIPT, Drawing, Legend, coordinate, element, number, percent, text_width
 
+Numbers = Sequence[float] | np.ndarray
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -82,6 +84,29 @@ def share_scale() -> Scale:
     """
     ticks = linear_scale([0, 1]).ticks
     return Scale(0.0, 1.0, ticks, tuple(map(percent, ticks)))
+
+
+def inner_range(values: Iterable[float], share: float = 0.02, crushed: float = 8.0) -> tuple[float, float, int]:
+    """The range to draw: of all values, or without outliers that would crush the rest; and how many are outside.
+
+    A `share` of the values at each end, at least one of ten, is left out if the range is `crushed` times as wide with
+    them as without.
+
+    >>> inner_range([1.0, 2.0, 3.0])
+    (1.0, 3.0, 0)
+    >>> inner_range([*range(20), 1e6])
+    (1.0, 19.0, 2)
+    """
+    finite = np.sort(_finite(values))
+    if len(finite) == 0:
+        return 0.0, 1.0, 0
+    low, high = float(finite[0]), float(finite[-1])
+    cut = int(np.ceil(share * len(finite))) if len(finite) >= 10 else 0
+    inner = finite[cut : len(finite) - cut]
+    if high - low <= crushed * (inner[-1] - inner[0]) or cut == 0:
+        return low, high, 0
+    low, high = float(inner[0]), float(inner[-1])
+    return low, high, int(np.count_nonzero((finite < low) | (finite > high)))
 
 
 def epoch_scale(epochs: int) -> Scale:
@@ -181,7 +206,9 @@ class Plot:
 
     def __post_init__(self) -> None:
         self.left = self.left or 14 + max(map(text_width, self.y_scale.labels), default=0)
-        self.top = max(self.top, 24.0 if self.y_title else 0.0)
+        self.y_title = ", ".join(filter(None, (self.y_title, "log scale" if self.y_scale.log else "")))
+        self.x_title = f"{self.x_title}, log scale" if self.x_scale.log else self.x_title
+        self.top += 14.0 if self.y_title else 0.0
         self.bottom = 40.0 if self.x_title else 24.0
 
     @property
@@ -203,8 +230,11 @@ class Plot:
         """Draw elements on top of the others."""
         self.parts += parts
 
-    def line(self, xs: Sequence[float] | np.ndarray, ys: Sequence[float] | np.ndarray, class_: str, tip: str) -> None:
-        """A line through the points; it breaks where y cannot be drawn (NaN, infinite, or 0 on a log scale)."""
+    def line(self, xs: Numbers, ys: Numbers, class_: str, tip: str, name: str = "") -> None:
+        """A line through the points; it breaks where y cannot be drawn (NaN, infinite, or 0 on a log scale).
+
+        With a `name` a page shows its values under the pointer.
+        """
         y = np.asarray(ys, float)
         shown = np.isfinite(y) & (y > 0 if self.y_scale.log else True)
         px, py = self.x(np.asarray(xs, float)), self.y(np.where(shown, y, 1.0))
@@ -215,11 +245,21 @@ class Plot:
             if not follows and not leads:
                 alone.append(element("circle", cx=float(px[i]), cy=float(py[i]), r=2.6, class_=f"{class_} dot"))
         if path:
-            self.add(element("path", element("title", tip), d=path, class_=f"line {class_}"), *alone)
+            self.add(
+                element("path", element("title", tip), d=path, class_=f"line {class_}", data_name=name or None), *alone
+            )
 
     def drawing(self, title: str = "", legend: Legend = ()) -> Drawing:
         """The axes and all that was added."""
-        return Drawing(self.label, self.width, self.height, (*self._axes(), *self.parts), legend, title)
+        parts = (*self._axes(), *self.parts)
+        return Drawing(self.label, self.width, self.height, parts, legend, title, self._coordinates())
+
+    def _coordinates(self) -> str:
+        """What turns pixels back into values: left, right, the values there, and whether on a log scale; so for y."""
+        left, top, right, bottom = self.area
+        x, y = self.x_scale, self.y_scale
+        numbers = (left, right, x.low, x.high, x.log, bottom, top, y.low, y.high, y.log)
+        return " ".join(f"{float(value):.6g}" for value in numbers)
 
     def _axes(self) -> list[Markup]:
         left, top, right, bottom = self.area
@@ -239,5 +279,5 @@ class Plot:
         if self.x_title:
             parts.append(element("text", self.x_title, x=(left + right) / 2, y=self.height - 5, class_="title mid"))
         if self.y_title:
-            parts.append(element("text", self.y_title, x=left, y=self.top - 11, class_="title"))
+            parts.append(element("text", self.y_title, x=self.left, y=12, class_="title"))
         return parts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clearprop.draw.axes import Plot, Scale, epoch_scale, linear_scale, log_scale, spread
+from clearprop.draw.axes import Plot, Scale, epoch_scale, inner_range, linear_scale, log_scale, spread
 from clearprop.draw.svg import Drawing, element, number, percent, shorten, text_width
 
 _POINTS = 240
@@ -51,20 +51,26 @@ def over_epochs(
     width: float = 420,
     title: str = "",
 ) -> Drawing:
-    """Lines over the epochs, each named at its end; `best` (from 0) is marked. Wide ranges use a log scale."""
+    """Lines over the epochs, each named at its end; `best` (from 0) is marked.
+
+    Wide ranges use a log scale; outliers that would crush the rest are drawn at the edge, and counted in the title of
+    the axis.
+    """
     values = np.concatenate([np.asarray(curve.values, float) for curve in curves])
     finite = values[np.isfinite(values)]
     if log is None:
         log = len(finite) > 0 and finite.min() > 0 and finite.max() > 25 * finite.min()
-    scale = log_scale(finite) if log else linear_scale(finite)
+    low, high, outside = (0.0, 0.0, 0) if log else inner_range(finite)
+    scale = log_scale(finite) if log else linear_scale([low, high])
+    y_title = f"{outside:,} value{'s' * (outside > 1)} beyond the axis" if outside else ""
     epochs = max(len(curve.values) for curve in curves)
     names = [shorten(curve.name, 110) for curve in curves]
-    right = 14 + max(text_width(name) for name in names)
-    plot = Plot(label, epoch_scale(epochs), scale, "epoch", width=width, right=right, top=24)
+    right = 20 + max(text_width(name) for name in names)
+    plot = Plot(label, epoch_scale(epochs), scale, "epoch", y_title, width=width, right=right, top=24)
     if best is not None:
         _mark_epoch(plot, best + 1)
     for curve in curves:
-        plot.line(*thin(curve.values), curve.class_, _tip(curve))
+        plot.line(*thin(curve.values), curve.class_, _tip(curve), curve.name[:80])
     _name_at_end(plot, curves, names)
     return plot.drawing(title)
 
@@ -93,9 +99,10 @@ def _name_at_end(plot: Plot, curves: Sequence[Curve], names: Sequence[str]) -> N
         drawn = [v for v in curve.values if np.isfinite(v) and (v > 0 or not plot.y_scale.log)]
         ends.append(float(plot.y(drawn[-1])) if drawn else bottom)
     for curve, name, y, end in zip(curves, names, spread(ends, _LINE_HEIGHT, top, bottom), ends, strict=True):
-        if abs(y - end) > 3:
-            plot.add(element("line", x1=right + 1, x2=right + 6, y1=end, y2=y, class_=f"leader {curve.class_}"))
-        plot.add(element("text", name, x=right + 8, y=y + 4, class_=f"name {curve.class_}"))
+        plot.add(
+            element("path", d=f"M{right + 1:.1f} {end:.1f}L{right + 6:.1f} {y:.1f}h5", class_=f"leader {curve.class_}"),
+            element("text", name, x=right + 14, y=y + 4, class_="name"),
+        )
 
 
 def layers_over_epochs(
@@ -174,29 +181,3 @@ def bars(plot: Plot, edges: np.ndarray, counts: np.ndarray, class_: str, tips: S
             tip = f"{number(edges[i])} to {number(edges[i + 1])}: {percent(count / total)}" if tips is None else tips[i]
             width, height = max(0.8, x1 - x0 - 1), max(0.6, plot.area[3] - y)
             plot.add(element("rect", element("title", tip), x=x0 + 0.5, y=y, width=width, height=height, class_=class_))
-
-
-def repeated_bars(label: str, names: Sequence[str], values: np.ndarray, unit: str) -> Drawing:
-    """A bar for the mean of each row of `values` (names, repeats), with a dot for each repeat."""
-    shown = [shorten(name, 190) for name in names]
-    left, row, width = 14 + max(text_width(name) for name in shown), 24.0, 960.0
-    low, high = min(0.0, values.min()), max(0.0, values.max())
-    pad = 0.02 * (high - low)
-    scale = linear_scale([low - pad if low else 0, high + pad], ticks=6, tight=True)
-    height = row * len(names) + 46
-    plot = Plot(
-        label, scale, Scale(0, 1, (), ()), unit, width=width, height=height, left=left, right=66, top=4, grid="x"
-    )
-    start = float(plot.x(0))
-    for k, repeats in enumerate(values):
-        y, end, text = 4 + row * k, float(plot.x(repeats.mean())), number(float(repeats.mean()), 2)
-        tip = element("title", f"{names[k][:200]}: {text} ({number(repeats.min())} to {number(repeats.max())})")
-        bar = {"x": min(start, end), "y": y + 4, "width": abs(end - start), "height": 15, "rx": 2}
-        plot.add(
-            element("text", shown[k], x=left - 10, y=y + 16, class_="tick end"),
-            element("rect", tip, **bar, class_="first pale"),
-            *(element("circle", cx=float(plot.x(v)), cy=y + 11.5, r=2.2, class_="first") for v in repeats),
-            element("text", text, x=width - 60, y=y + 16, class_="value"),
-        )
-    plot.add(element("line", x1=start, x2=start, y1=4, y2=plot.area[3], class_="axis"))
-    return plot.drawing()

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from clearprop.draw.figure import Figure
-from clearprop.draw.style import style_sheet
+from clearprop.draw.style import script, style_sheet
 from clearprop.draw.svg import Legend, clean, element
 
 Formula = Callable[[Any], str]
@@ -37,8 +37,9 @@ class Prose:
 class Table:
     """Rows of texts, numbers and formulas under a head; in a table of pairs the head has empty texts.
 
-    Columns from `left` on are aligned at the right; without `left`, those that hold a number. A `folded` table is
-    opened by a click; `size` is "half" or "broad".
+    Columns from `left` on are aligned at the right, or those in `at_right`; without both, those that hold a number. A
+    `folded` table is
+    opened by a click; `size` is "half" or "broad", or "broad stacked" for long texts: blocks on narrow screens.
     """
 
     head: tuple[Any, ...]
@@ -48,10 +49,13 @@ class Table:
     note: str = ""
     folded: bool = False
     size: str = "half"
+    at_right: tuple[bool, ...] = ()
 
     def right(self) -> list[bool]:
         """Which columns are aligned at the right."""
         columns = range(len(self.head))
+        if self.at_right:
+            return list(self.at_right)
         if self.left is not None:
             return [i >= self.left for i in columns]
         return [any(isinstance(row[i], int | float) for row in self.rows) for i in columns]
@@ -68,20 +72,23 @@ class Section:
 def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, footer: str) -> str:
     """A page that needs nothing outside it: style sheets, a header with a title and `head`, and `body`.
 
-    `kind` is the class of the body and the name of its style sheet: "report" or "solution".
+    `kind` is the class of the body and the name of its style sheet: "report", which has a script, or "solution".
     """
     metas = [
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
     ]
-    style = element("style", Markup(f"\n{style_sheet('page', kind)}\n"))
+    style = element("style", Markup(f"\n{style_sheet('page', kind)}\n@page {{ margin: 12mm; }}\n"))
+    scripts = [element("script", Markup(f"\n{script(kind)}\n"))] if kind == "report" else []
     header = element("header", element("p", kicker, class_="kicker"), element("h1", title), head)
     main = element("main", body)
     page = element(
         "html",
         element("head", *metas, element("title", f"{title} · {kicker}"), style),
-        element("body", header, main, element("footer", element("p", footer)), class_=f"clearprop {kind}"),
+        element(
+            "body", header, main, element("footer", element("p", footer)), *scripts, class_=f"clearprop {kind}"
+        ),
         lang="en", xmlns="http://www.w3.org/1999/xhtml",
     )  # fmt: skip
     return f"<!DOCTYPE html>\n{page}\n"
@@ -100,6 +107,11 @@ def sections_html(sections: Sequence[Section], formula: Formula = str) -> Markup
     )
 
 
+def items_html(items: Sequence[Any], formula: Formula = str) -> list[Markup]:
+    """Each item as HTML; a Markup is HTML already."""
+    return [item if isinstance(item, Markup) else _item(item, formula) for item in items]
+
+
 def _item(item: Any, formula: Formula) -> Markup:
     match item:
         case Heading():
@@ -110,6 +122,8 @@ def _item(item: Any, formula: Formula) -> Markup:
             return _figure(item)
         case Table():
             return _table(item, formula)
+        case Markup():
+            return item
         case _:
             return Markup(clean(formula(item)))
 
@@ -137,9 +151,12 @@ def _legend(legend: Legend) -> Markup:
 def _table(table: Table, formula: Formula) -> Markup:
     classes = ["n" if right else None for right in table.right()]
 
+    stacked = "stacked" in table.size  # on narrow screens each row is a block, with the head before each cell
+
     def cells(name: str, row: Sequence[Any]) -> list[Markup]:
         return [
-            element(name, *_parts([cell], formula), class_=class_) for cell, class_ in zip(row, classes, strict=True)
+            element(name, *_parts([cell], formula), class_=class_, data_head=head if stacked and name == "td" else None)
+            for cell, class_, head in zip(row, classes, table.head, strict=True)
         ]
 
     pairs = not any(table.head)

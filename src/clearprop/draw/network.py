@@ -10,7 +10,8 @@ from markupsafe import Markup
 from clearprop.core.network import INPUT, Layer, Network
 from clearprop.core.parameters import Parameters
 from clearprop.draw.network_layout import NetworkLayout, Wire, lay_out, ranks_of, style_of
-from clearprop.draw.network_marks import MEANING, Point, curve, join_sign, kind_of_layer, legend_of
+from clearprop.draw.network_marks import MEANING, Point, curve, join_sign, legend_of
+from clearprop.draw.style import colours_of_layers
 from clearprop.draw.svg import Drawing, coordinate, element, percent, shorten
 from clearprop.draw.units import draw_units, link_count, link_matrices
 from clearprop.losses import Loss
@@ -31,7 +32,7 @@ def draw_network(
 ) -> Drawing:
     """Units and weights of a small network, the layers of any other; `names` are names of units by layer."""
     if not is_small(net):
-        return _draw_layers(net, losses)
+        return draw_layers(net, losses)
     biases = {name: b for name in net.index if (b := params[name].b) is not None}
     label = f"Units and weights of the network: {net.parameter_count} parameters"
     return draw_units(net, link_matrices(net, params), names, label, biases=biases)
@@ -40,8 +41,8 @@ def draw_network(
 # --- layers as boxes ------------------------------------------------------------------------------------------------
 
 
-def _draw_layers(net: Network, losses: Mapping[str, Loss]) -> Drawing:
-    """Boxes side by side, or one below the other if there are many ranks."""
+def draw_layers(net: Network, losses: Mapping[str, Loss]) -> Drawing:
+    """The layers as boxes side by side, or one below the other if there are many ranks."""
     ranks = max(ranks_of(net).values()) + 1
     flat = ranks <= _RANKS_ACROSS
     counts = net.layout.counts()
@@ -50,11 +51,12 @@ def _draw_layers(net: Network, losses: Mapping[str, Loss]) -> Drawing:
     wide, high = (158.0, 22.0 + 17.0 * max(map(len, texts.values()))) if flat else (480.0, 34.0)
     plan = lay_out(net, dict.fromkeys(texts, high if flat else wide), gap=24 if flat else 20)
     space = _Space(flat, wide if flat else high, 62.0 if flat else 32.0)
+    colours = colours_of_layers(net)
     joins = [layer.name for layer in net.layers if len(layer.connections) > 1]
     parts = [_box_wire(plan, wire, space, wire.target in joins) for wire in plan.wires]
     for name, text in texts.items():
         x, y = space.at(plan.ranks[name], 0, plan.centre(name) - (high if flat else wide) / 2)
-        parts.append(_box(text, kind_of_layer(net, name), (x, y), (wide, high), flat))
+        parts.append(_box(text, colours[name], (x, y), (wide, high), flat))
     for name in joins:
         parts += join_sign(*space.at(plan.ranks[name], -_JOIN, plan.centre(name)))
     along = space.start(ranks - 1) + space.thick + 4

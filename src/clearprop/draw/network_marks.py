@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from clearprop.core.network import INPUT, Network
 from clearprop.draw.svg import Legend, coordinate, element
 
 Point = tuple[float, float]
@@ -17,11 +16,6 @@ MEANING = {
     "identity": "identity: added unchanged, without weights",
     "frozen": "frozen: used, not trained",
 }
-
-
-def kind_of_layer(net: Network, name: str) -> str:
-    """The class of the colour of a layer: "input", "hidden" or "output"."""
-    return "input" if name == INPUT else "output" if name in (net.outputs or ()) else "hidden"
 
 
 def controls(a: Point, b: Point, flat: bool = True) -> tuple[Point, Point]:

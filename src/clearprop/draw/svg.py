@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
 FONT_SIZE = 12.0
+#: Widths of drawings for the sizes of a figure on a page; so all texts on the page have about the same size.
+WIDTHS = {"wide": 880.0, "half": 420.0, "third": 270.0, "small": 195.0}
 #: Entries of a legend: a sample, drawn in a box 34 by 14, and what it means.
 Legend = tuple[tuple[Markup, str], ...]
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 #: Elements that HTML allows to close themselves when they are empty.
-_EMPTY = {"circle", "line", "meta", "path", "rect"}
+_EMPTY = {"circle", "img", "input", "line", "meta", "path", "rect", "wbr"}
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -117,6 +119,29 @@ def shorten(text: str, width: float, size: float = FONT_SIZE) -> str:
     return text.rstrip() + "…"
 
 
+def shorten_all(names: Sequence[str], width: float) -> list[str]:
+    """Names cut to about `width` pixels; in the middle if they would be the same otherwise.
+
+    >>> shorten_all(["the first of many", "the first of many others"], 80)
+    ['the fir…of many', 'the fir…others']
+    """
+    shown = [shorten(name, width) for name in names]
+    return shown if len(set(shown)) == len(set(names)) else [shorten_middle(name, width) for name in names]
+
+
+def shorten_middle(text: str, width: float) -> str:
+    """The text, cut in the middle with an ellipsis to about `width` pixels.
+
+    >>> shorten_middle("a name that is much too long", 80)
+    'a name…o long'
+    """
+    text = clean(text)
+    if text_width(text) <= width:
+        return text
+    half = max(1, int(len(text) * width / text_width(text)) // 2)
+    return f"{text[:half].rstrip()}…{text[len(text) - half :].lstrip()}"
+
+
 def polyline(xs: Iterable[float], ys: Iterable[float]) -> str:
     """The path through points.
 
@@ -130,7 +155,8 @@ def polyline(xs: Iterable[float], ys: Iterable[float]) -> str:
 class Drawing:
     """Elements in an area of `width` by `height` pixels, with a label for readers who cannot see it.
 
-    A figure writes `title` above the drawing and `legend` below it.
+    A figure writes `title` above the drawing and `legend` below it; `coordinates` is that of a plot, for a script that
+    shows values under the pointer.
     """
 
     label: str
@@ -139,19 +165,21 @@ class Drawing:
     parts: tuple[Markup, ...]
     legend: Legend = ()
     title: str = ""
+    coordinates: str = ""
 
     def svg(self) -> Markup:
         """An inline picture that scales with the page."""
         return element(
             "svg", *self.parts, viewBox=f"0 0 {coordinate(self.width)} {coordinate(self.height)}", role="img",
             aria_label=self.label, class_="clearprop", style=f"--w: {coordinate(self.width)}px",
+            data_coordinates=self.coordinates or None,
         )  # fmt: skip
 
 
-def swatch(shape: str, class_: str) -> Markup:
+def swatch(shape: str, class_: str, opacity: float | None = None) -> Markup:
     """The sample of a legend: a "line", a "square" or a "dot" with a class."""
     if shape == "line":
         return element("path", d="M1 7H33", class_=f"line {class_}")
     if shape == "dot":
         return element("circle", cx=24, cy=7, r=5, class_=class_)
-    return element("rect", x=19, y=1, width=12, height=12, rx=2, class_=class_)
+    return element("rect", x=19, y=1, width=12, height=12, rx=2, class_=class_, fill_opacity=opacity)

@@ -14,7 +14,8 @@ from clearprop.core.network import INPUT, Network
 from clearprop.core.parameters import Parameters
 from clearprop.draw.labels import LabelledLink, place_labels
 from clearprop.draw.network_layout import Slot, Wire, lay_out, style_of, wires_of
-from clearprop.draw.network_marks import Point, controls, curve, kind_of_layer, legend_of
+from clearprop.draw.network_marks import Point, controls, curve, legend_of
+from clearprop.draw.style import colours_of_layers
 from clearprop.draw.svg import Drawing, Legend, coordinate, element, number, polyline, shorten, swatch, text_width
 
 #: With more links than these their numbers would overlap, and none are written.
@@ -43,7 +44,7 @@ ROOMY = Look(116, 31, 250, (78, 78), 0, 36, (16, 120), (1, 2.2), (0.75, 0))
 
 @dataclass(frozen=True)
 class Node:
-    """A unit: its centre, the kind of its layer, its name, the number in it, the text below it."""
+    """A unit: its centre, the class of the colour of its layer, its name, the number in it, the text below it."""
 
     at: Point
     kind: str
@@ -111,8 +112,9 @@ def draw_units(
     """
     plan = _Plan(net, numbers is not None, names)
     links = _links(plan, matrices, text)
+    colours = colours_of_layers(net)
     nodes = [
-        Node(plan.at(name, i), kind_of_layer(net, name), plan.name(name, i), (numbers or {}).get((name, i), ""),
+        Node(plan.at(name, i), colours[name], plan.name(name, i), (numbers or {}).get((name, i), ""),
              (below or {}).get((name, i), ""))
         for name in plan.layers
         for i in range(net.units(name))

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from clearprop.activations import Activation, Exponential, Sigmoid
+from clearprop.core.caching import cached_by_definition
 from clearprop.core.network import INPUT, Layer, Network
 from clearprop.core.parameters import Parameters
 from clearprop.errors import ShapeError
 
 
+@partial(cached_by_definition, most=64)
 def build_network(
     inputs: int,
-    sizes: Sequence[int],
-    hidden: Sequence[Activation],
-    dropouts: Sequence[float],
-    outputs: Sequence[tuple[int, Activation]],
+    sizes: tuple[int, ...],
+    hidden: tuple[Activation, ...],
+    dropouts: tuple[float, ...],
+    outputs: tuple[tuple[int, Activation], ...],
     skip: bool,
 ) -> Network:
     """A chain of hidden layers and the output layers after it; with `skip` every layer takes the input too."""

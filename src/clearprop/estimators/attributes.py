@@ -14,6 +14,7 @@ from clearprop.core.parameters import Parameters
 from clearprop.estimators.frames import FrameEncoder
 from clearprop.losses import Loss
 from clearprop.optimizers import LBFGS, Optimizer
+from clearprop.penalties import Penalty
 from clearprop.schedules import Schedule
 
 
@@ -46,8 +47,7 @@ class Attributes(ABC):
     network: Network | None
     skip: bool
     dropout: float | Sequence[float]
-    l1: float
-    l2: float
+    penalty: Penalty | Sequence[Penalty] | None
     max_norm: float | None
     clip_norm: float | None
     clip_value: float | None

@@ -211,6 +211,8 @@ class BaseMLP(
         if y is None:
             validate_data(self, X, y, multi_output=True)  # raises scikit-learn's error for a missing y
         self._encoder = None if reset else getattr(self, "_encoder", None)
+        if self._encoder is not None:
+            self._encoder.require_frame(X)
         if self.categorical_features is not None and is_frame(X):
             matrix = self._encode_frame(X, reset)
             y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
@@ -301,6 +303,7 @@ class BaseMLP(
         """The checked X of a prediction: a dense or sparse matrix."""
         if getattr(self, "_encoder", None) is not None:
             assert self._encoder is not None
+            self._encoder.require_frame(X)
             validate_data(self, X, skip_check_array=True, reset=False)
             return self._encoder.encode(X, self._precision(np.dtype(np.float64)))
         if self._is_plain(X, reset=False):
@@ -342,7 +345,11 @@ class BaseMLP(
         """
         work = rows * params.flat.size
         is_loaded = "clearprop.engine.compiled.step" in sys.modules
-        if rows < MIN_COMPILED_ROWS or self.engine == "textbook" or not (is_loaded or work > MIN_LOADING_WORK):
+        if (
+            rows < MIN_COMPILED_ROWS
+            or self.engine not in ("auto", "compiled")
+            or not (is_loaded or work > MIN_LOADING_WORK)
+        ):
             return None
         from clearprop.engine.compiled.predictor import Predictor
 

@@ -23,6 +23,7 @@ from clearprop.estimators.base import BaseMLP, available_partial_fit
 from clearprop.estimators.parameters import LOSS_NAMES
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
+from clearprop.penalties import Penalty
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
 
@@ -37,8 +38,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     - `solver`: also an optimizer such as `cp.AdamW(0.001)`; `learning_rate`: also a schedule, with any solver.
     - `loss`: "log_loss", or any loss of the library; `label_smoothing`; `soft_targets=True` accepts rows of
       probabilities.
-    - `class_weight`: "balanced" or a dict; `l1` and `l2` that do not depend on the batch size; `max_norm`, `clip_norm`,
-      `clip_value`.
+    - `class_weight`: "balanced" or a dict; `max_norm`, `clip_norm`, `clip_value`.
+    - `penalty`: one or several, such as `cp.penalties.L1(1e-4)`; unlike `alpha` they are not divided by the batch size.
     - `skip=True` connects the input to every layer; `network` is a `cp.Network` to train instead.
     - `scoring`: the score of `early_stopping`: a scorer, or "loss" for the validation loss; `restore_best` restores the
       parameters of the best epoch. With `validation_fraction=0` the score is that of the training set.
@@ -106,8 +107,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         network: Network | None = None,
         skip: bool = False,
         dropout: float | Sequence[float] = 0.0,
-        l1: float = 0.0,
-        l2: float = 0.0,
+        penalty: Penalty | Sequence[Penalty] | None = None,
         max_norm: float | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -169,6 +169,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             correct = np.ones(len(y), bool)  # there is only one class to predict
         else:
             correct = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
+        if weight is None:
+            return np.count_nonzero(correct) / len(correct)
         return float(np.average(correct, weights=weight))
 
     # --- the target --------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from clearprop.estimators.protocol import (
 )
 from clearprop.losses import Loss
 from clearprop.optimizers import LBFGS, GradientDescent, Optimizer
-from clearprop.penalties import Limits
+from clearprop.penalties import Limits, as_penalties
 from clearprop.schedules import Constant
 from clearprop.serialization.atomic import check_target
 from clearprop.training.checkpoint import Checkpoint, as_checkpoint, check_steps, open_checkpoint
@@ -97,11 +97,15 @@ def make_task(estimator: Any, inputs: int) -> Task:
     if estimator.network is not None:
         net = _given_network(estimator.network, inputs, [units for units, _, _ in outputs])
     else:
-        sizes = settings.layer_sizes(estimator.hidden_layer_sizes)
-        hidden = settings.hidden_activations(estimator.activation, len(sizes))
-        shares = settings.dropouts(estimator.dropout, len(sizes))
-        net = build_network(inputs, sizes, hidden, shares, [(u, f) for u, f, _ in outputs], bool(estimator.skip))
-    return Task(net, dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True)))
+        sizes = tuple(settings.layer_sizes(estimator.hidden_layer_sizes))
+        hidden = tuple(settings.hidden_activations(estimator.activation, len(sizes)))
+        shares = tuple(settings.dropouts(estimator.dropout, len(sizes)))
+        ends = tuple((units, f) for units, f, _ in outputs)
+        net = build_network(inputs, sizes, hidden, shares, ends, bool(estimator.skip))
+    losses = dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True))
+    for name, loss in losses.items():
+        loss.check_output(net[name].f, net[name].units)
+    return Task(net, losses)
 
 
 def _given_network(net: Network, inputs: int, outputs: list[int]) -> Network:
@@ -271,9 +275,9 @@ class Fit:
     def _minimize(self, rule: LBFGS, hooks: Hooks) -> None:
         est = self.estimator
         if settings.limits_of(est) != Limits():
-            raise ValueError("solver: L-BFGS takes no clip_norm, clip_value or max_norm; use alpha, l1 or l2 instead.")
+            raise ValueError("solver: L-BFGS takes no clip_norm, clip_value or max_norm; use alpha or penalty instead.")
         training = Training(
-            self.objective, GradientDescent(), settings.penalties_of(est), alpha=float(est.alpha), norms=False
+            self.objective, GradientDescent(), as_penalties(est.penalty), alpha=float(est.alpha), norms=False
         )
         run = self._run(int(est.max_iter), Rules(), hooks)
         self.begun, result = True, None
@@ -342,7 +346,7 @@ class Fit:
         if any(layer.dropout for layer in self.task.net.layers):
             keys = row_keys(self.objective.X)
             state.seed = state.seed or int(self.generator.randint(1, 2**31 - 1))
-        limits, penalties = settings.limits_of(est), settings.penalties_of(est)
+        limits, penalties = settings.limits_of(est), as_penalties(est.penalty)
         return Training(self.objective, rule, penalties, limits, state.seed, float(est.alpha), keys, norms=False)
 
     def _parts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from clearprop.errors import TableError, suggest
+from clearprop.errors import TableError, TableWarning, suggest
 from clearprop.tables import as_table
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import Column, choose_columns
+from clearprop.tables.encoding import encode_columns, input_names
 from clearprop.tables.frame import declared_categories
+from clearprop.tables.values import kind_of, loses_digits
 
 
 def is_frame(X: Any) -> bool:
@@ -48,6 +52,7 @@ class FrameEncoder:
     left_out: tuple[tuple[str, str], ...]
 
     @classmethod
+    @safe_after_fork
     def fit(cls, X: Any, categorical: Any) -> FrameEncoder:
         """Learn the encoding; `categorical` is "from_dtype", or names, indices or a mask of the categorical columns.
 
@@ -55,28 +60,38 @@ class FrameEncoder:
         booleans are not. Raises TableError for an unknown name, and if no usable column is left.
         """
         table = as_table(X)
-        wanted = dict.fromkeys(_categorical_names(X, table.columns, categorical), "categorical")
-        encoders, left_out = choose_columns(table, table.columns, wanted)
+        numbers = [c for c in table.columns if kind_of(table[c]) == "number" and not loses_digits(table[c])]
+        wanted = dict.fromkeys(numbers, "numeric")  # an estimator is given the columns to use, so no index is left out
+        wanted |= dict.fromkeys(_categorical_names(X, table.columns, categorical), "categorical")
+        with table.naming_rows():
+            encoders, left_out = choose_columns(table, table.columns, wanted)
+        for name, reason in left_out:
+            if "keep it with" in reason:
+                reason = f"{reason.partition('; ')[0]}; keep it with categorical_features=[..., {name!r}]"
+                warnings.warn(f'X: column "{name}" is left out: {reason}.', TableWarning, stacklevel=2)
         return cls(encoders, left_out)
+
+    def require_frame(self, X: Any) -> None:
+        """Raise TableError unless X is a data frame."""
+        if not is_frame(X):
+            names = ", ".join(f'"{column.name}"' for column in self.encoders[:10])
+            raise TableError(
+                f"X: expected a data frame with the columns {names}{' ...' if self.encoders[10:] else ''}, as in fit, "
+                f"got {type(X).__name__}. One row of a pandas data frame is frame.iloc[[0]], and a dict becomes one by "
+                "pd.DataFrame([row])."
+            )
 
     @property
     def input_names(self) -> list[str]:
         """The name of each input of the network, such as "age", "job=clerk" or "age is missing"."""
-        return [name for column in self.encoders for name in column.inputs]
+        return list(input_names(self.encoders))
 
+    @safe_after_fork
     def encode(self, X: Any, dtype: np.dtype) -> np.ndarray:
         """The inputs of each row, (n, inputs)."""
-        if not is_frame(X):
-            raise TableError(f"X: expected a data frame as in fit, got {type(X).__name__}.")
         table = as_table(X)
         table.require([column.name for column in self.encoders], "X: column", "is missing.")
-        out = np.empty((len(table), len(self.input_names)), dtype)
-        start = 0
-        for column in self.encoders:
-            stop = start + len(column.inputs)
-            column.encode(table[column.name], out[:, start:stop])
-            start = stop
-        return out
+        return encode_columns(self.encoders, table, dtype)
 
 
 def _categorical_names(X: Any, columns: Sequence[str], categorical: Any) -> tuple[str, ...]:

@@ -25,9 +25,10 @@ from sklearn.utils._param_validation import (
 from clearprop.activations import ACTIVATIONS, Activation, as_activation, sigmoid
 from clearprop.checks import check_number
 from clearprop.core.network import Network
+from clearprop.engine import ENGINES
 from clearprop.losses import LOSSES
 from clearprop.optimizers import LBFGS, OPTIMIZERS, AdamEpsilonHat, Momentum, Nesterov, Optimizer
-from clearprop.penalties import L1, L2, Limits, Penalty
+from clearprop.penalties import Limits, Penalty
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
 
@@ -64,8 +65,7 @@ CONSTRAINTS: dict[str, Any] = {
     "network": [Network, None],
     "skip": ["boolean"],
     "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-    "l1": [Interval(Real, 0, None, closed="left")],
-    "l2": [Interval(Real, 0, None, closed="left")],
+    "penalty": [Penalty, list, tuple, None],
     "max_norm": _POSITIVE,
     "clip_norm": _POSITIVE,
     "clip_value": _POSITIVE,
@@ -77,7 +77,7 @@ CONSTRAINTS: dict[str, Any] = {
     "on_divergence": [StrOptions({"raise", "keep"}), None],
     "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
     "checkpoint": [str, os.PathLike, Checkpoint, None],
-    "engine": [StrOptions({"auto", "compiled", "textbook"})],
+    "engine": [str],  # one of `ENGINES`, see `_check_strictly`
 }
 
 LOSS_NAMES = set(LOSSES)
@@ -110,7 +110,7 @@ def check_parameters(kind: Any, values: Mapping[str, Any]) -> None:
 
 
 def _check_strictly(kind: Any, values: Mapping[str, Any]) -> None:
-    """Check what scikit-learn accepts: booleans as numbers, integers beyond 64 bits, unknown scores."""
+    """Check what scikit-learn accepts: booleans as numbers, integers beyond 64 bits, unknown scores and engines."""
     for name, value in values.items():
         expected = None
         if isinstance(value, (bool, np.bool_)) and not {"boolean", "verbose"} & {
@@ -121,6 +121,8 @@ def _check_strictly(kind: Any, values: Mapping[str, Any]) -> None:
             expected = "an integer of at most 64 bits"
         elif name == "scoring" and isinstance(value, str) and value not in {"loss", *get_scorer_names()}:
             expected = 'the name of a scorer or "loss"'
+        elif name == "engine" and value not in ("auto", *ENGINES):
+            expected = f"one of {', '.join(map(repr, ('auto', *ENGINES)))}"
         elif name == "categorical_features" and not (value is None or isinstance(value, str) or _is_list(value)):
             expected = "a list of columns"
         elif name == "hidden_layer_sizes" and not isinstance(value, Integral) and not _is_list(value):
@@ -209,11 +211,6 @@ def rate_words(estimator: Any) -> tuple[Any, ...] | None:
     if not follows_own_rate(estimator):
         return None
     return estimator.learning_rate, float(estimator.learning_rate_init), float(estimator.power_t)
-
-
-def penalties_of(estimator: Any) -> tuple[Penalty, ...]:
-    """The penalties that do not depend on the batch size."""
-    return tuple(kind(float(strength)) for kind, strength in ((L1, estimator.l1), (L2, estimator.l2)) if strength > 0)
 
 
 def limits_of(estimator: Any) -> Limits:

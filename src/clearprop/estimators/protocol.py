@@ -52,6 +52,8 @@ class ShuffledRows:
         self.rows = self.rows.astype(np.int64)
         self.edges = np.append(np.arange(0, len(self.rows), self.batch_size), len(self.rows))
         self.edges.flags.writeable = False  # so that an engine needs to check them only once
+        #: An epoch, and generator and rows before it; noted once, as it takes as long as to shuffle thousands of rows.
+        self._noted: tuple[int, Any, np.ndarray] | None = None
 
     def orders(self, first: int, count: int) -> np.ndarray:
         """The rows in the order of `count` epochs from `first` on, (count, n); those before are drawn if need be."""
@@ -59,17 +61,19 @@ class ShuffledRows:
             return np.repeat(self.rows[None], count, axis=0)
         for _ in range(self.epochs, first):
             self.shuffle(self.rows, self.generator, 1)
-        if count > 1:
-            self._before = self.generator.get_state(legacy=False), self.rows.copy()
-        self.epochs = first + count
+        if count > 1 and self._noted is None:
+            self._noted = first, self.generator.get_state(legacy=False), self.rows.copy()
+        self._first, self.epochs = first, first + count
         return self.shuffle(self.rows, self.generator, count)
 
     def keep(self, count: int) -> None:
         """Of the orders returned last, only the first `count` were used; the generator stands after these."""
-        if self.generator is not None:
-            state, self.rows = self._before
+        if self.generator is not None and self._noted is not None:
+            begun, state, rows = self._noted
+            self.rows[...], self.epochs = rows, self._first + count
             self.generator.set_state(state)
-            self.shuffle(self.rows, self.generator, count)
+            for _ in range(begun, self.epochs):
+                self.shuffle(self.rows, self.generator, 1)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from clearprop.estimators.base import BaseMLP, available_partial_fit
 from clearprop.estimators.parameters import LOSS_NAMES, loss_list
 from clearprop.losses import Loss, Quantile, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
+from clearprop.penalties import Penalty
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
 
@@ -90,8 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         network: Network | None = None,
         skip: bool = False,
         dropout: float | Sequence[float] = 0.0,
-        l1: float = 0.0,
-        l2: float = 0.0,
+        penalty: Penalty | Sequence[Penalty] | None = None,
         max_norm: float | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,

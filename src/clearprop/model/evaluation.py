@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from clearprop.display import Displayed
 from clearprop.model.predictions import Predictions
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, eq=False)
+class Evaluation(Displayed):
     """Metrics by name, with the confusion matrix (rows: true class) or residuals (predicted - true); prints readably.
 
     `baseline` holds the same metrics for always predicting the most frequent class, or the mean of the target.
@@ -166,7 +167,7 @@ _CLASSES_SHOWN = 12
 def _format_confusion(confusion: np.ndarray, labels: Sequence[str]) -> list[str]:
     if len(labels) > _CLASSES_SHOWN:
         return _format_mistakes(confusion, labels)
-    shortened = [label if len(label) <= 12 else label[:11] + "…" for label in labels]
+    shortened = _shortened(labels)
     widths = [max(5, len(label)) for label in shortened]
     left = max(9, *(len(label) for label in shortened))
     lines = ["confusion matrix (rows: true, columns: predicted)"]
@@ -177,6 +178,19 @@ def _format_confusion(confusion: np.ndarray, labels: Sequence[str]) -> list[str]
         cells = " ".join(f"{count:{w}d}" for count, w in zip(row, widths, strict=True))
         lines.append(f"{label:{left}s} {cells} {recall}")
     return lines
+
+
+def _shortened(labels: Sequence[str]) -> list[str]:
+    """Labels of at most 12 characters, more where they would become equal; what is cut out is in the middle.
+
+    >>> _shortened(["no", "a very long label", "1582218195625938940"]), _shortened(["a" * 20 + "b" + "a" * 9, "a" * 30])
+    (['no', 'a very…label', '158221…38940'], ['aaaaaaaaaaaaaaaaaaaabaaaaaaaaa', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'])
+    """
+    for left in range(6, max(map(len, labels), default=0), 4):
+        shortened = [lb if len(lb) <= 2 * left else f"{lb[:left]}…{lb[1 - left :]}" for lb in labels]
+        if len(set(shortened)) == len(labels):
+            return shortened
+    return list(labels)
 
 
 def _format_mistakes(confusion: np.ndarray, labels: Sequence[str]) -> list[str]:

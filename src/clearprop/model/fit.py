@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
@@ -20,8 +21,9 @@ from clearprop.optimizers import LBFGS, AdamW, Optimizer, as_optimizer
 from clearprop.penalties import Penalty, as_penalties
 from clearprop.schedules import Cosine, WarmUp
 from clearprop.serialization.codec import encode
-from clearprop.tables import Table, TableEncoding, as_table
+from clearprop.tables import Table, TableEncoding
 from clearprop.tables.encoding import ColumnRoles
+from clearprop.tables.notation import ReadingRules
 from clearprop.training.callbacks import Callback
 from clearprop.training.checkpoint import Checkpoint
 from clearprop.training.loop import train
@@ -39,6 +41,10 @@ def fit(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
+    text: Sequence[str] = (),
+    decimal: str | None = None,
+    day_first: bool | None = None,
+    missing: Sequence[str] = (),
     hidden: Sequence[int] = (128, 64),
     activation: Activation | str = "relu",
     dropout: float | None = None,
@@ -60,7 +66,11 @@ def fit(
     """Train a network on a table: encode its columns, split the rows, train with early stopping, and test.
 
     `data` is a path (CSV, Parquet), a pandas or Polars data frame, or a dict of columns; `target` names the column to
-    predict, or several. A share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of
+    predict, or several. Texts are read as numbers and dates by the notation that all values of a column fit; `decimal`
+    ("." or ",") and `day_first` decide where no value does, and `missing` are further texts that mean a missing value.
+    `task`, `drop`, `categorical`, `numeric` and `text` are those of `TableEncoding.fit`. The task that was inferred,
+    and columns and rows that are left out, are printed to standard error (not with `progress=False`). A share `holdout`
+    of the rows is the test set (`model.held_out`), and a share `validation` of
     the others is the validation set that decides when to stop; with 0 there is none. `hidden` are the units of the
     hidden layers, () for linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a
     `cp.penalties.L2` or `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a
@@ -80,9 +90,13 @@ def fit(
     penalties = as_penalties(penalty)
     precision = check_dtype(dtype)
     rule = default_optimizer() if optimizer is None else as_optimizer(optimizer)
-    roles = _check_roles(target, task, drop, categorical, numeric)
-    table = as_table(data, text=roles.categorical)
-    encoding, training, test = _encode(table, roles, holdout, seed, precision)
+    _check_target(target)
+    roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
+    table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
+    encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
+    if progress is not False:
+        what = f'Predicts "{", ".join(encoding.target_names)}": {encoding.task_reason}.'
+        print("\n".join([what, *table.notes, *encoding.left_out_lines()]), file=sys.stderr)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
     sizes, output = _hidden_sizes(hidden), OUTPUT_ACTIVATIONS[encoding.task]
@@ -116,6 +130,7 @@ def fit(
         "rows": len(table),
         "rows_trained_on": n_training,
         "rows_held_out": n_test,
+        **({"reading": list(table.notes)} if table.notes else {}),
         "validation_share": validation,
         "optimizer": encode(rule),
         "batch_size": batch_size,
@@ -129,7 +144,7 @@ def fit(
     }
     if n_test:
         what = f"{n_test:,} rows held out of {len(table):,}"
-        model.held_out = HeldOut.sweep(net, params, loss, *test, what)
+        model.held_out = HeldOut.sweep(net, params, loss, *test, what, test_rows)
         model.settings["held_out"] = model.evaluate().metrics
     return model
 
@@ -152,13 +167,12 @@ def default_batch_size(rows: int) -> int:
     return int(min(256, max(32, 2 ** round(np.log2(max(1, rows) / 100)))))
 
 
-def _check_roles(target: Any, task: str, drop: Any, categorical: Any, numeric: Any) -> ColumnRoles:
+def _check_target(target: Any) -> None:
     if hasattr(target, "dtype"):
         raise ArgumentError(
             f"target: expected the name of a column of the table, got {type(target).__name__}. cp.fit takes one table "
             "that includes the target; cp.MLPClassifier and cp.MLPRegressor take X and y."
         )
-    return ColumnRoles.check(target, task, drop, categorical, numeric)
 
 
 def _hidden_sizes(hidden: Sequence[int]) -> list[int]:
@@ -174,22 +188,25 @@ Matrices = tuple[np.ndarray, np.ndarray]
 
 def _encode(
     table: Table, roles: ColumnRoles, holdout: float, seed: int, dtype: np.dtype
-) -> tuple[TableEncoding, Matrices, Matrices]:
-    """The encoding learnt from the training rows, and X and y of the training and of the test rows.
+) -> tuple[TableEncoding, Matrices, Matrices, np.ndarray]:
+    """The encoding learnt from the training rows, X and y of the training and of the test rows, and which these are.
 
     The encoding of the columns must not depend on the test rows; the list of labels may.
     """
     target, reason = roles.infer_target(table)
-    labels = target.encode(table, dtype) if target.classes else None
+    with table.naming_rows():
+        labels = target.encode(table, dtype) if target.classes else None
     training, test = split_rows(len(table), holdout, seed, labels)
     encoding = TableEncoding.learn(table, roles, target, reason, training if len(test) else None)
     y = as_loss_target(encoding, encoding.targets(table, dtype) if labels is None else labels, dtype)
 
     def encode(rows: np.ndarray) -> Matrices:
         part = table.take(rows) if len(test) else table
-        return encoding.features(part, dtype) if len(rows) else np.empty((0, encoding.inputs), dtype), y[rows]
+        return encoding.features(part, dtype, warn=False) if len(rows) else np.empty((0, encoding.inputs), dtype), y[
+            rows
+        ]
 
-    return encoding, encode(training), encode(test)
+    return encoding, encode(training), encode(test), test
 
 
 def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None = None) -> Matrices:

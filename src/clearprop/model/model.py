@@ -18,6 +18,7 @@ from clearprop.core.objective import prepare
 from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import predict
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, ModelFileError
 from clearprop.losses import Loss
 from clearprop.model.evaluation import Evaluation, evaluate
@@ -31,27 +32,38 @@ if TYPE_CHECKING:
     from clearprop.explain.diagnosis import Diagnosis
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
     """Encoded rows that training did not see, and the outputs of the network for them.
 
     `X` (n, i) and `y` are as the loss takes them, `what` says which rows they are, and `outputs` is the one sweep over
-    them that metrics, warnings and report read.
+    them that metrics, warnings and report read. `row_numbers` (n,) are their indices in the user's table; None for
+    all rows of a table.
     """
 
     X: np.ndarray = field(repr=False)
     y: np.ndarray = field(repr=False)
     what: str
     outputs: Outputs = field(repr=False)
+    row_numbers: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
-    def sweep(cls, net: Network, params: Parameters, loss: Loss, X: Any, y: Any, what: str) -> HeldOut:
+    def sweep(
+        cls,
+        net: Network,
+        params: Parameters,
+        loss: Loss,
+        X: Any,
+        y: Any,
+        what: str,
+        row_numbers: np.ndarray | None = None,
+    ) -> HeldOut:
         """Run the network over the rows."""
-        return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params))
+        return cls(X, y, what, sweep_rows(prepare(net, params, X, y, loss), params), row_numbers)
 
 
-@dataclass(repr=False)
-class Model:
+@dataclass(repr=False, eq=False)
+class Model(Displayed):
     """A network with its parameters and loss, the encoding of the table it reads, and how it was trained.
 
     `cp.fit` makes one; `save` writes it into one file, `Model.load` reads it. `held_out` is set by `cp.fit` only: it
@@ -71,6 +83,15 @@ class Model:
     settings: dict[str, Any] = field(default_factory=dict)
     history: History | None = None
     held_out: HeldOut | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both predict and print the same: the rows held out, which are not saved, do not count."""
+        if not isinstance(other, Model):
+            return NotImplemented
+        mine, its = ((m.net, m.loss, m.encoding, m.settings, m.history, m.params.dtype) for m in (self, other))
+        return mine == its and np.array_equal(self.params.flat, other.params.flat)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         what = f"{self.net.parameter_count:,} parameters"
@@ -135,7 +156,9 @@ class Model:
         from clearprop.report import write_report  # takes time to import
 
         rows = self.rows(data)
-        write_report(self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis)
+        write_report(
+            self, rows.X, rows.y, path, evaluated_on=rows.what, diagnosis=diagnosis, row_numbers=rows.row_numbers
+        )
 
     def encode(self, data: Any, dtype: DTypeLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Inputs X (n, i) and targets y of a table, in the form that `cp.backpropagate` and the loss take."""

@@ -9,14 +9,15 @@ import numpy as np
 from clearprop.activations import Sigmoid, Softmax
 from clearprop.core.network import Layer, Network
 from clearprop.core.outputs import Outputs
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError
 from clearprop.fork_safety import cached_property
 from clearprop.losses import usual_loss
 from clearprop.tables import TableEncoding
 
 
-@dataclass(frozen=True)
-class Predictions:
+@dataclass(frozen=True, eq=False)
+class Predictions(Displayed):
     """The predictions of one output layer for n rows beside the truth, with the labels and in the unit of the target.
 
     | task                     | labels             | y                                  | yhat                        |

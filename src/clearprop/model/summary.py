@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from clearprop.model.evaluation import readable
+from clearprop.tables import ColumnNote, TableEncoding
 
 if TYPE_CHECKING:
     from clearprop.model.model import Model
+
+MOST_COLUMNS = 50
+"""The most columns that a summary lists of those that are used, and of those that are left out."""
 
 
 def format_model(model: Model) -> str:
@@ -27,14 +31,26 @@ def format_model(model: Model) -> str:
     )
     sections.append(f"network: {counts}\n{_indent(str(net))}")
     if model.encoding is not None:
-        notes = [(n.column, n.kind, str(n.inputs), n.description) for n in model.encoding.describe()]
-        sections.append("columns\n" + _indent(columns([("column", "kind", "inputs", "encoding"), *notes])))
+        sections.append("columns\n" + _indent(_format_columns(model.encoding)))
     if model.settings:
         rows = [(name.replace("_", " "), format_setting(value)) for name, value in model.settings.items()]
         sections.append("training\n" + _indent(columns(rows)))
     if model.history is not None and model.history.epochs:
         sections.append("history\n" + _indent(str(model.history)))
     return "\n\n".join(sections)
+
+
+def _format_columns(encoding: TableEncoding) -> str:
+    """A line per column, at most `MOST_COLUMNS` of those that are used and of those that are left out."""
+    notes = [ColumnNote("column", "kind", "inputs", "encoding"), *encoding.describe()]
+    used = [note for note in notes if note.kind != "left out"]
+    left_out = notes[len(used) :]
+    shown = [*used[: MOST_COLUMNS + 1], *left_out[:MOST_COLUMNS]]
+    text = columns((n.column, n.kind, str(n.inputs), n.description) for n in shown)
+    if len(shown) == len(notes):
+        return text
+    more = f"{len(used) - 1:,} columns are used and {len(left_out):,} are left out"
+    return f"{text}\n{more}; model.encoding.describe() lists all of them."
 
 
 def format_setting(value: Any) -> str:
@@ -58,7 +74,7 @@ def columns(rows: Iterable[tuple[str, ...]]) -> str:
     a     b
     long  c
     """
-    listed = list(rows)
+    listed = [tuple(cell if len(cell) <= 100 else cell[:99] + "…" for cell in row[:-1]) + row[-1:] for row in rows]
     widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in listed)
 

@@ -1,23 +1,31 @@
-"""The activity of the layers on the rows of the report: saturated activations, dead units, histograms."""
+"""The section on the activations of the layers: saturated ones, dead units, histograms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from clearprop.activations import Activation, Elementwise
+from clearprop.activations import Activation, Elementwise, ReLU
 from clearprop.core.backprop import Forward
-from clearprop.core.network import Layer
+from clearprop.core.network import Layer, Network
 from clearprop.core.objective import Objective
 from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
+from clearprop.draw.charts import Bar, bar_rows, small_histogram
+from clearprop.draw.document import Section
+from clearprop.draw.figure import Figure
+from clearprop.draw.style import colours_of_layers
+from clearprop.draw.svg import WIDTHS, percent
 from clearprop.losses import Loss
+from clearprop.report.section import listed, section
 
 #: An activation is saturated if |f'(z)| is below this share of its maximum for z from -3 to 3.
 SATURATED = 0.05
 _HISTOGRAM_ROWS = 2000
 _BINS = 24
+_LAYERS_SHOWN = 24
 
 
 @dataclass(frozen=True)
@@ -110,3 +118,58 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     least = 1e-6 * max(abs(low), abs(high))
     return (low, high) if high - low > least else (low - least, high + least)
+
+
+def activity_section(layers: Sequence[LayerActivity], net: Network) -> Section:
+    """Saturated activations, dead units, and the distribution of the activations of each layer."""
+    measured = [layer for layer in layers if layer.saturated is not None and layer.slow]
+    figures = []
+    if measured:
+        rows = {
+            layer.layer.name: (
+                Bar(layer.saturated or 0.0, f"{percent(layer.saturated or 0)} saturated", "first"),
+                Bar((layer.dead or 0) / layer.layer.units, f"{layer.dead:,} of {layer.layer.units:,} dead", "second"),
+            )
+            for layer in measured[:_LAYERS_SHOWN]
+        }
+        chart = bar_rows("Saturated activations and dead units by layer", rows, width=620, thick=13)
+        note = (
+            f"Saturated: |f′(z)| is below {percent(SATURATED)} of its largest value for z from −3 to 3. "
+            "Dead: f′(z) is exactly 0 on every row. An output whose loss has delta = ŷ − y is left out, because its "
+            "saturation does not slow learning."
+        )
+        if any(isinstance(layer.layer.f, ReLU) for layer in measured):
+            note += " For relu, about half is normal."
+        figures.append(Figure("Saturated activations and dead units", (chart,), note, size="wide"))
+    figures += _histograms(layers, colours_of_layers(net))
+    reading = read_activity(measured) if measured else "No layer can saturate in a way that slows learning."
+    note = "The small charts are histograms of the activations of each layer, without dropout."
+    if len(layers) > _LAYERS_SHOWN:
+        note += f" The first {_LAYERS_SHOWN} of {len(layers)} layers are shown."
+    return section("Activations", reading, figures, note)
+
+
+def _histograms(layers: Sequence[LayerActivity], colours: dict[str, str]) -> list[Figure]:
+    """A small chart for each layer; the fewer, the wider."""
+    size = {1: "half", 2: "half", 3: "third"}.get(len(layers), "small")
+    figures = []
+    for layer in layers[:_LAYERS_SHOWN]:
+        name, f = layer.layer.name, layer.layer.f.name
+        note = f"{f}; {percent(layer.zeros)} are exactly 0 and not drawn" if layer.zeros else f
+        title = f"Histogram of the activations of {name}"
+        chart = small_histogram(title, layer.edges, layer.counts, colours[name], WIDTHS[size])
+        figures.append(Figure(name[:80], (chart,), note, size=size))
+    return figures
+
+
+def read_activity(layers: Sequence[LayerActivity]) -> str:
+    """Which layers are saturated or have dead units."""
+    dead = [(layer.dead, layer.layer) for layer in layers if layer.dead]
+    worst = max(layers, key=lambda layer: layer.saturated or 0)
+    most = f"{worst.layer.name} is saturated most, in {percent(worst.saturated or 0)} of its activations"
+    if len(layers) == 1:
+        most = f"{percent(worst.saturated or 0)} of the activations of {worst.layer.name} are saturated"
+    if dead:
+        units = listed([f"{count:,} of {layer.units:,} units of {layer.name}" for count, layer in dead])
+        return f"Dead on every row: {units}. {most[0].upper()}{most[1:]}."
+    return f"No unit is dead; {most}." if worst.saturated else "No unit is dead and no activation is saturated."

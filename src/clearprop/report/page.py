@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
 from clearprop.core.objective import Objective, prepare
-from clearprop.draw.document import page_html, sections_html
+from clearprop.draw.document import Section, page_html, sections_html
 from clearprop.draw.svg import element, number
 from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
 from clearprop.model.predictions import Predictions, predictions_of
-from clearprop.report.activity import sweep
-from clearprop.report.headline import results
-from clearprop.report.quality import quality_sections
-from clearprop.report.sections import (
-    activity_section,
-    diagnosis_section,
-    gradient_section,
-    importance_section,
-    input_columns,
-    learning_section,
-    making_section,
-    network_section,
-)
+from clearprop.report.activity import LayerActivity, activity_section, sweep
+from clearprop.report.calibration import calibration_section
+from clearprop.report.confusion import confusion_section, labels_section
+from clearprop.report.effects import effects_section
+from clearprop.report.findings import TITLE, badge, findings_section
+from clearprop.report.gradients import gradients_section
+from clearprop.report.headline import Result, results
+from clearprop.report.importance import importance_section, measure
+from clearprop.report.learning import learning_section
+from clearprop.report.making import making_section, network_section
+from clearprop.report.most_wrong import most_wrong_section
+from clearprop.report.residuals import residual_sections
+from clearprop.report.section import Evaluated
+from clearprop.report.threshold import threshold_sections
+from clearprop.report.values import input_columns
 from clearprop.serialization.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -42,12 +45,14 @@ def write_report(
     evaluated_on: str,
     seed: int = 0,
     diagnosis: Diagnosis | None = None,
+    row_numbers: np.ndarray | None = None,
 ) -> None:
     """Write the report of a model as one HTML file, in one atomic step.
 
     X (n, inputs) and y (as the loss takes it; (n,) also for one unit) are the rows to evaluate it on, and
-    `evaluated_on` says which rows they are. `diagnosis` is that of these rows, if it is known already. Raises
-    ShapeError or DataError for rows that cannot be used, ArgumentError for the path.
+    `evaluated_on` says which rows they are. `diagnosis` is that of these rows, if it is known already; `row_numbers`
+    (n,) are their indices in the user's table, 0 to n - 1 by default. Raises ShapeError or DataError for rows that
+    cannot be used, ArgumentError for the path.
 
     >>> import pathlib, tempfile, clearprop as cp
     >>> from clearprop.model.model import Model
@@ -58,7 +63,9 @@ def write_report(
     ...     pathlib.Path(folder, "report.html").read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
-    page = render_report(model, X, y, evaluated_on=evaluated_on, seed=seed, diagnosis=diagnosis)
+    page = render_report(
+        model, X, y, evaluated_on=evaluated_on, seed=seed, diagnosis=diagnosis, row_numbers=row_numbers
+    )
     write_atomically(path, page.encode("utf-8"))
 
 
@@ -70,6 +77,7 @@ def render_report(
     evaluated_on: str = "20% of rows held out",
     seed: int = 0,
     diagnosis: Diagnosis | None = None,
+    row_numbers: np.ndarray | None = None,
 ) -> str:
     """The report of a model as the text of an HTML page; the same for the same model, rows and seed.
 
@@ -82,46 +90,77 @@ def render_report(
     """
     outputs, layers = sweep(_objective(model, X, y), model.params)
     predictions = predictions_of(model.net, model.encoding, outputs)
+    numbers = np.arange(outputs.objective.samples) if row_numbers is None else np.asarray(row_numbers)
     if diagnosis is None:
         columns = None if model.encoding is None else model.encoding.input_names
-        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns)
-    sections = [diagnosis_section(diagnosis), learning_section(model)]
-    for each in predictions:
-        sections += quality_sections(each, several=len(predictions) > 1)
-    sections += [
-        importance_section(model, outputs.objective, predictions, seed),
-        gradient_section(model),
-        activity_section(layers, model.net.outputs or ()),
-        network_section(model, outputs.objective, predictions),
-        making_section(model),
-    ]
-    shown = [section for section in sections if section is not None]
+        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns, row_numbers=numbers)
+    evaluated = Evaluated(model, outputs.objective, predictions, diagnosis, numbers, seed)
+    sections = _sections(evaluated, layers)
+    links = {f"#section-{i}": each.title for i, each in enumerate(sections, 1)}
     lead = f"{_description(model, predictions)} Evaluated on {evaluated_on}. {_stopped(model)}"
-    facts = _pairs(_facts(model, outputs.objective.samples), "facts")
     header = Markup("").join([
         element("p", lead, class_="lead"),
-        element("div", *_results(predictions), facts, class_="results"),
-        _navigation([section.title for section in shown]),
+        element("p", badge(diagnosis, next((link for link, title in links.items() if title == TITLE), ""))),
+        element("div", *map(_result, _named(results(evaluated))), _pairs(_facts(evaluated), "facts"), class_="results"),
+        _navigation(links),
     ])  # fmt: skip
-    footer = "Made by clearprop. This page holds everything it shows: it needs no network and no script."
-    return page_html("report", "clearprop report", _title(predictions), header, sections_html(shown), footer)
+    footer = "Made by clearprop. This page holds everything it shows, and needs no network. Scripts only sort and copy "
+    footer += "tables, move the threshold, and show values under the pointer."
+    return page_html("report", "clearprop report", _title(predictions), header, sections_html(sections), footer)
 
 
-def _results(predictions: Sequence[Predictions]) -> list[Markup]:
-    """The results of all outputs, with the names of their targets if there are several."""
-    found = [result for each in predictions for result in results(each)]
-    return [
-        element(
-            "div",
-            *([element("p", result.target, class_="target")] if len(found) > 1 else []),
-            element("p", result.value, class_="number"),
-            element("p", result.what, class_="what"),
-            element("div", result.comparison.svg(), class_="scroll"),
-            _pairs(result.details, "details"),
-            class_="result",
-        )
-        for result in found
+def _sections(evaluated: Evaluated, layers: Sequence[LayerActivity]) -> list[Section]:
+    """All sections, the most useful first."""
+    measured = measure(evaluated)
+    tried = measured.columns
+    main = [] if tried is None else [tried.names[i] for i in tried.order if tried.significant[i]]
+    sections: list[Section | None] = [findings_section(evaluated.diagnosis), learning_section(evaluated)]
+    for each in evaluated.predictions:
+        of = each.output if evaluated.several else ""
+        evaluation = evaluated.evaluations[each.output]
+        if each.has_classes:
+            sections.append(confusion_section(each, evaluation, of))
+        elif each.task == "multilabel":
+            sections.append(labels_section(each, of))
+        else:
+            sections += residual_sections(each, of)
+        sections += threshold_sections(each, of)
+        if each.task != "regression":
+            sections.append(calibration_section(each, evaluation, of))
+        sections.append(most_wrong_section(evaluated, each, main, of))
+    sections.append(importance_section(evaluated, measured))
+    sections += [
+        effects_section(evaluated, each, main, each.output if evaluated.several else "")
+        for each in evaluated.predictions
     ]
+    sections += [
+        gradients_section(evaluated),
+        activity_section(layers, evaluated.model.net),
+        network_section(evaluated),
+        making_section(evaluated.model),
+    ]
+    return [each for each in sections if each is not None]
+
+
+def _named(found: Sequence[Result]) -> list[Result]:
+    """The results, with the names of their targets only if there are several."""
+    return list(found) if len(found) > 1 else [replace(result, target="") for result in found]
+
+
+def _result(result: Result) -> Markup:
+    """A card: the number, what it gains over a constant, a warning, the comparison and details."""
+    state = {True: "gain", False: "no gain", None: "unknown"}[result.beaten]
+    return element(
+        "div",
+        *([element("p", result.target, class_="target")] if result.target else []),
+        element("p", result.value, class_="number"),
+        element("p", result.what, class_="what"),
+        element("p", f"{result.lift}.", class_=f"lift {state.replace(' ', '-')}"),
+        *([element("p", result.warning, class_="caution")] if result.warning else []),
+        element("div", result.comparison.svg(), class_="scroll"),
+        _pairs(result.details, "details"),
+        class_="result",
+    )
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], class_: str) -> Markup:
@@ -130,9 +169,9 @@ def _pairs(pairs: Sequence[tuple[str, str]], class_: str) -> Markup:
     return element("dl", *entries, class_=class_)
 
 
-def _navigation(titles: Sequence[str]) -> Markup:
-    links = [element("a", title, href=f"#section-{i}") for i, title in enumerate(titles, 1)]
-    return element("nav", *links, aria_label="Sections")
+def _navigation(links: Mapping[str, str]) -> Markup:
+    entries = [element("a", title, href=link) for link, title in links.items()]
+    return element("nav", element("span", "Contents"), *entries, aria_label="Contents")
 
 
 def _objective(model: Model, X: Any, y: Any) -> Objective:
@@ -182,7 +221,8 @@ def _description(model: Model, predictions: Sequence[Predictions]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _facts(model: Model, rows: int) -> list[tuple[str, str]]:
+def _facts(evaluated: Evaluated) -> list[tuple[str, str]]:
+    model, rows = evaluated.model, evaluated.objective.samples
     hidden = len(model.net.layers) - len(model.net.outputs or ())
     facts = [
         ("rows evaluated", f"{rows:,}"),
@@ -192,9 +232,9 @@ def _facts(model: Model, rows: int) -> list[tuple[str, str]]:
     if model.history is not None and model.history.epochs:
         facts.append(("epochs", f"{model.history.epochs:,}"))
         if model.history.best_epoch is not None:
-            facts.append(("best epoch, restored", f"{model.history.best_epoch + 1:,}"))
+            facts.append(("epoch restored", f"{model.history.best_epoch + 1:,}"))
         if "seconds" in model.history:
-            facts.append(("seconds of training", number(sum(model.history["seconds"]), 2)))
+            facts.append(("seconds in the epochs", number(sum(model.history["seconds"]))))
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Statistics beyond the metrics of an evaluation: scores by class, calibration of probabilities, intervals."""
+"""Statistics beyond the metrics of an evaluation: scores by class, intervals, calibration, thresholds."""
 
 from __future__ import annotations
 
@@ -55,6 +55,91 @@ def wilson_interval(right: float, rows: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def accuracy_lift(right: np.ndarray, constant: np.ndarray) -> tuple[float, float, float]:
+    """How much more often a prediction is right than a constant one, with a 95% interval, from the rows of each (n,).
+
+    The interval adds half a row to each of the four cells of the paired table (Agresti and Min 2005), so that it is
+    not empty if both are right on the same rows.
+
+    >>> right, constant = np.array([True] * 90 + [False] * 10), np.array([True] * 60 + [False] * 40)
+    >>> [round(value, 2) for value in accuracy_lift(right, constant)]
+    [0.3, 0.2, 0.38]
+    """
+    n, gained, lost = len(right), int((right & ~constant).sum()), int((constant & ~right).sum())
+    middle = (gained - lost) / (n + 2)
+    half = 1.96 * float(np.sqrt(gained + lost + 1 - (n + 2) * middle**2)) / (n + 2)
+    return (gained - lost) / n, max(-1.0, middle - half), min(1.0, middle + half)
+
+
+def error_ratio(squares: np.ndarray, constant: np.ndarray) -> tuple[float, float, float]:
+    """The RMSE relative to that of a constant, with a 95% interval, from the squared errors (n,) of both on each row.
+
+    The interval is that of the logarithm of the ratio by the delta method; NaN for one row or errors that are all 0.
+
+    >>> ratio, low, high = error_ratio(np.array([1.0, 1.0, 2.0]), np.array([4.0, 4.0, 8.0]))
+    >>> ratio, low, high
+    (0.5, 0.5, 0.5)
+    """
+    mean, of_constant, n = float(squares.mean()), float(constant.mean()), len(squares)
+    if of_constant == 0 or mean == 0 or n < 2 or not np.isfinite(mean):
+        ratio = float(np.sqrt(mean / of_constant)) if of_constant else float("nan")
+        return ratio, float("nan"), float("nan")
+    ratio = float(np.sqrt(mean / of_constant))
+    spread = float(np.std(squares / mean - constant / of_constant, ddof=1)) / np.sqrt(n) / 2
+    return ratio, ratio * float(np.exp(-1.96 * spread)), ratio * float(np.exp(1.96 * spread))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What each threshold t gives if rows with a probability above t are predicted as positive.
+
+    `at` (m,) are the thresholds, rising; `tp` and `fp` (m,) the rows rightly and wrongly predicted as positive, of
+    `positive` and `negative` rows in all.
+    """
+
+    at: np.ndarray
+    tp: np.ndarray
+    fp: np.ndarray
+    positive: int
+    negative: int
+
+    @property
+    def recall(self) -> np.ndarray:
+        """The share of the positive rows that are found: the true positive rate."""
+        return self.tp / self.positive
+
+    @property
+    def false_positive_rate(self) -> np.ndarray:
+        """The share of the negative rows that are predicted as positive."""
+        return self.fp / self.negative
+
+    @property
+    def precision(self) -> np.ndarray:
+        """The share of the predicted rows that are positive; NaN if none are predicted."""
+        predicted = self.tp + self.fp
+        return np.where(predicted > 0, self.tp / np.maximum(predicted, 1), np.nan)
+
+    @property
+    def half(self) -> int:
+        """The index of the threshold of 0.5, which the predictions use."""
+        return int(np.searchsorted(self.at, 0.5))
+
+
+def thresholds(y: np.ndarray, p: np.ndarray, most: int = 100) -> Thresholds:
+    """Thresholds from 0 to 1: at even steps, and at quantiles of the probabilities, for y (n,) of 0 and 1 and p (n,).
+
+    >>> found = thresholds(np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9]), most=2)
+    >>> print(found.at[found.half], found.tp[found.half], found.fp[found.half])
+    0.5 1 0
+    """
+    quantiles = np.unique(np.quantile(p, np.linspace(0, 1, most + 1)))
+    digits = np.round(quantiles, 4)
+    at = np.unique(np.concatenate([np.linspace(0, 1, 21), digits]))
+    counts = [np.sort(p[y == kind]) for kind in (1, 0)]
+    tp, fp = (len(part) - np.searchsorted(part, at, side="right") for part in counts)
+    return Thresholds(at, tp, fp, len(counts[0]), len(counts[1]))
+
+
 @dataclass(frozen=True)
 class Reliability:
     """Predicted probabilities and observed frequencies in bins of equal width, without empty bins.
@@ -71,24 +156,24 @@ class Reliability:
     expected_error: float
 
     @property
-    def mean_predicted(self) -> float:
-        """The mean probability over all rows."""
-        return float(np.average(self.predicted, weights=self.rows))
-
-    @property
-    def mean_observed(self) -> float:
-        """The frequency over all rows."""
-        return float(np.average(self.observed, weights=self.rows))
+    def off(self) -> np.ndarray:
+        """In which bins the two differ beyond chance: exact binomial tests at 5% for all bins together, (bins,)."""
+        tests = [
+            binomtest(round(share * n), int(n), float(np.clip(p, 0, 1))).pvalue < 0.05 / len(self.rows)
+            for p, share, n in zip(self.predicted, self.observed, self.rows, strict=True)
+        ]
+        return np.array(tests)
 
 
 def reliability(y: np.ndarray, p: np.ndarray, bins: int = 10) -> Reliability:
-    """Compare probabilities p (n,) with outcomes y (n,) of 0 and 1.
+    """Compare probabilities p (n,) with outcomes y (n,) of 0 and 1, in bins up to the largest p.
 
     >>> import numpy as np
     >>> reliability(np.array([1, 0]), np.array([0.75, 0.75])).expected_error
     0.25
     """
-    edges = np.linspace(0, 1, bins + 1)
+    top = next((top for top in (0.05, 0.1, 0.2, 0.5) if p.max() <= top), 1.0)
+    edges = np.linspace(0, top, bins + 1)
     bin_of_row = np.searchsorted(edges[1:-1], p)
     rows = np.bincount(bin_of_row, minlength=bins)
     used = rows > 0

@@ -6,8 +6,8 @@ the path of their field; the JSON data holds that path instead. So do matrices o
 and columns of numbers (`dict[str, list[float]]`).
 
 Decoding checks all data: every value must have the type of the hint, every number must be finite, integers must fit in
-64 bits, all fields must be present and no others, and then the class checks the values. Only classes that are listed
-here, or that a hint names, are created; nothing is imported.
+64 bits, all fields must be present (but those marked "optional") and no others, and then the class checks the values.
+Only classes that are listed here, or that a hint names, are created; nothing is imported.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ _EXPECTED = {
     str: "a string", list: "a list", dict: "an object", np.ndarray: "the name of an array",
 }  # fmt: skip
 _Path = tuple[str | int, ...]
+_NO_DEFAULT = object()
 
 
 def encode(value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = "") -> Any:
@@ -124,6 +125,12 @@ def _hints(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
+@cache
+def _optional(kind: type) -> set[str]:
+    """The fields that files of earlier versions lack; a plain default is left out of new files, too."""
+    return {field.name for field in dataclasses.fields(kind) if field.metadata.get("optional")}
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -137,7 +144,9 @@ class _Encoder:
         if dataclasses.is_dataclass(value):
             kind = type(value)
             tag, hints = _tag(kind), _hints(kind)
-            fields = {name: self.encode(getattr(value, name), hints[name], (*path, name)) for name in hints}
+            left_out = {name for name in _optional(kind) if getattr(value, name) == getattr(kind, name, _NO_DEFAULT)}
+            names = [name for name in hints if name not in left_out]
+            fields = {name: self.encode(getattr(value, name), hints[name], (*path, name)) for name in names}
             return {tag: getattr(value, tag), **fields} if tag else fields
         if self.arrays is not None and hint == _MATRIX:
             return self._put(np.array(value, np.int32), path)
@@ -277,12 +286,12 @@ class _Decoder:
         kind = kinds[0] if tag is None else self._chosen(kinds, tag, fields.pop(tag, None), path)
         if not isinstance(kind, type):
             return kind
-        hints = _hints(kind)
-        if fields.keys() != hints.keys():
-            odd = min(map(str, fields.keys() ^ hints.keys()))
+        hints, optional = _hints(kind), _optional(kind)
+        if odds := (fields.keys() ^ hints.keys()) - (optional - fields.keys()):
+            odd = min(map(str, odds))
             what = "unknown" if odd in fields else "missing"
             raise _error(path, f"{what} field {_shown(odd)}; expected {', '.join(hints)}.")
-        values = {name: self.decode(hint, fields[name], (*path, name)) for name, hint in hints.items()}
+        values = {name: self.decode(hints[name], item, (*path, name)) for name, item in fields.items()}
         try:
             return kind(**values)
         except ClearpropError as reason:

@@ -24,8 +24,8 @@ from clearprop.errors import ArgumentError, ModelFileError
 #: The layout of the files; a reader refuses a higher one. `clearprop.serialization.older` reads those before. A new one
 #: gets its own golden files (tests/golden/make_golden.py).
 VERSION = 3
-#: Limits of a header: its bytes, its values (an object counts as 4), and its arrays.
-MAX_HEADER, MAX_VALUES, MAX_ARRAYS = 8 * 2**20, 1_000_000, 10_000
+#: Limits of a header: its bytes, its values (an object counts as 4), and its arrays; 50,000 columns need a third.
+MAX_HEADER, MAX_VALUES, MAX_ARRAYS = 32 * 2**20, 2_000_000, 10_000
 
 _DIGESTS, _DIGEST_BYTES = "sha256", 32
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4", "U8": "u1"}

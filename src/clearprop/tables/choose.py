@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +12,9 @@ import polars as pl
 from clearprop.errors import TableError
 from clearprop.tables.columns import CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Table
-from clearprop.tables.values import MISSING, as_numbers, is_missing, kind_of, not_numeric, row_list, spell
+from clearprop.tables.rows import cell_error
+from clearprop.tables.strays import check_no_strays
+from clearprop.tables.values import as_numbers, is_missing, kind_of, loses_digits, spell
 
 MOST_CATEGORIES = 100
 RARE = 10
@@ -24,7 +25,18 @@ MOST_STEPS, LEAST_STEPS, ROWS_PER_STEP, MOST_STEP_INPUTS = 48, 8, 250, 400
 """Steps of a column of numbers: one per 250 rows, none in a small table, and a limit on those of all columns."""
 HEAVY_SKEW = 2.0
 
+DROPPED = "dropped, as requested"
+
 Column = NumericColumn | CategoricalColumn
+
+
+def way_out(role: str, name: str) -> str:
+    """How to request a role of a column, in Python and on the command line.
+
+    >>> way_out("numeric", "id")
+    'numeric="id" (--numeric "id")'
+    """
+    return f'{role}="{name}" (--{role} "{name}")'
 
 
 def choose_columns(
@@ -38,11 +50,12 @@ def choose_columns(
     kinds = {name: kind_of(table[name]) for name in names}
     numeric = sum(kinds[name] in ("number", "date", "duration") for name in names if name not in wanted)
     numeric += sum(role == "numeric" for role in wanted.values())
+    training = table if rows is None else table.take(rows)
     columns: list[Column] = []
     left_out: list[tuple[str, str]] = []
     for name in names:
         role = wanted.get(name)
-        chosen = "dropped, as requested" if role == "drop" else choose(table[name], role, numeric, rows)
+        chosen = DROPPED if role == "drop" else choose(table[name], training[name], role, numeric)
         if isinstance(chosen, str):
             left_out.append((name, chosen))
         else:
@@ -65,64 +78,82 @@ def steps_for(rows_present: int, numeric_columns: int) -> int:
     return steps if steps >= LEAST_STEPS else 0
 
 
-def choose(
-    series: pl.Series, wanted: str | None = None, numeric_columns: int = 1, rows: np.ndarray | None = None
-) -> Column | str:
-    """The encoding of one column learnt from `rows` (all of them if None), or the reason why it is left out.
+def choose(series: pl.Series, training: pl.Series, wanted: str | None = None, numeric_columns: int = 1) -> Column | str:
+    """The encoding of one column learnt from its training rows, or the reason why it is left out.
 
     `wanted` is "categorical", "numeric", or None to choose from the values. `numeric_columns` is the number of numeric
-    columns of the table, which share a limit on their inputs. Every row is checked, also those not in `rows`, so that
-    messages count the rows of the table. Raises TableError if the column cannot be encoded.
+    columns of the table, which share a limit on their inputs. Whether a column is an index or an identifier is seen in
+    all rows: holding some out must not change it. Raises TableError if the column cannot be encoded.
     """
     kind = kind_of(series)
     if kind == "other":
-        row = int(np.flatnonzero(~is_missing(series))[0])
-        raise TableError(
-            f'Column "{series.name}", row {row + 1}: expected a number, text, boolean or date, got '
-            f'{type(series[row]).__name__}. Convert the column, or leave it out: drop=["{series.name}"].'
-        )
-    training = series if rows is None else series[rows]
+        value = series.drop_nulls()[0]
+        raise cell_error(
+            series, ~is_missing(series), f"expected a number, text, boolean or date, got {type(value).__name__}. "
+            f"Convert the column, or leave it out: {way_out('drop', series.name)}.",
+        )  # fmt: skip
     if training.null_count() == len(training):
         return "all values are missing"
-    if training.null_count() == 0 and training.n_unique() == 1:
+    if training.null_count() == 0 and training.min() == training.max():  # faster than the number of different ones
         return f"all rows hold the same value, {training[0]!r}"
     if wanted == "categorical":
         return fit_categorical(training, kind)
-    if wanted is None and kind == "text":
-        return _like_identifiers(series, training, rows) or fit_categorical(training, kind)
+    are_codes = kind == "number" and loses_digits(series)
+    if wanted is None and (are_codes or kind == "text"):
+        reason = _like_identifiers(series.cast(pl.String), are_codes)
+        return reason or fit_categorical(training.cast(pl.String), "text")
+    if are_codes:
+        raise TableError(
+            f'Column "{series.name}": holds whole numbers beyond 2^53, such as {series.drop_nulls()[0]}, which cannot '
+            f"be told apart as numbers. Use them as categories, {way_out('categorical', series.name)}, or subtract an "
+            "offset."
+        )
     kind = "number" if kind == "text" else kind
     values = as_numbers(series, kind)
-    values = values if rows is None else values[rows]
-    reason = None if wanted == "numeric" else _like_row_numbers(series.name, values, kind)
+    reason = _like_row_numbers(series.name, values, kind) if wanted is None else None
+    values = values if training is series else as_numbers(training, kind)
     return reason or fit_numeric(series.name, values, kind, numeric_columns)
 
 
-def _like_identifiers(series: pl.Series, training: pl.Series, rows: np.ndarray | None) -> str | None:
-    distinct, present = training.n_unique() - (training.null_count() > 0), len(training) - training.null_count()
-    stray = not_numeric(series)
-    if 0 < stray.sum() <= 0.05 * len(stray) and series.drop_nulls().n_unique() > 20:
-        # it would silently become many categories, or be left out
-        row = int(np.flatnonzero(stray)[0])
-        raise TableError(
-            f'Column "{series.name}": all values are numbers, except in {row_list(stray)}: "{series[row]}". Correct '
-            f"it, mark it as missing (one of {', '.join(MISSING[1:])}, or empty), or keep the column as it is: "
-            f'categorical=["{series.name}"], or drop=["{series.name}"].'
-        )
+def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
+    name, present = texts.name, len(texts) - texts.null_count()
+    distinct = texts.drop_nulls().n_unique()
+    ways_out = f"keep the column as it is: {way_out('categorical', name)}, or {way_out('drop', name)}."
+    strays = None if are_codes else check_no_strays(texts, "Column", ways_out)
     if distinct <= 20 or distinct <= present / 2:
         return None
-    all_numbers = not (stray if rows is None else stray[rows]).any()
-    hint = f'; all are numbers written as text: numeric=["{series.name}"] reads them' if all_numbers else ""
-    return f"{distinct} different texts in {present} rows, like a name or an identifier{hint}"
+    most = f'most are {strays.words}, but not "{strays.example}"; ' if strays else ""
+    what = "whole numbers beyond 2^53" if are_codes else "texts"
+    return (
+        f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
+        f"{most}keep it with {way_out('categorical', name)}"
+    )
+
+
+_INDEX = re.compile(
+    r"column 1|\.\.\.1|unnamed: 0(\.\d+)*|(__index_)?level_\d+(__)?|index|idx|"
+    r"row([ _.]?(names?|number|num|no|nr|id|index))?|#",
+    re.IGNORECASE,
+)
+"""Names that exports give to the index of a data frame."""
+_IDENTIFIER = re.compile(r"(?i:(^|[_ .-])(id|ids|uid|idx|pk|no|nr|number|serial|sno|index|row)$)|[a-z]I[dD]$")
 
 
 def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
-    if kind != "number" or np.isnan(values).any() or len(values) <= 20:
+    """The reason to leave out a column that tells the row, and nothing about it."""
+    present = values[~np.isnan(values)]
+    rows = len(present)
+    if kind != "number" or rows <= 5 or (present != np.floor(present)).any() or present.min() < 0:
         return None
-    if values[0] in (0, 1) and bool((np.diff(values) == 1).all()):
-        return "the number of the row"
-    named = re.search(r"(?i:(^|[_ ])id$)|[a-z]I[dD]$", name)
-    if named and (values == np.floor(values)).all() and len(np.unique(values)) == len(values):
-        return "a different integer in every row, and a name like an identifier"
+    distinct, keep = len(np.unique(present)), f"keep it with {way_out('numeric', name)}"
+    steps, few = np.diff(present) == 1, max(1, rows / 20)  # a few rows may have been removed
+    if rows > 20 and distinct == rows and present.min() <= few and np.ptp(present) <= rows + few:
+        return f"the number of the row{'' if steps.mean() > 0.5 else ', in another order'}; {keep}"
+    if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
+        return f"whole numbers and a name like the index of an exported table; {keep}"
+    if rows > 20 and _IDENTIFIER.search(name) and distinct > 0.9 * rows:
+        nearly = "" if distinct == rows else "nearly "
+        return f"a different integer in {nearly}every row, and a name like an identifier; {keep}"
     return None
 
 
@@ -131,20 +162,16 @@ def fit_numeric(name: str, values: np.ndarray, kind: str, numeric_columns: int =
     present = values[~np.isnan(values)]
     fill = _typical(present, kind)
     low, high = float(present.min()), float(present.max())
-    reach = 0.0 if kind == "boolean" else high - low
-    plain = NumericColumn(
-        name=name, kind=kind, varies=low < high, flag=len(present) < len(values), fill=fill, low=low - reach,
-        high=high + reach, log_unit=0.0, center=0.0, scale=1.0, knots=(), means=(),
-    )  # fmt: skip
-    if kind == "boolean" or low == high:
-        return plain
-    log_unit = _log_unit(present, fill)
-    t = np.arcsinh((present - fill) / log_unit) if log_unit else present
-    cuts = knots(present, steps=steps_for(len(present), numeric_columns))
-    steps = [np.clip((present - a) / (b - a), 0, 1) for a, b in pairwise(cuts)]
-    return replace(
-        plain, log_unit=log_unit, center=float(t.mean()), scale=float(t.std()) or 1.0, knots=cuts,
-        means=tuple(float(step.mean()) for step in steps),
+    varies, reach, log_unit, center, scale, cuts, means = low < high, 0.0, 0.0, 0.0, 1.0, (), ()
+    if varies and kind != "boolean":
+        reach, log_unit = high - low, _log_unit(present, fill)
+        t = np.arcsinh((present - fill) / log_unit) if log_unit else present
+        center, scale = float(t.mean()), float(t.std()) or 1.0
+        cuts = knots(present, steps=steps_for(len(present), numeric_columns))
+        means = tuple(float(np.clip((present - a) / (b - a), 0, 1).mean()) for a, b in pairwise(cuts))
+    return NumericColumn(
+        name=name, kind=kind, varies=varies, flag=len(present) < len(values), fill=fill, low=low - reach,
+        high=high + reach, log_unit=log_unit, center=center, scale=scale, knots=cuts, means=means,
     )  # fmt: skip
 
 
@@ -202,7 +229,7 @@ def fit_categorical(series: pl.Series, kind: str) -> CategoricalColumn | str:
         *([series.null_count()] if flag else []),
     ]
     if len(rows_of_inputs) < 2:
-        return f"no two of its {len(counts)} values occur in at least {rare} rows"
+        return f"no two of its {len(counts):,} values occur in at least {rare} rows"
     return CategoricalColumn(
         name=series.name, kind=kind, categories=tuple(frequent), shares=tuple(c / len(series) for c in rows_of_inputs),
         other=other, flag=flag,

@@ -5,19 +5,37 @@ Each class holds what was learnt from the training rows as plain data, and encod
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar
+from itertools import count, pairwise
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from clearprop.checks import check_choice, check_number, check_that
-from clearprop.errors import TableError
 from clearprop.fork_safety import cached_property
-from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, first_row, is_missing, kind_of
+from clearprop.tables.rows import cell_error, holds
+from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, is_missing, kind_of
 
 KINDS = ("number", "boolean", "date", "duration")
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, or the same with a number if it is taken.
+
+    >>> free_name("age", ["job"]), free_name("age", ["age", "age (2)"])
+    ('age', 'age (3)')
+    """
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+class Surprise(NamedTuple):
+    """Rows (n,) whose value training did not see, and what they are taken as, in words."""
+
+    rows: np.ndarray
+    what: str
 
 
 @dataclass(frozen=True)
@@ -60,10 +78,10 @@ class NumericColumn:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The name of each input."""
+        """The name of each input; with steps, none is called like the column."""
         steps = pairwise(self.knots)
         return (
-            *([self.name] if self.varies else []),
+            *([f"{self.name} standardized" if self.knots else self.name] if self.varies else []),
             *(f"{self.name} {a:.12g} to {b:.12g}" for a, b in steps),
             *([f"{self.name} is missing"] if self.flag else []),
         )
@@ -82,7 +100,7 @@ class NumericColumn:
             parts.append(f"; missing set to {self.fill:.6g} and flagged")
         return " ".join(parts).replace(" ;", ";").removeprefix("; ")
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> None:
+    def encode(self, series: pl.Series, out: np.ndarray) -> list[Surprise]:
         """Write the inputs of the column into `out`, shape (n, inputs)."""
         raw = as_numbers(series, self.kind)
         missing = np.isnan(raw)
@@ -95,6 +113,34 @@ class NumericColumn:
             out[:, 1 + i] = np.clip(rise, 0, 1) - mean
         if self.flag:
             out[:, -1] = missing
+        surprises = [(raw < self.low, self.low), (raw > self.high, self.high), (missing & (not self.flag), self.fill)]
+        return [self._surprise(series, mask, taken) for mask, taken in surprises if mask.any()]
+
+    def slopes(self, series: pl.Series) -> np.ndarray:
+        """How each input changes with the value, dx/dv, shape (n, inputs); to the right of a knot, 0 where missing.
+
+        >>> from clearprop.tables.choose import fit_numeric
+        >>> fit_numeric("age", np.array([1.0, 3.0]), "number").slopes(pl.Series([1.0, None]))
+        array([[1.],
+               [0.]])
+        """
+        raw = as_numbers(series, self.kind)
+        v = np.where(np.isnan(raw), self.fill, raw)
+        out = np.zeros((len(v), len(self.inputs)))
+        if self.varies:
+            out[:, 0] = 1 / self.scale
+            if self.log_unit:
+                out[:, 0] /= np.hypot(self.log_unit, v - self.fill)
+        for i, (a, b) in enumerate(pairwise(self.knots)):
+            out[:, 1 + i] = ((a <= v) & (v < b)) / (b - a)
+        out[np.isnan(raw) | (raw < self.low) | (raw > self.high)] = 0
+        return out
+
+    def _surprise(self, series: pl.Series, mask: np.ndarray, taken: float) -> Surprise:
+        value = series[int(mask.argmax())]
+        what = "no value, though none was missing in training" if value is None else f"{value} is far from training"
+        day = np.datetime64(round(taken), "D") if self.kind == "date" else None
+        return Surprise(mask, f"{what}; taken as {f'{taken:.6g}' if day is None else day}")
 
 
 @dataclass(frozen=True)
@@ -143,7 +189,7 @@ class CategoricalColumn:
     def _known(self) -> dict[str, int]:
         return {category: i for i, category in enumerate(self.categories)}
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> None:
+    def encode(self, series: pl.Series, out: np.ndarray) -> list[Surprise]:
         """Write the inputs of the column into `out`, shape (n, inputs)."""
         unknown = len(self.categories)
         code = np.full(len(series), unknown)
@@ -160,14 +206,28 @@ class CategoricalColumn:
         out[average] = self.shares
         rows = np.flatnonzero(~average)
         out[rows, code[rows]] = 1
+        new = code == unknown
+        surprises = [new & missing & (not self.flag), new & ~missing]
+        return [self._surprise(series, mask) for mask in surprises if mask.any()]
+
+    def _surprise(self, series: pl.Series, mask: np.ndarray) -> Surprise:
+        value, count = series[int(mask.argmax())], series.filter(pl.Series(mask)).n_unique()
+        if value is None:
+            what = "no value, though none was missing in training"
+        else:
+            more = f" and {count - 1:,} more are" if count > 1 else " is"
+            what = f'"{value}"{more} not among the categories of training'
+        return Surprise(
+            mask, f"{what}; taken as {self.inputs[len(self.categories)] if self.other else 'the average row'}"
+        )
 
     def _index_of(self, value: Any, series: pl.Series) -> int:
         """The input of a value; one past the last category for an unknown value."""
         index, kind = find_index(value, self._known, self.kind), kind_of(series)
         if index is None and kind != self.kind:
-            raise TableError(
-                f'Column "{self.name}", {first_row(series, value)}: expected {KIND_NAMES[self.kind]} as in training, '
+            raise cell_error(
+                series, holds(series, value), f"expected {KIND_NAMES[self.kind]} as in training, "
                 f"got {KIND_NAMES.get(kind, kind)}, and {value!r} is not one of its categories. Convert the column; to "
-                f'keep a column of a CSV file as text, use read_table(path, text=["{self.name}"]).'
-            )
+                f'keep a column of a CSV file as text, use read_table(path, text=["{self.name}"]).',
+            )  # fmt: skip
         return len(self.categories) if index is None else index

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,16 +15,35 @@ import numpy as np
 import polars as pl
 
 from clearprop.errors import ArgumentError, TableError, suggest
-from clearprop.tables.read import read_table
-from clearprop.tables.values import infer_type, normalise, spell, strip
+from clearprop.tables.after_fork import safe_after_fork
+from clearprop.tables.csv_text import different_names
+from clearprop.tables.infer import infer_plain, infer_types
+from clearprop.tables.marks import MISSING, strip
+from clearprop.tables.notation import NO_RULES, ReadingRules
+from clearprop.tables.read import lines_of_rows, read_file, refuse_header_among_rows
+from clearprop.tables.rows import RowsError, name_rows
+from clearprop.tables.values import as_written, normalise, spell
+
+#: Plain numbers that are texts in a data frame stay texts if there are at most this many different ones.
+MOST_CODES = 20
 
 
 @dataclass(frozen=True)
 class Table:
-    """A normalised table, as `as_table` makes it; `categories` are the columns that a data frame declares as such."""
+    """A normalised table, as `as_table` makes it; `categories` are the columns that a data frame declares as such.
+
+    `exact` are those whose texts are kept as they are written. `rules` tell how texts were read as values. `notes` are
+    sentences about what reading changed or left out; a fit reports them. `source` is what the table was made of, and
+    `rows` are the rows of it that were taken, None for all of them.
+    """
 
     frame: pl.DataFrame
     categories: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    rules: ReadingRules = NO_RULES
+    source: Any = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -36,28 +56,64 @@ class Table:
     def __getitem__(self, column: str) -> pl.Series:
         return self.frame[column]
 
+    @safe_after_fork
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
-        """The table of some rows only."""
-        return Table(self.frame[np.asarray(rows)], self.categories)
+        """The table of some rows only; messages still name them as rows of the whole."""
+        taken = np.asarray(rows)
+        return replace(self, frame=self.frame[taken], rows=taken if self.rows is None else self.rows[taken])
 
     def require(
         self, columns: Sequence[str], what: str = "Column", problem: str = "is missing from the table."
     ) -> None:
         """Raise TableError if one of the columns does not exist."""
+        known = set(self.columns)
         for name in columns:
-            if name not in self.columns:
-                raise TableError(f'{what} "{name}" {problem} {suggest(name, self.columns)}')
+            if name not in known:
+                single = "" if len(known) > 1 else " The table has only this column: is the separator another one?"
+                raise TableError(f'{what} "{name}" {problem} {suggest(name, self.columns)}{single}')
+
+    @contextmanager
+    def naming_rows(self) -> Iterator[None]:
+        """Raise an error about rows as a TableError with the rows of the user's table, or the lines of a CSV file."""
+        try:
+            yield
+        except RowsError as error:
+            raise TableError(error.naming(self.name_rows(error.rows))) from None
+
+    def name_rows(self, rows: np.ndarray) -> str:
+        """Some rows as those of the user's table, "rows 2, 3", or as lines of its file, "line 4 of the file"."""
+        rows = rows if self.rows is None else self.rows[rows]
+        lines = None
+        if isinstance(self.source, str | os.PathLike):
+            lines = lines_of_rows(self.source, rows)
+        return name_rows(rows) if lines is None else f"{name_rows(lines, 'line')} of the file"
+
+    def spelt(self, column: str) -> pl.Series:
+        """A column as its texts are written in the source, "NA" and "None" too."""
+        everything = as_table(self.source, exact=(column,), columns=())[column]
+        return everything if self.rows is None else everything[self.rows]
 
 
-def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
+@safe_after_fork
+def as_table(
+    data: Any,
+    *,
+    text: Sequence[str] = (),
+    exact: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    rules: ReadingRules = NO_RULES,
+    infer: bool = False,
+) -> Table:
     """`data` as a table: the only function that normalises a file, a data frame or a dict of columns.
 
     `data` is a path, a pandas, Polars, narwhals or pyarrow table, or a dict of columns. Categories become text. White
     space around texts is stripped, and "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing, as
-    are NaN and None. A column of a data frame keeps its type: "1" stays text. `text` names columns of a file that
-    are read as text whatever they look like.
+    are NaN and None. `text` and `exact` name columns that stay text whatever they look like. Texts of a file become
+    numbers, dates and durations by `rules`; those of a data frame do so only if `rules` has their notation, or with
+    `infer`: then in columns of more than 20 different plain numbers, and in any other notation. Only `columns`, if
+    given, are inferred.
 
-    Raises TableError if `data` is not a table.
+    Raises TableError if `data` is not a table, and if a column is ambiguous.
 
     >>> as_table({"age": [30, None], "job": [" clerk", "?"]}).frame.rows()
     [(30, 'clerk'), (None, None)]
@@ -65,9 +121,38 @@ def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
     if isinstance(data, Table):
         return data
     if isinstance(data, str | os.PathLike):
-        return Table(read_table(data, text=text))
+        read = read_file(data, exact=exact, missing=rules.missing)
+        table = Table(read.frame, exact=tuple(exact), notes=read.notes, rules=rules, source=data)
+        texts = [s for s in table.frame if s.dtype == pl.String]
+        return _typed(table, texts if read.layout or infer else [], text, columns, read.in_doubt)
+    frame, categories = _from_data(data, exact, (*MISSING, *rules.missing))
+    table = Table(frame, categories, tuple(exact), rules=rules, source=data)
+    if infer:
+        refuse_header_among_rows(frame.get_columns(), "The table")
+    texts = [s for s in frame if s.dtype == pl.String and s.name not in categories]
+    texts = [s for s in texts if s.name in rules.notations or (infer and not _are_few_codes(s))]
+    return _typed(table, texts, text, columns, ",")
+
+
+def _typed(
+    table: Table, texts: list[pl.Series], text: Sequence[str], columns: Sequence[str] | None, in_doubt: str
+) -> Table:
+    """The table with some texts as numbers, dates and durations."""
+    used = [s for s in texts if columns is None or s.name in columns]
+    with table.naming_rows():
+        typed = infer_types(used, table.rules, {*text, *table.exact}, in_doubt)
+    frame = table.frame.with_columns(typed.columns)
+    return replace(table, frame=frame, rules=typed.rules, notes=(*table.notes, *typed.notes))
+
+
+def _are_few_codes(texts: pl.Series) -> bool:
+    return texts.n_unique() <= MOST_CODES and infer_plain(texts).dtype in (pl.Int64, pl.Float64, pl.Boolean)
+
+
+def _from_data(data: Any, exact: Sequence[str], marks: Sequence[str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The normalised columns of a data frame or a dict, and those declared as categories."""
     if isinstance(data, Mapping):
-        return Table(_from_columns(data))
+        return _from_columns(data, exact, marks), ()
     try:
         frame = nw.from_native(data, eager_only=True)
     except TypeError:
@@ -78,16 +163,17 @@ def as_table(data: Any, *, text: Sequence[str] = ()) -> Table:
         ) from None
     except nw.exceptions.DuplicateError as reason:
         raise TableError(f"{reason} Give each column its own name.") from None
-    names = [str(name) for name in frame.columns]
-    _check_unique(names)
-    columns = [_from_series(series, name) for series, name in zip(frame.iter_columns(), names, strict=True)]
-    return Table(pl.DataFrame(columns), declared_categories(frame))
+    names = zip(different_names(frame.columns, "The table"), frame.iter_columns(), strict=True)
+    return pl.DataFrame([_from_series(s, name, exact, marks) for name, s in names]), declared_categories(frame)
 
 
 def declared_categories(data: Any) -> tuple[str, ...]:
     """The columns that a data frame declares as categories, whatever they hold."""
     schema = nw.from_native(data, eager_only=True).schema
-    return tuple(str(name) for name, dtype in schema.items() if isinstance(dtype, nw.Categorical | nw.Enum))
+    names = different_names(list(schema), "The table")
+    return tuple(
+        n for n, dtype in zip(names, schema.values(), strict=True) if isinstance(dtype, nw.Categorical | nw.Enum)
+    )
 
 
 class Columns(dict[str, np.ndarray]):
@@ -113,51 +199,52 @@ class Columns(dict[str, np.ndarray]):
         return pd.DataFrame(dict(self))
 
 
-def _check_unique(names: Sequence[str]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise TableError(
-            f'Column "{repeated[0]}" occurs {names.count(repeated[0])} times; give each column its own name.'
-        )
-
-
-def _from_columns(columns: Mapping[Any, Any]) -> pl.DataFrame:
+def _from_columns(columns: Mapping[Any, Any], exact: Sequence[str], marks: Sequence[str]) -> pl.DataFrame:
     series: list[pl.Series] = []
-    for name, values in columns.items():
+    for name, values in zip(different_names(list(columns), "The table"), columns.values(), strict=True):
         if isinstance(values, str) or not hasattr(values, "__len__"):
-            raise TableError(f'Column "{name}": expected a sequence of values, got {values!r}.')
+            raise TableError(
+                f'Column "{name}": expected a sequence of values, got {values!r}. For one row, give a list of one '
+                f'value: {{"{name}": [{values!r}]}}.'
+            )
         if isinstance(values, np.ndarray) and values.ndim != 1:
             raise TableError(f'Column "{name}": expected one value per row, got an array of shape {values.shape}.')
         if isinstance(values, np.ndarray) and values.dtype.kind in "iufbM":
-            series.append(normalise(pl.Series(str(name), values)))
+            series.append(_cleaned(pl.Series(name, values), exact, marks))
         else:
-            series.append(normalise(_from_objects(str(name), list(values))))
+            series.append(_cleaned(_from_objects(name, list(values), exact, marks), exact, marks))
     if len({len(column) for column in series}) > 1:
         lengths = ", ".join(f'"{column.name}" {len(column)}' for column in series)
         raise TableError(f"Columns of different lengths: {lengths} rows. Every column needs one value per row.")
-    _check_unique([column.name for column in series])
     return pl.DataFrame(series)
 
 
-def _from_series(series: nw.Series[Any], name: str) -> pl.Series:
+def _cleaned(series: pl.Series, exact: Sequence[str], marks: Sequence[str]) -> pl.Series:
+    return as_written(series) if series.name in exact else normalise(series, marks)
+
+
+def _from_series(series: nw.Series[Any], name: str, exact: Sequence[str], marks: Sequence[str]) -> pl.Series:
     """A series of any library as a normalised Polars series."""
     native = series.to_native()
     if isinstance(native, pl.Series):
         column = native.rename(name)
-        return normalise(_from_objects(name, column.to_list()) if column.dtype == pl.Object else column)
-    if series.dtype.is_numeric() and not series.dtype.is_decimal():
+        if column.dtype == pl.Object:
+            column = _from_objects(name, column.to_list(), exact, marks)
+        return _cleaned(column, exact, marks)
+    whole_with_gaps = series.dtype.is_integer() and series.null_count() > 0  # as float64, digits beyond 2^53 are lost
+    if series.dtype.is_numeric() and not series.dtype.is_decimal() and not whole_with_gaps:
         values = series if series.null_count() == 0 else series.cast(nw.Float64())
-        return normalise(pl.Series(name, values.to_numpy()))
+        return _cleaned(pl.Series(name, values.to_numpy()), exact, marks)
     if isinstance(series.dtype, nw.Datetime):
         if series.dtype.time_zone is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return normalise(pl.Series(name, series.to_numpy()))
+        return _cleaned(pl.Series(name, series.to_numpy()), exact, marks)
     missing = series.is_null().to_list()
     values = [None if gone else value for value, gone in zip(series.to_list(), missing, strict=True)]
-    return normalise(_from_objects(name, values))
+    return _cleaned(_from_objects(name, values, exact, marks), exact, marks)
 
 
-def _from_objects(name: str, values: list[Any]) -> pl.Series:
+def _from_objects(name: str, values: list[Any], exact: Sequence[str], marks: Sequence[str]) -> pl.Series:
     """A typed series of Python objects; the type of mixed texts and numbers is inferred as for a file."""
     values = [None if _is_absent(value) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
@@ -168,9 +255,12 @@ def _from_objects(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.String)
     numeric = all(kind in real or issubclass(kind, np.integer | np.floating) for kind in kinds - truths - texts)
     if numeric and not kinds & (truths | texts):
-        return pl.Series(name, _int_or_float(values))
+        return _whole_or_float(name, values)
+    if numeric and name in exact:
+        return pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
     if numeric:
-        return infer_type(strip(pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)))
+        texts = pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
+        return infer_plain(strip(texts, marks))
     if all(issubclass(kind, date) for kind in kinds):
         datetimes = [v if v is None or isinstance(v, datetime) else datetime(v.year, v.month, v.day) for v in values]
         return pl.Series(name, datetimes)
@@ -181,10 +271,14 @@ def _from_objects(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, values, dtype=pl.Object)
 
 
-def _int_or_float(values: list[Any]) -> list[float | int | None]:
-    """Integers if every value is one of at most 64 bits; floats otherwise."""
-    integers = all(v is None or (isinstance(v, int | np.integer) and abs(int(v)) < 2**63) for v in values)
-    return [None if v is None else (int(v) if integers else float(v)) for v in values]
+def _whole_or_float(name: str, values: list[Any]) -> pl.Series:
+    """Integers if every value is one, as text if one has more than 64 bits; floats otherwise."""
+    if not all(v is None or isinstance(v, int | np.integer) for v in values):
+        return pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64)
+    whole = [None if v is None else int(v) for v in values]
+    if all(v is None or abs(v) < 2**63 for v in whole):
+        return pl.Series(name, whole, pl.Int64)
+    return pl.Series(name, [None if v is None else str(v) for v in whole], pl.String)
 
 
 def _is_absent(value: Any) -> bool:

@@ -2,238 +2,205 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import os
-import subprocess
-import sys
-import zlib
-from array import array
-from collections import Counter
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from clearprop.checks import check_that
 from clearprop.errors import TableError, suggest
-from clearprop.tables.values import infer_type, normalise, strip
+from clearprop.tables.contents import (
+    PACKED_ENDINGS,
+    PARQUET,
+    PARQUET_ENDINGS,
+    TEXT_ENDINGS,
+    decode_text,
+    refuse_other_kinds,
+    refuse_other_name,
+    unpack,
+)
+from clearprop.tables.csv_text import Layout, different_names, lines_of, read_texts
+from clearprop.tables.infer import infer_types
+from clearprop.tables.marks import MISSING, strip
+from clearprop.tables.notation import ReadingRules
+from clearprop.tables.parquet import read_parquet
+from clearprop.tables.rows import RowsError, name_rows
+from clearprop.tables.values import as_written, normalise
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
-#: A CSV file may have at most this many columns.
-MAX_COLUMNS = 30_000
-_CSV, _PARQUET = (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
-def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pl.DataFrame:
-    """The table in a CSV (`.csv`, `.tsv`, either with `.gz`) or Parquet (`.parquet`, `.pq`) file.
+@dataclass(frozen=True)
+class FileTexts:
+    """The columns of a file, those of CSV still as texts, and what the user should know about how it was read.
 
-    A CSV file is UTF-8 text with one line of column names; cells are separated by comma, semicolon or tab. The type of
-    a column is inferred from all of its cells, except that the columns named in `text` stay text. White space around
-    texts is stripped; "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None" and "?" are missing. Blank lines are
-    skipped. A Parquet file is first decoded in a separate process, because some damaged files end the process that
-    decodes them (docs/decisions/0014); for a file that you trust, `polars.read_parquet` saves these 0.2 seconds.
+    `in_doubt` are the signs of which the file does not tell whether they separate decimals: see `infer_types`.
+    """
 
-    Raises TableError, which names the file and the line, if the file is missing, empty, damaged or not a table.
+    frame: pl.DataFrame
+    in_doubt: str = ""
+    notes: tuple[str, ...] = ()
+    layout: Layout | None = None
+
+
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    text: Sequence[str] = (),
+    exact: Sequence[str] = (),
+    decimal: str | None = None,
+    day_first: bool | None = None,
+    missing: Sequence[str] = (),
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> pl.DataFrame:
+    """The table in a CSV or Parquet file, which may be packed with gzip, bz2, xz or zip.
+
+    What a file holds is told by its content. CSV text is UTF-8, UTF-16 or Windows-1252 (or in `encoding`); its cells
+    are separated by comma, semicolon, tab or | (or by `separator`); lines of title, comment or "sep=;" before the line
+    of column names are skipped. The type of a column is inferred from all of its cells, except that the columns named
+    in `text` and `exact` stay text: docs/how-to/read-tables.md tells which notations of numbers and dates are known.
+    `decimal` ("." or ",") and `day_first` decide where no cell does. White space around texts is stripped; "", "NA",
+    "N/A", "NaN", "nan", "null", "NULL", "None", "?" and the texts in `missing` are missing, except that in the columns
+    named in `exact` only "" is. Blank lines are skipped. A Parquet file is first decoded in a separate process, because
+    some damaged files end the process that decodes them (docs/decisions/0014); for a file that you trust,
+    `polars.read_parquet` saves these 0.2 seconds.
+
+    Raises TableError, which names the file and the line, if the file is missing, empty, damaged or not a table, and
+    which names the column if numbers or dates are ambiguous.
 
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "people.csv"
-    >>> _ = file.write_text("age,job\\n30, clerk\\n?,cook\\n")
+    >>> _ = file.write_text("age;job;pay\\n30; clerk;2.500,50\\n?;cook;1.900\\n")
     >>> read_table(file).rows()
-    [(30, 'clerk'), (None, 'cook')]
+    [(30, 'clerk', 2500.5), (None, 'cook', 1900.0)]
     """
+    rules = ReadingRules.check(decimal, day_first, missing)
+    read = read_file(path, exact=exact, missing=rules.missing, separator=separator, encoding=encoding)
+    texts = [s for s in read.frame if s.dtype == pl.String and read.layout]
+    try:
+        return read.frame.with_columns(infer_types(texts, rules, {*text, *exact}, read.in_doubt).columns)
+    except RowsError as error:
+        lines = lines_of_rows(path, error.rows[:1])
+        raise TableError(error.naming(f"{name_rows(lines or error.rows, 'line')} of the file")) from None
+
+
+def read_file(
+    path: str | os.PathLike[str],
+    *,
+    exact: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> FileTexts:
+    """The columns of a file; those of a CSV file are stripped texts."""
+    file, content = _content(path)
+    marks = (*MISSING, *missing)
+    if _is_parquet(content, file):
+        frame = read_parquet(content, file)
+        frame.columns = different_names(frame.columns, str(file))
+        frame = pl.DataFrame([as_written(s) if s.name in exact else normalise(s, marks) for s in frame])
+        read = FileTexts(frame)
+    else:
+        read = _csv(content, file, exact, marks, separator, encoding)
+    if read.frame.height == 0:
+        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
+    return read
+
+
+def lines_of_rows(path: str | os.PathLike[str], rows: Sequence[int] | np.ndarray) -> list[int] | None:
+    """The lines of a CSV file at which some rows begin, both in rising order; lines count from 1. None for Parquet."""
+    file, content = _content(path)
+    return None if _is_parquet(content, file) else lines_of(decode_text(content, file)[0], file, rows)
+
+
+def _is_parquet(content: bytes, file: Path) -> bool:
+    if content.startswith(PARQUET):
+        refuse_other_name(file, "a Parquet file", (*PARQUET_ENDINGS, *PACKED_ENDINGS), f"{file.stem}.parquet")
+    return content.startswith(PARQUET) or _bare_ending(file) in PARQUET_ENDINGS
+
+
+def _content(path: str | os.PathLike[str]) -> tuple[Path, bytes]:
+    """A file and its unpacked content."""
+    if _ADDRESS.match(os.fspath(path)):
+        raise TableError(
+            f"{os.fspath(path)}: is an address (URL), and clearprop reads files. Download it first, or pass the data "
+            "frame in Python: polars.read_csv(address)."
+        )
     file = Path(path)
-    ending = _ending(file)
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         raise TableError(_not_found(file)) from None
     except OSError as reason:
         raise TableError(f"{file}: cannot be read: {reason.strerror}.") from None
-    if ending.endswith(".gz"):
-        content = _unpack(content, file)
+    content = unpack(content, file)
     if not content.strip():
         raise TableError(f"{file}: is empty; expected a line of column names and at least one row.")
-    is_parquet = ending in _PARQUET
-    frame = _parquet(content, file) if is_parquet else _csv(content, file, text, tabs=ending.startswith(".tsv"))
-    if frame.height == 0:
-        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
-    return frame
+    refuse_other_kinds(content, file)
+    return file, content
 
 
-def _ending(file: Path) -> str:
+def _bare_ending(file: Path) -> str:
+    """The ending of a file name without that of a packed file, in lower case."""
     name = file.name.lower()
-    for ending in sorted((*_CSV, *_PARQUET), key=len, reverse=True):
-        if name.endswith(ending):
-            return ending
-    raise TableError(f'{file}: expected a file ending in {", ".join((*_CSV, *_PARQUET))}, got "{file.name}".')
+    for packed in PACKED_ENDINGS:
+        name = name.removesuffix(packed)
+    return Path(name).suffix
 
 
 def _not_found(file: Path) -> str:
     if not file.parent.is_dir():
         return f"{file}: no such file, and no folder {file.parent}."
-    tables = sorted(f.name for f in file.parent.iterdir() if f.name.lower().endswith((*_CSV, *_PARQUET)))
+    tables = sorted(f.name for f in file.parent.iterdir() if _bare_ending(f) in (*TEXT_ENDINGS, *PARQUET_ENDINGS))
     return f"{file}: no such file. {suggest(file.name, tables)}"
 
 
-def most_unpack(size: int) -> int:
-    """The most bytes that a compressed file of this size may unpack to: 100 times as many, plus 32 MiB."""
-    return 100 * size + 2**25
-
-
-def _unpack(content: bytes, file: Path) -> bytes:
-    most = most_unpack(len(content))
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as unpacking:
-            unpacked = unpacking.read(most + 1)
-        if len(unpacked) > most:
-            raise TableError(
-                f"{file}: {len(content):,} bytes unpack to more than {most:,}, which is not plausible for a table. "
-                "If it is one, unpack the file first."
-            )
-        return unpacked
-    except (OSError, EOFError, zlib.error) as reason:
-        raise TableError(f"{file}: expected a gzip file, but it is damaged or not one: {reason}.") from None
-
-
-def _parquet(content: bytes, file: Path) -> pl.DataFrame:
-    _check_parquet(content, file)
-    try:
-        return pl.DataFrame([normalise(series) for series in pl.read_parquet(io.BytesIO(content))])
-    except (pl.exceptions.PolarsError, OSError) as reason:
-        raise TableError(f"{file}: expected a Parquet file, but it is damaged or not one: {reason}.") from None
-
-
-def _check_parquet(content: bytes, file: Path) -> None:
-    """Raise TableError if a separate process cannot decode the file.
-
-    A damaged file may claim sizes at which the decoder aborts its process, which no `except` can catch.
-    """
-    refused = f"{file}: expected a Parquet file, but it is damaged or not one"
-    if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
-        raise TableError(f"{refused}: it does not begin and end with PAR1.")
-    most = most_unpack(len(content)) + 2**25  # the memory that decoding itself takes
-    environment = os.environ | {"POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
-    seconds = 5 + len(content) // 2_000_000
-    command = [sys.executable, str(Path(__file__).with_name("parquet_trial.py")), str(most), str(seconds)]
-    try:
-        done = subprocess.run(
-            command, input=content, env=environment, capture_output=True, timeout=60 + 10 * seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise TableError(f"{refused}: decoding did not finish within {60 + 10 * seconds} seconds.") from None
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["the decoder exited without a message"]
-        raise TableError(f"{refused}: {lines[0][:200]} (the decoder may use {most:,} bytes and {seconds} s).")
-
-
-def _csv(content: bytes, file: Path, text: Sequence[str], *, tabs: bool) -> pl.DataFrame:
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    _check_text(content, file)
-    first = content.lstrip().partition(b"\n")[0]
-    separator = "\t" if tabs else (";" if b";" in first and b"," not in first else ",")
-    names = _header(content, separator, file)
-    try:
-        raw = pl.read_csv(io.BytesIO(content), separator=separator, infer_schema_length=0, has_header=True)
-    except pl.exceptions.PolarsError as reason:
-        _check_row_lengths(content, separator, names, file)
-        raise TableError(f"{file}: cannot be read as a CSV file: {reason}.") from None
-    if raw.width != len(names):
+def _csv(
+    content: bytes, file: Path, exact: Sequence[str], marks: Sequence[str], separator: str | None, encoding: str | None
+) -> FileTexts:
+    if _bare_ending(file) not in (*TEXT_ENDINGS, ""):
+        expected = ", ".join((*TEXT_ENDINGS, *PARQUET_ENDINGS))
         raise TableError(
-            f"{file}: the line of column names is ambiguous: {len(names)} or {raw.width} cells. Is there a line end "
-            "within a name, or a quote in the middle of one?"
+            f"{file}: expected a Parquet file, or a text file ending in {expected} (also packed: "
+            f'{", ".join(PACKED_ENDINGS)}), got "{file.name}".'
         )
-    raw.columns = names
-    blank = array("q")
-    # Polars fills a short row with missing cells; only if the last column has some, every line must be checked.
-    if raw.height and raw[names[-1]].null_count():
-        blank = _check_row_lengths(content, separator, names, file, raw.height)
-    if blank:
-        is_row = np.ones(raw.height, bool)
-        is_row[np.frombuffer(blank, np.int64)] = False
-        raw = raw.filter(pl.Series(is_row))
-    columns = _strip_columns(raw)
-    return pl.DataFrame([s if s.name in text else infer_type(s, decimal_comma=separator == ";") for s in columns])
+    check_that(separator is None or len(separator.encode()) == 1, 'separator: expected one character, such as ";"')
+    content, encoded = decode_text(content, file, encoding)
+    raw, layout = read_texts(content, file, separator)
+    columns = [as_written(raw[s.name]) if s.name in exact else s for s in _strip_columns(raw, marks)]
+    try:
+        refuse_header_among_rows(columns, str(file))
+    except RowsError as error:
+        line = lines_of(content, file, error.rows)[0]
+        raise TableError(error.naming(f"line {line} of the file, after line {line - 1}")) from None
+    notes = tuple(f"{file}: {note}" for note in (encoded, layout.note) if note)
+    return FileTexts(pl.DataFrame(columns), {";": ".,", ",": ""}.get(layout.separator, ","), notes, layout)
 
 
-def _strip_columns(frame: pl.DataFrame) -> list[pl.Series]:
+def refuse_header_among_rows(columns: Sequence[pl.Series], where: str) -> None:
+    """Raise TableError if the line of column names stands again among the rows, as after joining files."""
+    if len(columns) < 2 or any(s.dtype != pl.String for s in columns):
+        return
+    rows = np.flatnonzero((columns[0] == columns[0].name).fill_null(False).to_numpy())
+    repeated = [row for row in rows[:1000].tolist() if all(s[row] == s.name for s in columns)]
+    if repeated:
+        again = f" (and {len(repeated) - 1} more)" if len(repeated) > 1 else ""
+        raise RowsError(
+            f'{where}: the column names "{columns[0].name}", "{columns[1].name}" ... stand again among the rows, in ',
+            np.arange(len(columns[0])) == repeated[0], f"{again}. Were several tables joined? Remove these rows.",
+        )  # fmt: skip
+
+
+def _strip_columns(frame: pl.DataFrame, marks: Sequence[str]) -> list[pl.Series]:
     """All columns of a frame of texts stripped; many short ones are joined to a long one first, which is faster."""
     at_once, columns = max(1, 2**20 // max(1, frame.height)), []
     for start in range(0, frame.width, at_once):
         names = frame.columns[start : start + at_once]
-        long = strip(pl.concat([frame[name] for name in names]))
+        long = strip(pl.concat([frame[name] for name in names]), marks)
         columns += [long.slice(i * frame.height, frame.height).alias(name) for i, name in enumerate(names)]
     return columns
-
-
-def _check_text(content: bytes, file: Path) -> None:
-    try:
-        characters = content.decode("utf-8")
-    except UnicodeDecodeError as reason:
-        line = content[: reason.start].count(b"\n") + 1
-        raise TableError(
-            f"{file}: line {line} is not UTF-8 text (byte 0x{content[reason.start]:02x}). "
-            "If this is a CSV file, save it again with the encoding UTF-8."
-        ) from None
-    if "\0" in characters:
-        line = characters[: characters.index("\0")].count("\n") + 1
-        raise TableError(f"{file}: expected text, got binary data (a zero byte in line {line}). Is this a CSV file?")
-
-
-def _lines(content: bytes, separator: str) -> Reader:
-    """The cells of each line. A cell may hold line ends between its quotes."""
-    return csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), delimiter=separator)
-
-
-def _header(content: bytes, separator: str, file: Path) -> list[str]:
-    """The column names, each different; a nameless column is called by its number."""
-    try:
-        names = next((cells for cells in _lines(content, separator) if cells), [])
-    except csv.Error as reason:
-        raise TableError(f"{file}: the line of column names cannot be read: {reason}.") from None
-    if len(names) > MAX_COLUMNS:
-        raise TableError(f"{file}: has {len(names):,} columns, more than the {MAX_COLUMNS:,} that a table may have.")
-    bare = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
-    for name, times in Counter(bare).items():
-        if times > 1:
-            numbers = [str(i) for i, other in enumerate(bare, start=1) if other == name]
-            raise TableError(
-                f'{file}: the column name "{name}" occurs {times} times (columns {", ".join(numbers)}); '
-                "give each column its own name."
-            )
-    return bare
-
-
-def _check_row_lengths(
-    content: bytes, separator: str, names: list[str], file: Path, height: int | None = None
-) -> array[int]:
-    """The indices of the blank rows; raises TableError at the first row that is not as long as the header.
-
-    `height` is the number of rows that Polars read, if known.
-    """
-    lines, blank, row = _lines(content, separator), array("q"), -1
-    try:
-        for cells in lines:
-            if row < 0 and not cells:
-                continue  # a blank line before the column names
-            if not cells and len(names) > 1:
-                blank.append(row)
-            elif len(cells) != len(names) and len(names) > 1:
-                raise TableError(
-                    f"{file}: line {lines.line_num}: expected {len(names)} cells as in the line of column names, got "
-                    f"{len(cells)}. Is a separator missing or one too many, a text with a comma not in quotes, or a "
-                    "quote never closed?"
-                )
-            row += 1
-    except csv.Error as reason:
-        raise TableError(f"{file}: line {lines.line_num} cannot be read: {reason}.") from None
-    if height is not None and blank and height <= blank[-1]:
-        raise TableError(
-            f"{file}: the number of rows is ambiguous: {row} or {height}. Is there a line that ends with a carriage "
-            "return alone, or a quote in the middle of a cell?"
-        )
-    return blank

@@ -12,8 +12,13 @@ import polars as pl
 from clearprop.checks import check_choice, check_that
 from clearprop.errors import ShapeError, TableError, suggest
 from clearprop.fork_safety import cached_property
+from clearprop.tables.after_fork import safe_after_fork
+from clearprop.tables.choose import way_out
+from clearprop.tables.columns import free_name
 from clearprop.tables.frame import Columns, Table
-from clearprop.tables.values import as_numbers, find_index, first_row, is_missing, kind_of, row_list, spell
+from clearprop.tables.rows import RowsError, cell_error, holds
+from clearprop.tables.strays import check_no_strays
+from clearprop.tables.values import as_numbers, find_index, is_missing, kind_of, loses_digits, spell
 
 Label = str | int | float | bool
 _LABEL_TYPES = {"text": (str,), "number": (int, float), "boolean": (bool,)}
@@ -23,13 +28,22 @@ def _are_different(labels: Sequence[Label]) -> bool:
     return len({spell(label) for label in labels}) == len(labels)
 
 
-def _check_present(series: pl.Series) -> None:
+def _present(table: Table, name: str) -> pl.Series:
+    """The target column; RowsError if a value is missing, with the texts that were read as missing."""
+    series = table[name]
     missing = is_missing(series)
-    if missing.any():
-        raise TableError(
-            f'Target column "{series.name}": no value in {row_list(missing)}; expected one in every row. '
-            "Fill it in, or remove the rows."
-        )
+    if not missing.any():
+        return series
+    marks = table.spelt(name).filter(pl.Series(missing)).drop_nulls().unique().sort().to_list()
+    if not marks:
+        after = "; expected one in every row. Fill it in, or remove the rows."
+        raise RowsError(f'Target column "{name}": no value in ', missing, after)
+    spelt = " and ".join(f'"{mark}"' for mark in marks[:5])
+    raise RowsError(
+        f'Target column "{name}": {spelt} {"was" if len(marks) == 1 else "were"} read as missing in ', missing,
+        "; expected a value in every row. If it is a class, keep the texts as they are written: "
+        f"{way_out('text', name)}. If not, fill the value in, or remove the rows.",
+    )  # fmt: skip
 
 
 def _check_outputs(yhat: np.ndarray, outputs: int) -> np.ndarray:
@@ -78,10 +92,10 @@ class ClassTarget:
     def _known(self) -> dict[str, int]:
         return {spell(label): i for i, label in enumerate(self.classes)}
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The index of each label. Raises TableError for an unknown label and for a missing one."""
-        series = table[self.name]
-        _check_present(series)
+        series = _present(table, self.name)
         values = series.unique(maintain_order=True).to_list()
         indices = [self._index_of(value, series) for value in values]
         return series.replace_strict(values, indices, return_dtype=pl.Int64).to_numpy().astype(np.int64)
@@ -89,10 +103,10 @@ class ClassTarget:
     def _index_of(self, value: Any, series: pl.Series) -> int:
         index = find_index(value, self._known, self.kind)
         if index is None:
-            raise TableError(
-                f'Target column "{self.name}", {first_row(series, value)}: the label {value!r} does not occur in the '
-                f"training table. {suggest(spell(value), self._known)}"
-            )
+            raise cell_error(
+                series, holds(series, value), f"the label {value!r} does not occur in the training table. "
+                f"{suggest(spell(value), self._known)}", what="Target column",
+            )  # fmt: skip
         return index
 
     def restrict(self, table: Table) -> ClassTarget:
@@ -110,9 +124,10 @@ class ClassTarget:
         yhat = _check_outputs(yhat, self.outputs)
         if self.outputs == 1:
             yhat = np.hstack([1 - yhat, yhat])
-        labels = np.array(self.classes)
-        probabilities = {f"probability of {spell(label)}": yhat[:, i] for i, label in enumerate(self.classes)}
-        return Columns({self.name: labels[yhat.argmax(axis=1)]} | probabilities)
+        columns = Columns({self.name: np.array(self.classes)[yhat.argmax(axis=1)]})
+        for i, label in enumerate(self.classes):
+            columns[free_name(f"probability of {spell(label)}", columns)] = yhat[:, i]
+        return columns
 
 
 @dataclass(frozen=True)
@@ -140,12 +155,12 @@ class NumberTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The standardized numbers. Raises TableError for a missing or infinite one."""
         columns: list[np.ndarray] = []
         for name, mean, scale in zip(self.names, self.means, self.scales, strict=True):
-            _check_present(table[name])
-            columns.append((as_numbers(table[name], "number") - mean) / scale)
+            columns.append((as_numbers(_present(table, name), "number") - mean) / scale)
         return np.stack(columns, axis=1).astype(dtype)
 
     def restrict(self, table: Table) -> NumberTarget:
@@ -181,11 +196,10 @@ class FlagTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """0.0 and 1.0. Raises TableError for a missing value and for any other."""
-        for name in self.names:
-            _check_present(table[name])
-        return np.stack([as_numbers(table[name], "boolean") for name in self.names], axis=1).astype(dtype)
+        return np.stack([as_numbers(_present(table, n), "boolean") for n in self.names], axis=1).astype(dtype)
 
     def restrict(self, table: Table) -> FlagTarget:
         """The same columns; TableError unless each holds both values in the training rows."""
@@ -198,7 +212,7 @@ class FlagTarget:
         for i, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True)):
             likely = yhat[:, i] > 0.5
             columns[name] = likely if kind == "boolean" else likely.astype(np.int64)
-            columns[f"probability of {name}"] = yhat[:, i]
+            columns[free_name(f"probability of {name}", {*self.names, *columns})] = yhat[:, i]
         return columns
 
 
@@ -211,18 +225,27 @@ def infer_target(table: Table, names: Sequence[str], task: str) -> tuple[Target,
     `task` is "classification", "regression", or "auto" to infer it from the values of the columns.
     """
     for name in names:
-        _check_present(table[name])
-        if kind_of(table[name]) in ("date", "duration", "other"):
+        series = _present(table, name)
+        if kind_of(series) in ("date", "duration", "other"):
             raise TableError(
                 f'Target column "{name}": expected numbers, text or booleans, got values such as '
-                f"{table[name][0]!r}. Convert the column to numbers first."
+                f"{series[0]!r}. Convert the column to numbers first."
             )
     is_classification, reason = task == "classification", f"{task}, as requested"
     if task == "auto":
         is_classification, reason = _infer_task(table, names)
     if not is_classification:
         return fit_number(table, names), reason
-    return (fit_class(table[names[0]]) if len(names) == 1 else fit_flags(table, names)), reason
+    if len(names) > 1:
+        return fit_flags(table, names), reason
+    if kind_of(table[names[0]]) == "text" and names[0] not in table.exact:
+        ways_out = f"keep the texts as they are written: {way_out('text', names[0])}."
+        check_no_strays(table[names[0]], "Target column", ways_out)
+    return fit_class(table[names[0]]), reason
+
+
+MOST_WHOLE_CLASSES, ROWS_PER_CLASS = 20, 5
+"""Whole numbers are classes if there are at most so many different ones, in so many rows each on average."""
 
 
 def _infer_task(table: Table, names: Sequence[str]) -> tuple[bool, str]:
@@ -236,12 +259,17 @@ def _infer_task(table: Table, names: Sequence[str]) -> tuple[bool, str]:
         return True, f'classification, because "{series.name}" is declared a category'
     if kind != "number":
         return True, f'classification, because "{series.name}" holds {"text" if kind == "text" else "booleans"}'
-    values = np.unique(as_numbers(series, kind))
+    values, count = as_numbers(series, kind), series.n_unique()
     if (values != np.floor(values)).any():
         return False, f'regression, because "{series.name}" holds numbers that are not integers'
-    if _is_flag(series) or (len(values) <= 20 and len(series) >= 5 * len(values)):
-        return True, f'classification, because "{series.name}" holds {len(values):,} different integers'
-    return False, f'regression, because "{series.name}" holds {len(values):,} different numbers'
+    if loses_digits(series):
+        return True, f'classification, because "{series.name}" holds codes: integers beyond 2^53'
+    if _is_flag(series) or (count <= MOST_WHOLE_CLASSES and len(series) >= ROWS_PER_CLASS * count):
+        why = f'classification, because "{series.name}" holds {count:,} different integers'
+        return True, f'{why}; task="regression" predicts them as numbers'
+    more = f"more than {MOST_WHOLE_CLASSES}" if count > MOST_WHOLE_CLASSES else f"in only {len(series):,} rows"
+    why = f'regression, because "{series.name}" holds {count:,} different integers, {more}'
+    return False, f'{why}; task="classification" predicts them as classes'
 
 
 def _is_flag(series: pl.Series) -> bool:
@@ -258,7 +286,7 @@ def fit_class(series: pl.Series) -> ClassTarget:
         )
     if len(labels) > 20 and len(labels) > len(series) / 2:
         raise TableError(
-            f'Target column "{series.name}": {len(labels)} different values in {len(series)} rows (the first is '
+            f'Target column "{series.name}": {len(labels):,} different values in {len(series):,} rows (the first is '
             f"{series[0]!r}); expected classes that occur many times. If these are numbers, "
             'convert the column and use task="regression".'
         )
@@ -273,6 +301,11 @@ def fit_number(table: Table, names: Sequence[str]) -> NumberTarget:
     means, scales = [], []
     for name in names:
         values = as_numbers(table[name], "number")
+        if loses_digits(table[name]):
+            raise TableError(
+                f'Target column "{name}": holds integers beyond 2^53, such as {table[name][0]}, which cannot be told '
+                'apart as numbers. Use task="classification", or subtract an offset.'
+            )
         if values.min() == values.max():
             raise TableError(
                 f'Target column "{name}": all rows hold {values[0]:g}; expected numbers that differ, '

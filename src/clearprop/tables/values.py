@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from clearprop.errors import TableError
+from clearprop.tables.infer import infer_types
+from clearprop.tables.marks import MISSING, strip, without_marks
+from clearprop.tables.notation import NO_RULES, survey
+from clearprop.tables.rows import RowsError, cell_error
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
-"""Texts that mean a missing value, without the white space around them."""
 MICROSECONDS_PER_DAY = 86_400_000_000
 LARGEST = 1e100
 """Larger numbers are refused: their squares would overflow when a column is standardized."""
-
-_DATES = ("%Y-%m-%d",)
-_DATETIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")  # fmt: skip  # noqa: E501
 
 KIND_NAMES = {"text": "text", "number": "numbers", "boolean": "booleans", "date": "dates", "duration": "durations"}
 _ONE_OF_KIND = {"text": "text", "number": "a number", "boolean": "true or false", "date": "a date", "duration": "a duration", "other": "a value of an unsupported type"}  # fmt: skip  # noqa: E501
@@ -39,22 +37,6 @@ def kind_of(series: pl.Series) -> str:
 def is_missing(series: pl.Series) -> np.ndarray:
     """True where a value is missing, shape (n,)."""
     return series.is_null().to_numpy()
-
-
-def row_list(mask: np.ndarray) -> str:
-    """The rows where `mask` is true, for a message; rows count from 1, without the line of column names.
-
-    >>> row_list(np.array([False, True, True]))
-    'rows 2, 3'
-    """
-    numbers = np.flatnonzero(mask) + 1
-    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
-    return f"row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}{more}"
-
-
-def first_row(series: pl.Series, value: Any) -> str:
-    """The first row that holds `value`, for a message."""
-    return f"row {np.flatnonzero((series == value).fill_null(False).to_numpy())[0] + 1}"
 
 
 # labels and categories
@@ -109,7 +91,7 @@ def as_numbers(series: pl.Series, kind: str) -> np.ndarray:
 
     Raises TableError with column, row and value if a value is not of that `kind` or is infinite.
     """
-    actual, name = kind_of(series), series.name
+    actual = kind_of(series)
     if series.null_count() == len(series):
         return np.full(len(series), np.nan)
     if actual == "text":
@@ -117,27 +99,21 @@ def as_numbers(series: pl.Series, kind: str) -> np.ndarray:
     elif actual == kind or {actual, kind} == {"number", "boolean"}:
         values = _days(series) if kind in ("date", "duration") else _floats(series)
     else:
-        row = int(np.flatnonzero(~is_missing(series))[0])
-        raise TableError(
-            f'Column "{name}", row {row + 1}: expected {_ONE_OF_KIND[kind]}, got {series[row]!r} '
-            f"({_ONE_OF_KIND[actual]})."
+        value = series.drop_nulls()[0]
+        raise cell_error(
+            series, ~is_missing(series), f"expected {_ONE_OF_KIND[kind]}, got {value!r} ({_ONE_OF_KIND[actual]})."
         )
     too_large = np.abs(values) > LARGEST
     if too_large.any():
-        raise TableError(
-            f'Column "{name}": infinity, or a number beyond {LARGEST:g}, in {row_list(too_large)}; expected finite '
-            "numbers. Correct the value, or leave the cell empty to mark it as missing."
-        )
+        raise RowsError(
+            f'Column "{series.name}": infinity, or a number beyond {LARGEST:g}, in ', too_large,
+            "; expected finite numbers. Correct the value, or leave the cell empty to mark it as missing.",
+        )  # fmt: skip
     neither = ~np.isnan(values) & (values != 0) & (values != 1)
     if kind == "boolean" and neither.any():
-        row = int(np.flatnonzero(neither)[0])
-        raise TableError(f'Column "{name}", row {row + 1}: expected true or false (or 1 and 0), got {series[row]!r}.')
+        value = series[int(np.flatnonzero(neither)[0])]
+        raise cell_error(series, neither, f"expected true or false (or 1 and 0), got {value!r}.")
     return values
-
-
-def not_numeric(texts: pl.Series) -> np.ndarray:
-    """True where a text is present but is not a number, shape (n,)."""
-    return (texts.is_not_null() & _number(texts).is_null()).to_numpy()
 
 
 def _floats(series: pl.Series) -> np.ndarray:
@@ -154,101 +130,75 @@ def _days(series: pl.Series) -> np.ndarray:
 
 def _parse(series: pl.Series, kind: str) -> np.ndarray:
     """Texts that spell values of `kind`."""
-    if kind == "date":
-        parsed = _datetime(series).fill_null(_date(series).cast(pl.Datetime("us")))
-    elif kind == "boolean":
+    texts = without_marks(series, dates=kind == "date")
+    if kind == "boolean":
         known = {"True": 1, "False": 0}
-        indices = [None if text is None else find_index(text, known, "boolean") for text in series.to_list()]
+        indices = [None if text is None else find_index(text, known, "boolean") for text in texts.to_list()]
         parsed = pl.Series(series.name, indices, pl.Float64)
-    elif kind == "number":
-        parsed = _number(series)
     else:
-        parsed = pl.repeat(None, len(series), dtype=pl.Duration, eager=True)
-    unparsed = is_missing(parsed) & ~is_missing(series)
+        parsed = _typed(texts, kind)
+    unparsed = is_missing(parsed) & ~is_missing(texts)
     if unparsed.any():
-        row = int(np.flatnonzero(unparsed)[0])
+        value = series[int(np.flatnonzero(unparsed)[0])]
         more = f" ({int(unparsed.sum())} such rows)" if unparsed.sum() > 1 else ""
-        raise TableError(
-            f'Column "{series.name}", row {row + 1}: expected {_ONE_OF_KIND[kind]}, got "{series[row]}"{more}. '
-            "Correct the value, or leave the cell empty to mark it as missing."
-        )
-    return _days(parsed) if kind == "date" else _floats(parsed)
+        raise cell_error(
+            series, unparsed, f'expected {_ONE_OF_KIND[kind]}, got "{value}"{more}. '
+            "Correct the value, or leave the cell empty to mark it as missing.",
+        )  # fmt: skip
+    return _floats(parsed) if kind in ("number", "boolean") else _days(parsed)
+
+
+def _typed(texts: pl.Series, kind: str) -> pl.Series:
+    """The texts as values of a kind, in the notation that all of them fit, or else that most fit."""
+    if kind == "number" and (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
+        return plain
+    typed = infer_types([texts], NO_RULES).columns[0]
+    if kind_of(typed) == kind:
+        return typed
+    nearest = survey(texts).nearest
+    if nearest is None or nearest.value_kind != kind:
+        return texts.cast(pl.Float64, strict=False) if kind == "number" else texts.set(texts.is_not_null(), None)
+    return nearest.parse(texts)
 
 
 # texts of a file or of objects
 
 
-def normalise(series: pl.Series) -> pl.Series:
+def normalise(series: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
     """The column as Int64, Float64, Boolean, String, or a type of time; an unsupported type as it is."""
     if series.dtype == pl.String:
-        return strip(series)
+        return strip(series, missing)
     if series.dtype in (pl.Categorical, pl.Enum):
-        return strip(series.cast(pl.String))
+        return strip(series.cast(pl.String), missing)
     if series.dtype == pl.Null:
         return series.cast(pl.String)
-    if series.dtype.is_signed_integer() and series.dtype != pl.Int128:
-        return series.cast(pl.Int64)
-    if series.dtype in (pl.UInt8, pl.UInt16, pl.UInt32):
-        return series.cast(pl.Int64)
+    if series.dtype.is_integer():
+        whole = series.cast(pl.Int64, strict=False)
+        return whole if whole.null_count() == series.null_count() else series.cast(pl.String)
     if series.dtype.is_numeric():
-        return series.cast(pl.Float64).fill_nan(None)
+        numbers = series.cast(pl.Float64)
+        return numbers.fill_nan(None) if numbers.is_nan().any() else numbers  # filling is slow for many short columns
     return series
 
 
-def strip(texts: pl.Series) -> pl.Series:
-    """The texts without white space around them; null where they mean a missing value."""
-    bare = texts.str.strip_chars()
-    return bare.set(bare.is_in(MISSING).fill_null(False), None)
+def as_written(series: pl.Series) -> pl.Series:
+    """The values as texts, in which only an empty text is missing: "NA" and "None" stay.
 
-
-def infer_type(texts: pl.Series, *, decimal_comma: bool = False) -> pl.Series:
-    """Integers, floats, booleans or dates if every text is one; otherwise the texts.
-
-    Codes such as "01234" stay text: as numbers they would lose their zeros.
-
-    >>> infer_type(pl.Series(["1", None, "2.5"])).dtype
-    Float64
-    >>> infer_type(pl.Series(["01234", "98765"])).dtype
-    String
+    >>> as_written(pl.Series(["NA", " b ", ""])).to_list(), as_written(pl.Series([1, 2**60])).to_list()
+    (['NA', 'b', None], ['1', '1152921504606846976'])
     """
-    if texts.null_count() == len(texts) or texts.str.contains(r"^[+-]?0\d").any():
-        return texts
-    with_points = texts.str.replace(",", ".", literal=True) if decimal_comma else texts
-    for parse in (_integer, _number, _boolean, _date, _datetime):
-        values = parse(with_points if parse is _number else texts)
-        if values.null_count() == texts.null_count():
-            return values
-    return texts
+    if series.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return strip(series.cast(pl.String), ("",))
+    values = [None if value is None or value != value else spell(value) for value in series.to_list()]
+    return pl.Series(series.name, values, pl.String)
 
 
-def _integer(texts: pl.Series) -> pl.Series:
-    return texts.cast(pl.Int64, strict=False)
+def loses_digits(series: pl.Series) -> bool:
+    """Whether different whole numbers of a column would become equal as float64, which has 53 bits.
 
-
-def _number(texts: pl.Series) -> pl.Series:
-    return texts.cast(pl.Float64, strict=False)
-
-
-def _boolean(texts: pl.Series) -> pl.Series:
-    lower = texts.str.to_lowercase()
-    return (lower == "true").set(~lower.is_in(["true", "false"]).fill_null(False), None)
-
-
-def _date(texts: pl.Series) -> pl.Series:
-    return _first_format(texts, _DATES, lambda t, f: t.str.to_date(f, strict=False))
-
-
-def _datetime(texts: pl.Series) -> pl.Series:
-    return _first_format(texts, _DATETIMES, lambda t, f: t.str.to_datetime(f, strict=False, time_unit="us"))
-
-
-def _first_format(
-    texts: pl.Series, formats: tuple[str, ...], parse: Callable[[pl.Series, str], pl.Series]
-) -> pl.Series:
-    """Each text parsed by the first of the formats that fits it; null if none does."""
-    values = parse(texts, formats[0])
-    for form in formats[1:]:
-        if values.null_count() == texts.null_count():
-            break
-        values = values.fill_null(parse(texts, form))
-    return values
+    >>> loses_digits(pl.Series([2**60, 2**60 + 1])), loses_digits(pl.Series([2**60, 2**61]))
+    (True, False)
+    """
+    if not series.dtype.is_integer() or int(np.abs(np.array([series.min() or 0, series.max() or 0])).max()) <= 2**53:
+        return False
+    return series.cast(pl.Float64).n_unique() < series.n_unique()

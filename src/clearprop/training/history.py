@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, suggest
 from clearprop.serialization.codec import AnyFloat
 
@@ -39,7 +40,7 @@ class Facts:
 
 
 @dataclass(repr=False)
-class History(Mapping[str, list[float]]):
+class History(Mapping[str, list[float]], Displayed):
     """The values recorded in each epoch, as a mapping of columns: `history["cost"]`, `history["validation cost"]`.
 
     The other columns are the metrics by name, "learning rate", "gradient norm" and "seconds". `dict(history)`,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,6 +37,14 @@ class Rate:
         """The rates of `count` epochs of the run from `first` on, (count * steps,)."""
         steps = count * self.steps_per_epoch
         if isinstance(self.schedule, Constant):
-            return np.full(steps, self.schedule.learning_rate)
+            return _constant(self.schedule.learning_rate, steps)
         start = self.first_step + first * self.steps_per_epoch
         return np.array([self(step) for step in range(start, start + steps)])
+
+
+@lru_cache(maxsize=16)
+def _constant(rate: float, steps: int) -> np.ndarray:
+    """The same rate for each step; one array for all epochs, which an engine needs to look at only once."""
+    rates = np.full(steps, rate)
+    rates.flags.writeable = False
+    return rates

@@ -30,7 +30,7 @@ def test_training_that_goes_well_is_not_commented_on(table, tmp_path, capsys):
     report = tmp_path / "r.html"
     train(table, tmp_path / "m.cprop", "--hidden", "16", "--epochs", "15", "--report", str(report))
     assert "Possible problems" not in capsys.readouterr().out
-    assert "What to look at" not in report.read_text(encoding="utf-8")
+    assert ">Findings<" not in report.read_text(encoding="utf-8")
 
 
 def test_training_that_goes_wrong_is(table, tmp_path, capsys):
@@ -43,7 +43,7 @@ def test_training_that_goes_wrong_is(table, tmp_path, capsys):
     assert "dead units\n  " in printed
     assert "  To try: " in printed
     page = report.read_text(encoding="utf-8")
-    assert "What to look at" in page
+    assert ">Findings<" in page
     assert "dead units" in page
 
 
@@ -52,7 +52,7 @@ def test_the_section_names_the_columns():
     X, y = draw.normal(size=(60, 2)), draw.normal(size=(60, 1))
     net = cp.Network.sequential(2, 3, 1, hidden="tanh")
     model = cp.Model(net, net.initialize(seed=0), cp.SquaredError())
-    assert "What to look at" not in render_report(model, X, y)
+    assert ">Findings<" not in render_report(model, X, y)
     page = render_report(model, 1000 * X, y)
-    assert "What to look at" in page
+    assert ">Findings<" in page
     assert "Column 0 has typical size" in page

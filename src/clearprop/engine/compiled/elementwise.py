@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
-from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
 
 from clearprop.activations import Activation
+from clearprop.core.caching import cached_by_definition
 from clearprop.engine.compiled.ffi import parameters, register
 from clearprop.engine.compiled.lowering import Lowering, Output, RunKernel, StepKernel
 from clearprop.engine.compiled.machine import compile_function
@@ -43,36 +42,7 @@ SCALARS = 16
 Body = Callable[[Callable[[str], Any]], dict[str, Any]]
 
 
-def _is_fixed(x: Any) -> bool:
-    """Whether the behaviour of an object can never change: numbers, and the library's own definitions made of such."""
-    if isinstance(x, tuple):
-        return all(map(_is_fixed, x))
-    if x is None or isinstance(x, (int, float, str, np.dtype)):
-        return True
-    names = _own_fields(type(x))
-    return names is not None and all(_is_fixed(getattr(x, name)) for name in names)
-
-
-@lru_cache(maxsize=256)
-def _own_fields(kind: type) -> tuple[str, ...] | None:
-    """The fields of a definition that belongs to the library; None for any other class."""
-    own = is_dataclass(kind) and kind.__module__.startswith("clearprop.") and kind.__hash__ is not None
-    return tuple(field.name for field in fields(kind)) if own else None
-
-
-def remembered(make: Callable[..., Any], most: int = 1024) -> Any:
-    """Cache the kernels of a definition, unless it is a user's own, which may have changed in the meantime."""
-    cached = lru_cache(maxsize=most, typed=True)(make)
-
-    @wraps(make)
-    def call(*args: Any, **options: Any) -> Any:
-        fixed = _is_fixed((*args, *options.values()))
-        return cached(*args, **options) if fixed else make(*args, **options)
-
-    return call
-
-
-@remembered
+@cached_by_definition
 def activation_kernels(activation: Activation, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of forward(z, a, rows, units, stride) and pullback(z, a, error, rows, units, stride).
 
@@ -96,7 +66,7 @@ def _pullback(activation: Activation) -> Body:
     return pullback
 
 
-@remembered
+@cached_by_definition
 def reads_z(activation: Activation) -> bool:
     """Whether the pullback reads z; if not, the forward kernel may overwrite it with a."""
     graph = tracer()
@@ -105,7 +75,7 @@ def reads_z(activation: Activation) -> bool:
     return any(node.op == "input" and node.extra == "z" for node in ordered([delta]))
 
 
-@remembered
+@cached_by_definition
 def loss_kernel(
     loss: Loss,
     activation: Activation,
@@ -137,7 +107,7 @@ def loss_kernel(
     return _row_kernel(body, loss, "value and delta", dtype, "loss", kernel, apart=True)
 
 
-@remembered
+@cached_by_definition
 def optimizer_kernels(
     optimizer: Optimizer,
     dtype: np.dtype,
@@ -179,7 +149,7 @@ def optimizer_kernels(
     return compile_function(StepKernel(kernel.graph).text(kernel.scalars)), compile_function(kernel.text())
 
 
-@remembered
+@cached_by_definition
 def penalty_kernels(penalties: Sequence[Penalty], dtype: np.dtype) -> tuple[int, int]:
     """Addresses of slope(w, g, units), which adds dJ/dw to g, and value(w, units, total), which adds to total[0]."""
 

@@ -180,7 +180,7 @@ class _Batches:
     def __init__(self, epochs: Epochs) -> None:
         self._shape, self._edges = epochs.orders.shape, epochs.edges
         edges = epochs.edges.astype(np.int64, copy=False)
-        rows = np.diff(edges)
+        rows = edges[1:] - edges[:-1]
         self.shares = rows / rows.sum()
         if len(epochs) > 1:
             starts = np.arange(len(epochs))[:, None] * epochs.orders.shape[1]

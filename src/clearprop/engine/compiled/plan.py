@@ -12,10 +12,11 @@ from numpy.lib.stride_tricks import as_strided
 from scipy.sparse import csr_array, issparse
 
 from clearprop.activations import Elementwise, Identity
+from clearprop.core.caching import cached_by_definition
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer, Network
 from clearprop.engine.compiled import records
-from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z, remembered
+from clearprop.engine.compiled.elementwise import activation_kernels, loss_kernel, reads_z
 from clearprop.engine.compiled.narrow_kernels import is_narrow
 from clearprop.engine.compiled.narrow_product import multiply_kernel
 from clearprop.engine.compiled.pointers import address_of
@@ -367,7 +368,7 @@ class Plan:
         return np.array(rows, np.int64).reshape(-1, 5)
 
 
-@partial(remembered, most=PLANS)
+@partial(cached_by_definition, most=PLANS)
 def plan_of(
     net: Network,
     dtype: np.dtype,

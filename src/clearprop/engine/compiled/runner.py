@@ -16,7 +16,7 @@ from clearprop.engine.compiled import threads as meeting
 from clearprop.engine.compiled.numba_internals import PLAIN
 from clearprop.engine.compiled.plan import plan_of
 from clearprop.engine.compiled.pointers import address_of, table_of
-from clearprop.engine.compiled.records import Memory, as_floats, copy_record, new_record
+from clearprop.engine.compiled.records import Memory, Record, as_floats, copy_record, new_record
 from clearprop.engine.compiled.step import STEP, run_steps
 from clearprop.engine.compiled.thread_pool import call_helper
 from clearprop.engine.compiled.transfer import load_parameters
@@ -143,7 +143,7 @@ class Runner:
     @property
     def sums(self) -> np.ndarray:
         """The results of a pass so far as one array; assign to continue from there."""
-        return np.append(self._sums, self.memory.squares)
+        return np.concatenate([self._sums, self.memory.squares])
 
     @sums.setter
     def sums(self, values: np.ndarray) -> None:
@@ -155,7 +155,8 @@ class Runner:
         It is NaN if an output is not finite.
         """
         table, edges, nothing = self._cost_table, np.array([0, len(rows)]), np.zeros(1)
-        self._check(rows, edges)
+        self._check_edges(edges)
+        self._check_rows(rows)
         m = table.memory
         as_floats(m.results).fill(0)
         addresses = table.of(self._reset_sync(), rows, edges, nothing, nothing.copy(), m.keys)
@@ -166,13 +167,13 @@ class Runner:
     @cached_property
     def _cost_table(self) -> PassTable:
         """The memory for `cost_of`, which differs in some records."""
-        m = self.memory
-        options, code = copy_record(m.options), copy_record(m.code)
+        options, code = copy_record(self.memory.options), copy_record(self.memory.code)
         progress, results = new_record(records.Progress), new_record(records.Results)
-        options.purpose, options.with_norms, options.max_norm = records.EVALUATE, False, 0.0
-        code.value = code.half_square = records.NONE
-        progress.steps, progress.steps_per_epoch, progress.patience = 1, 1, records.NONE
-        return PassTable(m._replace(options=options, code=code, progress=progress, results=results))
+        fields = np.asarray(options), np.asarray(code), np.asarray(progress)
+        fields[0]["purpose"], fields[0]["with_norms"], fields[0]["max_norm"] = records.EVALUATE, False, 0.0
+        fields[1]["value"] = fields[1]["half_square"] = fields[2]["patience"] = records.NONE
+        fields[2]["steps"] = fields[2]["steps_per_epoch"] = 1
+        return self._table.replace(options=options, code=code, progress=progress, results=results)
 
     def _reset_sync(self) -> np.ndarray:
         """New counters for the threads of a slice."""
@@ -183,33 +184,48 @@ class Runner:
         return self._sync
 
     def _check(self, order: np.ndarray, edges: np.ndarray) -> None:
-        """Check all indices beforehand, because compiled code does not check bounds."""
+        """Check all indices beforehand, because compiled code does not check bounds; those that cannot change once."""
         if edges is not self._checked_edges:
-            sizes = np.diff(edges)
-            if len(sizes) == 0 or edges[0] != 0:
-                raise ArgumentError(f"batches: expected at least two edges, the first of them 0, got {edges}.")
-            if sizes.min() < 1 or sizes.max() > self.plan.batch:
-                raise ArgumentError(
-                    f"batches: expected batches of 1 to {self.plan.batch} rows, "
-                    f"got sizes from {sizes.min()} to {sizes.max()}."
-                )
-            self._checked_edges = None if edges.flags.writeable else edges  # these cannot change
+            self._check_edges(edges)
+            self._checked_edges = None if edges.flags.writeable else edges
         if edges[-1] > len(order):
             raise ArgumentError(f"batches: expected edges from 0 to at most {len(order)}, got {edges}.")
-        if order is self._checked_order:
-            return
-        if np.maximum.reduce(order.view(np.uint64)) >= self.samples:  # negative numbers are large ones there
+        if order is not self._checked_order:
+            self._check_rows(order)
+            self._checked_order = None if order.flags.writeable else order
+
+    def _check_edges(self, edges: np.ndarray) -> None:
+        sizes = edges[1:] - edges[:-1]
+        if len(sizes) == 0 or edges[0] != 0:
+            raise ArgumentError(f"batches: expected at least two edges, the first of them 0, got {edges}.")
+        if sizes.min() < 1 or sizes.max() > self.plan.batch:
             raise ArgumentError(
-                f"batches: expected row numbers from 0 to {self.samples - 1}, got {order.min()} to {order.max()}."
+                f"batches: expected batches of 1 to {self.plan.batch} rows, "
+                f"got sizes from {sizes.min()} to {sizes.max()}."
             )
-        self._checked_order = None if order.flags.writeable else order
+
+    def _check_rows(self, rows: np.ndarray) -> None:
+        if np.maximum.reduce(rows.view(np.uint64)) >= self.samples:  # negative numbers are large ones there
+            raise ArgumentError(
+                f"batches: expected row numbers from 0 to {self.samples - 1}, got {rows.min()} to {rows.max()}."
+            )
 
 
 class PassTable:
     """What compiled code takes: the addresses of a memory and of the arrays of a pass."""
 
-    def __init__(self, memory: Memory) -> None:
-        self.memory, self._addresses, self._placed = memory, table_of(memory), (None,) * len(_INDICES)
+    def __init__(self, memory: Memory, addresses: Any = None) -> None:
+        self.memory, self._placed = memory, (None,) * len(_INDICES)
+        self._addresses = table_of(memory) if addresses is None else addresses
+
+    def replace(self, **records: Record) -> PassTable:
+        """A table with other records and the same arrays."""
+        addresses = self._addresses
+        if not PLAIN:  # most addresses stay, and looking them up takes long
+            addresses = addresses.copy()
+            for name, record in records.items():
+                addresses[Memory._fields.index(name)] = address_of(record)
+        return PassTable(self.memory._replace(**records), addresses)
 
     def of(self, *arrays: np.ndarray) -> Any:
         """A table with these arrays, in the order of `_OF_A_PASS`."""

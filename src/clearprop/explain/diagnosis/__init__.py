@@ -2,6 +2,6 @@
 
 from clearprop.explain.diagnosis.diagnose import diagnose, diagnose_outputs
 from clearprop.explain.diagnosis.evidence import Evidence
-from clearprop.explain.diagnosis.findings import Check, Diagnosis, Finding
+from clearprop.explain.diagnosis.findings import SEVERITIES, Check, Diagnosis, Finding
 
-__all__ = ["Check", "Diagnosis", "Evidence", "Finding", "diagnose", "diagnose_outputs"]
+__all__ = ["SEVERITIES", "Check", "Diagnosis", "Evidence", "Finding", "diagnose", "diagnose_outputs"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +75,7 @@ def diagnose(
     reduction: str = "mean",
     columns: Sequence[str] | None = None,
     validation: tuple[Any, ...] | None = None,
-    checks: Iterable[Check] = (),
+    checks: Sequence[Check] = (),
 ) -> Diagnosis:
     """Look for problems of a network on these rows: name, severity, the numbers behind them, and advice.
 
@@ -102,21 +102,28 @@ def diagnose(
     if names is not None and len(names) != net.inputs:
         raise ArgumentError(f"columns: expected {net.inputs} names, one per input of the network, got {len(names)}.")
     held = None if validation is None else _sweep_validation(net, params, validation, loss)
-    return diagnose_outputs(sweep_rows(objective, params), params, history, rule, names, held, checks)
+    outputs = sweep_rows(objective, params)
+    return diagnose_outputs(outputs, params, history, optimizer=rule, columns=names, validation=held, checks=checks)
 
 
 def diagnose_outputs(
     outputs: Outputs,
     params: Parameters,
     history: History | None = None,
+    *,
     optimizer: Optimizer | LBFGS | None = None,
     columns: Sequence[str] | None = None,
+    row_numbers: np.ndarray | None = None,
     validation: Outputs | None = None,
-    checks: Iterable[Check] = (),
+    checks: Sequence[Check] = (),
 ) -> Diagnosis:
-    """The diagnosis of rows whose outputs are known already; it sweeps once more over at most 4,096 of them."""
+    """The diagnosis of rows whose outputs are known already; it sweeps once more over at most 4,096 of them.
+
+    `row_numbers` (n,) are their indices in the user's table, to name them by.
+    """
     names = tuple(f"column {i}" for i in range(params.net.inputs)) if columns is None else tuple(columns)
-    evidence = Evidence(outputs, params, history, optimizer, names, validation)
+    numbers = np.arange(outputs.objective.samples) if row_numbers is None else row_numbers
+    evidence = Evidence(outputs, params, history, optimizer, names, numbers, validation)
     known = (*CHECKS, *_own(checks)) if outputs.is_finite else OF_ALL
     ran = [each for each in known if all(getattr(evidence, name) is not None for name in each.needs)]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # after a divergence, numbers are large
@@ -125,9 +132,9 @@ def diagnose_outputs(
     return Diagnosis(tuple(findings), tuple(each.code for each in ran))
 
 
-def _own(checks: Iterable[Check]) -> tuple[Check, ...]:
+def _own(checks: Sequence[Check]) -> tuple[Check, ...]:
     """The user's checks."""
-    if not isinstance(checks, Iterable):
+    if not isinstance(checks, (list, tuple)):
         raise ArgumentError(f"checks: expected a list of cp.explain.diagnosis.Check, got {type(checks).__name__}.")
     own, codes = tuple(checks), {each.code for each in CHECKS}
     for each in own:

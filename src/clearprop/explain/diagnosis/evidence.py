@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,8 @@ class Evidence:
     """Everything that a check can look at.
 
     `outputs` are those of all rows, `history` and `optimizer` what the user gave, `columns` the names of the inputs,
-    and `validation` the outputs of rows that training did not see. What is derived is computed when first used.
+    `row_numbers` the indices of the rows in the user's table, and `validation` the outputs of rows that training did
+    not see. What is derived is computed when first used.
     """
 
     outputs: Outputs
@@ -64,6 +65,7 @@ class Evidence:
     history: History | None = None
     optimizer: Optimizer | LBFGS | None = None
     columns: tuple[str, ...] = ()
+    row_numbers: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     validation: Outputs | None = None
 
     @property

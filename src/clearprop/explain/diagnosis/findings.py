@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import TYPE_CHECKING
 
 from clearprop.checks import check_choice, check_function, check_text
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def check(
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Displayed):
     """The findings of `cp.diagnose`: causes before their effects, and hints last.
 
     `ok` is True if there are none; `looked_for` lists the codes of the checks that ran.
@@ -153,13 +153,3 @@ class Diagnosis:
         if self.ok:
             return f"Nothing looks wrong (looked for: {', '.join(self.looked_for).replace('-', ' ')})."
         return "\n".join(map(str, self.findings))
-
-    def _repr_html_(self) -> str:
-        if self.ok:
-            return f"<p>{escape(str(self))}</p>"
-        items = "".join(
-            f"<dt><strong>{escape(f.severity)}: {escape(f.name)}</strong></dt>"
-            f"<dd>{escape(f.words)}<br><em>To try:</em> {escape(f.advice)}</dd>"
-            for f in self.findings
-        )
-        return f"<dl>{items}</dl>"

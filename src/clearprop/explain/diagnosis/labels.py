@@ -35,12 +35,13 @@ def labels(evidence: Evidence) -> Iterator[Finding]:
     odd = odd[np.argsort(-evidence.losses[odd], kind="stable")]
     total = float(evidence.weight @ evidence.losses)
     share = float(evidence.weight[odd] @ evidence.losses[odd]) / total if total else 0.0
-    rows = ", ".join(f"{n} (loss {evidence.losses[n]:.3g})" for n in odd[:8])
+    number = evidence.row_numbers
+    rows = ", ".join(f"{number[n]} (loss {evidence.losses[n]:.3g})" for n in odd[:8])
     words = f"On {len(odd)} of {evidence.samples:,} rows the network {reason}; they contribute {share:.0%} of the cost"
     words += f"{_pull(evidence, odd)}. The worst are rows {rows}."
     advice = "Look at these rows: correct or remove wrong labels, and keep those that are only difficult."
-    numbers = {"rows": float(len(odd)), "share of the cost": share, "worst row": float(odd[0])}
-    yield Finding(words, advice, tuple(str(n) for n in odd[:100]), numbers)
+    numbers = {"rows": float(len(odd)), "share of the cost": share, "worst row": float(number[odd[0]])}
+    yield Finding(words, advice, tuple(str(number[n]) for n in odd[:100]), numbers)
 
 
 def _labels(evidence: Evidence, y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, str]:

@@ -63,7 +63,9 @@ def derivation_document(derivation: Derivation) -> str:
 
 
 #: Names of colours in the drawings, and in the style sheet.
-_COLOURS = {"plus": "first", "minus": "second", "input": "input", "hidden": "hidden", "output": "output"}
+_COLOURS = {"plus": "first", "minus": "second"} | {
+    name: name for name in ("input", "hidden", "output", *(f"ramp{i}" for i in range(8)))
+}
 
 
 def _document(title: str, body: str) -> str:

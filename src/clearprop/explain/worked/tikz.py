@@ -45,7 +45,8 @@ def _number(text: str) -> str:
 
 def _node(node: Node, radius: float, scale: float) -> list[str]:
     x, y = node.at
-    look = f"circle, draw={node.kind}, semithick, fill=white, minimum size={2 * radius * scale:.1f}pt, inner sep=0pt"
+    colour, size = node.kind.split()[-1], 2 * radius * scale
+    look = f"circle, draw={colour}, semithick, fill=white, minimum size={size:.1f}pt, inner sep=0pt"
     return [
         rf"\node[{look}] at ({x:.1f},{y:.1f}) {{{_number(node.number)}}};",
         rf"\node[above] at ({x:.1f},{y - radius:.1f}) {{{escape(clean(node.name)[:24])}}};",
