@@ -87,7 +87,7 @@ def _mark_epoch(plot: Plot, epoch: int) -> None:
     class_ = "mark-name end" if left_of_mark else "mark-name"
     plot.add(
         element("line", x1=x, x2=x, y1=top - 6, y2=bottom, class_="mark"),
-        element("text", f"best: epoch {epoch:,}", x=x + (-5 if left_of_mark else 5), y=top - 8, class_=class_),
+        element("text", f"restored: epoch {epoch:,}", x=x + (-5 if left_of_mark else 5), y=top - 8, class_=class_),
     )
 
 
