@@ -251,6 +251,9 @@ def several(case: ActivationCase) -> bool:
     return case.positive and case.name != "exponential"
 
 
+#: Only softmax gives class probabilities; the tables also try the general formula, which others need.
+ANY_OUTPUT = cp.CrossEntropy(any_output=True)
+
 LOSS_CASES = [
     LossCase("squared", cp.SquaredError(), real_targets, plain_sum(lambda p, t: (p - t) ** 2 / 2)),
     LossCase("squared, factor 1", cp.SquaredError(factor=1), real_targets, plain_sum(lambda p, t: (p - t) ** 2)),
@@ -284,11 +287,16 @@ LOSS_CASES = [
         plain_sum(plain_binary(0.2)),
         probability,
     ),
-    LossCase("classes by index", cp.CrossEntropy(), class_indices, plain_cross_entropy(), several, least_units=2),
-    LossCase("classes one-hot", cp.CrossEntropy(), one_hot, plain_cross_entropy(), several, least_units=2),
-    LossCase("class probabilities", cp.CrossEntropy(), distributions, plain_cross_entropy(), several, least_units=2),
+    LossCase("classes by index", ANY_OUTPUT, class_indices, plain_cross_entropy(), several, least_units=2),
+    LossCase("classes one-hot", ANY_OUTPUT, one_hot, plain_cross_entropy(), several, least_units=2),
+    LossCase("class probabilities", ANY_OUTPUT, distributions, plain_cross_entropy(), several, least_units=2),
     LossCase(
-        "classes, smoothed", cp.CrossEntropy(0.1), class_indices, plain_cross_entropy(0.1), several, least_units=2
+        "classes, smoothed",
+        cp.CrossEntropy(0.1, any_output=True),
+        class_indices,
+        plain_cross_entropy(0.1),
+        several,
+        least_units=2,
     ),
     LossCase(
         "the user's own",

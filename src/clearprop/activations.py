@@ -73,7 +73,8 @@ __all__ = [
 class Activation(ABC):
     """Base class of activations: functions of the weighted sums, with their pullback.
 
-    `name` is the string that selects it, and `initializer` the name of a suitable initializer. If
+    `name` is the string that selects it, and `initializer` the name of a suitable initializer. `output_range` is the
+    interval in which all values lie (None if unknown), and `includes_ends` says whether they can equal its ends. If
     `pullback_needs_only_output` is true, the pullback uses of z only whether z > 0, which holds exactly where a > 0, so
     that an engine can pass a in place of z.
 
@@ -95,12 +96,30 @@ class Activation(ABC):
 
     name: ClassVar[str] = ""
     initializer: ClassVar[str] = "glorot_uniform"
+    output_range: ClassVar[tuple[float, float] | None] = None
+    includes_ends: ClassVar[bool] = False
     pullback_needs_only_output: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if {"function", "derivative", "pullback"} & vars(cls).keys() and "pullback_needs_only_output" not in vars(cls):
             cls.pullback_needs_only_output = False  # a redefinition may need more than its base class
+        if "function" in vars(cls) and "output_range" not in vars(cls):
+            cls.output_range = None  # and may have other values
+
+    @property
+    def described_range(self) -> str:
+        """Which values the activation has, in words.
+
+        >>> sigmoid.described_range, relu.described_range, identity.described_range
+        ('between 0 and 1', 'at least 0', 'any number')
+        """
+        low, high = (-math.inf, math.inf) if self.output_range is None else self.output_range
+        if math.isinf(low) and math.isinf(high):
+            return "any number"
+        if math.isinf(high):
+            return f"{'at least' if self.includes_ends else 'above'} {low:g}"
+        return f"below {high:g}" if math.isinf(low) else f"between {low:g} and {high:g}"
 
     def __call__(self, z: Array) -> Array:
         """A = f(z), both (n, u)."""
@@ -194,6 +213,7 @@ class Identity(Elementwise):
     """
 
     name = "identity"
+    output_range = (-math.inf, math.inf)
 
     def function(self, z: Array) -> Array:
         return z
@@ -211,6 +231,7 @@ class Sigmoid(Elementwise):
     """
 
     name = "sigmoid"
+    output_range = (0, 1)
 
     def function(self, z: Array) -> Array:
         return logistic(z)
@@ -228,6 +249,7 @@ class Tanh(Elementwise):
     """
 
     name = "tanh"
+    output_range = (-1, 1)
 
     def function(self, z: Array) -> Array:
         return hyperbolic_tangent(z)
@@ -245,6 +267,8 @@ class ReLU(Elementwise):
     """
 
     name = "relu"
+    output_range = (0, math.inf)
+    includes_ends = True
     initializer = "he_uniform"
     pullback_needs_only_output = True
 
@@ -265,6 +289,7 @@ class LeakyReLU(Elementwise):
     """
 
     name = "leaky_relu"
+    output_range = (-math.inf, math.inf)
     initializer = "he_uniform"
     slope: float = 0.01
 
@@ -295,6 +320,11 @@ class ELU(Elementwise):
     def __post_init__(self) -> None:
         check_number(self.alpha, "ELU alpha", above=0)
 
+    @property
+    def output_range(self) -> tuple[float, float]:  # type: ignore[override]
+        """From -alpha."""
+        return -self.alpha, math.inf
+
     def function(self, z: Array) -> Array:
         return where(z > 0, z, self.alpha * expm1(minimum(z, 0)))
 
@@ -311,6 +341,7 @@ class SELU(Elementwise):
     """
 
     name = "selu"
+    output_range = (-1.7580993408473766, math.inf)
     initializer = "lecun_normal"
     pullback_needs_only_output = True
 
@@ -330,6 +361,7 @@ class GELU(Elementwise):
     """
 
     name = "gelu"
+    output_range = (-0.17, math.inf)  # rounded down
     initializer = "he_uniform"
 
     def function(self, z: Array) -> Array:
@@ -349,6 +381,7 @@ class SiLU(Elementwise):
     """
 
     name = "silu"
+    output_range = (-0.28, math.inf)  # rounded down
     initializer = "he_uniform"
 
     def function(self, z: Array) -> Array:
@@ -368,6 +401,7 @@ class Softplus(Elementwise):
     """
 
     name = "softplus"
+    output_range = (0, math.inf)
     initializer = "he_uniform"
 
     def function(self, z: Array) -> Array:
@@ -386,6 +420,7 @@ class Softsign(Elementwise):
     """
 
     name = "softsign"
+    output_range = (-1, 1)
 
     def function(self, z: Array) -> Array:
         return z / (1 + absolute(z))
@@ -403,6 +438,7 @@ class Mish(Elementwise):
     """
 
     name = "mish"
+    output_range = (-0.31, math.inf)  # rounded down
     initializer = "he_uniform"
 
     def function(self, z: Array) -> Array:
@@ -422,6 +458,8 @@ class HardSigmoid(Elementwise):
     """
 
     name = "hard_sigmoid"
+    output_range = (0, 1)
+    includes_ends = True
 
     def function(self, z: Array) -> Array:
         return minimum(maximum(z / 6 + 0.5, 0), 1)
@@ -439,6 +477,7 @@ class Gaussian(Elementwise):
     """
 
     name = "gaussian"
+    output_range = (0, 1)
 
     def function(self, z: Array) -> Array:
         return exp(-z * z)
@@ -456,6 +495,8 @@ class Sine(Elementwise):
     """
 
     name = "sine"
+    output_range = (-1, 1)
+    includes_ends = True
 
     def function(self, z: Array) -> Array:
         return sin(z)
@@ -473,6 +514,7 @@ class LogSigmoid(Elementwise):
     """
 
     name = "log_sigmoid"
+    output_range = (-math.inf, 0)
 
     def function(self, z: Array) -> Array:
         return -log_one_plus_exp(-z)
@@ -490,6 +532,7 @@ class Exponential(Elementwise):
     """
 
     name = "exponential"
+    output_range = (0, math.inf)
 
     def function(self, z: Array) -> Array:
         return exp(z)
@@ -510,6 +553,7 @@ class Softmax(Activation):
     """
 
     name = "softmax"
+    output_range = (0, 1)
 
     def function(self, z: Array) -> Array:
         e = exp(z - row_max(z))  # the shift cancels in the quotient and prevents overflow
@@ -531,6 +575,7 @@ class LayerNormalization(Activation):
     """
 
     name = "layer_normalization"
+    output_range = (-math.inf, math.inf)
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:

@@ -10,9 +10,10 @@ the activation's pullback.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from clearprop.checks import (
     check_array,
     check_choice,
     check_finite,
+    check_flag,
     check_function,
     check_number,
     check_text,
@@ -65,7 +67,9 @@ __all__ = [
 class Loss(ABC):
     """Base class of losses, which training minimizes.
 
-    `name` is the string that selects it; `partner` is the activation with which it has a short form.
+    `name` is the string that selects it; `partner` is the activation with which it has a short form. `domain` is the
+    open interval of the outputs yhat for which it is defined; an output activation with other values is refused unless
+    `any_output` is true.
 
     >>> import numpy as np, clearprop as cp
     >>> z, y = np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])
@@ -77,6 +81,11 @@ class Loss(ABC):
 
     name: ClassVar[str] = ""
     partner: ClassVar[type[Activation] | None] = None
+    domain: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    any_output: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
+
+    def __post_init__(self) -> None:
+        check_flag(self.any_output, f"{type(self).__name__} any_output")
 
     @abstractmethod
     def value_and_error(self, yhat: Array, y: Array) -> tuple[Array, Array]:
@@ -92,6 +101,40 @@ class Loss(ABC):
             return self.short_form(z, yhat, y)
         value, error = self.value_and_error(yhat, y)
         return value, activation.pullback(z, yhat, error)
+
+    def check_output(self, activation: Activation, units: int, where: str = "loss") -> None:
+        """Raise ArgumentError if the loss is not defined for all values of an output layer's activation.
+
+        >>> import clearprop as cp
+        >>> cp.Poisson().check_output(cp.relu, 1)
+        Traceback (most recent call last):
+        clearprop.errors.ArgumentError: loss: poisson takes outputs above 0, but those of relu are at least 0. Use \
+exponential as output activation. To train it all the same: cp.Poisson(any_output=True).
+        """
+        if isinstance(activation, Softmax) and units == 1:
+            raise ArgumentError(
+                f"{where}: softmax of a single unit is always 1. For two classes use one sigmoid unit with "
+                "binary_cross_entropy, or two softmax units with cross_entropy."
+            )
+        if self.any_output or activation.output_range is None or self._is_defined_for(activation):
+            return
+        partner = "" if self.partner is None else f" Use {self.partner.name} as output activation.{self._advice}"
+        raise ArgumentError(
+            f"{where}: {self.name} takes {self._outputs}, but those of {activation.name} are "
+            f"{activation.described_range}.{partner} "
+            f"To train it all the same: cp.{type(self).__name__}(any_output=True)."
+        )
+
+    #: What the message says of the outputs that the loss takes, and of the way out.
+    _outputs: ClassVar[str] = "outputs above 0"
+    _advice: ClassVar[str] = ""
+
+    def _is_defined_for(self, activation: Activation) -> bool:
+        """Whether all values of the activation lie in the domain."""
+        (low, high), (least, most) = self.domain, activation.output_range or self.domain
+        inside = low <= least and most <= high
+        at_an_end = activation.includes_ends and (least == low > -math.inf or most == high < math.inf)
+        return inside and not at_an_end
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
         """The targets as a finite matrix (n, o); a vector (n,) is refused, not broadcast."""
@@ -148,6 +191,7 @@ class SquaredError(PointwiseLoss):
     outputs: str = "sum"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self.factor, "SquaredError factor", above=0)
         check_choice(self.outputs, "SquaredError outputs", ("sum", "mean"))
 
@@ -187,6 +231,7 @@ class Huber(PointwiseLoss):
     threshold: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self.threshold, "Huber threshold", above=0)
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
@@ -208,6 +253,7 @@ class Quantile(PointwiseLoss):
     q: float = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self.q, "Quantile q", above=0, below=1)
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
@@ -228,6 +274,7 @@ class Poisson(PointwiseLoss):
 
     name = "poisson"
     partner = Exponential
+    domain = (0, math.inf)
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         return yhat - y + xlogy(y, y) - xlogy(y, yhat), 1 - _ratio(y, yhat)
@@ -252,6 +299,7 @@ class Gamma(PointwiseLoss):
 
     name = "gamma"
     partner = Exponential
+    domain = (0, math.inf)
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
         share = y / yhat
@@ -288,9 +336,11 @@ class Tweedie(PointwiseLoss):
 
     name = "tweedie"
     partner = Exponential
+    domain = (0, math.inf)
     power: float = 1.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self.power, "Tweedie power", above=1, below=2)
 
     def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
@@ -328,9 +378,13 @@ class BinaryCrossEntropy(PointwiseLoss):
 
     name = "binary_cross_entropy"
     partner = Sigmoid
+    domain = (0, 1)
+    _outputs = "probabilities (outputs between 0 and 1)"
+    _advice = " The loss is then computed from its weighted sums z (logits), without rounded probabilities."
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self.label_smoothing, "BinaryCrossEntropy label_smoothing", least=0, below=1)
 
     def _smooth(self, y: Array) -> Array:
@@ -374,10 +428,25 @@ class CrossEntropy(Loss):
 
     name = "cross_entropy"
     partner = Softmax
+    domain = (0, 1)
+    _outputs = "class probabilities (outputs between 0 and 1 that sum to 1)"
+    _advice = " The loss is then computed from its weighted sums z (logits), without rounded probabilities."
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number(self.label_smoothing, "CrossEntropy label_smoothing", least=0, below=1)
+
+    def check_output(self, activation: Activation, units: int, where: str = "loss") -> None:
+        if units < 2:
+            raise ShapeError(
+                "CrossEntropy: expected an output layer with one unit per class, got a single unit. "
+                "For two classes use 2 softmax units, or one sigmoid unit with cp.BinaryCrossEntropy()."
+            )
+        super().check_output(activation, units, where)
+
+    def _is_defined_for(self, activation: Activation) -> bool:
+        return isinstance(activation, Softmax)  # the only one whose outputs sum to 1
 
     def _rows(self, y: Array, like: Array) -> Array:
         """Class indices as one-hot rows; then label smoothing."""
@@ -399,11 +468,6 @@ class CrossEntropy(Loss):
 
     def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
         array = np.asarray(y)
-        if units < 2:
-            raise ShapeError(
-                "CrossEntropy: expected an output layer with one unit per class, got a single unit. "
-                "For two classes use 2 softmax units, or one sigmoid unit with cp.BinaryCrossEntropy()."
-            )
         if array.ndim == 2 and array.shape == (samples, units):
             return _check_distributions(super().check_targets(array, samples, units, dtype, where), where)
         if array.shape == (samples,) and array.dtype.kind in "iub":
@@ -475,6 +539,7 @@ class CustomLoss(PointwiseLoss):
     function: Callable[[Array, Array], tuple[Array, Array]]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_text(self.label, "CustomLoss label")
         check_function(self.function, "CustomLoss function")
 

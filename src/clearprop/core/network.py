@@ -12,6 +12,7 @@ from clearprop.core.connections import Connection, Dense
 from clearprop.core.layer import INPUT, Layer
 from clearprop.core.layout import Layout
 from clearprop.core.parameters import Parameters, initialize
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.initializers import Initializer
@@ -20,7 +21,7 @@ __all__ = ["INPUT", "Layer", "Network", "check_params"]
 
 
 @dataclass(frozen=True, repr=False)
-class Network:
+class Network(Displayed):
     """Layers in topological order, each taking any earlier layers as sources.
 
     `outputs` names the layers that are compared with targets, by default the last layer.

@@ -113,8 +113,38 @@ def losses_by_output(net: Network, loss: Loss | str | Mapping[str, Loss | str]) 
     >>> losses_by_output(Network.sequential(2, 3, 1), "huber")
     {'output': Huber(threshold=1.0)}
     """
-    outputs = tuple(net.outputs or ())
-    return {name: as_loss(given, _where("loss", name, outputs)) for name, given in _by_output(loss, outputs, "loss")}
+    outputs, losses = tuple(net.outputs or ()), {}
+    for name, given in _by_output(loss, outputs, "loss"):
+        where = _where("loss", name, outputs)
+        losses[name] = as_loss(given, where)
+        losses[name].check_output(net[name].f, net[name].units, where)
+    return losses
+
+
+def unreachable_targets(objective: Objective) -> Iterator[str]:
+    """One sentence for each output layer that has targets which its activation cannot give.
+
+    >>> net = Network.sequential(1, 1, output="relu")
+    >>> objective = prepare(net, net.initialize(), [[1.0], [2.0]], [[-3.0], [3.0]], "squared_error")
+    >>> print(*unreachable_targets(objective))
+    y: 1 of 2 targets are out of reach of relu, the activation of layer "output", whose values are at least 0: -3 \
+in row 0, column 0, is the first. Use the identity as output activation, or scale the targets.
+    """
+    outputs = tuple(objective.net.outputs or ())
+    for name, y in objective.targets.items():
+        activation = objective.net[name].f
+        if activation.output_range is None or y.ndim != 2:  # class indices are not outputs
+            continue
+        (low, high), values = activation.output_range, activation.described_range
+        outside = (y < low) | (y > high)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            yield (
+                f"{_where('y', name, outputs)}: {np.count_nonzero(outside):,} of {y.size:,} targets are out of reach "
+                f'of {activation.name}, the activation of layer "{name}", whose values are {values}: '
+                f"{y[row, column]:g} in row {row}, column {column}, is the first. Use the identity as output "
+                "activation, or scale the targets."
+            )
 
 
 def _where(what: str, name: str, outputs: tuple[str, ...]) -> str:

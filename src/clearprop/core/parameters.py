@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop.checks import check_array, check_dtype, check_finite, check_seed
 from clearprop.core.layout import Block, Layout
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, NetworkError, ShapeError, suggest
 from clearprop.initializers import as_initializer
 
@@ -100,7 +101,7 @@ def _assign(view: np.ndarray, values: Any, where: str) -> None:
     view[...] = array
 
 
-class Parameters:
+class Parameters(Displayed):
     """Every weight and bias of a network: `params["hidden"].W["input"]`, `params["hidden"].b`, `params.flat`.
 
     >>> import clearprop as cp

@@ -15,6 +15,7 @@ from clearprop.core.network import Network, check_params
 from clearprop.core.objective import CHUNK, Objective, prepare
 from clearprop.core.parameters import SHOWN, Parameters, format_rows
 from clearprop.core.per_sample import PerSample
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
@@ -43,7 +44,7 @@ class LayerTrace:
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Displayed):
     """Cost, sensitivities and gradients of one pass; `print(trace)` shows them as tables.
 
     `cost` is J, `losses` (n,) the loss of each sample before weights and reduction, `gradients` has the shape of the

@@ -107,6 +107,11 @@ def sections_html(sections: Sequence[Section], formula: Formula = str) -> Markup
     )
 
 
+def items_html(items: Sequence[Any], formula: Formula = str) -> list[Markup]:
+    """Each item as HTML; a Markup is HTML already."""
+    return [item if isinstance(item, Markup) else _item(item, formula) for item in items]
+
+
 def _item(item: Any, formula: Formula) -> Markup:
     match item:
         case Heading():

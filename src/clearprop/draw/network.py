@@ -32,7 +32,7 @@ def draw_network(
 ) -> Drawing:
     """Units and weights of a small network, the layers of any other; `names` are names of units by layer."""
     if not is_small(net):
-        return _draw_layers(net, losses)
+        return draw_layers(net, losses)
     biases = {name: b for name in net.index if (b := params[name].b) is not None}
     label = f"Units and weights of the network: {net.parameter_count} parameters"
     return draw_units(net, link_matrices(net, params), names, label, biases=biases)
@@ -41,8 +41,8 @@ def draw_network(
 # --- layers as boxes ------------------------------------------------------------------------------------------------
 
 
-def _draw_layers(net: Network, losses: Mapping[str, Loss]) -> Drawing:
-    """Boxes side by side, or one below the other if there are many ranks."""
+def draw_layers(net: Network, losses: Mapping[str, Loss]) -> Drawing:
+    """The layers as boxes side by side, or one below the other if there are many ranks."""
     ranks = max(ranks_of(net).values()) + 1
     flat = ranks <= _RANKS_ACROSS
     counts = net.layout.counts()

@@ -102,7 +102,10 @@ def make_task(estimator: Any, inputs: int) -> Task:
         shares = tuple(settings.dropouts(estimator.dropout, len(sizes)))
         ends = tuple((units, f) for units, f, _ in outputs)
         net = build_network(inputs, sizes, hidden, shares, ends, bool(estimator.skip))
-    return Task(net, dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True)))
+    losses = dict(zip(net.outputs or (), [loss for _, _, loss in outputs], strict=True))
+    for name, loss in losses.items():
+        loss.check_output(net[name].f, net[name].units)
+    return Task(net, losses)
 
 
 def _given_network(net: Network, inputs: int, outputs: list[int]) -> Network:

@@ -13,6 +13,7 @@ import numpy as np
 
 from clearprop.errors import TableError, TableWarning, suggest
 from clearprop.tables import as_table
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import Column, choose_columns
 from clearprop.tables.encoding import encode_columns, input_names
 from clearprop.tables.frame import declared_categories
@@ -51,6 +52,7 @@ class FrameEncoder:
     left_out: tuple[tuple[str, str], ...]
 
     @classmethod
+    @safe_after_fork
     def fit(cls, X: Any, categorical: Any) -> FrameEncoder:
         """Learn the encoding; `categorical` is "from_dtype", or names, indices or a mask of the categorical columns.
 
@@ -84,6 +86,7 @@ class FrameEncoder:
         """The name of each input of the network, such as "age", "job=clerk" or "age is missing"."""
         return list(input_names(self.encoders))
 
+    @safe_after_fork
     def encode(self, X: Any, dtype: np.dtype) -> np.ndarray:
         """The inputs of each row, (n, inputs)."""
         table = as_table(X)

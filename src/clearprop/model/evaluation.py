@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from clearprop.display import Displayed
 from clearprop.model.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Displayed):
     """Metrics by name, with the confusion matrix (rows: true class) or residuals (predicted - true); prints readably.
 
     `baseline` holds the same metrics for always predicting the most frequent class, or the mean of the target.

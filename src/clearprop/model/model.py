@@ -18,6 +18,7 @@ from clearprop.core.objective import prepare
 from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import predict
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, ModelFileError
 from clearprop.losses import Loss
 from clearprop.model.evaluation import Evaluation, evaluate
@@ -62,7 +63,7 @@ class HeldOut:
 
 
 @dataclass(repr=False, eq=False)
-class Model:
+class Model(Displayed):
     """A network with its parameters and loss, the encoding of the table it reads, and how it was trained.
 
     `cp.fit` makes one; `save` writes it into one file, `Model.load` reads it. `held_out` is set by `cp.fit` only: it

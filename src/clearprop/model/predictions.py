@@ -9,6 +9,7 @@ import numpy as np
 from clearprop.activations import Sigmoid, Softmax
 from clearprop.core.network import Layer, Network
 from clearprop.core.outputs import Outputs
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError
 from clearprop.fork_safety import cached_property
 from clearprop.losses import usual_loss
@@ -16,7 +17,7 @@ from clearprop.tables import TableEncoding
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class Predictions(Displayed):
     """The predictions of one output layer for n rows beside the truth, with the labels and in the unit of the target.
 
     | task                     | labels             | y                                  | yhat                        |

@@ -56,6 +56,7 @@ _EXPECTED = {
     str: "a string", list: "a list", dict: "an object", np.ndarray: "the name of an array",
 }  # fmt: skip
 _Path = tuple[str | int, ...]
+_NO_DEFAULT = object()
 
 
 def encode(value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = "") -> Any:
@@ -126,7 +127,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 @cache
 def _optional(kind: type) -> set[str]:
-    """The fields that files of earlier versions lack, and that have a default."""
+    """The fields that files of earlier versions lack; a plain default is left out of new files, too."""
     return {field.name for field in dataclasses.fields(kind) if field.metadata.get("optional")}
 
 
@@ -143,7 +144,9 @@ class _Encoder:
         if dataclasses.is_dataclass(value):
             kind = type(value)
             tag, hints = _tag(kind), _hints(kind)
-            fields = {name: self.encode(getattr(value, name), hints[name], (*path, name)) for name in hints}
+            left_out = {name for name in _optional(kind) if getattr(value, name) == getattr(kind, name, _NO_DEFAULT)}
+            names = [name for name in hints if name not in left_out]
+            fields = {name: self.encode(getattr(value, name), hints[name], (*path, name)) for name in names}
             return {tag: getattr(value, tag), **fields} if tag else fields
         if self.arrays is not None and hint == _MATRIX:
             return self._put(np.array(value, np.int32), path)

@@ -16,6 +16,7 @@ from clearprop.checks import check_choice, check_texts, check_that
 from clearprop.errors import TableError, TableWarning, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import DROPPED, Column, choose_columns
 from clearprop.tables.columns import CategoricalColumn, NumericColumn, Surprise, free_name
 from clearprop.tables.frame import Columns, Table, as_table
@@ -102,6 +103,7 @@ class TableEncoding:
         return cls.learn(table, roles, target_of_all, reason)
 
     @classmethod
+    @safe_after_fork
     def learn(
         cls, table: Table, roles: ColumnRoles, target: Target, reason: str, rows: np.ndarray | None = None
     ) -> TableEncoding:
@@ -160,6 +162,7 @@ class TableEncoding:
             texts.append(self.target.name)
         return tuple(texts)
 
+    @safe_after_fork
     def features(self, data: Any, dtype: DTypeLike = np.float32, *, warn: bool = True) -> np.ndarray:
         """The inputs of each row: C-contiguous, shape (n, inputs). Columns that are not used are ignored.
 
@@ -169,6 +172,7 @@ class TableEncoding:
         """
         return encode_columns(self.encoders, self.table(data, tuple(self.columns)), np.dtype(dtype), warn=warn)
 
+    @safe_after_fork
     def targets(self, data: Any, dtype: DTypeLike = np.float32) -> np.ndarray:
         """The target of each row.
 
@@ -255,6 +259,7 @@ class ColumnRoles:
         roles = {name: role for role in ("drop", "categorical", "numeric") for name in getattr(self, role)}
         return roles | dict.fromkeys(self.text, "categorical")
 
+    @safe_after_fork
     def infer_target(self, table: Table) -> tuple[Target, str]:
         """The target learnt from all rows, and the reason for its task.
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from clearprop.errors import ArgumentError, TableError, suggest
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.csv_text import different_names
 from clearprop.tables.infer import infer_plain, infer_types
 from clearprop.tables.marks import MISSING, strip
@@ -55,6 +56,7 @@ class Table:
     def __getitem__(self, column: str) -> pl.Series:
         return self.frame[column]
 
+    @safe_after_fork
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
         """The table of some rows only; messages still name them as rows of the whole."""
         taken = np.asarray(rows)
@@ -92,6 +94,7 @@ class Table:
         return everything if self.rows is None else everything[self.rows]
 
 
+@safe_after_fork
 def as_table(
     data: Any,
     *,

@@ -12,6 +12,7 @@ import polars as pl
 from clearprop.checks import check_choice, check_that
 from clearprop.errors import ShapeError, TableError, suggest
 from clearprop.fork_safety import cached_property
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import way_out
 from clearprop.tables.columns import free_name
 from clearprop.tables.frame import Columns, Table
@@ -91,6 +92,7 @@ class ClassTarget:
     def _known(self) -> dict[str, int]:
         return {spell(label): i for i, label in enumerate(self.classes)}
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The index of each label. Raises TableError for an unknown label and for a missing one."""
         series = _present(table, self.name)
@@ -153,6 +155,7 @@ class NumberTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """The standardized numbers. Raises TableError for a missing or infinite one."""
         columns: list[np.ndarray] = []
@@ -193,6 +196,7 @@ class FlagTarget:
         """One per column."""
         return len(self.names)
 
+    @safe_after_fork
     def encode(self, table: Table, dtype: np.dtype) -> np.ndarray:
         """0.0 and 1.0. Raises TableError for a missing value and for any other."""
         return np.stack([as_numbers(_present(table, n), "boolean") for n in self.names], axis=1).astype(dtype)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, suggest
 from clearprop.serialization.codec import AnyFloat
 
@@ -19,7 +20,7 @@ _PARTS = ("columns", "delta_norms", "gradient_norms")
 
 
 @dataclass(repr=False)
-class History(Mapping[str, list[float]]):
+class History(Mapping[str, list[float]], Displayed):
     """The values recorded in each epoch, as a mapping of columns: `history["cost"]`, `history["validation cost"]`.
 
     The other columns are the metrics by name, "learning rate", "gradient norm" and "seconds". `dict(history)`,

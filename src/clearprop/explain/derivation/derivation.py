@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.checks import check_integer, check_number
 from clearprop.core.network import INPUT
 from clearprop.core.trace import Trace
+from clearprop.display import Displayed
 from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.chain_rule import ChainRule, Path
@@ -27,7 +28,7 @@ from clearprop.symbolic.expression import (
 
 
 @dataclass(frozen=True)
-class Derivation:
+class Derivation(Displayed):
     """dJ/dw of one weight or bias (dJ/dz, dJ/da of a unit, dJ/dx of an input), derived by the chain rule.
 
     `print` shows it; `latex()`, `markdown()` and `html()` write it in other notations, and notebooks display it.
@@ -178,9 +179,6 @@ class Derivation:
 
     def __repr__(self) -> str:
         return f"<{self.title}: {self.value:.9g}; print it to see the chain rule>"
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
     def _repr_latex_(self) -> str:
         return render_equations(self.sections, self.digits)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
+
+from clearprop.display import Displayed
 
 #: From the worst to the least.
 SEVERITIES = ("serious", "warning", "hint")
@@ -37,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Displayed):
     """The findings of `cp.diagnose`, the worst first; `ok` if there are none; `looked_for` lists the checks.
 
     >>> print(Diagnosis((), ("dead units",)))
@@ -75,13 +76,3 @@ class Diagnosis:
         if self.ok:
             return f"Nothing looks wrong (looked for: {', '.join(self.looked_for)})."
         return "\n".join(map(str, self.findings))
-
-    def _repr_html_(self) -> str:
-        if self.ok:
-            return f"<p>{escape(str(self))}</p>"
-        items = "".join(
-            f"<dt><strong>{escape(f.severity)}: {escape(f.name)}</strong></dt>"
-            f"<dd>{escape(f.words)}<br><em>To try:</em> {escape(f.advice)}</dd>"
-            for f in self.findings
-        )
-        return f"<dl>{items}</dl>"

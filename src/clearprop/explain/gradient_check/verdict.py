@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from clearprop.display import Displayed
 from clearprop.explain.gradient_check.kinks import Kink
 from clearprop.explain.gradient_check.mistakes import Mistake
 
@@ -32,7 +33,7 @@ class BlockCheck:
 
 
 @dataclass(frozen=True)
-class GradientCheck:
+class GradientCheck(Displayed):
     """The result of a gradient check; `ok` if no W or b differs by more than `tolerance`; `print` shows a table.
 
     `method` is "complex step" or "central differences"; `mistakes` explain a wrong gradient, the simplest first;

@@ -10,6 +10,7 @@ from pathlib import Path
 from clearprop.checks import check_integer, check_number, check_text
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, cost
+from clearprop.display import Displayed
 from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import Names
@@ -20,7 +21,7 @@ from clearprop.serialization.atomic import write_atomically
 
 
 @dataclass(frozen=True)
-class WorkedSolution:
+class WorkedSolution(Displayed):
     """One step of gradient descent written out: data, forward sweep, cost, deltas, gradients, updated weights.
 
     `save` writes it as a page (.html) or as LaTeX (.tex); a notebook displays it.
@@ -74,7 +75,8 @@ class WorkedSolution:
         costs = f"the cost goes from {self.trace.cost:.9g} to {self.cost_after:.9g}"
         return f'<{self.title}: {costs}; save("step.html") writes it>'
 
-    def _repr_html_(self) -> str:
+    def fragment(self) -> str:
+        """As HTML without a page around it."""
         return solution_fragment(self.sections, self.digits)
 
 
