@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from clearprop.draw.document import Heading, Prose, Section, Table
 from clearprop.draw.figure import Figure
-from clearprop.explain.derivation.content import Equation
+from clearprop.explain.derivation.equations import Equation
 from clearprop.explain.derivation.notation import Notation, WrittenNumber
 from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
 

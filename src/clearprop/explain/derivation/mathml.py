@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from clearprop.draw.document import Section, sections_html
-from clearprop.explain.derivation.content import Equation, Row
+from clearprop.explain.derivation.equations import Equation, Row
 from clearprop.explain.derivation.notation import Notation, WrittenNumber
 from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
 

@@ -25,7 +25,7 @@ from clearprop.symbolic.expression import (
 from clearprop.symbolic.operations import OPERATIONS, named
 
 if TYPE_CHECKING:
-    from clearprop.explain.derivation.content import Row
+    from clearprop.explain.derivation.equations import Row
 
 _SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # precedence of an expression
 

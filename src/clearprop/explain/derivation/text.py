@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clearprop.draw.document import Heading, Prose, Section, Table
-from clearprop.explain.derivation.content import Equation, Row
+from clearprop.explain.derivation.equations import Equation, Row
 from clearprop.explain.derivation.notation import Notation, WrittenNumber, written_number
 from clearprop.symbolic.expression import Expression, Number, Rest, Symbol
 

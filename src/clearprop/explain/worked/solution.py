@@ -14,7 +14,7 @@ from clearprop.display import Displayed
 from clearprop.draw.document import Section
 from clearprop.errors import ArgumentError
 from clearprop.explain.derivation.names import Names
-from clearprop.explain.worked.lecture import Lecture
+from clearprop.explain.worked.sections import StepSections
 from clearprop.explain.worked.pages import solution_document, solution_fragment, solution_page
 from clearprop.fork_safety import cached_property
 from clearprop.serialization.atomic import write_atomically
@@ -57,7 +57,7 @@ class WorkedSolution(Displayed):
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The content, before it is written in any notation."""
-        return Lecture(self.trace, self.after, self.cost_after, self.learning_rate, self.names, self.digits).sections()
+        return StepSections(self.trace, self.after, self.cost_after, self.learning_rate, self.names, self.digits).sections()
 
     def html(self) -> str:
         """As one HTML page with MathML formulas and SVG drawings, without references to other files."""

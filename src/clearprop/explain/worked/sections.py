@@ -14,7 +14,7 @@ from clearprop.draw.document import Heading, Prose, Section, Table
 from clearprop.draw.figure import Figure
 from clearprop.draw.units import draw_units, link_matrices
 from clearprop.explain.derivation.chain_rule import ChainRule
-from clearprop.explain.derivation.content import Equation, Side, equation
+from clearprop.explain.derivation.equations import Equation, Side, equation
 from clearprop.explain.derivation.names import Names, Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols
@@ -41,7 +41,7 @@ _MOST_DIGITS = 6  # in drawings
 _ALL = 1_000_000
 
 
-class Lecture:
+class StepSections:
     """Writes the sections of a worked solution; `after` are the parameters after the step, `cost_after` their cost."""
 
     def __init__(
