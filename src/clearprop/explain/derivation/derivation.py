@@ -17,9 +17,9 @@ from clearprop.explain.derivation.chain_rule import ChainRule, Path
 from clearprop.explain.derivation.latex import render_equations, render_latex, render_markdown
 from clearprop.explain.derivation.mathml import render_sections
 from clearprop.explain.derivation.names import Names, Subject
+from clearprop.explain.derivation.sections import DerivationSections
 from clearprop.explain.derivation.symbols import described
 from clearprop.explain.derivation.text import TextNotation, render_text
-from clearprop.explain.derivation.sections import DerivationSections
 from clearprop.fork_safety import cached_property
 from clearprop.symbolic.expression import (
     Number,
