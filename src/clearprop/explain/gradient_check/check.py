@@ -185,6 +185,8 @@ def _about_precision(result: GradientCheck, given: Given) -> Iterator[str]:
 
 def _check_masks(masks: Mapping[str, Any] | None, net: Network, samples: int) -> dict[str, np.ndarray]:
     """Dropout masks of hidden layers as finite arrays (n, units)."""
+    if not (masks is None or isinstance(masks, Mapping)):
+        raise ArgumentError(f"masks: expected a dict {{layer: mask of shape (rows, units)}}, got {masks!r}.")
     checked = {}
     for name, values in (masks or {}).items():
         if name not in net.index:
