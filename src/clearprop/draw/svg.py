@@ -124,8 +124,8 @@ def shorten_all(names: Sequence[str], width: float) -> list[str]:
 
     >>> shorten_all(["the first of many", "the first of many others"], 80)
     ['the fir…of many', 'the fir…others']
-    >>> shorten_all(["income in 2021 (in thousands of dollars)", "income in 2022 (in thousands of dollars)"], 100)
-    ['…n 2021 (in thou…', '…n 2022 (in thou…']
+    >>> shorten_all(["income in 2021 (in thousands of dollars)", "income in 2022 (in thousands of dollars)"], 70)
+    ['…n 2021 (in…', '…n 2022 (in…']
     """
     for cut in (shorten, shorten_middle):
         shown = [cut(name, width) for name in names]
