@@ -260,6 +260,8 @@ FUNCTIONS = [
          lambda **given: cp.Network.sequential(2, 2, 1, **given),
          also={"hidden": ("activation",), "output": ("activation",)}),
     Call("Model.load", {"path": never}, dict, cp.Model.load, also={"path": ("nonsense: cannot be read",)}),
+    Call("MLPClassifier.load", {"path": never}, dict, cp.MLPClassifier.load,
+         also={"path": ("nonsense: cannot be read",)}),
 ]  # fmt: skip
 CALLS = DEFINITIONS + FUNCTIONS
 
