@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from clearprop.checks import check_choice, check_texts
+from clearprop.checks import check_choice, check_flag, check_texts
 from clearprop.errors import ArgumentError
 from clearprop.tables.date_forms import DATE_FORMS, parse_dates, try_date_forms
 from clearprop.tables.marks import without_marks
