@@ -90,10 +90,10 @@ def render_report(
     """
     outputs, layers = sweep(_objective(model, X, y), model.params)
     predictions = predictions_of(model.net, model.encoding, outputs)
+    numbers = np.arange(outputs.objective.samples) if row_numbers is None else np.asarray(row_numbers)
     if diagnosis is None:
         columns = None if model.encoding is None else model.encoding.input_names
-        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns)
-    numbers = np.arange(outputs.objective.samples) if row_numbers is None else np.asarray(row_numbers)
+        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns, row_numbers=numbers)
     evaluated = Evaluated(model, outputs.objective, predictions, diagnosis, numbers, seed)
     sections = _sections(evaluated, layers)
     findings = next((f"#section-{i}" for i, each in enumerate(sections, 1) if each.title == TITLE), "")
