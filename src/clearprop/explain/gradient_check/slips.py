@@ -102,9 +102,14 @@ class Sweep:
 
     # --- delta
 
-    def pulled(self, layer: Layer, error: Array) -> list[Variant]:
-        """Delta from the error signal of a layer."""
+    def pulled(self, layer: Layer, error: Array, wrong: bool = True) -> list[Variant]:
+        """Delta from the error signal of a layer; only the right one on request."""
         f = layer.f
+        if not wrong:
+            right = f.pullback(
+                self.seen.z[layer.name], self.seen.f[layer.name], error * self.masks.get(layer.name, 1.0)
+            )
+            return [Variant((), right)]
         if not isinstance(f, Elementwise):
             z, a = self.seen.z[layer.name], self.seen.f[layer.name]
             masked = error * self.masks.get(layer.name, 1.0)
