@@ -91,7 +91,8 @@ def explain(problem: Problem, given: Given, rate: float | None) -> list[Mistake]
     if not given.flat.any():
         words = "everything is 0: delta of the output is 0, or nothing was written into the gradient"
         return [Mistake("zero gradient", words)]
-    for kinds in range(most_kinds(problem) + 1):
+    most = most_kinds(problem)
+    for kinds in range(int(rate is not None and most > 0), most + 1):  # with a rate, an update is tried beside factors
         searches = list(_searches(problem, given, rate, kinds))
         states = [state for search, start in searches for state in search.run(start) if state.slips or state.factors]
         if states:
