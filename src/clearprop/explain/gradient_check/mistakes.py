@@ -13,6 +13,7 @@ from itertools import islice, product
 
 import numpy as np
 
+from clearprop.core.connections import Connection
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer
 from clearprop.explain.gradient_check.factors import Cause, name_factor
@@ -229,10 +230,10 @@ class _Search:
                 for v in self._term(state, t, c, other.value)[: None if self.most - state.kinds > 1 else 1]:
                     yield Variant(slips + v.slips, rest + v.value)
 
-    def _term(self, state: State, target: Layer, c: object, delta: Array) -> list[Variant]:
+    def _term(self, state: State, target: Layer, c: Connection, delta: Array) -> list[Variant]:
         W = self.sweep.problem.params[target.name].W.get(c.source)
         G = self.target.weights_of(target.name).get(c.source)
-        if state.rate and W is not None and c.trainable:
+        if state.rate and W is not None and G is not None and c.trainable:
             W = W - state.rate * G
         return self.sweep.through(target.name, c, W, delta, G)
 

@@ -143,14 +143,16 @@ class Derivative:
     def _later(self, layer: Layer, rows: slice) -> Interval:
         """dl_n/dz through the targets of a layer, without a loss of its own."""
         n, p = rows.stop - rows.start, layer.units
-        slopes, terms = self.slopes.get(layer.name), {}
-        da = self._activate(layer, Interval(np.tile(np.eye(p), (n, 1))), rows) if slopes is None else None
+        slopes, terms = self.slopes.get(layer.name), dict[str, list[Interval]]()
+        da = Interval(np.zeros(0))
+        if slopes is None:
+            da = self._activate(layer, Interval(np.tile(np.eye(p), (n, 1))), rows)
         for target in self.problem.net.layers:
             for c in target.connections:
                 if c.source == layer.name:
                     W = self.problem.params[target.name].W.get(c.source)
-                    dz = _through(c, W, da) if da else _through_each(c.matrix(W, target.units), slopes[rows])
-                    terms.setdefault(target.name, []).append(dz)
+                    each = None if slopes is None else _through_each(c.matrix(W, target.units), slopes[rows])
+                    terms.setdefault(target.name, []).append(each or _through(c, W, da))
         return self._carry({name: total(parts) for name, parts in terms.items()}, rows, p)
 
     def _carry(self, changes: Mapping[str, Interval], rows: slice, p: int) -> Interval:

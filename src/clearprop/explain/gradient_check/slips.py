@@ -320,9 +320,10 @@ class Sweep:
             if not isinstance(net[source].f, Identity):
                 words = "dJ/dW is z^T delta in {}, with the weighted sums of the source; it should be a^T delta"
                 yield Slip("z instead of a", words, label), c.gradient(z, delta)
-                if isinstance(net[source].f, Elementwise):
+                act = net[source].f
+                if isinstance(act, Elementwise):
                     words = "dJ/dW is f'(z)^T delta in {}; it should be a^T delta"
-                    yield Slip("f'(z) instead of a", words, label), c.gradient(net[source].f.derivative(z, f), delta)
+                    yield Slip("f'(z) instead of a", words, label), c.gradient(act.derivative(z, f), delta)
             if source in self.masks:
                 words = "dJ/dW in {} uses the activations before dropout"
                 yield Slip("dropout mask left out", words, label), c.gradient(f, delta)
