@@ -311,7 +311,7 @@ REFUSED = {
     "one input for a plane": (lambda t, r, h: views.decision_boundary(t.params, X, Y, 0), "inputs: expected two dif"),
     "a layer of one unit": (lambda t, r, h: views.hidden_space(t.params, X, Y, "output"), "units: expected two diff"),
     "no rows": (lambda t, r, h: views.decision_boundary(t.params, X[:0], Y[:0]), "X: expected at least one row"),
-    "a bitmap": (lambda t, r, h: views.hinton(t.params).save("a.png"), "a.png: figures are written as SVG"),
+    "a bitmap": (lambda t, r, h: views.hinton(t.params).save("a.bmp"), "a.bmp: expected a name that ends in .svg, .p"),
 }  # fmt: skip
 
 
