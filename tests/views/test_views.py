@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,6 +173,52 @@ def test_histograms_show_layers_and_epochs(trained):
         views.histograms({0: trace}, of="w")
     with pytest.raises(ArgumentError, match="traces: expected 1 to 16 traces by epoch, got 0; see Recorder"):
         views.histograms({})
+
+
+@pytest.mark.parametrize(("log", "at"), [(False, lambda e: e), (True, lambda e: math.log(1 + e))])
+def test_histograms_stand_at_the_true_distances_of_their_epochs(trained, log, at):
+    """Also if they were recorded in another order; their names do not overlap."""
+    trace, epochs = trained[0], [100, 1, 10, 2]
+    figure = views.histograms(dict.fromkeys(epochs, trace), "a", log=log)
+    assert "log scale" in figure.note if log else "log=True moves them apart" in figure.note
+    for root in map(panel_root, figure.panels):
+        ridges = {n.findtext(f"{SVG}title", "").split()[-1]: n.get("d", "") for n in classed(root, "ridge")}
+        y = {int(epoch): float(path[1:].partition("L")[0].split()[1]) for epoch, path in ridges.items()}
+        assert list(y) == sorted(epochs)
+        shares = [(y[e] - y[1]) / (y[100] - y[1]) for e in y]
+        assert shares == pytest.approx([(at(e) - at(1)) / (at(100) - at(1)) for e in y], abs=1e-3)
+        names = [float(n.get("y", 0)) for n in root.iter(f"{SVG}text") if (n.text or "").startswith("epoch")]
+        assert min(b - a for a, b in pairwise(names)) >= 13.9
+
+
+def panel_root(panel: Any) -> ET.Element:
+    return ET.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(panel.parts)}</svg>')
+
+
+def test_all_layers_have_histograms_and_values_left_out_are_counted():
+    net = cp.Network.sequential(2, *[2] * 20, 1, hidden="tanh")
+    trace = cp.backpropagate(net, net.initialize(seed=0), X, Y, loss="squared_error")
+    figure = views.histograms({0: trace}, "a")
+    assert [panel.title for panel in figure.panels] == [layer.name for layer in net.layers]
+    assert "Left out" not in figure.note
+    net = cp.Network.sequential(2, 2, 1, hidden="exponential")
+    params = net.initialize(given={"hidden": {"input": [[1e4, 0.0], [0.0, 0.0]]}, "output": {"hidden": [[1.0], [1.0]]}})
+    with np.errstate(all="ignore"):
+        trace = cp.backpropagate(net, params, X, Y, loss="squared_error")
+    note = views.histograms({0: trace, 5: trace}, "a").note
+    assert note.endswith(" Left out: 8 values that are not finite, in hidden, output.")
+
+
+def test_a_history_says_which_layers_are_not_drawn():
+    norms = {f"h{i}": [0.0 if i == 4 else 1.0, 0.0 if i == 4 else 0.5] for i in range(1, 15)} | {"output": [1.0, 1.0]}
+    figure = views.history(cp.History({"cost": [2.0, 1.0]}, delta_norms=norms, stopped="finished 2 epochs"))
+    assert figure.note == (
+        "finished 2 epochs; not drawn, because its norm is 0 or not finite in every epoch: h4; "
+        "not drawn, because twelve layers are the most: h5, h12"
+    )
+    assert len(classed(panel_root(figure.panels[1]), "line")) == 12
+    figure = views.history(cp.History({"cost": [2.0, 1.0]}, delta_norms={"output": [0.0, 0.0]}))
+    assert (len(figure.panels), figure.note.endswith("every epoch: output")) == (1, True)
 
 
 def test_weight_trajectory_is_the_recorded_one():
