@@ -1,10 +1,11 @@
 """Figures of networks and of their training, drawn from a trace, parameters or a history.
 
-Each function returns a `Figure`: a notebook displays it, `save(path)` writes it as SVG, and its colours follow the
-reader's light or dark setting.
+Each function returns a `Figure`: a notebook displays it, `save(path)` writes it as SVG, PNG or PDF, and as SVG
+its colours follow the reader's light or dark setting.
 """
 
 from clearprop.draw.figure import Figure
+from clearprop.views.cost_curve import cost_curve
 from clearprop.views.hinton import hinton
 from clearprop.views.histograms import histograms
 from clearprop.views.network import network
@@ -16,6 +17,7 @@ from clearprop.views.surface import cost_surface
 __all__ = [
     "Figure",
     "Recorder",
+    "cost_curve",
     "cost_surface",
     "decision_boundary",
     "hidden_space",

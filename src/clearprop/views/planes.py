@@ -62,6 +62,8 @@ def decision_boundary(
     yhat = _single_output(net, predict(net, params, plane)).reshape(_GRID, _GRID, -1)
     plot.add(*_areas(plot, xs, ys, yhat), *_samples(plot, X[:, i], X[:, j], labels))
     note = _what_is_shaded(yhat)
+    if len(X) > _MOST_SAMPLES:
+        note += f" Of {len(X):,} samples the first {_MOST_SAMPLES:,} are drawn."
     if net.inputs > 2:
         note += " The other inputs stay at " + ("their means." if at is None else "the values given.")
     return Figure("Decision boundary", (plot.drawing(),), note, legend)
@@ -107,6 +109,8 @@ def hidden_space(
     note = "The thin lines are the image of a square grid on the two inputs." if grid else ""
     if any("edge" in str(part) for part in panels[1].parts):
         note += " The bold line is the decision boundary of the output."
+    if len(X) > _MOST_SAMPLES:
+        note += f" Of {len(X):,} samples the first {_MOST_SAMPLES:,} are drawn."
     return Figure("The space of two hidden units", tuple(panels), note.strip(), legend)
 
 
