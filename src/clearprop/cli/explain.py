@@ -17,6 +17,7 @@ from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
 from clearprop.model import Model
 from clearprop.tables import TableEncoding
+from clearprop.terminal import wrap
 
 
 def explain(
@@ -75,7 +76,7 @@ def explain(
         text = _write_solution(trace, names, chosen, learning_rate, document)
     else:
         text = str(trace)
-    typer.echo(for_terminal(text.rstrip("\n"), sys.stdout.encoding))
+    typer.echo(for_terminal(wrap(text.rstrip("\n")), sys.stdout.encoding))
 
 
 def _derive(
