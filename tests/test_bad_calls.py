@@ -219,7 +219,8 @@ FUNCTIONS = [
                              "directions": optional(integer(0, 1e5)), "learning_rate": optional(RATE),
                              "seed": integer(0, 2**63)},
          problem()),
-    Call("diagnose", {**DATA, "history": optional(never), "optimizer": optional(never), "columns": optional(never)},
+    Call("diagnose", {**DATA, "history": optional(never), "optimizer": optional(never), "columns": optional(never),
+                      "validation": optional(never), "checks": empty},
          problem()),
     Call("train", {
         **DATA, "optimizer": never, "batch_size": optional(integer(1, 1e6)), "batches": optional(integer(1, 4)),

@@ -69,7 +69,7 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
     `epoch` and `step` (counted from 0; None if it was only noticed at the end of the epoch) and `layer` tell where it
     first occurred. `last_finite` holds the parameters before the last epoch that began with a finite cost. `best` holds
     those of the best epoch, by the monitored value of early stopping, else by the validation cost, else by the cost;
-    None if no epoch was completed.
+    None if no epoch was completed. `history` has the epochs before it, for `cp.diagnose(..., history=error.history)`.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -89,10 +89,11 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
         layer: str | None = None,
         last_finite: Any = None,
         best: Any = None,
+        history: Any = None,
     ) -> None:
         super().__init__(message)
         self.epoch, self.step, self.layer = epoch, step, layer
-        self.last_finite, self.best = last_finite, best
+        self.last_finite, self.best, self.history = last_finite, best, history
 
 
 #: Names that other libraries use, with the names used here.

@@ -1,5 +1,6 @@
 """The command line as a user runs it: output, files, exit codes, and no traceback."""
 
+import json
 import re
 import signal
 import subprocess
@@ -223,3 +224,26 @@ def test_demo(tmp_path, capsys, monkeypatch):
     model = cp.Model.load("demo/digits.cprop")
     assert model.settings["held_out"]["accuracy"] > 0.95
     assert (tmp_path / "demo" / "digits.html").stat().st_size < 1_000_000
+
+
+def test_diagnose(table, tmp_path, capsys):
+    good, bad = tmp_path / "good.cprop", tmp_path / "bad.cprop"
+    options = ["--target", "rich", "--hidden", "8"]
+    assert run("train", table, *options, "--epochs", "40", "--out", good) == 0
+    capsys.readouterr()
+    assert run("diagnose", good, table) == 0
+    assert capsys.readouterr().out.startswith("Nothing looks wrong (looked for: constant targets, ")
+    rates = ["--optimizer", "gradient_descent", "--learning-rate", "1e-5", "--patience", "40"]
+    assert run("train", table, *options, "--epochs", "15", *rates, "--out", bad) == 0
+    capsys.readouterr()
+    assert run("diagnose", bad, table) == 1
+    assert (
+        "warning: learning rate too low\n  The cost decreases steadily but slowly (learning rate 1e-05)"
+        in capsys.readouterr().out
+    )
+    assert run("diagnose", bad, table, "--json") == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert {"code", "severity", "words", "advice", "where", "numbers", "docs"} == set(findings[0])
+    assert "learning-rate-too-low" in [finding["code"] for finding in findings]
+    assert run("diagnose", good, table, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []

@@ -49,8 +49,10 @@ def save_and_report(model: Model, out: str, report: str | None) -> None:
     diagnosis = None
     if model.held_out is not None:
         typer.echo(f"on {model.held_out.what}, which training did not see:\n{model.evaluate()}\n")
-        columns = model.require_encoding().input_names
-        diagnosis = diagnose_outputs(model.held_out.outputs, model.params, model.history, columns=columns)
+        held_out, columns = model.held_out, model.require_encoding().input_names
+        diagnosis = diagnose_outputs(
+            held_out.outputs, model.params, model.history, columns=columns, row_numbers=held_out.row_numbers
+        )
         _warn(diagnosis)
     model.save(out)
     typer.echo(f"model  {out}")

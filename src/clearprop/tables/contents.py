@@ -42,8 +42,8 @@ _BYTE_ORDER_MARKS = (
 )  # fmt: skip
 _HTML = re.compile(rb"\s*<(!doctype html|html|head|\?xml)", re.IGNORECASE)
 _JSON = re.compile(rb'\s*(\{\s*("[^"]*"\s*:|\})|\[\s*[\[{])')
-#: Three letters in a row beyond ASCII: hardly Western European text.
-_NOT_WESTERN = re.compile(rb"[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{3}")
+#: Hardly Western European text: rare signs, or several characters beyond ASCII in a row.
+_NOT_WESTERN = re.compile(rb"[\x83\x86-\x88\x8b\x98\x9b]|[\x80-\x9f]{2}|[\x80-\xff]{3}")
 
 
 def most_unpacked(size: int) -> int:

@@ -48,6 +48,8 @@ def read_texts(content: bytes, file: Path, separator: str | None = None) -> tupl
     """
     layout = find_layout(content, file, separator)
     content = _from_names(content, layout)
+    if b"\n" not in content.strip():
+        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
     names = _header(content, layout, file)
     try:
         raw = pl.read_csv(io.BytesIO(content), separator=layout.separator, infer_schema_length=0, has_header=True)
@@ -137,9 +139,10 @@ class _Trial:
     agree: bool
 
     @property
-    def score(self) -> tuple[bool, int, bool, bool]:
-        """Best are separators by which all lines have equally many cells, more than one; then those with more cells."""
-        return self.agree and self.columns > 1, self.columns, self.agree, self.columns == 1 and self.separator == ","
+    def score(self) -> tuple[bool, bool, int, bool]:
+        """Best are separators by which all lines, the first too, have equally many cells, and then more of them."""
+        fits = self.agree and self.columns > 1
+        return fits, fits and self.before == 0, self.columns, self.agree and (self.columns > 1 or self.separator == ",")
 
 
 def _try(lines: list[str], separator: str) -> _Trial:

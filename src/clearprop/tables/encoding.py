@@ -213,8 +213,13 @@ class TableEncoding:
 
     def describe(self) -> list[ColumnNote]:
         """How each column is used: the used ones in their order, then those left out."""
-        used = [ColumnNote(c.name, _kind(c), len(c.inputs), c.description) for c in self.encoders]
+        used = [ColumnNote(c.name, _kind(c), len(c.inputs), self._description(c)) for c in self.encoders]
         return used + [ColumnNote(name, "left out", 0, why) for name, why in self.left_out]
+
+    def _description(self, column: Column) -> str:
+        notation = self.rules.notations.get(column.name)
+        spelt = "" if notation is None or notation.is_plain else f"read as {notation.words}; "
+        return spelt + column.description
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data; `from_dict` returns an equal encoding."""

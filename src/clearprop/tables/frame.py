@@ -260,7 +260,7 @@ def _from_objects(name: str, values: list[Any], exact: Sequence[str], marks: Seq
         return pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
     if numeric:
         texts = pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
-        return infer_plain(strip(texts, marks))
+        return infer_types([strip(texts, marks)], NO_RULES).columns[0]
     if all(issubclass(kind, date) for kind in kinds):
         datetimes = [v if v is None or isinstance(v, datetime) else datetime(v.year, v.month, v.day) for v in values]
         return pl.Series(name, datetimes)

@@ -24,13 +24,13 @@ class Strays:
 
 
 def find_strays(texts: pl.Series) -> Strays | None:
-    """The stray texts of a column if at least half of its texts fit one notation, and None if not, or if all fit."""
+    """The stray texts of a column if at least half of its different texts fit one notation; None if all or none fit."""
     nearest = survey(texts).nearest
     if nearest is None:
         return None
     present = without_marks(texts, dates=nearest.value_kind == "date").is_not_null()
     odd = (present & nearest.parse(texts).is_null()).to_numpy()
-    if not odd.any() or 2 * odd.sum() > present.sum():
+    if not odd.any():
         return None
     words = "numbers" if nearest.is_plain else nearest.words
     return Strays(odd, words, texts[int(np.flatnonzero(odd)[0])])

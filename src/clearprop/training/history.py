@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import numpy as np
+
 from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, suggest
 from clearprop.serialization.codec import AnyFloat
@@ -20,6 +22,24 @@ Default = TypeVar("Default")
 _PARTS = ("columns", "delta_norms", "gradient_norms")
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the costs of a history are of, as far as it is known.
+
+    `rows` is the number of training rows, 0 if unknown. `shuffled` is whether they came in a new order in each epoch,
+    `penalized` whether the cost includes penalties, and `line_search` whether there was no learning rate. `summed` has,
+    with the reduction "sum", the sum of the weights of the rows in "cost" and in "validation cost". `held_out` has the
+    targets of the validation rows by output layer, and their weights.
+    """
+
+    rows: int = 0
+    shuffled: bool = True
+    penalized: bool = False
+    line_search: bool = False
+    summed: Mapping[str, float] = field(default_factory=dict)
+    held_out: tuple[Mapping[str, np.ndarray], np.ndarray | None] | None = None
+
+
 @dataclass(repr=False)
 class History(Mapping[str, list[float]], Displayed):
     """The values recorded in each epoch, as a mapping of columns: `history["cost"]`, `history["validation cost"]`.
@@ -32,7 +52,10 @@ class History(Mapping[str, list[float]], Displayed):
     norms of delta and of the gradient in the last step of each epoch. `stopped` is the reason why training ended, and
     `best_epoch` (from 0) the epoch whose parameters were restored, None for the last. `unfinished` is empty unless
     training was interrupted within an epoch and left the parameters there: then it has "epoch" (from 0), the "steps"
-    done in it, and with validation data the "validation cost" of those parameters.
+    done in it, and with validation data the "validation cost" of those parameters. After a divergence, it has the
+    "epoch" and "diverged" (1).
+
+    `facts` tells how the costs came about; files do not have it.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -53,6 +76,7 @@ class History(Mapping[str, list[float]], Displayed):
     unfinished: dict[str, AnyFloat] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.facts = Facts()
         lengths = {len(row) for part in _PARTS for row in getattr(self, part).values()}
         if len(lengths) > 1:
             raise ArgumentError(f"History: expected columns of one length, got lengths {sorted(lengths)}.")

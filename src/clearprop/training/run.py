@@ -19,7 +19,7 @@ from clearprop.engine.api import EpochResult, Evaluation, Patience, State
 from clearprop.errors import CheckpointError, TrainingDiverged
 from clearprop.training.callbacks import Callback, EpochEnd
 from clearprop.training.divergence import Divergence
-from clearprop.training.history import History
+from clearprop.training.history import Facts, History
 from clearprop.training.metrics import Metric
 from clearprop.training.signals import Interrupts
 
@@ -151,6 +151,19 @@ class Run:
         for m in self.measurements:
             m.evaluation = evaluation(m.objective, self.params)
 
+    def note_facts(self, shuffled: bool, penalized: bool, line_search: bool = False) -> None:
+        """Note in the history what its costs are of."""
+        data = {"cost": self.objective} | ({"validation cost": self.validation.objective} if self.validation else {})
+        held_out = data.get("validation cost")
+        self.history.facts = Facts(
+            self.objective.samples,
+            shuffled,
+            penalized,
+            line_search,
+            {name: each.total_weight for name, each in data.items()} if self.objective.reduction == "sum" else {},
+            None if held_out is None else (held_out.targets, held_out.sample_weight),
+        )
+
     def end_epoch(self, result: EpochResult, rate: float = 0.0, seconds: float = 0.0) -> str | None:
         """Record an epoch, or by rows several; the reason to stop, if there is one."""
         self.record(result, rate, seconds)
@@ -190,6 +203,7 @@ class Run:
         names = set(history.columns), set(history.delta_norms), set(history.gradient_norms)
         if history.epochs and names != (columns, layers, layers):
             raise CheckpointError(f"the checkpoint's history has other columns than this run: {', '.join(history)}.")
+        history.facts = self.history.facts
         self.history, self.best = history, best
 
     def finish(self, reason: str | None) -> History:
@@ -224,7 +238,10 @@ class Run:
             error.history = history  # type: ignore[attr-defined]
 
     def divergence_error(self, found: Divergence, hint: str) -> TrainingDiverged:
-        """The exception for a divergence, with the best parameters."""
+        """The exception for a divergence, with the best parameters and the history of the epochs before."""
         error = self.error(found, hint)
+        self.history.stopped = f"diverged in {found.place}"
+        self.history.unfinished = {"epoch": found.epoch, "diverged": 1.0}
+        error.history = self.history
         error.best = None if self.best is None else Parameters(self.params.net, self.best.copy())
         return error

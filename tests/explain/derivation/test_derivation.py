@@ -10,7 +10,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.errors import ArgumentError, DataError
-from clearprop.explain.derivation.content import Equation
+from clearprop.explain.derivation.equations import Equation
 from clearprop.explain.derivation.latex import LatexNotation
 from clearprop.explain.derivation.mathml import MathMLNotation
 from clearprop.explain.derivation.text import to_ascii

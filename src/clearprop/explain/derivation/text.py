@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clearprop.draw.document import Heading, Prose, Section, Table
-from clearprop.explain.derivation.content import Equation, Row
+from clearprop.draw.svg import text_width
+from clearprop.explain.derivation.equations import Equation, Row
 from clearprop.explain.derivation.notation import Notation, WrittenNumber, written_number
-from clearprop.symbolic.expression import Expression, Number, Rest, Symbol
+from clearprop.symbolic.expression import BLANK, Expression, Number, Rest, Symbol
 
-_BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α", "Delta w": "Δw", "Delta b": "Δb"}
+_BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ASCII = str.maketrans(
     {
@@ -45,8 +46,17 @@ class TextNotation(Notation):
     def number(self, shown: WrittenNumber) -> str:
         return shown.digits if shown.power is None else f"{shown.digits}·10" + str(shown.power).translate(_RAISED)
 
+    def letter(self, base: str) -> str:
+        return "______" if base == BLANK else _BASES.get(base, base)
+
+    def own_letter(self, letter: str) -> str:
+        return letter
+
+    def change(self, letter: str) -> str:
+        return f"Δ{letter}"
+
     def symbol(self, symbol: Symbol) -> str:
-        base = _BASES.get(symbol.base, symbol.base)
+        base = self.base(symbol)
         label = "←".join(map(_quoted, symbol.label))
         return base + (f"_{label}" if label else "") + (f"^({symbol.sample})" if symbol.sample is not None else "")
 
@@ -84,6 +94,25 @@ def short_number(value: float, digits: int) -> str:
     if shown.power is not None:
         shown = replace(shown, digits=f"{float(shown.digits):.2f}")
     return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
+
+
+def fitting_number(value: float, digits: int, width: float) -> str:
+    """A number for a unit of a drawing, with fewer decimals where it would be wider than `width` pixels.
+
+    >>> fitting_number(-0.1321049, 6, 52), fitting_number(-1.384985e-9, 6, 52)
+    ('−0.13210', '−1·10⁻⁹')
+    """
+    text, shown = short_number(value, digits), written_number(value, digits)
+    sign = "−" if shown.negative else ""
+    for places in range(digits - 1, -1, -1):
+        if text_width(text) <= width:
+            break
+        if shown.power is None:
+            text = f"{sign}{abs(value):.{places}f}"
+        else:
+            mantissa = f"{float(shown.digits):.{min(2, places)}f}"
+            text = sign + TextNotation(digits).number(replace(shown, digits=mantissa))
+    return text
 
 
 def _quoted(label: str) -> str:
