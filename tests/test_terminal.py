@@ -14,17 +14,6 @@ from clearprop.gallery import scripts
 from clearprop.terminal import format_table, terminal_width, wrap
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Makes standard output a terminal with a number of columns."""
-
-    def set_width(columns: int) -> None:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-
-    return set_width
-
-
 def test_a_pipe_has_80_columns_whatever_the_terminal(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert terminal_width() == 80

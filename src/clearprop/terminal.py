@@ -43,6 +43,7 @@ def format_table(
     digits: Sequence[int] = (6, 4),
     least: int = 0,
     left: Collection[int] = (),
+    indent: str = "",
 ) -> str:
     """A table that fits into the terminal; floats have `digits[0]` significant digits if there is room.
 
@@ -55,14 +56,15 @@ def format_table(
         1    0.5             0.25
         2  0.125         0.333333
     """
+    room = terminal_width() - len(indent)
     columns, widths = _columns(names, rows, digits[0], False, least)
     for count, split in [(digits[0], True), *((count, True) for count in digits[1:])]:
-        if _width(widths) <= terminal_width():
+        if _width(widths) <= room:
             break
         columns, widths = _columns(names, rows, count, split)
     groups: list[list[int]] = [[]]
     for i in range(len(columns)):
-        if len(groups[-1]) > 1 and _width([widths[j] for j in [*groups[-1], i]]) > terminal_width():
+        if len(groups[-1]) > 1 and _width([widths[j] for j in [*groups[-1], i]]) > room:
             groups.append([0])
         groups[-1].append(i)
     cells = [
@@ -70,7 +72,7 @@ def format_table(
         for i, (column, width) in enumerate(zip(columns, widths, strict=True))
     ]
     tables = [zip(*(cells[i] for i in group), strict=True) for group in groups]
-    return "\n\n".join("\n".join("  ".join(line).rstrip() for line in table) for table in tables)
+    return "\n\n".join("\n".join(f"{indent}{'  '.join(line)}".rstrip() for line in table) for table in tables)
 
 
 def _width(widths: Sequence[int]) -> int:

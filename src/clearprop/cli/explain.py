@@ -67,7 +67,7 @@ def explain(
     names = names_of_table(encoding, loaded.net)
     column = weight.strip() if weight is not None and weight.strip() in encoding.columns else None
     if column is not None:
-        text = str(column_gradient(trace, encoding, column, taken))
+        text = wrap(str(column_gradient(trace, encoding, column, taken)))
         if (paths, document, learning_rate) != (None, None, None):
             text += f"\n\n{_derive(trace, names, _only_input(encoding, column), learning_rate, paths, document)}"
     elif weight is not None:
@@ -76,7 +76,7 @@ def explain(
         text = _write_solution(trace, names, chosen, learning_rate, document)
     else:
         text = str(trace)
-    typer.echo(for_terminal(wrap(text.rstrip("\n")), sys.stdout.encoding))
+    typer.echo(for_terminal(text.rstrip("\n"), sys.stdout.encoding))
 
 
 def _derive(
@@ -92,9 +92,9 @@ def _derive(
 
     derivation = trace.derivation(weight, learning_rate=learning_rate, names=names)
     if paths is not None:
-        return derivation.path_list(paths)
+        return wrap(derivation.path_list(paths))
     if document is None:
-        return derivation.text()
+        return wrap(derivation.text())
     write_document(
         document,
         html=lambda: derivation_page(derivation),
