@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -145,3 +147,11 @@ def _similar(name: str, known: list[str]) -> list[str]:
 def _available(known: list[str]) -> str:
     listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
     return f"Available: {listed}." if known else "None is available."
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called the library, perhaps through scikit-learn."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in ("clearprop", "sklearn"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -73,6 +73,15 @@ def test_predict_to_standard_output_parquet_and_with_inputs(trained, table, tmp_
     assert {"rich", "predicted rich", "age"} <= set(frame.columns)
 
 
+def test_predictions_beside_inputs_of_the_same_names(tmp_path, capsys):
+    columns = {"x": range(0, 80, 2), "predicted y": range(40, 0, -1), "y": ["a", "b"] * 20}
+    pl.DataFrame(columns).write_csv(tmp_path / "t.csv")
+    cp.fit(tmp_path / "t.csv", "y", numeric="predicted y", hidden=(), epochs=1).save(tmp_path / "m.cprop")
+    assert run("predict", tmp_path / "m.cprop", tmp_path / "t.csv", "--with-inputs") == 0
+    header = capsys.readouterr().out.partition("\n")[0]
+    assert header == "x,predicted y,y,predicted y (2),probability of a,probability of b"
+
+
 def test_explain_and_check(trained, table, capsys):
     assert run("explain", trained, table, "--row", "3") == 0
     assert "delta dJ/dz" in capsys.readouterr().out

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, _check_y, check_consi
 from clearprop.checks import check_dtype, exclusive
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.errors import CompilationError
+from clearprop.errors import CompilationError, warn_user
 from clearprop.estimators import ensemble
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.adapter import gather, output_name, views
@@ -29,7 +29,7 @@ from clearprop.estimators.fitting import Fit, checkpoint_of
 from clearprop.estimators.frames import FrameEncoder, frame_hint, is_frame
 from clearprop.estimators.inspection import InspectionMixin, activations
 from clearprop.estimators.labels import check_target_values
-from clearprop.estimators.protocol import Hooks, warn_user
+from clearprop.estimators.protocol import Hooks
 from clearprop.estimators.task import make_task
 
 #: Fitted attributes of a single network; in an ensemble its members have them.

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from threadpoolctl import ThreadpoolController
 
 from clearprop.engine.cores import at_most, get_threads
-from clearprop.estimators.protocol import warn_user
+from clearprop.errors import warn_user
 
 
 def fit_members(estimator: Any, data: Any, validation: Any, incremental: bool, hooks: Any) -> None:

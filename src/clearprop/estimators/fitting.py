@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from clearprop.core.parameters import Parameters
 from clearprop.engine import with_engine
 from clearprop.engine.api import Patience, State, Training
-from clearprop.errors import ArgumentError, ShapeError, TrainingDiverged
+from clearprop.errors import ArgumentError, ShapeError, TrainingDiverged, warn_user
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.adapter import gather
 from clearprop.estimators.data import Data, row_keys
@@ -28,7 +28,6 @@ from clearprop.estimators.protocol import (
     ShuffledRows,
     fit_diverged,
     print_epochs,
-    warn_user,
 )
 from clearprop.estimators.task import first_parameters, make_task
 from clearprop.optimizers import LBFGS, GradientDescent, Optimizer

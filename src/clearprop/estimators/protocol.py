@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -194,14 +192,6 @@ class Hooks:
     def end(self) -> None:
         """End the task of the fit."""
         self.root.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=self.model, **self.data)
-
-
-def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called the library, perhaps through scikit-learn."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in ("clearprop", "sklearn"):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
 
 
 def print_epochs(history: History, new: int) -> None:

@@ -94,9 +94,10 @@ def fit(
     roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
     table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
     encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
+    notes = [*table.notes, *encoding.words_read_as_missing(table)]
     if progress is not False:
         what = f'Predicts "{", ".join(encoding.target_names)}": {encoding.task_reason}.'
-        print("\n".join([what, *table.notes, *encoding.left_out_lines()]), file=sys.stderr)
+        print("\n".join([what, *notes, *encoding.left_out_lines()]), file=sys.stderr)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
     sizes, output = _hidden_sizes(hidden), OUTPUT_ACTIVATIONS[encoding.task]
@@ -130,7 +131,7 @@ def fit(
         "rows": len(table),
         "rows_trained_on": n_training,
         "rows_held_out": n_test,
-        **({"reading": list(table.notes)} if table.notes else {}),
+        **({"reading": notes} if notes else {}),
         "validation_share": validation,
         "optimizer": encode(rule),
         "batch_size": batch_size,
