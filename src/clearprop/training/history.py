@@ -11,6 +11,7 @@ import numpy as np
 from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, suggest
 from clearprop.serialization.codec import AnyFloat
+from clearprop.terminal import format_table, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,12 +153,9 @@ class History(Mapping[str, list[float]], Displayed):
 
     def __str__(self) -> str:
         """A line per epoch, at most 12 of them spread over the run, and why it stopped."""
-        wide = {name: max(12, len(name)) for name in self.columns}
-        lines = [f"{'epoch':>6s}  " + "  ".join(f"{name:>{wide[name]}s}" for name in self.columns)]
         shown = (
             sorted({round(i * (self.epochs - 1) / 11) for i in range(12)}) if self.epochs > 12 else range(self.epochs)
         )
-        for epoch in shown:
-            numbers = "  ".join(f"{values[epoch]:{wide[name]}.6g}" for name, values in self.columns.items())
-            lines.append(f"{epoch + 1:6d}  {numbers}")
-        return "\n".join([*lines, self.stopped] if self.stopped else lines)
+        rows = [[f"{epoch + 1:6,d}", *(values[epoch] for values in self.columns.values())] for epoch in shown]
+        table = format_table(["epoch", *self.columns], rows, least=12)
+        return f"{table}\n{wrap(self.stopped)}" if self.stopped else table
