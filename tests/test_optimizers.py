@@ -231,6 +231,22 @@ def test_sgd_takes_the_steps_of_torch_at_a_constant_rate_only(nesterov):
     assert abs(w - halved[-1]) > 1e-3  # as the docstring of SGD says
 
 
+@pytest.mark.parametrize("grows", [False, True])
+def test_nadam_takes_the_steps_of_torch_at_a_constant_beta_only(grows):
+    """In torch.optim.NAdam beta_1 grows with the steps, as the docstring says."""
+
+    def beta(t):
+        return 0.9 * (1 - 0.5 * 0.96 ** (0.004 * t)) if grows else 0.9
+
+    w, m, v, product = START, 0.0, 0.0, 1.0
+    for t, g in enumerate(GRADIENTS, start=1):
+        product, m, v = product * beta(t), 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        ahead = beta(t + 1) * m / (1 - product * beta(t + 1)) + (1 - beta(t)) * g / (1 - product)
+        w -= 0.03 * ahead / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    *_, (ours,) = steps(cp.Nadam(0.03), np.full(1, START), GRADIENTS)
+    assert (ours == pytest.approx(w, rel=1e-12)) == (not grows)
+
+
 def test_adam_equals_sklearn():
     """scikit-learn has the other form of Kingma and Ba: its epsilon counts sqrt(1 - beta_2^t) less in step t."""
     w, ours, epsilon = np.full(2, START), np.full(2, START), 1e-3

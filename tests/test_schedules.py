@@ -67,6 +67,27 @@ def test_plateau_requires_a_decrease_relative_to_the_best():
     assert rate(-1, -1.05, -1.05) == 0.1
 
 
+def test_a_plateau_ends_one_epoch_earlier_than_in_torch():
+    """ReduceLROnPlateau(patience=1) reduces the rate after two epochs without improvement; here that is patience=2."""
+    costs, rate, best, bad, theirs = [3.0, 2.0, 2.0, 2.1, 1.9, 2.0, 2.0, 2.0], 1.0, math.inf, 0, []
+    for cost in costs:
+        bad = 0 if cost < best * (1 - 1e-4) else bad + 1
+        best = cost if bad == 0 else best
+        if bad > 1:
+            rate, bad = rate * 0.5, 0
+        theirs.append(rate)
+    plateau = cp.schedules.OnPlateau(1.0, factor=0.5, patience=2)
+    ours = [plateau.at(cp.schedules.Progress(n, 1, 9, costs[:n])) for n in range(1, len(costs) + 1)]
+    assert ours == theirs
+    assert ours[-1] == 0.25
+
+
+def test_one_cycle_ends_where_torch_ends():
+    """Its last rate is max_lr / div_factor / final_div_factor, which is end=250000 with the defaults there."""
+    last = cp.schedules.OneCycle(0.1, end=250_000).at(cp.schedules.Progress(50, 10, 5, []))
+    assert last == pytest.approx(0.1 / 25 / 1e4, rel=1e-12)
+
+
 def test_one_cycle_rises_and_falls_once():
     found = rates(cp.schedules.OneCycle(1.0, rise=0.3), (), epochs=10, steps=10)
     top = found.index(max(found))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -69,7 +71,7 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
     `epoch` and `step` (counted from 0; None if it was only noticed at the end of the epoch) and `layer` tell where it
     first occurred. `last_finite` holds the parameters before the last epoch that began with a finite cost. `best` holds
     those of the best epoch, by the monitored value of early stopping, else by the validation cost, else by the cost;
-    None if no epoch was completed.
+    None if no epoch was completed. `history` has the epochs before it, for `cp.diagnose(..., history=error.history)`.
 
     >>> import clearprop as cp
     >>> net = cp.Network.sequential(1, 1)
@@ -89,10 +91,11 @@ class TrainingDiverged(ClearpropError, ArithmeticError):
         layer: str | None = None,
         last_finite: Any = None,
         best: Any = None,
+        history: Any = None,
     ) -> None:
         super().__init__(message)
         self.epoch, self.step, self.layer = epoch, step, layer
-        self.last_finite, self.best = last_finite, best
+        self.last_finite, self.best, self.history = last_finite, best, history
 
 
 #: Names that other libraries use, with the names used here.
@@ -144,3 +147,11 @@ def _similar(name: str, known: list[str]) -> list[str]:
 def _available(known: list[str]) -> str:
     listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
     return f"Available: {listed}." if known else "None is available."
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called the library, perhaps through scikit-learn."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].split(".")[0] in ("clearprop", "sklearn"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -103,6 +103,9 @@ class GradientDescent(Optimizer):
 class Momentum(Optimizer):
     """v <- momentum v - learning_rate g, w <- w + v (Rumelhart, Hinton and Williams 1986).
 
+    With a schedule the steps differ from those of torch.optim.SGD, which multiplies the whole velocity by the current
+    learning rate; see `SGD`.
+
     >>> import clearprop as cp
     >>> cp.Momentum(0.1, 0.9).update(0.1, 1, 3.0, 2.0, 1.0)
     (0.7, 0.7)
@@ -121,6 +124,8 @@ class Momentum(Optimizer):
 @dataclass(frozen=True)
 class Nesterov(Optimizer):
     """v <- momentum v - learning_rate g, w <- w + momentum v - learning_rate g (Nesterov 1983, Sutskever 2013).
+
+    With a schedule the steps differ from those of torch.optim.SGD(nesterov=True); see `SGD`.
 
     >>> import clearprop as cp
     >>> [round(float(x), 3) for x in cp.Nesterov(0.1, 0.9).update(0.1, 1, 3.0, 2.0, 1.0)]
@@ -288,6 +293,9 @@ class AdamEpsilonHat(Adam):
 @dataclass(frozen=True)
 class Nadam(Adam):
     """Adam with Nesterov momentum: mhat = beta_1 m / (1 - beta_1^(t+1)) + (1 - beta_1) g / (1 - beta_1^t) (Dozat 2016).
+
+    beta_1 is constant. In torch.optim.NAdam it grows with the steps, mu_t = beta_1 (1 - 0.96^(0.004 t) / 2) in place of
+    beta_1 in the formula of mhat, so its steps differ.
 
     >>> import clearprop as cp
     >>> round(float(cp.Nadam(0.1).update(0.1, 1, 3.0, 2.0, 0.0, 0.0)[0]), 4)

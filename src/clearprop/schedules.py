@@ -180,7 +180,10 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Up from learning_rate / start to learning_rate, then down to learning_rate / end (Smith 2018).
 
-    Both parts follow half a cosine; `rise` is the fraction of the run in which the rate goes up.
+    Both parts follow half a cosine; `rise` is the fraction of the run in which the rate goes up. Where
+    torch.optim.lr_scheduler.OneCycleLR differs: its last rate is learning_rate / (div_factor final_div_factor), so its
+    defaults are end=250000 here; it reaches the highest and the last rate one step earlier; and it changes the momentum
+    too unless cycle_momentum=False.
 
     >>> import clearprop as cp
     >>> cp.schedules.OneCycle(0.1, rise=0.5).at(cp.schedules.Progress(step=25, steps_per_epoch=10, epochs=5))
@@ -212,7 +215,8 @@ class OnPlateau(Schedule):
     """learning_rate * factor^k, where k grows by 1 when the cost has not improved for `patience` epochs.
 
     An improvement is a decrease by more than min_delta, relative to the best cost so far. The cost is the validation
-    cost if there is validation data, else the training cost.
+    cost if there is validation data, else the training cost. torch.optim.lr_scheduler.ReduceLROnPlateau waits one epoch
+    longer (its patience=9 is patience=10 here), and has the default factor=0.1.
 
     >>> import clearprop as cp
     >>> plateau = cp.schedules.OnPlateau(0.1, factor=0.5, patience=2)

@@ -1,5 +1,6 @@
 """The command line as a user runs it: output, files, exit codes, and no traceback."""
 
+import json
 import re
 import signal
 import subprocess
@@ -70,6 +71,15 @@ def test_predict_to_standard_output_parquet_and_with_inputs(trained, table, tmp_
     assert run("predict", trained, table, "--out", tmp_path / "p.parquet", "--with-inputs") == 0
     frame = pl.read_parquet(tmp_path / "p.parquet")
     assert {"rich", "predicted rich", "age"} <= set(frame.columns)
+
+
+def test_predictions_beside_inputs_of_the_same_names(tmp_path, capsys):
+    columns = {"x": range(0, 80, 2), "predicted y": range(40, 0, -1), "y": ["a", "b"] * 20}
+    pl.DataFrame(columns).write_csv(tmp_path / "t.csv")
+    cp.fit(tmp_path / "t.csv", "y", numeric="predicted y", hidden=(), epochs=1).save(tmp_path / "m.cprop")
+    assert run("predict", tmp_path / "m.cprop", tmp_path / "t.csv", "--with-inputs") == 0
+    header = capsys.readouterr().out.partition("\n")[0]
+    assert header == "x,predicted y,y,predicted y (2),probability of a,probability of b"
 
 
 def test_explain_and_check(trained, table, capsys):
@@ -223,3 +233,26 @@ def test_demo(tmp_path, capsys, monkeypatch):
     model = cp.Model.load("demo/digits.cprop")
     assert model.settings["held_out"]["accuracy"] > 0.95
     assert (tmp_path / "demo" / "digits.html").stat().st_size < 1_000_000
+
+
+def test_diagnose(table, tmp_path, capsys):
+    good, bad = tmp_path / "good.cprop", tmp_path / "bad.cprop"
+    options = ["--target", "rich", "--hidden", "8"]
+    assert run("train", table, *options, "--epochs", "40", "--out", good) == 0
+    capsys.readouterr()
+    assert run("diagnose", good, table) == 0
+    assert capsys.readouterr().out.startswith("Nothing looks wrong (looked for: constant targets, ")
+    rates = ["--optimizer", "gradient_descent", "--learning-rate", "1e-5", "--patience", "40"]
+    assert run("train", table, *options, "--epochs", "15", *rates, "--out", bad) == 0
+    capsys.readouterr()
+    assert run("diagnose", bad, table) == 1
+    assert (
+        "warning: learning rate too low\n  The cost decreases steadily but slowly (learning rate 1e-05)"
+        in capsys.readouterr().out
+    )
+    assert run("diagnose", bad, table, "--json") == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert {"code", "severity", "words", "advice", "where", "numbers", "docs"} == set(findings[0])
+    assert "learning-rate-too-low" in [finding["code"] for finding in findings]
+    assert run("diagnose", good, table, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []

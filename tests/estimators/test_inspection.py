@@ -286,9 +286,9 @@ def test_targets_that_a_loss_cannot_use(y, loss, message):
 
 @pytest.mark.parametrize("y", [[0, 1, 1], [3, -1, 7, 3], ["b", "a", "c"], ["x", "x"], [True, False], [5]], ids=str)
 def test_labels_are_fitted_as_label_binarizer_fits_them(y):
-    from clearprop.estimators.classifier import _fit_labels
+    from clearprop.estimators.labels import fit_labels
 
-    ours, theirs = vars(_fit_labels(np.array(y))), vars(LabelBinarizer().fit(np.array(y)))
+    ours, theirs = vars(fit_labels(np.array(y))), vars(LabelBinarizer().fit(np.array(y)))
     assert ours.keys() == theirs.keys()
     assert ours.pop("classes_").tolist() == theirs.pop("classes_").tolist()
     assert ours == theirs

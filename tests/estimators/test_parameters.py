@@ -14,8 +14,9 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
 import clearprop as cp
-from clearprop.estimators import base, classifier
+from clearprop.estimators import labels
 from clearprop.estimators import parameters as settings
+from clearprop.estimators.data import is_plain_target
 
 KINDS = [cp.MLPClassifier, cp.MLPRegressor]
 X = np.random.default_rng(0).normal(size=(12, 3))
@@ -64,7 +65,7 @@ def test_wrong_defaults_are_refused():
     for values, refused in (({}, "alpha"), ({"alpha": 0.0}, "max_iter")):
         with pytest.raises(InvalidParameterError, match=f"The '{refused}' parameter of Refusing must be"):
             Refusing(**values).fit(X, Y)
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 epochs are done"):
+    with pytest.warns(ConvergenceWarning, match="training ended after max_iter=2 epochs"):
         Refusing(alpha=0.0, max_iter=2).fit(X, Y)
 
 
@@ -111,7 +112,7 @@ DATA: dict[str, tuple[Any, Any, bool]] = {
 def test_data_that_skips_validation_is_unchanged_by_scikit_learn(case):
     rows, target, plain = DATA[case]
     model = cp.MLPRegressor()
-    assert (model._is_plain(rows, reset=True) and base._is_plain_target(target, len(rows))) == plain
+    assert (model._is_plain(rows, reset=True) and is_plain_target(target, len(rows))) == plain
     if plain:
         checked = validate_data(model, rows, target, multi_output=True, dtype=(np.float64, np.float32))
         assert checked[0] is rows
@@ -140,7 +141,7 @@ CLASSES: dict[str, tuple[Any, Any, bool]] = {
 @pytest.mark.parametrize("case", CLASSES)
 def test_classes_recognized_as_known_are_known_to_scikit_learn(case):
     passed, known, same = CLASSES[case]
-    assert classifier._are_same_classes(passed, known) == same
+    assert labels.are_same_classes(passed, known) == same
     if same:
         np.testing.assert_array_equal(unique_labels(passed), known)
 

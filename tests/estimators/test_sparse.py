@@ -66,7 +66,7 @@ def test_sparse_data_is_never_converted_to_dense(settings, monkeypatch):
 
 
 def test_equal_rows_get_the_same_dropout_dense_or_sparse():
-    from clearprop.estimators.fitting import row_keys
+    from clearprop.estimators.data import row_keys
 
     rows = X.toarray()
     rows[3] = rows[7]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from clearprop.report.sections import input_columns
 
 import clearprop as cp
 from clearprop.errors import ArgumentError, ShapeError
 from clearprop.model.model import Model
 from clearprop.model.predictions import Predictions, read_output
 from clearprop.report.page import _objective
+from clearprop.report.values import input_columns
 from clearprop.tables import TableEncoding
 
 TABLE = {

@@ -95,7 +95,7 @@ def test_histogram_holds_all_activations_but_zeros():
 
 
 def activity(name: str, saturated: float, dead: int) -> LayerActivity:
-    return LayerActivity(cp.Layer(name, 10, "relu"), saturated, dead, np.zeros(1), np.array([0.0, 1.0]), 0.0, True)
+    return LayerActivity(cp.Layer(name, 10, "relu"), saturated, dead, np.zeros(1), np.array([0.0, 1.0]), 0.0, 0, True)
 
 
 def test_sentences_on_saturated_and_dead_units():

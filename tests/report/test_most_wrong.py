@@ -40,7 +40,7 @@ def test_pixels_are_shown_as_pictures(check_page, words):
     page = render_report(model, held.X, held.y, row_numbers=held.row_numbers)
     wrong = np.flatnonzero(cp.predict(model.net, model.params, held.X).argmax(axis=1) != held.y)
     assert page.count('class="pixels"') == min(16, len(wrong))
-    worst = words(check_page(page)).partition("The most confident mistake is row ")[2].partition(":")[0]
+    worst = words(check_page(page)).partition("The largest log loss is in row ")[2].partition(":")[0]
     assert int(worst.replace(",", "")) in held.row_numbers[wrong]
 
 

@@ -209,7 +209,7 @@ def test_long_history_of_many_layers(check_page):
     X = np.random.default_rng(1).normal(size=(300, 3))
     page = render_report(model, X, X[:, 0])
     check_page(page)
-    assert "best: epoch 12,346" in page
+    assert "restored: epoch 12,346" in page
     assert "The gradient explodes" in page
 
 

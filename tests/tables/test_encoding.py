@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,65 @@ BAD_TEXT = [
 def test_refuses_text_where_it_contradicts(options: dict[str, Any], message: str) -> None:
     with pytest.raises(TableError, match=message):
         TableEncoding.fit({"x": X, "y": Y}, "y", **options)
+
+
+# --- whole numbers of more than 53 bits ------------------------------------------------------------------------------
+
+BASE = 1582218195625938940
+CODES: dict[str, Callable[[], tuple[Any, list[str]]]] = {
+    "integers": lambda: ([BASE + i % 5 for i in range(30)], [str(BASE + i) for i in range(5)]),
+    "negative": lambda: ([-BASE - i % 5 for i in range(30)], [str(-BASE - i) for i in range(5)]),
+    "beyond 64 bits": lambda: ([10**20 + i % 5 for i in range(30)], [str(10**20 + i) for i in range(5)]),
+    "decimals": lambda: ([Decimal(BASE + i % 5) for i in range(30)], [str(BASE + i) for i in range(5)]),
+    "texts": lambda: ([str(10**20 + i % 5) for i in range(30)], [str(10**20 + i) for i in range(5)]),
+    "with a gap": lambda: ([None, *(BASE + i % 5 for i in range(1, 30))], [str(BASE + i) for i in range(5)]),
+    "unsigned": lambda: (np.uint64(2**63) + np.arange(30, dtype=np.uint64) % 5, [str(2**63 + i) for i in range(5)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["dict", "pandas", "pandas Int64", "polars", "pyarrow", "csv"])
+@pytest.mark.parametrize("case", CODES)
+def test_codes_are_told_apart(case: str, kind: str, tmp_path: Path) -> None:
+    values, expected = CODES[case]()
+    columns: dict[str, Any] = {"code": values, "x": X, "y": Y}
+    if kind == "pandas Int64":
+        if case not in ("integers", "with a gap"):
+            return
+        columns["code"] = pd.array(values, dtype="Int64")
+        data: Any = pd.DataFrame(columns)
+    elif kind == "polars" and case == "beyond 64 bits":
+        data = pl.DataFrame({**columns, "code": pl.Series(values, dtype=pl.Int128)})
+    elif kind in ("pyarrow", "csv") and case == "beyond 64 bits":
+        data = written(tmp_path, kind, {**columns, "code": list(map(str, values))})
+    elif kind == "pandas" and case == "with a gap":
+        data = pd.DataFrame({**columns, "code": pd.Series(values, dtype=object)})
+    else:
+        data = written(tmp_path, kind, columns)
+    encoding = TableEncoding.fit(data, "y")
+    assert sorted(n.removeprefix("code=") for n in encoding.input_names if n.startswith("code=")) == sorted(expected)
+    assert encoding.features(data)[:5, :5].sum() == (4 if case == "with a gap" else 5)
+    as_target = TableEncoding.fit(data, "code", task="classification", drop="y") if case != "with a gap" else None
+    assert as_target is None or sorted(map(str, as_target.classes)) == sorted(expected)
+
+
+def test_codes_as_numbers_are_refused_by_column() -> None:
+    codes = [BASE + i % 5 for i in range(30)]
+    with pytest.raises(TableError, match=f'Column "code": holds whole numbers beyond 2\\^53, such as {BASE}, which'):
+        TableEncoding.fit({"code": codes, "y": Y}, "y", numeric="code")
+    with pytest.raises(TableError, match='Target column "code": holds integers beyond 2\\^53, such as'):
+        TableEncoding.fit({"code": codes, "x": X}, "code", task="regression")
+    spread = [BASE + 10_000_000 * i for i in range(30)]
+    assert TableEncoding.fit({"moment": spread, "y": Y}, "y").input_names == ("moment",)
+
+
+def test_words_read_as_missing_are_reported(tmp_path: Path) -> None:
+    columns = {"zone": ["NA", "EU", ""] * 10, "x": X, "y": Y}
+    for kind in ("dict", "csv"):
+        data = written(tmp_path, kind, columns)
+        encoding = TableEncoding.fit(data, "y")
+        assert encoding.words_read_as_missing(as_table(data)) == [
+            'zone: "NA" is read as missing (10 rows); text="zone" (--text "zone") keeps it as a category'
+        ]
+        kept = TableEncoding.fit(data, "y", text="zone")
+        assert kept.input_names == ("zone=EU", "zone=NA", "zone is missing", "x")
+        assert kept.words_read_as_missing(as_table(data, exact=["zone"])) == []

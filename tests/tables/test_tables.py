@@ -244,7 +244,10 @@ CHOICES: dict[str, tuple[list[Any], str | None]] = {
     "amounts as text": ([f"{i}.250,50 EUR" for i in range(1, N + 1)], "number"),
     "dates as text": ([f"{i % 28 + 1}/3/2024" for i in range(N)], "date"),
     "row numbers": (list(range(N)), "the number of the row"),
-    "user_id": ([(7919 * i) % 1000 for i in range(N)], "a different integer in every row"),
+    "user_id": (
+        [(7919 * i) % 1000 for i in range(N)],
+        "40 different integers in 40 rows",
+    ),
     "paid": ([(7919 * i) % 1000 for i in range(N)], "number"),
 }
 

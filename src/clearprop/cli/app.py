@@ -15,6 +15,7 @@ import typer
 
 from clearprop.cli.check import check
 from clearprop.cli.demo import demo
+from clearprop.cli.diagnose import diagnose
 from clearprop.cli.evaluate import evaluate
 from clearprop.cli.explain import explain
 from clearprop.cli.gallery import gallery
@@ -25,7 +26,7 @@ from clearprop.cli.warmup import warmup
 from clearprop.errors import ClearpropError
 
 app = typer.Typer(name="clearprop", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (train, demo, gallery, predict, evaluate, summary, warmup, explain, check):
+for command in (train, demo, gallery, predict, evaluate, summary, warmup, explain, check, diagnose):
     app.command()(command)
 
 

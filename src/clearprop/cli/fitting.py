@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from clearprop.engine.warmup import is_warm
 from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
 from clearprop.model import Model, fit
 from clearprop.training import EpochEnd
@@ -17,8 +16,6 @@ from clearprop.training import EpochEnd
 def fit_interruptibly(table: Any, target: Any, **options: Any) -> Model:
     """`cp.fit`; the first Ctrl-C ends training after the current epoch, a second one at once."""
     interrupts = []
-    if not is_warm():
-        typer.echo("compiling the training loop, once on this machine: about 10 seconds", err=True)
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         if interrupts:
@@ -52,8 +49,10 @@ def save_and_report(model: Model, out: str, report: str | None) -> None:
     diagnosis = None
     if model.held_out is not None:
         typer.echo(f"on {model.held_out.what}, which training did not see:\n{model.evaluate()}\n")
-        columns = model.require_encoding().input_names
-        diagnosis = diagnose_outputs(model.held_out.outputs, model.params, model.history, columns=columns)
+        held_out, columns = model.held_out, model.require_encoding().input_names
+        diagnosis = diagnose_outputs(
+            held_out.outputs, model.params, model.history, columns=columns, row_numbers=held_out.row_numbers
+        )
         _warn(diagnosis)
     model.save(out)
     typer.echo(f"model  {out}")

@@ -13,6 +13,7 @@ from clearprop.cli.arguments import ModelPath, Table, check_outputs
 from clearprop.errors import ArgumentError
 from clearprop.model import Model
 from clearprop.serialization.atomic import write_atomically
+from clearprop.tables.columns import free_name
 
 
 def predict(
@@ -46,5 +47,6 @@ def predict(
 
 def _append(table: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
     """The columns of the table, then the predictions, which are renamed if the table has a column of that name."""
-    renamed = {name: f"predicted {name}" for name in predictions.columns if name in table.columns}
+    taken = {*table.columns, *predictions.columns}
+    renamed = {n: free_name(f"predicted {n}", taken) for n in predictions.columns if n in table.columns}
     return pl.concat([table, predictions.rename(renamed)], how="horizontal")

@@ -47,6 +47,13 @@ def train(
     drop: Annotated[Several, typer.Option(help="Column to ignore; repeat it for several.")] = None,
     categorical: Annotated[Several, typer.Option(help="Column to treat as categories; repeat it for several.")] = None,
     numeric: Annotated[Several, typer.Option(help="Column to treat as numbers; repeat it for several.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help='Decimal sign, "." or ",", of numbers that do not tell it.', show_default=False)
+    ] = None,
+    day_first: Annotated[
+        bool | None, typer.Option("--day-first/--month-first", help="Order of dates that do not tell it.")
+    ] = None,
+    missing: Annotated[Several, typer.Option(help='Text that means a missing value, such as "-".')] = None,
     text: Annotated[
         Several, typer.Option(help="Column to read as texts as they are written, None and NA too; also a target.")
     ] = None,
@@ -78,6 +85,9 @@ def train(
         drop=drop or (),
         categorical=categorical or (),
         numeric=numeric or (),
+        decimal=decimal,
+        day_first=day_first,
+        missing=missing or (),
         text=text or (),
         hidden=_sizes(hidden),
         activation=activation,

@@ -83,11 +83,12 @@ def _tip(curve: Curve) -> str:
 def _mark_epoch(plot: Plot, epoch: int) -> None:
     _, top, _, bottom = plot.area
     x = float(plot.x(epoch))
-    left_of_mark = x > plot.width * 0.55
-    class_ = "mark-name end" if left_of_mark else "mark-name"
+    name = f"restored: epoch {epoch:,}"
+    wide = text_width(name)
+    left = x - 5 - wide if x > plot.width * 0.55 else x + 5
     plot.add(
         element("line", x1=x, x2=x, y1=top - 6, y2=bottom, class_="mark"),
-        element("text", f"best: epoch {epoch:,}", x=x + (-5 if left_of_mark else 5), y=top - 8, class_=class_),
+        element("text", name, x=max(0.0, min(left, plot.width - wide)), y=top - 8, class_="mark-name"),
     )
 
 

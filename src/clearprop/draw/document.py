@@ -94,17 +94,35 @@ def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, fo
     return f"<!DOCTYPE html>\n{page}\n"
 
 
-def sections_html(sections: Sequence[Section], formula: Formula = str) -> Markup:
-    """The sections as HTML, without a page around them; `formula` writes formulas as HTML."""
+def sections_html(sections: Sequence[Section], formula: Formula = str, folding: bool = False) -> Markup:
+    """The sections as HTML, without a page around them; `formula` writes formulas as HTML.
+
+    With `folding` each section, and each part of it below a heading, opens and closes by a click on its title.
+    """
     return Markup("\n").join(
-        element(
-            "section",
-            element("h2", section.title),
-            *(_item(item, formula) for item in section.items),
-            id=f"section-{i}",
-        )
+        element("section", *_folding(section, formula) if folding else _open(section, formula), id=f"section-{i}")
         for i, section in enumerate(sections, 1)
     )
+
+
+def contents(sections: Sequence[Section]) -> Markup:
+    """Links to the sections."""
+    links = [element("a", section.title, href=f"#section-{i}") for i, section in enumerate(sections, 1)]
+    return element("nav", element("span", "Contents"), *links, aria_label="Contents")
+
+
+def _open(section: Section, formula: Formula) -> list[Markup]:
+    return [element("h2", section.title), *(_item(item, formula) for item in section.items)]
+
+
+def _folding(section: Section, formula: Formula) -> list[Markup]:
+    starts = [i for i, item in enumerate(section.items) if isinstance(item, Heading)]
+    ends = [*starts[1:], len(section.items)]
+    inner = [_item(item, formula) for item in section.items[: starts[0] if starts else None]]
+    for start, end in zip(starts, ends if starts else [], strict=True):
+        heading, *items = (_item(item, formula) for item in section.items[start:end])
+        inner.append(element("details", element("summary", heading), *items, open="open"))
+    return [element("details", element("summary", element("h2", section.title)), *inner, open="open")]
 
 
 def items_html(items: Sequence[Any], formula: Formula = str) -> list[Markup]:

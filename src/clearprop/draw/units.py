@@ -128,7 +128,8 @@ def draw_units(
     parts = [_svg_link(link) for link in sorted(links, key=lambda link: link.width)]  # the widest on top
     parts += [_svg_label(link) for link in links if link.label]
     parts += [part for node in nodes for part in _svg_node(node, plan.look.radius)]
-    legend = (*_signs(biases is not None), *legend_of({link.style for link in links} - {"dense"}))
+    zero = plan.look is ROOMY and any(link.sign == "" and link.style != "identity" for link in links)
+    legend = (*_signs(biases is not None, zero), *legend_of({link.style for link in links} - {"dense"}))
     return UnitDrawing(
         label, *plan.size, (*parts, *captions), legend, look=plan.look, nodes=tuple(nodes), links=tuple(links)
     )
@@ -183,7 +184,7 @@ def _links(
             if plan.look is COMPACT and value == 0:
                 continue
             share = min(1.0, abs(value) / largest) if np.isfinite(value) else 1.0
-            sign = "" if c.kind == "identity" else "minus" if value < 0 else "plus"
+            sign = "" if c.kind == "identity" or value == 0 else "minus" if value < 0 else "plus"
             shown = "1" if c.kind == "identity" else text(value)
             width, opacity = (base + more * share for base, more in (plan.look.width, plan.look.opacity))
             via = [plan.through(lane, wire, i * matrix.shape[1] + j) for lane in wire.lanes]
@@ -217,8 +218,10 @@ def _largest(arrays: Iterable[np.ndarray]) -> float:
     return float(sizes[np.isfinite(sizes)].max())
 
 
-def _signs(biased: bool) -> Legend:
+def _signs(biased: bool, zero: bool) -> Legend:
     entries = [(swatch("line", "plus"), "positive, wider for larger"), (swatch("line", "minus"), "negative")]
+    if zero:
+        entries.append((swatch("line", "none"), "0"))
     if biased:
         dot = element("circle", cx=17, cy=7, r=6, class_="plus", fill_opacity=0.8)
         entries.append((dot, "unit, coloured by its bias in the same way"))

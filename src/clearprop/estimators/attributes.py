@@ -10,6 +10,7 @@ import numpy as np
 
 from clearprop.activations import Activation
 from clearprop.core.network import Network
+from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.estimators.frames import FrameEncoder
 from clearprop.losses import Loss
@@ -100,6 +101,10 @@ class Attributes(ABC):
     @abstractmethod
     def _score_of(self, y: np.ndarray, outputs: np.ndarray, weight: np.ndarray | None) -> float:
         """The validation score of scikit-learn's early stopping."""
+
+    def _hint(self, objective: Objective, params: Parameters) -> str | None:
+        """What to change after a fit whose predictions are poor, if that is known."""
+        return None
 
     @abstractmethod
     def _labels(self, y: np.ndarray) -> np.ndarray:

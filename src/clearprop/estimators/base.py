@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import sys
-import warnings
 from abc import ABC
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -16,20 +14,22 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import validation
-from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
 from clearprop.checks import check_dtype, exclusive
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.errors import CompilationError
+from clearprop.errors import CompilationError, warn_user
 from clearprop.estimators import ensemble
 from clearprop.estimators import parameters as settings
 from clearprop.estimators.adapter import gather, output_name, views
-from clearprop.estimators.fitting import Data, Fit, checkpoint_of, make_task
+from clearprop.estimators.data import Data, by_rows, is_finite, is_plain_target
+from clearprop.estimators.fitting import Fit, checkpoint_of
 from clearprop.estimators.frames import FrameEncoder, frame_hint, is_frame
 from clearprop.estimators.inspection import InspectionMixin, activations
+from clearprop.estimators.labels import check_target_values
 from clearprop.estimators.protocol import Hooks
+from clearprop.estimators.task import make_task
 
 #: Fitted attributes of a single network; in an ensemble its members have them.
 _SINGLE_NETWORK_ATTRIBUTES = (
@@ -50,30 +50,6 @@ _PREDICTORS: WeakKeyDictionary[BaseEstimator, tuple[Parameters, Any]] = WeakKeyD
 MIN_COMPILED_ROWS = 64
 #: Rows times parameters from which loading the compiled engine pays off for one prediction.
 MIN_LOADING_WORK = 20_000_000_000
-
-
-class PartialFitUnavailable(AttributeError, ValueError):
-    """partial_fit is not available with these parameters; also a ValueError, as in scikit-learn."""
-
-
-class _Available(_AvailableIfDescriptor):
-    """A method that is available if a check of the estimator raises nothing; otherwise the check's error is raised."""
-
-    def _check(self, obj: Any, owner: Any) -> None:
-        self.check(obj)
-
-
-def _check_partial_fit(estimator: Any) -> bool:
-    if not settings.is_stochastic(estimator):
-        raise PartialFitUnavailable("partial_fit trains on batches, so it is not available with solver='lbfgs'.")
-    if estimator.early_stopping:
-        raise PartialFitUnavailable("partial_fit does not support early_stopping=True: it runs a single epoch.")
-    return True
-
-
-def available_partial_fit(method: Any) -> Any:
-    """Decorate partial_fit: available with stochastic solvers, and without early stopping."""
-    return _Available(method, _check_partial_fit, method.__name__)
 
 
 @lru_cache(maxsize=256)
@@ -181,7 +157,7 @@ class BaseMLP(
         try:
             self._set_parameters(fit.run(X, y, sample_weight))
         except BaseException:
-            if not fit.begun:
+            if not fit.started:
                 self._restore_attributes(before)
             raise
 
@@ -210,6 +186,7 @@ class BaseMLP(
         """The checked training set."""
         if y is None:
             validate_data(self, X, y, multi_output=True)  # raises scikit-learn's error for a missing y
+        check_target_values(y, labels=not self._y_numeric)
         self._encoder = None if reset else getattr(self, "_encoder", None)
         if self._encoder is not None:
             self._encoder.require_frame(X)
@@ -217,7 +194,7 @@ class BaseMLP(
             matrix = self._encode_frame(X, reset)
             y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
             check_consistent_length(matrix, y)
-        elif self._is_plain(X, reset) and _is_plain_target(y, len(X)):
+        elif self._is_plain(X, reset) and is_plain_target(y, len(X)):
             matrix, self.n_features_in_ = X, X.shape[1]
         else:
             with frame_hint(X, type(self).__name__):
@@ -227,7 +204,7 @@ class BaseMLP(
                 )  # fmt: skip
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, matrix)
         target = self._fit_target(y, weight, incremental)
-        return Data(_by_rows(matrix), target, self._weigh(weight, y))
+        return Data(by_rows(matrix), target, self._weigh(weight, y))
 
     _y_numeric = False
 
@@ -243,7 +220,8 @@ class BaseMLP(
             return None
         if X is None or y is None:
             raise ValueError("X_val and y_val: expected both, got one of them.")
-        matrix = _by_rows(self._check_rows(X))
+        check_target_values(y, "y_val", labels=not self._y_numeric)
+        matrix = by_rows(self._check_rows(X))
         y = _check_y(y, multi_output=True, y_numeric=self._y_numeric, estimator=self)
         check_consistent_length(matrix, y)
         checked = None if weight is None else _check_sample_weight(weight, matrix)
@@ -253,10 +231,9 @@ class BaseMLP(
         if isinstance(self.batch_size, str):  # "auto"
             return min(200, rows)
         if self.batch_size > rows:
-            warnings.warn(
+            warn_user(
                 f"batch_size={self.batch_size} is larger than the {rows} training rows; all rows make one batch.",
                 UserWarning,
-                stacklevel=7,
             )
         return min(int(self.batch_size), rows)
 
@@ -319,7 +296,7 @@ class BaseMLP(
             and X.size > 0
             and (reset or X.shape[1] == self.n_features_in_)
             and not hasattr(self, "feature_names_in_")
-            and _is_finite(X)
+            and is_finite(X)
         )
 
     def _outputs_of(self, X: Any) -> np.ndarray:
@@ -393,29 +370,6 @@ class BaseMLP(
         if self.dtype is not None and tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = [str(np.dtype(self.dtype))]
         return tags
-
-
-def _is_plain_target(y: Any, rows: int) -> bool:
-    """Whether validate_data would return this target of `rows` rows unchanged."""
-    return (
-        type(y) is np.ndarray
-        and y.ndim in (1, 2)
-        and y.dtype.kind in "biufU"
-        and y.size > 0
-        and len(y) == rows
-        and (y.dtype.kind != "f" or _is_finite(y))
-    )
-
-
-def _is_finite(numbers: np.ndarray) -> bool:
-    """Whether the sum is finite, and so all numbers are; False if finite numbers overflow in the sum."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(np.add.reduce(numbers, axis=None))
-
-
-def _by_rows(X: Any) -> Any:
-    """A sparse matrix in CSR format, whose rows can be selected; an array unchanged."""
-    return X.tocsr() if issparse(X) else X
 
 
 def _side_by_side(outputs: Mapping[str, np.ndarray], net: Network) -> np.ndarray:

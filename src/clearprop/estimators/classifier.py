@@ -13,14 +13,16 @@ from sklearn.callback import with_callbacks
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from clearprop.activations import Activation, sigmoid, softmax
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.estimators.base import BaseMLP, available_partial_fit
+from clearprop.estimators.base import BaseMLP
+from clearprop.estimators.labels import are_same_classes, check_target_values, class_weights, fit_labels
 from clearprop.estimators.parameters import LOSS_NAMES
+from clearprop.estimators.protocol import available_partial_fit
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.penalties import Penalty
@@ -128,11 +130,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """Train for one epoch on X (n, i) and y; the first call needs all `classes` of this and later calls."""
-        known = self.soft_targets or _are_same_classes(classes, getattr(self, "classes_", None))
+        check_target_values(y, labels=True)
+        check_target_values(classes, "classes", labels=True)
+        known = self.soft_targets or are_same_classes(classes, getattr(self, "classes_", None))
         if not known and _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._partial_fit(X, y, sample_weight)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of the predictions for X (n, i)."""
+        check_target_values(y, labels=True)
+        return super().score(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, (n, classes), in the order of `classes_`."""
@@ -204,13 +213,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y = column_or_1d(y, warn=True)
         known = hasattr(self, "classes_") and (self.warm_start or incremental)
         if not known:
-            self._label_binarizer = _fit_labels(y)
+            self._label_binarizer = fit_labels(y)
             self.classes_ = self._label_binarizer.classes_
-        elif self.warm_start and set(unique_labels(y)) != set(self.classes_):
-            # the message of scikit-learn
+        elif not incremental and set(unique_labels(y)) != set(self.classes_):
+            # begins with the message of scikit-learn
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self.classes_}, `y` has {unique_labels(y)}"
+                f"Previously got {self.classes_}, `y` has {unique_labels(y)}. Use partial_fit to train on rows of some "
+                "of the classes, or set warm_start=False to begin again."
             )
         return self._binary_rows(y)
 
@@ -263,7 +273,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] > 1:
             by_class = compute_sample_weight(self.class_weight, y)
         else:
-            by_class = _class_weights(self.class_weight, column_or_1d(y), weight)
+            by_class = class_weights(self.class_weight, column_or_1d(y), weight)
         return by_class if weight is None else weight * by_class
 
     # --- conversion -------------------------------------------------------------------------------------------------
@@ -294,35 +304,3 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _class_weights(class_weight: Any, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """The weight of each row's class, (n,); "balanced" counts rows by their sample weights."""
-    counted = np.ones(len(y), bool) if weight is None else weight > 0
-    classes, indices = np.unique(y[counted], return_inverse=True)
-    own = None if weight is None else weight[counted]
-    by_class = compute_class_weight(class_weight, classes=classes, y=y[counted], sample_weight=own)
-    weights = np.zeros(len(y))
-    weights[counted] = by_class[indices]
-    return weights
-
-
-def _fit_labels(y: np.ndarray) -> LabelBinarizer:
-    """LabelBinarizer().fit(y), with a faster version for a vector of integers or strings."""
-    if y.ndim != 1 or y.dtype.kind not in "biuU":
-        return LabelBinarizer().fit(y)
-    binarizer = LabelBinarizer()
-    binarizer.sparse_input_ = False
-    binarizer.classes_ = np.array([*np.unique(y)])  # in native byte order, strings as short as possible
-    binarizer.y_type_ = "multiclass" if len(binarizer.classes_) > 2 else "binary"
-    return binarizer
-
-
-def _are_same_classes(classes: Any, known: np.ndarray | None) -> bool:
-    """Whether these are the known classes, for integers and strings; if False, scikit-learn has to check."""
-    if type(classes) in (list, tuple) and len(set(map(type, classes))) == 1:
-        classes = np.asarray(classes)
-    if known is None or type(classes) is not np.ndarray or classes.ndim != 1:
-        return False
-    comparable = classes.dtype.kind in "biuU" and classes.dtype.kind == known.dtype.kind
-    return comparable and np.array_equal(np.unique(classes), known)

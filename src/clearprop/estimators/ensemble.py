@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,6 +15,7 @@ from sklearn.utils import check_random_state
 from threadpoolctl import ThreadpoolController
 
 from clearprop.engine.cores import at_most, get_threads
+from clearprop.errors import warn_user
 
 
 def fit_members(estimator: Any, data: Any, validation: Any, incremental: bool, hooks: Any) -> None:
@@ -64,10 +64,9 @@ def _in_threads(train: Callable[[int], Any], members: list[Any], workers: int) -
         started = [member for member in members if _has_completed_a_step(member)]
         if not started:
             raise
-        warnings.warn(
+        warn_user(
             f"fit was interrupted; members_ has the {len(started)} of {len(members)} networks that had started.",
             UserWarning,
-            stacklevel=5,
         )
         return started
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from clearprop.errors import TableError, TableWarning, suggest
+from clearprop.errors import TableError, TableWarning, suggest, warn_user
 from clearprop.tables import as_table
 from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.choose import Column, choose_columns
@@ -68,7 +67,7 @@ class FrameEncoder:
         for name, reason in left_out:
             if "keep it with" in reason:
                 reason = f"{reason.partition('; ')[0]}; keep it with categorical_features=[..., {name!r}]"
-                warnings.warn(f'X: column "{name}" is left out: {reason}.', TableWarning, stacklevel=2)
+                warn_user(f'X: column "{name}" is left out: {reason}.', TableWarning)
         return cls(encoders, left_out)
 
     def require_frame(self, X: Any) -> None:

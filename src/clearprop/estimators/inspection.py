@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from operator import length_hint
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +14,7 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from clearprop.activations import Activation
 from clearprop.analysis.inputs import jacobian
 from clearprop.core.backprop import forward
 from clearprop.core.network import INPUT, Network, check_params
@@ -21,8 +23,11 @@ from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
 from clearprop.errors import ArgumentError
 from clearprop.estimators.attributes import Attributes
-from clearprop.estimators.fitting import make_task
+from clearprop.estimators.files import ESTIMATOR, pack_estimator, unpack_estimator
+from clearprop.estimators.task import make_task
 from clearprop.losses import CustomLoss, Loss
+from clearprop.serialization.atomic import remove_leftovers, write_atomically
+from clearprop.serialization.typed_files import read_content
 
 
 def _has_hidden_layers(estimator: Any) -> bool:
@@ -130,6 +135,34 @@ class InspectionMixin(Attributes):
         if hasattr(self, "members_"):
             raise ArgumentError("to_network: an ensemble has several networks; use estimator.members_[0].to_network().")
         return self._parameters().net, self._parameters().copy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator into one file, completely or not at all; `load` reads it.
+
+        The file has the format of model files: numbers and texts only, nothing that is executed. Raises ArgumentError
+        for a parameter that no file can hold, such as a function, and FileWriteError if the system refuses.
+
+        >>> import pathlib, tempfile, clearprop as cp
+        >>> X, y = [[0.0], [1.0]], ["no", "yes"]
+        >>> model = cp.MLPClassifier((), solver="lbfgs", alpha=0.01, random_state=0).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.cprop")
+        ...     model.save(path)
+        ...     print(cp.MLPClassifier.load(path).predict(X))
+        ['no' 'yes']
+        """
+        check_is_fitted(self)
+        remove_leftovers(path)
+        write_atomically(path, pack_estimator(self))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], own: Iterable[Activation | Loss] = ()) -> Self:
+        """Read a file that `save` wrote; `own` are your own activations and losses, because it holds only their names.
+
+        Predictions are the same bit for bit, and training continues where it ended. Raises ModelFileError if the file
+        is missing, cut off, damaged, or not one of this class.
+        """
+        return unpack_estimator(read_content(path, ESTIMATOR), str(path), cls, own)
 
     @classmethod
     def _from_network(cls, net: Network, params: Parameters, **settings_: Any) -> Any:

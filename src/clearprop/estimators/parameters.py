@@ -105,6 +105,12 @@ def checked_defaults(kind: Any, init: Any) -> Mapping[str, Any]:
 
 def check_parameters(kind: Any, values: Mapping[str, Any]) -> None:
     """Raise InvalidParameterError for the first parameter that is invalid for the class `kind`."""
+    if any(isinstance(size, Integral) for size in loss_list(values.get("loss"))):
+        raise InvalidParameterError(
+            f"The 'loss' parameter of {kind.__name__} must be a loss such as 'squared_error'. Got {values['loss']!r} "
+            f"instead. If these are the units of the hidden layers, name the parameter: "
+            f"{kind.__name__}(hidden_layer_sizes={values['loss']!r})."
+        )
     validate_parameter_constraints(kind._parameter_constraints, values, caller_name=kind.__name__)
     _check_strictly(kind, values)
 
@@ -206,7 +212,7 @@ def follows_own_rate(estimator: Any) -> bool:
     return isinstance(estimator.solver, str) and estimator.solver == "sgd" and isinstance(estimator.learning_rate, str)
 
 
-def rate_words(estimator: Any) -> tuple[Any, ...] | None:
+def rate_settings(estimator: Any) -> tuple[Any, ...] | None:
     """The parameters of such a learning rate, or None."""
     if not follows_own_rate(estimator):
         return None

@@ -15,15 +15,20 @@ from sklearn.utils._param_validation import StrOptions
 
 from clearprop.activations import Activation, Exponential, Identity, exponential, identity
 from clearprop.core.network import Network
+from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, DataError
-from clearprop.estimators.base import BaseMLP, available_partial_fit
+from clearprop.estimators.base import BaseMLP
 from clearprop.estimators.parameters import LOSS_NAMES, loss_list
+from clearprop.estimators.protocol import available_partial_fit
 from clearprop.losses import Loss, Quantile, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.penalties import Penalty
 from clearprop.schedules import Schedule
 from clearprop.training.checkpoint import Checkpoint
+
+#: Standard deviations of a target between which `target_scaling` is not suggested; the larger also limits the mean.
+SCALED_DEVIATION = (0.1, 10.0)
 
 
 class NotNumbers(DataError, TypeError):
@@ -39,7 +44,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     - `loss`: any of the library's by name or object ("absolute_error", `cp.Huber(1.5)`, `cp.Quantile(0.9)`, "gamma",
       `cp.losses.Tweedie(1.2)`, your own), or a list of them for the same target: `[cp.Quantile(0.1), cp.Quantile(0.9)]`
       predicts both quantiles, (n, 2). Poisson, gamma and Tweedie have the exponential as output.
-    - `target_scaling=True` trains on standardized targets and predicts in the unit of y.
+    - `target_scaling=True` trains on standardized targets and predicts in the unit of y. Targets such as prices need
+      it; a fit whose predictions are worse than the mean of such targets warns.
 
     >>> import numpy as np, clearprop as cp
     >>> X = np.linspace(-1, 1, 50)[:, None]
@@ -193,6 +199,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _output_scale(self) -> np.ndarray:
         return self._scale if self.target_scaling else np.ones(1)
 
+    def _hint(self, objective: Objective, params: Parameters) -> str | None:
+        if self.target_scaling or any(not isinstance(params.net[name].f, Identity) for name in objective.losses):
+            return None
+        y = next(iter(objective.targets.values()))
+        mean, deviation = y.mean(axis=0), y.std(axis=0)
+        least, most = SCALED_DEVIATION
+        usual = (np.abs(mean) <= most) & (deviation <= most) & ((deviation >= least) | (deviation == 0))
+        if usual.all():
+            return None
+        constant = np.broadcast_to(mean, y.shape)
+        of_mean = sum(
+            float(np.average(loss.value_and_delta(identity, constant, constant, y)[0], weights=objective.sample_weight))
+            for loss in objective.losses.values()
+        )
+        cost = objective.cost(params)
+        if not cost > of_mean:
+            return None
+        return (
+            f"the predictions are worse than the mean of y: their loss is {cost:.4g}, that of the mean {of_mean:.4g}. "
+            f"y has the mean {_shown(mean)} and the standard deviation {_shown(deviation)}; networks learn best if "
+            "these are near 0 and 1. Set target_scaling=True, which trains on standardized targets and predicts in the "
+            "unit of y."
+        )
+
     # --- conversion -------------------------------------------------------------------------------------------------
 
     def to_network(self) -> tuple[Network, Parameters]:
@@ -232,6 +262,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         estimator._width = estimator.n_outputs_ = net[next(iter(net.outputs or ()))].units
         estimator._set_parameters(params.copy())
         return estimator
+
+
+def _shown(values: np.ndarray) -> str:
+    """One number, or the first of several and a mark."""
+    return f"{values[0]:.4g}" + ", ..." * (len(values) > 1)
 
 
 def _as_numbers(y: np.ndarray) -> np.ndarray:

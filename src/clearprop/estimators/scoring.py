@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, make_scorer
 
 from clearprop.core.parameters import Parameters
 
@@ -17,9 +20,55 @@ def score_during_training(estimator: Any, scoring: Any, validation: Any, params:
     `scoring` is the name of a scorer or a function of (estimator, X, y).
     """
     scorer: Any = check_scoring(estimator, scoring=scoring)
-    model, labels = _PartlyFitted(estimator, params), estimator._labels(validation.y)
+    kind = _PartlyFittedClassifier if is_classifier(estimator) else _PartlyFitted
+    model, labels = kind(estimator, params), estimator._labels(validation.y)
     weights = {} if validation.weight is None else {"sample_weight": validation.weight}
-    return lambda: float(scorer(model, validation.X, labels, **weights))
+    missing = _missing_classes(estimator, labels)
+    if missing:
+        scorer = _with_all_labels(scorer, estimator.classes_)
+
+    def score() -> float:
+        return float(scorer(model, validation.X, labels, **weights))
+
+    if missing:
+        _try(score, scoring, f"no row of the validation set has the class {', '.join(map(repr, missing))}")
+    elif is_classifier(estimator) and len(estimator.classes_) == 1:
+        _try(score, scoring, f"y has only the class {estimator.classes_.tolist()[0]!r}")
+    return score
+
+
+def _missing_classes(estimator: Any, labels: np.ndarray) -> list[Any]:
+    """The classes of a classifier that no row of the validation set has."""
+    if not is_classifier(estimator) or np.ndim(labels) != 1:
+        return []
+    return np.setdiff1d(estimator.classes_, labels).tolist()
+
+
+def _with_all_labels(scorer: Any, classes: np.ndarray) -> Any:
+    """A scorer of scikit-learn that is told all classes, if it takes probabilities; others as they are."""
+    function = getattr(scorer, "_score_func", None)
+    if function is None or getattr(scorer, "_response_method", "predict") == "predict":
+        return scorer
+    if "labels" not in signature(function).parameters or "labels" in scorer._kwargs:
+        return scorer
+    response, sign = scorer._response_method, scorer._sign
+    return make_scorer(function, response_method=response, greater_is_better=sign > 0, **scorer._kwargs, labels=classes)
+
+
+def _try(score: Callable[[], float], scoring: Any, problem: str) -> None:
+    """Raise ValueError if a score is undefined because of the classes of the validation set."""
+    value, cause = np.nan, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = score()
+    except ValueError as error:
+        cause = error
+    if np.isnan(value):
+        raise ValueError(
+            f"scoring={scoring!r} is undefined, because {problem}. Give X_val and y_val with rows of every class, "
+            'raise validation_fraction, or use scoring="loss".'
+        ) from cause
 
 
 class _PartlyFitted:
@@ -30,9 +79,7 @@ class _PartlyFitted:
 
     def __getattr__(self, name: str) -> Any:
         """Parameters and attributes of the estimator."""
-        if name in ("predict_proba", "predict_log_proba") and hasattr(self._estimator, name):
-            return self._probabilities if name == "predict_proba" else lambda X: np.log(self._probabilities(X))
-        if name in ("decision_function",) or name.startswith("__"):
+        if name in ("decision_function", "predict_proba", "predict_log_proba") or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._estimator, name)
 
@@ -42,5 +89,13 @@ class _PartlyFitted:
     def predict(self, X: np.ndarray) -> np.ndarray:
         return self._estimator._decode(self._estimator._sweep(self._params, X))
 
-    def _probabilities(self, X: np.ndarray) -> np.ndarray:
+
+class _PartlyFittedClassifier(_PartlyFitted):
+    """scikit-learn looks at the names of these methods to find the column of a class."""
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
         return self._estimator._probabilities(self._estimator._sweep(self._params, X))
+
+    def predict_log_proba(self, X: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))

@@ -94,9 +94,10 @@ def fit(
     roles = ColumnRoles.check(data, target, task, drop, categorical, numeric, text)
     table = roles.read(data, ReadingRules.check(decimal, day_first, missing))
     encoding, training, test, test_rows = _encode(table, roles, holdout, seed, precision)
+    notes = [*table.notes, *encoding.words_read_as_missing(table)]
     if progress is not False:
         what = f'Predicts "{", ".join(encoding.target_names)}": {encoding.task_reason}.'
-        print("\n".join([what, *table.notes, *encoding.left_out_lines()]), file=sys.stderr)
+        print("\n".join([what, *notes, *encoding.left_out_lines()]), file=sys.stderr)
     if dropout is None:  # L-BFGS needs the same cost each time
         dropout = 0.0 if isinstance(rule, LBFGS) else 0.1
     sizes, output = _hidden_sizes(hidden), OUTPUT_ACTIVATIONS[encoding.task]
@@ -130,7 +131,7 @@ def fit(
         "rows": len(table),
         "rows_trained_on": n_training,
         "rows_held_out": n_test,
-        **({"reading": list(table.notes)} if table.notes else {}),
+        **({"reading": notes} if notes else {}),
         "validation_share": validation,
         "optimizer": encode(rule),
         "batch_size": batch_size,
@@ -222,7 +223,7 @@ def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None =
     n_test = round(rows * holdout)
     if n_test == 0 or n_test == rows:
         raise DataError(
-            f"holdout: a share of {holdout:g} of {rows} rows leaves no row on one side. "
+            f"holdout: a share of {holdout:g} of {rows} rows leaves one of the two sets without rows. "
             "Use more rows, or holdout=0 to train on all of them."
         )
     from sklearn.model_selection import train_test_split  # takes a moment to load

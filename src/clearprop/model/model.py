@@ -19,12 +19,13 @@ from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import predict
 from clearprop.display import Displayed
-from clearprop.errors import ArgumentError, ModelFileError
+from clearprop.errors import ArgumentError
 from clearprop.losses import Loss
 from clearprop.model.evaluation import Evaluation, evaluate
-from clearprop.model.files import pack, unpack
+from clearprop.model.files import MODEL, pack, unpack
 from clearprop.model.predictions import Predictions, predictions_of
 from clearprop.serialization.atomic import remove_leftovers, write_atomically
+from clearprop.serialization.typed_files import read_content
 from clearprop.tables import Columns, TableEncoding
 from clearprop.training.history import History
 
@@ -194,13 +195,7 @@ class Model(Displayed):
 
         Raises ModelFileError if the file is missing, cut off, damaged or not a model file.
         """
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-            raise ArgumentError(f"path: expected the name of a model file, got {path!r}.")
-        try:
-            content = Path(path).read_bytes()
-        except OSError as reason:
-            raise ModelFileError(f"{path}: cannot be read: {reason.strerror}.") from reason
-        parts = unpack(content, str(path), own)
+        parts = unpack(read_content(path, MODEL), str(path), own)
         loss = next(iter(parts.pop("losses").values()))
         return cls(loss=loss, **parts)
 

@@ -13,6 +13,7 @@ from clearprop.core.network import Layer, Network
 from clearprop.core.objective import Objective
 from clearprop.core.outputs import Outputs, sweep_rows
 from clearprop.core.parameters import Parameters
+from clearprop.draw.axes import inner_range
 from clearprop.draw.charts import Bar, bar_rows, small_histogram
 from clearprop.draw.document import Section
 from clearprop.draw.figure import Figure
@@ -34,7 +35,7 @@ class LayerActivity:
 
     `saturated` and `dead` are None if the activation is not elementwise (softmax, layer normalisation). A unit is dead
     if its derivative is exactly 0 on every row, so that no gradient passes. `zeros` is the share of activations that
-    are exactly 0; the histogram (`counts` in `edges`) has the others.
+    are exactly 0; the histogram (`counts` in `edges`) has the others, but for `outside` outliers that would crush it.
     """
 
     layer: Layer
@@ -43,6 +44,7 @@ class LayerActivity:
     counts: np.ndarray
     edges: np.ndarray
     zeros: float
+    outside: int
     slow: bool  #: whether saturation slows learning; it does not if the loss has the short form yhat - y
 
 
@@ -94,7 +96,7 @@ class _Meter:
         values = values[np.isfinite(values)]
         others = values[values != 0]
         zeros = 1 - len(others) / len(values) if len(values) else 0.0
-        counts, edges = np.histogram(others, bins=_BINS, range=_range(others))
+        counts, edges = np.histogram(others, bins=_BINS, range=_range(*inner_range(others)[:2]))
         has_slope = self.limit is not None
         return LayerActivity(
             self.layer,
@@ -103,6 +105,7 @@ class _Meter:
             counts,
             edges,
             zeros,
+            len(others) - int(counts.sum()),
             not _is_partner(loss, self.layer.f),
         )
 
@@ -111,11 +114,8 @@ def _is_partner(loss: Loss | None, f: Activation) -> bool:
     return loss is not None and loss.partner is not None and isinstance(f, loss.partner)
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _range(low: float, high: float) -> tuple[float, float]:
     """The range of a histogram, wide enough for bins of distinct edges if all values are equal."""
-    if len(values) == 0:
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
     least = 1e-6 * max(abs(low), abs(high))
     return (low, high) if high - low > least else (low - least, high + least)
 
@@ -156,6 +156,7 @@ def _histograms(layers: Sequence[LayerActivity], colours: dict[str, str]) -> lis
     for layer in layers[:_LAYERS_SHOWN]:
         name, f = layer.layer.name, layer.layer.f.name
         note = f"{f}; {percent(layer.zeros)} are exactly 0 and not drawn" if layer.zeros else f
+        note += f"; {layer.outside:,} are outside this range" if layer.outside else ""
         title = f"Histogram of the activations of {name}"
         chart = small_histogram(title, layer.edges, layer.counts, colours[name], WIDTHS[size])
         figures.append(Figure(name[:80], (chart,), note, size=size))

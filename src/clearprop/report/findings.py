@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from clearprop.draw.document import Section, Table
 from clearprop.draw.svg import element
-from clearprop.explain.diagnosis import Diagnosis
+from clearprop.explain.diagnosis import SEVERITIES, Diagnosis
 from clearprop.report.section import section
 
 TITLE = "Findings"
@@ -30,7 +30,9 @@ def badge(diagnosis: Diagnosis, href: str) -> Markup:
     if diagnosis.ok:
         return element("span", "Diagnosis: no findings", class_="badge fine")
     counts = Counter(finding.severity for finding in diagnosis)
-    listed = ", ".join(f"{count} {severity}{'s' * (severity != 'serious' and count > 1)}"
-                       for severity, count in counts.items())  # fmt: skip
-    worst = next(iter(diagnosis)).severity
+    present = [severity for severity in SEVERITIES if severity in counts]
+    listed = ", ".join(
+        f"{counts[severity]} {severity}{'s' * (severity != 'serious' and counts[severity] > 1)}" for severity in present
+    )
+    worst = present[0]
     return element("a", f"Diagnosis: {listed}", href=href, class_=f"badge {worst}")

@@ -58,11 +58,16 @@ def read_most_wrong(predictions: Predictions, order: np.ndarray, numbers: np.nda
     if not any_wrong:
         return "No row is wrong; these are the ones it is least sure of."
     if predictions.has_classes:
-        p = percent(float(predictions.yhat[first, predictions.predicted[first]]))
-        row = f"row {numbers[first]:,}"
-        return f"The most confident mistake is {row}: {quoted(true)} is predicted as {quoted(predicted)} with {p}."
+        of_predicted, of_true = (
+            percent(float(predictions.yhat[first, unit]))
+            for unit in (predictions.predicted[first], int(predictions.y[first]))
+        )
+        return (
+            f"The largest log loss is in row {numbers[first]:,}: {quoted(true)} is predicted as {quoted(predicted)} "
+            f"({of_predicted}), with {of_true} for {quoted(true)}."
+        )
     if predictions.task == "multilabel":
-        return f"The most confident mistakes are in row {numbers[first]:,}."
+        return f"The largest log loss is in row {numbers[first]:,}."
     what = "" if len(predictions.labels) == 1 else ", measured in standard deviations of each column"
     return f"The largest error{what} is in row {numbers[first]:,}: {true} is predicted as {predicted}."
 

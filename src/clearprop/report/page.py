@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from clearprop.core.objective import Objective, prepare
-from clearprop.draw.document import Section, page_html, sections_html
+from clearprop.draw.document import Section, contents, page_html, sections_html
 from clearprop.draw.svg import element, number
 from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
 from clearprop.model.predictions import Predictions, predictions_of
@@ -90,19 +90,19 @@ def render_report(
     """
     outputs, layers = sweep(_objective(model, X, y), model.params)
     predictions = predictions_of(model.net, model.encoding, outputs)
+    numbers = np.arange(outputs.objective.samples) if row_numbers is None else np.asarray(row_numbers)
     if diagnosis is None:
         columns = None if model.encoding is None else model.encoding.input_names
-        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns)
-    numbers = np.arange(outputs.objective.samples) if row_numbers is None else np.asarray(row_numbers)
+        diagnosis = diagnose_outputs(outputs, model.params, model.history, columns=columns, row_numbers=numbers)
     evaluated = Evaluated(model, outputs.objective, predictions, diagnosis, numbers, seed)
     sections = _sections(evaluated, layers)
-    links = {f"#section-{i}": each.title for i, each in enumerate(sections, 1)}
+    findings = next((f"#section-{i}" for i, each in enumerate(sections, 1) if each.title == TITLE), "")
     lead = f"{_description(model, predictions)} Evaluated on {evaluated_on}. {_stopped(model)}"
     header = Markup("").join([
         element("p", lead, class_="lead"),
-        element("p", badge(diagnosis, next((link for link, title in links.items() if title == TITLE), ""))),
+        element("p", badge(diagnosis, findings)),
         element("div", *map(_result, _named(results(evaluated))), _pairs(_facts(evaluated), "facts"), class_="results"),
-        _navigation(links),
+        contents(sections),
     ])  # fmt: skip
     footer = "Made by clearprop. This page holds everything it shows, and needs no network. Scripts only sort and copy "
     footer += "tables, move the threshold, and show values under the pointer."
@@ -167,11 +167,6 @@ def _pairs(pairs: Sequence[tuple[str, str]], class_: str) -> Markup:
     """Names and values as a list of definitions."""
     entries = [element("div", element("dt", name), element("dd", value)) for name, value in pairs]
     return element("dl", *entries, class_=class_)
-
-
-def _navigation(links: Mapping[str, str]) -> Markup:
-    entries = [element("a", title, href=link) for link, title in links.items()]
-    return element("nav", element("span", "Contents"), *entries, aria_label="Contents")
 
 
 def _objective(model: Model, X: Any, y: Any) -> Objective:

@@ -309,4 +309,4 @@ class _Decoder:
         if not isinstance(name, str) or family is None:
             _refuse(path, f"one of {', '.join(map(repr, known))}", name)
         message = unknown(family.__name__.lower(), name[:100], known)
-        raise _error(path, f"{message} If it is your own, pass it: cp.Model.load(path, own=[...]).")
+        raise _error(path, f"{message} If it is your own, pass it: load(path, own=[...]).")

@@ -101,7 +101,8 @@ def read_sections(content: bytes, where: str, kind: Kind) -> Sections:
         raise kind.error(f"{expected}; it is truncated or damaged ({reason}). Copy it again.") from None
     found = head.get("kind", "model")
     if found != kind.name:
-        raise kind.error(f"{expected}; this is a {str(found)[:40]} file.")
+        article = "an" if str(found)[:1] in "aeiou" else "a"
+        raise kind.error(f"{expected}; this is {article} {str(found)[:40]} file.")
     return Sections(version, {name: value for name, value in head.items() if name not in ("version", "kind")}, arrays)
 
 

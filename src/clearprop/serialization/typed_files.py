@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from clearprop.errors import ModelFileError
+from clearprop.errors import ArgumentError, ModelFileError
 from clearprop.serialization.codec import decode, encode
 from clearprop.serialization.older import upgraded
 from clearprop.serialization.sealed import Kind, Sections, pack_sections, read_sections
@@ -25,6 +27,16 @@ def pack_file(kind: Kind, value: Any) -> bytes:
     """
     arrays: dict[str, np.ndarray] = {}
     return pack_sections(kind, encode(value, arrays), arrays)
+
+
+def read_content(path: str | os.PathLike[str], kind: Kind) -> bytes:
+    """The bytes of a file; raises the error of the kind if it cannot be read."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ArgumentError(f"path: expected the name of a file, got {path!r}.")
+    try:
+        return Path(path).read_bytes()
+    except OSError as reason:
+        raise kind.error(f"{path}: cannot be read: {reason.strerror}.") from reason
 
 
 def read_file(content: bytes, where: str, kind: Kind, of: type[T], own: Iterable[Any] = ()) -> T:

@@ -17,6 +17,8 @@ from clearprop.fork_safety import cached_property
 
 #: The mark of a parameter after the step, instead of a sample.
 NEW = "new"
+#: The base of a symbol for a number that the reader is to compute.
+BLANK = "blank"
 
 
 @dataclass(frozen=True)

@@ -122,11 +122,11 @@ def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
     strays = None if are_codes else check_no_strays(texts, "Column", ways_out)
     if distinct <= 20 or distinct <= present / 2:
         return None
-    most = f'most are {strays.words}, but not "{strays.example}"; ' if strays else ""
+    most = f'most are {strays.words}, but not "{strays.example}"' if strays else f'such as "{texts.drop_nulls()[0]}"'
     what = "whole numbers beyond 2^53" if are_codes else "texts"
     return (
-        f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
-        f"{most}keep it with {way_out('categorical', name)}"
+        f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier, {most}; "
+        f"keep it with {way_out('categorical', name)}"
     )
 
 
@@ -151,9 +151,8 @@ def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
         return f"the number of the row{'' if steps.mean() > 0.5 else ', in another order'}; {keep}"
     if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
         return f"whole numbers and a name like the index of an exported table; {keep}"
-    if rows > 20 and _IDENTIFIER.search(name) and distinct > 0.9 * rows:
-        nearly = "" if distinct == rows else "nearly "
-        return f"a different integer in {nearly}every row, and a name like an identifier; {keep}"
+    if _IDENTIFIER.search(name) and distinct > max(20, rows / 5):
+        return f"{distinct:,} different integers in {rows:,} rows, and a name like an identifier; {keep}"
     return None
 
 

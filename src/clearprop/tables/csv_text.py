@@ -48,12 +48,17 @@ def read_texts(content: bytes, file: Path, separator: str | None = None) -> tupl
     """
     layout = find_layout(content, file, separator)
     content = _from_names(content, layout)
+    if b"\n" not in content.strip():
+        raise TableError(f"{file}: has column names but no rows; expected at least one row.")
     names = _header(content, layout, file)
     try:
         raw = pl.read_csv(io.BytesIO(content), separator=layout.separator, infer_schema_length=0, has_header=True)
     except pl.exceptions.PolarsError as reason:
         _check_row_lengths(content, layout, names, file)
-        raise TableError(f"{file}: cannot be read as a CSV file: {str(reason).splitlines()[0]}.") from None
+        raise TableError(
+            f"{file}: cannot be read as a CSV file: {str(reason).splitlines()[0]}. Is a quote in the middle of a cell, "
+            "or never closed?"
+        ) from None
     if raw.width != len(names):
         raise TableError(
             f"{file}: the line of column names is ambiguous: {len(names)} or {raw.width} cells. Is there a line end "
@@ -137,9 +142,10 @@ class _Trial:
     agree: bool
 
     @property
-    def score(self) -> tuple[bool, int, bool, bool]:
-        """Best are separators by which all lines have equally many cells, more than one; then those with more cells."""
-        return self.agree and self.columns > 1, self.columns, self.agree, self.columns == 1 and self.separator == ","
+    def score(self) -> tuple[bool, bool, int, bool]:
+        """Best are separators by which all lines, the first too, have equally many cells, and then more of them."""
+        fits = self.agree and self.columns > 1
+        return fits, fits and self.before == 0, self.columns, self.agree and (self.columns > 1 or self.separator == ",")
 
 
 def _try(lines: list[str], separator: str) -> _Trial:

@@ -22,13 +22,13 @@ _MONTHS = (
 )
 MONTH_NUMBERS = {name: number for number, names in enumerate(_MONTHS, start=1) for name in names.split()}
 
-_Y4, _Y, _M, _D = r"(?P<y>\d{4})", r"(?P<y>\d{4}|\d{2})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})"
+_Y4, _Y, _M, _D = r"(?P<y>[0-9]{4})", r"(?P<y>[0-9]{4}|[0-9]{2})", r"(?P<m>[0-9]{1,2})", r"(?P<d>[0-9]{1,2})"
 _NAME = rf"(?P<name>(?i:{'|'.join(sorted(MONTH_NUMBERS, key=len, reverse=True))}))\.?"
 _NTH, _WEEKDAY = r"(?:st|nd|rd|th|\.)?", r"(?:\p{L}{2,10}\.?,?\s+)?"
-_HALF, _FRACTION = r"\s*(?P<ap>[AaPp])\.?[Mm]\.?", r"(?:[.,](?P<f>\d{1,9}))?"
-_TIME = rf"(?P<H>\d{{1,2}}):(?P<M>\d{{2}})(?::(?P<S>\d{{2}}){_FRACTION})?(?:{_HALF}|\s*Uhr)?"
+_HALF, _FRACTION = r"\s*(?P<ap>[AaPp])\.?[Mm]\.?", r"(?:[.,](?P<f>[0-9]{1,9}))?"
+_TIME = rf"(?P<H>[0-9]{{1,2}}):(?P<M>[0-9]{{2}})(?::(?P<S>[0-9]{{2}}){_FRACTION})?(?:{_HALF}|\s*Uhr)?"
 _JOIN = r"(?:[T ,:]\s*|\s+at\s+)"
-_ZONE = r"\s*(?P<z>Z|UTC|GMT|(?:UTC|GMT)?[-+]\d{2}(?::?\d{2})?)"
+_ZONE = r"\s*(?P<z>Z|UTC|GMT|(?:UTC|GMT)?[-+][0-9]{2}(?::?[0-9]{2})?)"
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ _DAYS = {
     "year-month-day": (rf"{_Y4}[-/. ]{_M}[-/. ]{_D}", "year, month, day"),
     "day/month/year": (rf"{_D}[-/. ]\s?{_M}[-/. ]\s?{_Y}", "day, month, year"),
     "month/day/year": (rf"{_M}[-/.]{_D}[-/.]{_Y}", "month, day, year"),
-    "yy-month-day": (rf"(?P<y>\d{{2}})-{_M}-{_D}", "year of two digits, month, day"),
+    "yy-month-day": (rf"(?P<y>[0-9]{{2}})-{_M}-{_D}", "year of two digits, month, day"),
     "day month year": (rf"{_WEEKDAY}{_D}{_NTH}[-/ ]?\s?{_NAME},?[-/ ]?\s?{_Y}", "day, name of the month, year"),
     "month day, year": (rf"{_WEEKDAY}{_NAME}[-/ ]\s?{_D}{_NTH},?[-/ ]\s?{_Y}", "name of the month, day, year"),
     "month year": (rf"{_NAME}[-/ ]\s?{_Y4}", "name of the month, year"),
-    "year-month": (rf"{_Y4}[-/](?P<m>\d{{2}})", "year, month"),
-    "month/year": (rf"(?P<m>\d{{2}})[-/.]{_Y4}", "month, year"),
+    "year-month": (rf"{_Y4}[-/](?P<m>[0-9]{{2}})", "year, month"),
+    "month/year": (rf"(?P<m>[0-9]{{2}})[-/.]{_Y4}", "month, year"),
 }
 _OFFSET = " with offset"
 DATE_FORMS = {
@@ -61,10 +61,11 @@ DATE_FORMS = {
     )
 } | {
     "hours:minutes": DateForm(
-        rf"^(?P<H>\d{{1,3}}):(?P<M>\d{{2}})(?:{_HALF}|\s*Uhr)?$", "hours and minutes", "duration"
+        rf"^(?P<H>[0-9]{{1,3}}):(?P<M>[0-9]{{2}})(?:{_HALF}|\s*Uhr)?$", "hours and minutes", "duration"
     ),
     "hours:minutes:seconds": DateForm(
-        rf"^(?:(?P<days>\d+) days?,? )?(?P<H>\d{{1,3}}):(?P<M>\d{{2}}):(?P<S>\d{{2}}){_FRACTION}(?:{_HALF})?$",
+        rf"^(?:(?P<days>[0-9]+) days?,? )?(?P<H>[0-9]{{1,3}}):(?P<M>[0-9]{{2}}):(?P<S>[0-9]{{2}}){_FRACTION}"
+        rf"(?:{_HALF})?$",
         "hours, minutes and seconds", "duration",
     ),
 }  # fmt: skip
@@ -139,6 +140,6 @@ def _offset(parts: pl.DataFrame) -> pl.Series:
     """The seconds that local time is ahead of UTC."""
     if "z" not in parts.columns:
         return pl.Series([0]).new_from_index(0, len(parts))
-    zone = parts["z"].str.extract_groups(r"(?P<s>[-+])(?P<h>\d{2}):?(?P<m>\d{2})?$").struct.unnest()
+    zone = parts["z"].str.extract_groups(r"(?P<s>[-+])(?P<h>[0-9]{2}):?(?P<m>[0-9]{2})?$").struct.unnest()
     seconds = zone["h"].cast(pl.Int64).fill_null(0) * 3600 + zone["m"].cast(pl.Int64).fill_null(0) * 60
     return seconds.zip_with((zone["s"] != "-").fill_null(True), -seconds)

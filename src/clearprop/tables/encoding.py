@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from clearprop.checks import check_choice, check_texts, check_that
-from clearprop.errors import TableError, TableWarning, suggest
+from clearprop.errors import TableError, TableWarning, suggest, warn_user
 from clearprop.fork_safety import cached_property
 from clearprop.serialization import codec
 from clearprop.tables.after_fork import safe_after_fork
-from clearprop.tables.choose import DROPPED, Column, choose_columns
+from clearprop.tables.choose import DROPPED, Column, choose_columns, way_out
 from clearprop.tables.columns import CategoricalColumn, NumericColumn, Surprise, free_name
 from clearprop.tables.frame import Columns, Table, as_table
 from clearprop.tables.notation import ReadingRules
@@ -205,6 +204,21 @@ class TableEncoding:
             raise TableError("The table has no rows; expected at least one.")
         return table
 
+    @safe_after_fork
+    def words_read_as_missing(self, table: Table) -> list[str]:
+        """A line for each column of categories in which "NA" or "None" was read as missing: it may be a category."""
+        flagged = [c.name for c in self.encoders if isinstance(c, CategoricalColumn) and c.flag and c.kind == "text"]
+        suspects = [name for name in flagged if name not in self.exact]
+        if not suspects:
+            return []
+        spelt, lines = as_table(table.source, exact=suspects, columns=()), []
+        for name in suspects:
+            for word in ("NA", "None"):
+                if count := int((spelt[name] == word).sum()):
+                    kept = f"{way_out('text', name)} keeps it as a category"
+                    lines.append(f'{name}: "{word}" is read as missing ({count:,} rows); {kept}')
+        return lines
+
     def left_out_lines(self, most: int = 20) -> list[str]:
         """A line for each of the first columns that were left out unasked, with the way to keep it."""
         lines = [f'Left out: "{name}": {why}' for name, why in self.left_out if why != DROPPED]
@@ -213,8 +227,13 @@ class TableEncoding:
 
     def describe(self) -> list[ColumnNote]:
         """How each column is used: the used ones in their order, then those left out."""
-        used = [ColumnNote(c.name, _kind(c), len(c.inputs), c.description) for c in self.encoders]
+        used = [ColumnNote(c.name, _kind(c), len(c.inputs), self._description(c)) for c in self.encoders]
         return used + [ColumnNote(name, "left out", 0, why) for name, why in self.left_out]
+
+    def _description(self, column: Column) -> str:
+        notation = self.rules.notations.get(column.name)
+        spelt = "" if notation is None or notation.is_plain else f"read as {notation.words}; "
+        return spelt + column.description
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data; `from_dict` returns an equal encoding."""
@@ -326,7 +345,7 @@ def encode_columns(encoders: Sequence[Column], table: Table, dtype: np.dtype, *,
     if surprises and warn:
         listed = [f'Column "{n}", {table.name_rows(np.flatnonzero(s.rows))}: {s.what}.' for n, s in surprises[:20]]
         more = [f"{len(surprises) - 20:,} more columns hold such values."] if len(surprises) > 20 else []
-        warnings.warn("\n".join([*listed, *more]), TableWarning, stacklevel=5)
+        warn_user("\n".join([*listed, *more]), TableWarning)
     return X
 
 

@@ -159,7 +159,8 @@ def _from_data(data: Any, exact: Sequence[str], marks: Sequence[str]) -> tuple[p
         raise TableError(
             f"expected a table: a path, a data frame (pandas, polars, pyarrow) or a dict of columns, "
             f"got {type(data).__name__}. Collect a lazy frame first. An array has no column names: "
-            "give it to MLPClassifier or MLPRegressor, or name its columns."
+            "give it to MLPClassifier or MLPRegressor, or name its columns. One row of a pandas data frame is "
+            "frame.iloc[[0]]; a list of dicts becomes a data frame by polars.DataFrame(rows)."
         ) from None
     except nw.exceptions.DuplicateError as reason:
         raise TableError(f"{reason} Give each column its own name.") from None
@@ -260,7 +261,7 @@ def _from_objects(name: str, values: list[Any], exact: Sequence[str], marks: Seq
         return pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
     if numeric:
         texts = pl.Series(name, [None if v is None else spell(v) for v in values], dtype=pl.String)
-        return infer_plain(strip(texts, marks))
+        return infer_types([strip(texts, marks)], NO_RULES).columns[0]
     if all(issubclass(kind, date) for kind in kinds):
         datetimes = [v if v is None or isinstance(v, datetime) else datetime(v.year, v.month, v.day) for v in values]
         return pl.Series(name, datetimes)
@@ -273,12 +274,16 @@ def _from_objects(name: str, values: list[Any], exact: Sequence[str], marks: Seq
 
 def _whole_or_float(name: str, values: list[Any]) -> pl.Series:
     """Integers if every value is one, as text if one has more than 64 bits; floats otherwise."""
-    if not all(v is None or isinstance(v, int | np.integer) for v in values):
+    if not all(v is None or isinstance(v, int | np.integer) or _is_whole_decimal(v) for v in values):
         return pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64)
     whole = [None if v is None else int(v) for v in values]
     if all(v is None or abs(v) < 2**63 for v in whole):
         return pl.Series(name, whole, pl.Int64)
     return pl.Series(name, [None if v is None else str(v) for v in whole], pl.String)
+
+
+def _is_whole_decimal(value: Any) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value()
 
 
 def _is_absent(value: Any) -> bool:

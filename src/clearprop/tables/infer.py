@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from clearprop.tables.date_forms import ORDERS
-from clearprop.tables.marks import MISSING, MISSING_AMONG_DATES, MISSING_AMONG_VALUES, without_marks
+from clearprop.tables.marks import without_marks
 from clearprop.tables.notation import PLAIN, Notation, ReadingRules, Survey, survey
 from clearprop.tables.rows import cell_error
 
 _MOMENTS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
-_GROUPED, _CODE = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$", r"^[-+]?0\d+([.,]\d*)?$"
-_LONG = r"^[-+]?\d{19,}$"
+_GROUPED = r"^[-+]?([1-9]\d{0,2}(\.\d{3})+|\d{1,4})$"
+#: Codes begin with 0, or are whole numbers of about 64 bits and more.
+_ZEROS, _LONG, _WHOLE = r"0\d+([.,]\d*)?", r"\d{20,}|9[2-9]\d{17}", r"^[-+]?\d+$"
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ def infer_types(
     decides, the decimal sign that other columns prove does. Otherwise a sign `in_doubt` raises RowsError, and any other
     is as in program code: 1.299 is a decimal, 1,299 is not. Columns in `text` stay text.
     """
+    kept = {*text, *_codes(columns)}
     found = {
-        s.name: s if s.name in text else _given(s, rules) if _strict(s.name, rules) else infer_plain(s) for s in columns
+        s.name: _given(s, rules) if _strict(s.name, rules) else s if s.name in kept else infer_plain(s) for s in columns
     }
     surveys = {
         s.name: survey(s)
         for s in columns
-        if s.name not in text and found[s.name].dtype == pl.String and not _strict(s.name, rules) and not _are_codes(s)
+        if s.name not in kept and found[s.name].dtype == pl.String and not _strict(s.name, rules)
     }
     floats = [s for s in columns if found[s.name].dtype == pl.Float64 and not _strict(s.name, rules)]
     proven = {decimal for each in surveys.values() if (decimal := each.proves)}
@@ -68,11 +70,9 @@ def infer_types(
 def infer_plain(texts: pl.Series) -> pl.Series:
     """Integers, floats, booleans or dates as in program code if every text is one; otherwise the texts.
 
-    Codes such as "01234" stay text: as numbers they would lose their zeros.
-
     >>> infer_plain(pl.Series(["1", None, "2.5"])).dtype
     Float64
-    >>> infer_plain(pl.Series(["01234", "98765"])).dtype
+    >>> infer_plain(pl.Series(["1", "x"])).dtype
     String
     """
     if texts.null_count() == len(texts):
@@ -83,15 +83,29 @@ def infer_plain(texts: pl.Series) -> pl.Series:
             continue
         values = parse(texts)
         if values.null_count() == texts.null_count():
-            return texts if parse in (_integer, _number) and _are_codes(texts, parse is _number) else values
+            return values
+    if _boolean(without_marks(head)).null_count() == without_marks(head).null_count() < len(head):
+        marked = without_marks(texts)
+        values = _boolean(marked)
+        return values if values.null_count() == marked.null_count() else texts
     return texts
 
 
-def _are_codes(texts: pl.Series, as_floats: bool = True) -> bool:
-    """Whether digits would be lost: the zeros in front, or those of whole numbers beyond 64 bits."""
-    if texts.str.contains(_CODE).any():
-        return True
-    return bool(as_floats and texts.str.contains(_LONG).any() and texts.str.contains(r"^[-+]?\d+$").all())
+def _codes(columns: Sequence[pl.Series]) -> list[str]:
+    """The columns in which numbers would lose digits: zeros in front, as in "01234", or whole numbers of over 64 bits.
+
+    All columns are looked at together, which is faster.
+    """
+    if not columns or not len(columns[0]):
+        return []
+    height, names = len(columns[0]), []
+    at_once = max(1, 2**20 // height)
+    for start in range(0, len(columns), at_once):
+        some = columns[start : start + at_once]
+        odd = pl.concat([s.alias("") for s in some]).str.contains(f"^[-+]?({_ZEROS}|{_LONG})$").fill_null(False)
+        found = [some[i] for i in np.flatnonzero(odd.to_numpy().reshape(len(some), height).any(axis=1))]
+        names += [s.name for s in found if s.str.contains(f"^[-+]?({_ZEROS})$").any() or s.str.contains(_WHOLE).all()]
+    return names
 
 
 def _strict(name: str, rules: ReadingRules) -> bool:
@@ -105,9 +119,10 @@ def _given(texts: pl.Series, rules: ReadingRules) -> pl.Series:
     values = notation.parse(texts)
     odd = values.is_null() & without_marks(texts, dates=notation.value_kind == "date").is_not_null()
     if odd.any():
+        more = f" ({int(odd.sum()):,} such rows)" if odd.sum() > 1 else ""
         raise cell_error(
-            texts, odd.to_numpy(), f'expected {notation.words}, as in training, got "{texts.filter(odd)[0]}" '
-            f"({int(odd.sum()):,} such rows). Write it in the same way, or leave the cell empty to mark it as missing.",
+            texts, odd.to_numpy(), f'expected {notation.words}, as in training, got "{texts.filter(odd)[0]}"'
+            f"{more}. Write it in the same way, or leave the cell empty to mark it as missing.",
         )  # fmt: skip
     return values
 
@@ -115,8 +130,7 @@ def _given(texts: pl.Series, rules: ReadingRules) -> pl.Series:
 def _is_grouped(texts: pl.Series) -> bool:
     """Whether the points of all numbers may separate thousands: three digits after each, and no long number without."""
     pointed = texts.str.contains(".", literal=True)
-    grouped, short = texts.str.contains(_GROUPED), texts.str.len_chars() <= 5
-    return bool((grouped | (~pointed & short)).all() and pointed.any())
+    return bool(texts.str.contains(_GROUPED).all() and pointed.any())
 
 
 def _decide(
@@ -173,10 +187,9 @@ def _example(series: pl.Series, pattern: str) -> tuple[str, np.ndarray]:
 
 def _note(series: pl.Series, notation: Notation, why: str) -> list[str]:
     """What the user should know about how a column was read."""
-    marks = [m for m in (*MISSING_AMONG_VALUES, *MISSING_AMONG_DATES) if m not in [known.lower() for known in MISSING]]
-    lower = series.str.to_lowercase()
-    marked = lower.is_in(marks).fill_null(False)
-    missing = f'; "{series.filter(marked)[0]}" is missing ({int(marked.sum()):,} rows)' if marked.any() else ""
+    marked = series.is_not_null() & without_marks(series, dates=notation.value_kind == "date").is_null()
+    count = int(marked.sum())
+    missing = f'; "{series.filter(marked)[0]}" is missing ({count:,} row{"s" * (count > 1)})' if count else ""
     if notation.is_plain and not missing:
         return []
     words = "numbers" if notation.is_plain else notation.words
@@ -188,7 +201,9 @@ def _integer(texts: pl.Series) -> pl.Series:
 
 
 def _number(texts: pl.Series) -> pl.Series:
-    return texts.cast(pl.Float64, strict=False)
+    numbers = texts.cast(pl.Float64, strict=False)
+    total = numbers.sum()
+    return numbers.fill_nan(None) if total != total else numbers  # NaN is not equal to itself
 
 
 def _boolean(texts: pl.Series) -> pl.Series:
@@ -197,7 +212,7 @@ def _boolean(texts: pl.Series) -> pl.Series:
 
 
 def _date(texts: pl.Series) -> pl.Series:
-    return texts.str.to_date("%Y-%m-%d", strict=False)
+    return _of_four_digits(texts.str.to_date("%Y-%m-%d", strict=False))
 
 
 def _moment(texts: pl.Series) -> pl.Series:
@@ -207,4 +222,9 @@ def _moment(texts: pl.Series) -> pl.Series:
         if values.null_count() == texts.null_count():
             break
         values = values.fill_null(texts.str.to_datetime(form, strict=False, time_unit="us"))
-    return values
+    return _of_four_digits(values)
+
+
+def _of_four_digits(dates: pl.Series) -> pl.Series:
+    """The dates; null where the year has fewer digits, as in 03-04-05."""
+    return dates.set((dates.dt.year() < 1000).fill_null(False), None)

@@ -15,14 +15,14 @@ class NumberForm:
     thousands: str
     decimal: str
     words: str
-    groups: str = r"[1-9]\d{0,2}(?:T\d{3})+"
+    groups: str = r"[1-9][0-9]{0,2}(?:T[0-9]{3})+"
 
     def pattern(self, *, strict: bool = False) -> str:
         """The regular expression of a number without its sign; if `strict`, at most four digits are not grouped."""
-        whole, point = r"\d{1,4}" if strict and self.thousands else r"\d+", re.escape(self.decimal)
+        whole, point = r"[0-9]{1,4}" if strict and self.thousands else r"[0-9]+", re.escape(self.decimal)
         if self.thousands:
             whole = f"(?:{whole}|{self.groups.replace('T', re.escape(self.thousands))})"
-        return rf"(?:{whole}(?:{point}\d+)?|{point}\d+)(?:[eE][-+]?\d+)?"
+        return rf"(?:{whole}(?:{point}[0-9]+)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?"
 
 
 NUMBER_FORMS = {
@@ -35,17 +35,19 @@ NUMBER_FORMS = {
     "1'234.5": NumberForm("'", ".", "apostrophes between thousands and decimal points"),
     "1'234,5": NumberForm("'", ",", "apostrophes between thousands and decimal commas"),
     "1_234.5": NumberForm("_", ".", "underscores between thousands and decimal points"),
-    "12,34,567.8": NumberForm(",", ".", "commas between lakhs and decimal points", r"[1-9]\d?(?:T\d{2})*T\d{3}"),
+    "12,34,567.8": NumberForm(
+        ",", ".", "commas between lakhs and decimal points", r"[1-9][0-9]?(?:T[0-9]{2})*T[0-9]{3}"
+    ),
 }
 #: How a column writes negative numbers, and what stands around them.
 NEGATIVES = {"-": "", "()": "negative ones in parentheses", "1-": "the minus sign after the number"}
 
-_ALIKE = {"\u2212": "-", "\u2013": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-", "\uff0d": "-", "\u00a0": " ",
-          "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'", "\u2018": "'", "\u00b4": "'"}  # fmt: skip
+_ALIKE = dict.fromkeys("\u2212\u2013\u2010\u2011\ufe63\uff0d", "-") | dict.fromkeys("\u00a0\u202f\u2009\u2007", " ")
+_ALIKE |= dict.fromkeys("\u2019\u2018\u00b4", "'") | {"\u03bc": "\u00b5"}
 _CODES = "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|BRL|MXN|ARS|CLP|COP|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|ILS|AED|SAR|EGP|NGN|KES"  # fmt: skip  # noqa: E501
 _BEFORE = rf"(?:[A-Z]{{0,3}}\p{{Sc}}|{_CODES}|[Kk]r\.?|Rs\.?|S?Fr\.?)"
 _AFTER = r"(?:[\p{L}\p{Sc}%‰°µ](?:[\p{L}\p{Sc}%‰°µ²³/·^*. ]{0,18}[\p{L}\p{Sc}%‰°²³.])?(?:/100 ?km|[23])?)"
-_CORE = r"(?:[.,]?\d(?:[\d.,' _]*\d)?(?:[eE][-+]?\d+)?)"
+_CORE = r"(?:[.,]?[0-9](?:[0-9.,' _]*[0-9])?(?:[eE][-+]?[0-9]+)?)"
 _PARTS = (
     rf"^(?P<open>\()?\s*(?P<sign>[-+])?\s*(?P<before>{_BEFORE})?\s*(?P<inner>[-+])?\s*(?P<core>{_CORE})"
     rf"\s*(?P<after>{_AFTER})?\s*(?P<trail>-)?(?P<close>\))?$"
@@ -72,7 +74,7 @@ def try_number_forms(cells: pl.Series) -> list[NumberTrial]:
     """
     parts = _alike(cells).str.extract_groups(_PARTS).struct.unnest()
     core = parts["core"]
-    if core.null_count() == len(core) or core.str.contains(r"^(0\d|\d{19})").any():
+    if core.null_count() == len(core) or core.str.contains(r"^(0[0-9]|[0-9]{19})").any():
         return []
     units = (parts["before"].fill_null("") + "\0" + parts["after"].fill_null("")).set(core.is_null(), None)
     unit = units.drop_nulls().value_counts(sort=True)[units.name][0]
@@ -122,8 +124,9 @@ def parse_numbers(texts: pl.Series, form: str, before: str, after: str, negative
 
 
 def _alike(texts: pl.Series) -> pl.Series:
-    """The texts with the minus sign, the space and the apostrophe of ASCII."""
-    return texts.str.replace_many(list(_ALIKE), list(_ALIKE.values()))
+    """The texts with the minus sign, the space and the apostrophe of ASCII, and "12,-" as "12"."""
+    alike = texts.str.replace_many(list(_ALIKE), list(_ALIKE.values()))
+    return alike.str.replace(r"([0-9])[.,]--?", "${1}")
 
 
 def _spaced(unit: str) -> str:

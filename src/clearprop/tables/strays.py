@@ -24,13 +24,13 @@ class Strays:
 
 
 def find_strays(texts: pl.Series) -> Strays | None:
-    """The stray texts of a column if at least half of its texts fit one notation, and None if not, or if all fit."""
+    """The stray texts of a column if at least half of its different texts fit one notation; None if all or none fit."""
     nearest = survey(texts).nearest
     if nearest is None:
         return None
     present = without_marks(texts, dates=nearest.value_kind == "date").is_not_null()
     odd = (present & nearest.parse(texts).is_null()).to_numpy()
-    if not odd.any() or 2 * odd.sum() > present.sum():
+    if not odd.any():
         return None
     words = "numbers" if nearest.is_plain else nearest.words
     return Strays(odd, words, texts[int(np.flatnonzero(odd)[0])])
@@ -39,6 +39,7 @@ def find_strays(texts: pl.Series) -> Strays | None:
 def check_no_strays(texts: pl.Series, what: str, ways_out: str) -> Strays | None:
     """The stray texts of a column that may be categories or names; RowsError if they are so few that they are not.
 
+    They are refused too, however many, if they all fit another notation, as dates in two orders do.
     In a column of few values they must be fewer, or without a digit: "1", "2", "3 or more" are categories.
     """
     strays = find_strays(texts)
@@ -46,7 +47,8 @@ def check_no_strays(texts: pl.Series, what: str, ways_out: str) -> Strays | None
         return None
     odd, present = texts.filter(pl.Series(strays.rows)), len(texts) - texts.null_count()
     if texts.drop_nulls().n_unique() > FEW_VALUES:
-        refused = len(odd) <= FEW_ROWS * present or odd.n_unique() <= FEW_TEXTS
+        several_notations = bool(survey(odd).whole)
+        refused = several_notations or len(odd) <= FEW_ROWS * present or odd.n_unique() <= FEW_TEXTS
     else:
         share = VERY_FEW_ROWS if odd.str.contains(r"\d").any() else FEW_ROWS
         refused = len(odd) <= max(1, share * present)

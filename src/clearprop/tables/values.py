@@ -172,7 +172,7 @@ def normalise(series: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
         return strip(series.cast(pl.String), missing)
     if series.dtype == pl.Null:
         return series.cast(pl.String)
-    if series.dtype.is_integer():
+    if series.dtype.is_integer() or (isinstance(series.dtype, pl.Decimal) and series.dtype.scale == 0):
         whole = series.cast(pl.Int64, strict=False)
         return whole if whole.null_count() == series.null_count() else series.cast(pl.String)
     if series.dtype.is_numeric():

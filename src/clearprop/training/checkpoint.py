@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,8 @@ from clearprop.errors import ArgumentError, CheckpointError
 from clearprop.serialization.atomic import check_target
 from clearprop.serialization.codec import definitions, encode
 from clearprop.serialization.sealed import Kind
-from clearprop.serialization.typed_files import decode_sections, open_file, read_file
-from clearprop.training.fingerprints import first_difference, in_words, patterns
+from clearprop.serialization.typed_files import decode_sections, open_file, read_content, read_file
+from clearprop.training.fingerprints import description, first_difference, patterns
 from clearprop.training.history import History
 from clearprop.training.rates import Rate
 
@@ -74,7 +73,7 @@ class Checkpoint:
 
         Raises CheckpointError if the file is missing, truncated, damaged or not a checkpoint.
         """
-        return read_file(_content(self.path), str(self.path), CHECKPOINT, Snapshot, own)
+        return read_file(read_content(self.path, CHECKPOINT), str(self.path), CHECKPOINT, Snapshot, own)
 
 
 @dataclass(frozen=True)
@@ -152,12 +151,12 @@ def open_checkpoint(
         return None
     if not resume and os.path.isfile(path):
         raise ArgumentError(
-            f"checkpoint: {path} exists. Continue that run with resume=True (--resume); to start a new one, use "
+            f"checkpoint: {path} exists. Continue that run with resume=True (--resume); to start a new run, use "
             "another file, or delete it."
         )
     if not resume:
         return None
-    sections = open_file(_content(path), str(path), CHECKPOINT)
+    sections = open_file(read_content(path, CHECKPOINT), str(path), CHECKPOINT)
     arrays: dict[str, np.ndarray] = {}
     now = {"network": encode(params.net, arrays, "network"), "facts": facts} | patterns(arrays)
     was = {name: sections.head.get(name) for name in ("network", "facts")} | patterns(sections.arrays)
@@ -185,7 +184,7 @@ def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pat
     check_steps(snapshot, rate.steps_per_epoch, path)
     started = snapshot.epoch + (snapshot.done > 0)
     if epochs < started:
-        raise CheckpointError(f"{path}: has already started {started} epochs, more than epochs={epochs}.")
+        raise CheckpointError(f"{path}: the run has already started {started} epochs, more than epochs={epochs}.")
     if epochs == snapshot.epochs:
         return
     recorded, costs = snapshot.history["learning rate"] if snapshot.epoch else [], rate.costs()
@@ -196,12 +195,5 @@ def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pat
     if not all(same) or (snapshot.done and snapshot.learning_rate != rate(snapshot.steps - 1)):
         raise CheckpointError(
             f"{path}: was started with epochs={snapshot.epochs}, and its learning rate depends on that: "
-            f"{in_words(rate.schedule)}. Resume with epochs={snapshot.epochs}."
+            f"{description(rate.schedule)}. Resume with epochs={snapshot.epochs}."
         )
-
-
-def _content(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as reason:
-        raise CheckpointError(f"{path}: cannot be read: {reason.strerror}.") from reason

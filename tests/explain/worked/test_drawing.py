@@ -95,3 +95,26 @@ def test_links_are_as_wide_as_their_weights_are_large_over_the_whole_network():
     trace = cp.backpropagate(net, params, [[1.0]], [[1.0]], loss="squared_error")
     widths = {link.label: link.width for link in drawing(trace, "forward").links}
     assert widths == {"0.5": 1 + 2.2 / 4, "−2": 3.2, "1": pytest.approx(1 + 2.2 / 2)}
+
+
+def test_numbers_fit_into_their_units():
+    net = cp.Network.sequential(3, 4, 3)
+    params = net.initialize(seed=1)
+    params.flat[...] *= np.geomspace(1e-9, 1e6, params.flat.size)
+    trace = cp.backpropagate(
+        net, params, np.array([[-1.23456789, 1e-12, -98765.4321]]), np.zeros((1, 3)), "squared_error"
+    )
+    for sweep in ("forward", "backward"):
+        numbers = [node.number for node in drawing(trace, sweep).nodes]
+        assert len(numbers) == 10
+        assert max(map(text_width, numbers)) < 2 * ROOMY.radius
+
+
+def test_gradients_of_zero_have_neither_the_colour_of_a_plus_nor_of_a_minus():
+    net = cp.Network.sequential(1, 1, 1, hidden="relu")
+    params = net.initialize(given={"hidden": {"input": [[-1.0]]}, "output": {"hidden": [[1.0]]}})
+    trace = cp.backpropagate(net, params, [[1.0]], [[1.0]], loss="squared_error")
+    drawn = drawing(trace, "backward")
+    assert [(link.label, link.sign) for link in drawn.links] == [("0", ""), ("0", "")]
+    assert [meaning for _, meaning in drawn.legend] == ["positive, wider for larger", "negative", "0"]
+    assert "0" not in [meaning for _, meaning in drawing(trace, "forward").legend]

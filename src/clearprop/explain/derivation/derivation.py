@@ -17,9 +17,9 @@ from clearprop.explain.derivation.chain_rule import ChainRule, Path
 from clearprop.explain.derivation.latex import render_equations, render_latex, render_markdown
 from clearprop.explain.derivation.mathml import render_sections
 from clearprop.explain.derivation.names import Names, Subject
+from clearprop.explain.derivation.sections import DerivationSections
 from clearprop.explain.derivation.symbols import described
 from clearprop.explain.derivation.text import TextNotation, render_text
-from clearprop.explain.derivation.writer import Writer
 from clearprop.fork_safety import cached_property
 from clearprop.symbolic.expression import (
     Number,
@@ -156,7 +156,7 @@ class Derivation(Displayed):
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The content, independent of the notation."""
-        return Writer(self).sections()
+        return DerivationSections(self).sections()
 
     def text(self) -> str:
         """As text for a terminal."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 
 from clearprop.draw.document import Heading, Prose, Section, Table
 from clearprop.draw.figure import Figure
-from clearprop.explain.derivation.content import Equation
+from clearprop.explain.derivation.equations import Equation
 from clearprop.explain.derivation.notation import Notation, WrittenNumber
-from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
+from clearprop.symbolic.expression import BLANK, NEW, Expression, Number, Rest, Symbol
 
 _BASES = {
     "delta": r"\delta", "yhat": r"\hat{y}", "omega": r"\omega", "alpha": r"\alpha",
-    "Delta w": r"\Delta w", "Delta b": r"\Delta b",
 }  # fmt: skip
 #: Characters that exist in mathematics mode only.
 _MATH = {
@@ -68,6 +68,20 @@ def _code_point(c: str) -> str:
     return " " if c.isspace() else f"[U+{ord(c):04X}]"
 
 
+def _greek(letter: str) -> str:
+    """The command of a Greek letter; empty for other letters.
+
+    >>> print(_greek("η"), _greek("ϑ"), _greek("net"))
+    \\eta \\vartheta
+    """
+    name = unicodedata.name(letter, "") if len(letter) == 1 else ""
+    if name.startswith("GREEK ") and name.endswith(" SYMBOL"):
+        return f"\\var{name.split()[1].lower()}"
+    kind, _, last = name.rpartition(" LETTER ")
+    command = last.lower() if kind == "GREEK SMALL" else last.capitalize() if kind == "GREEK CAPITAL" else ""
+    return f"\\{command}" if command.isalpha() else ""
+
+
 class LatexNotation(Notation):
     """Expressions for LaTeX's mathematics mode."""
 
@@ -80,8 +94,17 @@ class LatexNotation(Notation):
         digits = {"∞": r"\infty", "NaN": r"\mathrm{NaN}"}.get(shown.digits, shown.digits)
         return digits if shown.power is None else rf"{digits} \cdot 10^{{{shown.power}}}"
 
+    def letter(self, base: str) -> str:
+        return r"\underline{\hspace{6em}}" if base == BLANK else _BASES.get(base, base)
+
+    def own_letter(self, letter: str) -> str:
+        return letter if len(letter) == 1 and letter.isascii() else _greek(letter) or rf"\mathrm{{{words(letter)}}}"
+
+    def change(self, letter: str) -> str:
+        return rf"\Delta {letter}"
+
     def symbol(self, symbol: Symbol) -> str:
-        base = _BASES.get(symbol.base, symbol.base)
+        base = self.base(symbol)
         label = r" \leftarrow ".join(map(words, symbol.label))
         mark = rf"\text{{{symbol.sample}}}" if symbol.sample == NEW else symbol.sample
         raised = rf"^{{({mark})}}" if mark is not None else ""
@@ -127,10 +150,13 @@ def aligned(equation: Equation, notation: LatexNotation) -> str:
 
 
 def render_latex(
-    sections: Sequence[Section], digits: int = 6, figure: Callable[[Figure], str] = lambda figure: escape(figure.note)
+    sections: Sequence[Section],
+    digits: int = 6,
+    figure: Callable[[Figure], str] = lambda figure: escape(figure.note),
+    letters: Mapping[str, str] | None = None,
 ) -> str:
     """The sections as the body of a LaTeX document that uses amsmath; `figure` writes the figures."""
-    notation = LatexNotation(digits)
+    notation = LatexNotation(digits, letters)
     written = ""
     for section in sections:
         written += f"\\section*{{{escape(section.title)}}}\n\n"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
+from markupsafe import Markup
+
 from clearprop.draw.document import Section, sections_html
-from clearprop.explain.derivation.content import Equation, Row
+from clearprop.explain.derivation.equations import Equation, Row
 from clearprop.explain.derivation.notation import Notation, WrittenNumber
-from clearprop.symbolic.expression import NEW, Expression, Number, Rest, Symbol
+from clearprop.symbolic.expression import BLANK, NEW, Expression, Number, Rest, Symbol
 
 _BASES = {"delta": "δ", "omega": "ω", "alpha": "α"}
 
@@ -34,12 +36,21 @@ class MathMLNotation(Notation):
         raised = f"<mrow>{self.leading}{power}</mrow>" if shown.power < 0 else power
         return f"{digits}<mo>·</mo><msup><mn>10</mn>{raised}</msup>"
 
+    def letter(self, base: str) -> str:
+        if base == "yhat":
+            return '<mover accent="true"><mi>y</mi><mo stretchy="false">^</mo></mover>'
+        if base == BLANK:
+            return '<mspace class="blank" width="7em" height="1em" depth=".2em"/>'
+        return f"<mi>{_BASES.get(base, base)}</mi>"
+
+    def own_letter(self, letter: str) -> str:
+        return f"<mi>{escape(letter)}</mi>"
+
+    def change(self, letter: str) -> str:
+        return f"<mrow><mi>Δ</mi>{letter}</mrow>"
+
     def symbol(self, symbol: Symbol) -> str:
-        base = f"<mi>{_BASES.get(symbol.base, symbol.base)}</mi>"
-        if symbol.base == "yhat":
-            base = '<mover accent="true"><mi>y</mi><mo stretchy="false">^</mo></mover>'
-        if symbol.base.startswith("Delta "):
-            base = f"<mrow><mi>Δ</mi><mi>{symbol.base[-1]}</mi></mrow>"
+        base = self.base(symbol)
         label = "<mo>←</mo>".join(f"<mtext>{escape(part)}</mtext>" for part in symbol.label)
         label = f"<mrow>{label}</mrow>"
         kind = "mn" if isinstance(symbol.sample, int) else "mtext" if symbol.sample == NEW else "mi"
@@ -86,10 +97,12 @@ def formula_html(item: Equation | Expression | float, notation: MathMLNotation) 
     return math(notation.write(item if isinstance(item, Expression) else Number(item)))
 
 
-def render_sections(sections: Sequence[Section], digits: int = 6) -> str:
-    """The sections as HTML, without a style sheet."""
-    notation = MathMLNotation(digits)
-    return sections_html(sections, lambda item: formula_html(item, notation))
+def render_sections(
+    sections: Sequence[Section], digits: int = 6, letters: Mapping[str, str] | None = None, folding: bool = False
+) -> Markup:
+    """The sections as HTML, without a style sheet; with `folding` each opens and closes."""
+    notation = MathMLNotation(digits, letters)
+    return sections_html(sections, lambda item: formula_html(item, notation), folding)
 
 
 def _row(row: Row, notation: MathMLNotation) -> str:

@@ -47,10 +47,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Names:
-    """The network and the names of its units by layer, if they are known (column names, classes)."""
+    """The network and the names of its units by layer, if they are known (column names, classes).
+
+    Units without a name are numbered from `first`.
+    """
 
     net: Network
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    first: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.given, Mapping):
@@ -65,7 +69,7 @@ class Names:
     def unit(self, unit: Unit) -> str:
         """The name of a unit: the column or class where known, else layer[index]."""
         known = self.given.get(unit.layer)
-        return f"{unit.layer}[{unit.index}]" if known is None else known[unit.index]
+        return f"{unit.layer}[{unit.index + self.first}]" if known is None else known[unit.index]
 
     def units(self, layer: str) -> Iterator[Unit]:
         """The units of a layer, or of the input."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from clearprop.symbolic.expression import (
 from clearprop.symbolic.operations import OPERATIONS, named
 
 if TYPE_CHECKING:
-    from clearprop.explain.derivation.content import Row
+    from clearprop.explain.derivation.equations import Row
 
 _SUM, _PRODUCT, _FACTOR, _ATOM = range(4)  # precedence of an expression
 
@@ -70,8 +71,15 @@ class Notation(ABC):
     column = ""  #: the field of `Written` that has this notation
     line = 100.0  #: how wide a line of an equation may be, in digits
 
-    def __init__(self, digits: int = 6) -> None:
-        self.digits = digits
+    def __init__(self, digits: int = 6, letters: Mapping[str, str] | None = None) -> None:
+        self.digits, self.letters = digits, dict(letters or {})
+
+    def base(self, symbol: Symbol) -> str:
+        """The letter of a symbol: the reader's own, or that of the notation; of a change, Δ before it."""
+        if symbol.base.startswith("Delta "):
+            return self.change(self.base(Symbol(symbol.base[-1])))
+        own = self.letters.get(symbol.base)
+        return self.letter(symbol.base) if own is None else self.own_letter(own)
 
     def width(self, expression: Expression) -> float:
         """About how wide an expression is when it is typeset, in digits: labels are small, fractions high."""
@@ -190,6 +198,18 @@ class Notation(ABC):
     @abstractmethod
     def number(self, shown: WrittenNumber) -> str:
         """A number without its sign."""
+
+    @abstractmethod
+    def letter(self, base: str) -> str:
+        """The letter of a quantity, such as "delta"."""
+
+    @abstractmethod
+    def own_letter(self, letter: str) -> str:
+        """A letter that the reader chose."""
+
+    @abstractmethod
+    def change(self, letter: str) -> str:
+        """Δ before a letter."""
 
     @abstractmethod
     def symbol(self, symbol: Symbol) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from clearprop.draw.document import Heading, Prose, Table
 from clearprop.explain.derivation.chain_rule import COST, ChainRule, Link, connected
-from clearprop.explain.derivation.content import Equation, Side, equation
+from clearprop.explain.derivation.equations import Equation, Side, equation
 from clearprop.explain.derivation.names import Names, Unit
 from clearprop.explain.derivation.symbols import Symbols
 from clearprop.symbolic.expression import (

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from clearprop.draw.document import Heading, Prose, Section, Table
-from clearprop.explain.derivation.content import Equation, Row
+from clearprop.draw.svg import text_width
+from clearprop.explain.derivation.equations import Equation, Row
 from clearprop.explain.derivation.notation import Notation, WrittenNumber, written_number
-from clearprop.symbolic.expression import Expression, Number, Rest, Symbol
+from clearprop.symbolic.expression import BLANK, Expression, Number, Rest, Symbol
+from clearprop.terminal import format_table, terminal_width
 
-_BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α", "Delta w": "Δw", "Delta b": "Δb"}
+_BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ASCII = str.maketrans(
     {
@@ -21,7 +23,12 @@ _ASCII = str.maketrans(
         **{raised: f"^{plain}" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}, "⁻": "^-",
     }
 )  # fmt: skip
-_WIDTH = 110
+#: Longer lines are harder to read.
+_WIDEST = 110
+
+
+def _width() -> int:
+    return min(_WIDEST, terminal_width())
 
 
 def to_ascii(text: str) -> str:
@@ -37,7 +44,10 @@ class TextNotation(Notation):
     """Expressions in one line of text, such as ∂J/∂z_hidden[0] · x_age."""
 
     column = "text"
-    line = _WIDTH - 2  # every line is indented by two
+
+    def __init__(self, digits: int = 6, letters: Mapping[str, str] | None = None) -> None:
+        super().__init__(digits, letters)
+        self.line = _width() - 2  # every line is indented by two
 
     def width(self, expression: Expression) -> float:
         return len(self.write(expression))
@@ -45,8 +55,17 @@ class TextNotation(Notation):
     def number(self, shown: WrittenNumber) -> str:
         return shown.digits if shown.power is None else f"{shown.digits}·10" + str(shown.power).translate(_RAISED)
 
+    def letter(self, base: str) -> str:
+        return "______" if base == BLANK else _BASES.get(base, base)
+
+    def own_letter(self, letter: str) -> str:
+        return letter
+
+    def change(self, letter: str) -> str:
+        return f"Δ{letter}"
+
     def symbol(self, symbol: Symbol) -> str:
-        base = _BASES.get(symbol.base, symbol.base)
+        base = self.base(symbol)
         label = "←".join(map(_quoted, symbol.label))
         return base + (f"_{label}" if label else "") + (f"^({symbol.sample})" if symbol.sample is not None else "")
 
@@ -86,6 +105,25 @@ def short_number(value: float, digits: int) -> str:
     return ("−" if shown.negative else "") + TextNotation(digits).number(shown)
 
 
+def fitting_number(value: float, digits: int, width: float) -> str:
+    """A number for a unit of a drawing, with fewer decimals where it would be wider than `width` pixels.
+
+    >>> fitting_number(-0.1321049, 6, 52), fitting_number(-1.384985e-9, 6, 52)
+    ('−0.13210', '−1·10⁻⁹')
+    """
+    text, shown = short_number(value, digits), written_number(value, digits)
+    sign = "−" if shown.negative else ""
+    for places in range(digits - 1, -1, -1):
+        if text_width(text) <= width:
+            break
+        if shown.power is None:
+            text = f"{sign}{abs(value):.{places}f}"
+        else:
+            mantissa = f"{float(shown.digits):.{min(2, places)}f}"
+            text = sign + TextNotation(digits).number(replace(shown, digits=mantissa))
+    return text
+
+
 def _quoted(label: str) -> str:
     return f'"{label}"' if any(c.isspace() or c in "+-*/^·←" for c in label) else label
 
@@ -106,17 +144,25 @@ def _item(item: Prose | Heading | Equation | Table, notation: Notation) -> list[
         return [item.text, "." * len(item.text)]
     if isinstance(item, Prose):
         text = "".join(part if isinstance(part, str) else notation.write(part) for part in item.parts)
-        return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+        return textwrap.wrap(text, _width(), break_long_words=False, break_on_hyphens=False)
     return _equation(item, notation) if isinstance(item, Equation) else _table(item, notation)
 
 
 def _equation(equation: Equation, notation: Notation) -> list[str]:
+    """The left side with the right side beside it, or below it if that is too wide."""
     left = "  " + notation.write(equation.left)
-    rows = equation.rows(notation.width, notation.line)
+    lines = _sides(equation, notation, left, notation.line)
+    if max(map(len, lines)) <= _width():
+        return lines
+    return [left, *_sides(equation, notation, "   ", notation.line + len(left) - 3)]
+
+
+def _sides(equation: Equation, notation: Notation, left: str, room: float) -> list[str]:
+    rows = equation.rows(notation.width, room)
     bodies = [_body(row, notation) for row in rows]
     remarks = [_remark(row.remark, notation) for row in rows]
     column = max([len(body) for body, remark in zip(bodies, remarks, strict=True) if remark] or [0])
-    beside = len(left) + column + max(map(len, remarks)) + 4 <= _WIDTH
+    beside = len(left) + column + max(map(len, remarks)) + 4 <= _width()
     lines = []
     for i, (body, remark) in enumerate(zip(bodies, remarks, strict=True)):
         start = (left if i == 0 else " " * len(left)) + " "
@@ -131,7 +177,7 @@ def _folded(start: str, body: str) -> list[str]:
     """The line, broken before a sign if it is too long."""
     lines, line = [], start
     for piece in re.split(r"(?= [·+−=] )", body):
-        if len(line) + len(piece) > _WIDTH and line.strip() and len(line) > len(start):
+        if len(line) + len(piece) > _width() and line.strip() and len(line) > len(start):
             lines.append(line)
             deeper = "" if piece.lstrip().startswith("=") else "     "
             line = " " * len(start) + deeper + piece.lstrip()
@@ -156,6 +202,9 @@ def _body(row: Row, notation: Notation) -> str:
 
 def _table(table: Table, notation: Notation) -> list[str]:
     cells = [[_cell(cell, notation) for cell in row] for row in (table.head, *table.rows)]
+    if max(sum(map(len, row)) + 3 * len(row) for row in cells) > _width():
+        left = [i for i, right in enumerate(table.right()) if not right]
+        return format_table(cells[0], cells[1:], left=left, indent="  ").split("\n")
     wide = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
     lines = []
     for row in cells:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from clearprop.draw.document import Section, page_html
+from clearprop.draw.document import Section, contents, page_html
 from clearprop.draw.style import light_colour, style_sheet
 from clearprop.explain.derivation import Derivation
 from clearprop.explain.derivation.latex import escape, render_latex
@@ -16,21 +16,21 @@ from clearprop.explain.worked.tikz import tikz_figure
 _FOOTER = "Made by clearprop. Every number on this page is one that the library computed."
 
 
-def solution_page(title: str, sections: Sequence[Section], digits: int) -> str:
+def solution_page(title: str, sections: Sequence[Section], digits: int, letters: Mapping[str, str]) -> str:
     """A worked solution as a page."""
-    body = Markup(render_sections(sections, digits))
-    return page_html("solution", "clearprop worked solution", title, Markup(""), body, _FOOTER)
+    body = render_sections(sections, digits, letters, folding=True)
+    return page_html("solution", "clearprop worked solution", title, contents(sections), body, _FOOTER)
 
 
-def solution_fragment(sections: Sequence[Section], digits: int) -> str:
+def solution_fragment(sections: Sequence[Section], digits: int, letters: Mapping[str, str]) -> str:
     """A worked solution for a notebook: with its style, without a page around it."""
-    style = style_sheet("page", "solution")
-    return f'<style>{style}</style><div class="clearprop solution">{render_sections(sections, digits)}</div>'
+    body = render_sections(sections, digits, letters, folding=True)
+    return f'<style>{style_sheet("page", "solution")}</style><div class="clearprop solution">{body}</div>'
 
 
 def derivation_page(derivation: Derivation) -> str:
     """A derivation as a page."""
-    body = Markup(render_sections(derivation.sections, derivation.digits))
+    body = render_sections(derivation.sections, derivation.digits)
     return page_html("solution", "clearprop derivation", derivation.title, Markup(""), body, _FOOTER)
 
 
@@ -52,9 +52,9 @@ _PREAMBLE = r"""\documentclass[10pt, fleqn]{article}
 """
 
 
-def solution_document(title: str, sections: Sequence[Section], digits: int) -> str:
+def solution_document(title: str, sections: Sequence[Section], digits: int, letters: Mapping[str, str]) -> str:
     """A worked solution as a LaTeX document."""
-    return _document(title, render_latex(sections, digits, tikz_figure))
+    return _document(title, render_latex(sections, digits, tikz_figure, letters))
 
 
 def derivation_document(derivation: Derivation) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from clearprop.checks import check_integer, check_number, check_text
+from clearprop.checks import check_flag, check_integer, check_number, check_text
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, cost
 from clearprop.display import Displayed
 from clearprop.draw.document import Section
-from clearprop.errors import ArgumentError
+from clearprop.errors import ArgumentError, unknown
 from clearprop.explain.derivation.names import Names
-from clearprop.explain.worked.lecture import Lecture
 from clearprop.explain.worked.pages import solution_document, solution_fragment, solution_page
+from clearprop.explain.worked.sections import StepSections
 from clearprop.fork_safety import cached_property
 from clearprop.serialization.atomic import write_atomically
 
@@ -40,6 +40,8 @@ class WorkedSolution(Displayed):
     names: Names
     digits: int
     title: str
+    answers: bool = True
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def after(self) -> Parameters:
@@ -57,15 +59,16 @@ class WorkedSolution(Displayed):
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The content, before it is written in any notation."""
-        return Lecture(self.trace, self.after, self.cost_after, self.learning_rate, self.names, self.digits).sections()
+        step = (self.trace, self.after, self.cost_after, self.learning_rate)
+        return StepSections(*step, self.names, self.digits, self.answers, self.letters).sections()
 
     def html(self) -> str:
         """As one HTML page with MathML formulas and SVG drawings, without references to other files."""
-        return solution_page(self.title, self.sections, self.digits)
+        return solution_page(self.title, self.sections, self.digits, self.letters)
 
     def latex(self) -> str:
         """As a LaTeX document with TikZ drawings."""
-        return solution_document(self.title, self.sections, self.digits)
+        return solution_document(self.title, self.sections, self.digits, self.letters)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file in one atomic step: .html for a page, .tex for LaTeX."""
@@ -77,7 +80,7 @@ class WorkedSolution(Displayed):
 
     def fragment(self) -> str:
         """As HTML without a page around it."""
-        return solution_fragment(self.sections, self.digits)
+        return solution_fragment(self.sections, self.digits, self.letters)
 
 
 def write_document(path: str | os.PathLike[str], **writers: Callable[[], str]) -> None:
@@ -100,6 +103,21 @@ def count_sums(trace: Trace) -> int:
     return 2 * trace.objective.samples * sum(layer.units for layer in net.layers) + net.parameter_count
 
 
+#: The quantities that have a letter.
+LETTERS = ("x", "z", "a", "yhat", "y", "w", "b", "e", "delta", "l", "J", "alpha", "omega")
+
+
+def check_letters(letters: Mapping[str, str] | None) -> None:
+    """Raises ArgumentError for letters of unknown quantities, and for those that are no text."""
+    if letters is not None and not isinstance(letters, Mapping):
+        raise ArgumentError(f"letters: expected texts by quantity, a dict, got {letters!r}.")
+    for name, letter in (letters or {}).items():
+        if name not in LETTERS:
+            raise ArgumentError(f"letters: {unknown('quantity', name, LETTERS)}")
+        if not isinstance(letter, str) or not letter.strip():
+            raise ArgumentError(f'letters["{name}"]: expected a letter or a short text, got {letter!r}.')
+
+
 def worked_solution(
     trace: Trace,
     learning_rate: float = 0.1,
@@ -108,11 +126,19 @@ def worked_solution(
     digits: int = 9,
     title: str = "One step of backpropagation",
     limit: int = MOST_SUMS,
+    answers: bool = True,
+    count_from: int = 0,
+    letters: Mapping[str, str] | None = None,
 ) -> WorkedSolution:
     """One step of gradient descent of a small network written out in full, as a page or as LaTeX.
 
-    `names` are names of units by layer, such as {"input": ["age", "income"]}. Raises ArgumentError if the
-    network and the rows would take more than `limit` sums (units times rows, and parameters).
+    `names` are names of units by layer, such as {"input": ["age", "income"]}; other units, and the samples, are
+    numbered from `count_from`, 0 or 1. With `answers=False` it is an exercise sheet: formulas with blanks for the
+    numbers. `letters` are those of your lecture by ours, such as {"z": "net", "a": "o", "J": "E", "alpha": "η"}; ours
+    are x, z, a, yhat, y, w, b, e (dJ/da), delta (dJ/dz), l (loss), J, alpha (learning rate), omega (share of a sample).
+
+    Raises ArgumentError if the network and the rows would take more than `limit` sums (units times rows, and
+    parameters).
 
     >>> import numpy as np, clearprop as cp
     >>> net = cp.Network.sequential(2, 2, 1, hidden="sigmoid")
@@ -126,6 +152,9 @@ def worked_solution(
     check_number(learning_rate, "learning_rate", above=0)
     check_integer(limit, "limit")
     check_text(title, "title")
+    check_flag(answers, "answers")
+    check_integer(count_from, "count_from", least=0, most=1)
+    check_letters(letters)
     if check_integer(digits, "digits", least=3) > 15:
         raise ArgumentError(f"digits: expected at most 15, which is what float64 holds, got {digits}.")
     net, n = trace.objective.net, trace.objective.samples
@@ -137,4 +166,5 @@ def worked_solution(
             f"{lines:,} sums, more than limit={limit:,}. Use fewer rows or a smaller network, raise the limit, or "
             'derive single gradients: trace.derivation("output[0] <- ...").'
         )
-    return WorkedSolution(trace, learning_rate, Names(net, {} if names is None else names), digits, title)
+    known = Names(net, {} if names is None else names, count_from)
+    return WorkedSolution(trace, learning_rate, known, digits, title, answers, dict(letters or {}))

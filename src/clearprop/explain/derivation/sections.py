@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.core.network import INPUT
 from clearprop.draw.document import Prose, Section, Table
-from clearprop.explain.derivation.content import Equation, Side, equation
+from clearprop.explain.derivation.equations import Equation, Side, equation
 from clearprop.explain.derivation.names import Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols, described
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _PATHS_SHOWN = 12
 
 
-class Writer:
+class DerivationSections:
     """Writes the sections of a derivation; with a batch, the steps of the sample that contributes most."""
 
     def __init__(self, derivation: Derivation) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,15 +15,16 @@ from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace
 from clearprop.draw.document import Heading, Prose, Section, Table
 from clearprop.draw.figure import Figure
-from clearprop.draw.units import draw_units, link_matrices
+from clearprop.draw.units import ROOMY, draw_units, link_matrices
 from clearprop.explain.derivation.chain_rule import ChainRule
-from clearprop.explain.derivation.content import Equation, Side, equation
+from clearprop.explain.derivation.equations import Equation, Side, equation
 from clearprop.explain.derivation.names import Names, Unit
 from clearprop.explain.derivation.steps import Item, Steps
 from clearprop.explain.derivation.symbols import Symbols
-from clearprop.explain.derivation.text import short_number
+from clearprop.explain.derivation.text import fitting_number, short_number
 from clearprop.losses import CrossEntropy, PointwiseLoss
 from clearprop.symbolic.expression import (
+    BLANK,
     NEW,
     Expression,
     Number,
@@ -41,21 +45,78 @@ _MOST_DIGITS = 6  # in drawings
 _ALL = 1_000_000
 
 
-class Lecture:
-    """Writes the sections of a worked solution; `after` are the parameters after the step, `cost_after` their cost."""
+_BLANK = Symbol(BLANK)
+
+
+def _with_blanks(section: Section) -> Section:
+    """The section with a blank in place of the numbers of each equation, and without words that give them away."""
+    items = [_question(item) if isinstance(item, Equation) else item for item in section.items]
+    told = ("In the short form", "Both forms", "The full product")
+    return Section(section.title, tuple(item for item in items if not _begins(item, told)))
+
+
+def _question(item: Equation) -> Equation:
+    """The left side and the formulas, then a blank; a formula with a reason depends on the numbers.
+
+    A law for all quantities, which has no number, is left as it is.
+    """
+    if math.isnan(item.left.value):
+        return item
+    shown = (side for side in item.sides if not side.remark and side.expression != numbers(side.expression))
+    return Equation(item.left, (*shown, Side(_BLANK)))
+
+
+def _begins(item: Item, words: tuple[str, ...]) -> bool:
+    return isinstance(item, Prose) and isinstance(item.parts[0], str) and item.parts[0].startswith(words)
+
+
+class StepSections:
+    """Writes the sections of a worked solution; `after` are the parameters after the step, `cost_after` their cost.
+
+    Without `answers` it is an exercise sheet: every number that the reader is to compute is a blank.
+    """
 
     def __init__(
-        self, trace: Trace, after: Parameters, cost_after: float, learning_rate: float, names: Names, digits: int
+        self,
+        trace: Trace,
+        after: Parameters,
+        cost_after: float,
+        learning_rate: float,
+        names: Names,
+        digits: int,
+        answers: bool = True,
+        letters: Mapping[str, str] | None = None,
     ) -> None:
         self.trace, self.after, self.cost_after = trace, after, cost_after
         self.learning_rate, self.names, self.digits = learning_rate, names, min(_MOST_DIGITS, digits)
         self.net = trace.objective.net
         n = trace.objective.samples
         self.chains = [ChainRule(trace, i) for i in range(n)]
-        self.symbols = [Symbols(chain, names, i if n > 1 else None) for i, chain in enumerate(self.chains)]
-        self.batch = n > 1
+        marks = [i + names.first if n > 1 else None for i in range(n)]
+        self.symbols = [Symbols(chain, names, mark) for chain, mark in zip(self.chains, marks, strict=True)]
+        self.batch, self.answers, self.letters = n > 1, answers, letters or {}
 
     def sections(self) -> tuple[Section, ...]:
+        """All sections; of an exercise sheet, with blanks in place of the numbers."""
+        written = tuple(self.with_letters(section) for section in self.solution())
+        return written if self.answers else (written[0], *(_with_blanks(section) for section in written[1:]))
+
+    def with_letters(self, section: Section) -> Section:
+        """The section with the reader's letters in the remarks of its equations, such as "because z < 0"."""
+
+        def worded(side: Side) -> Side:
+            if not isinstance(side.remark, str):
+                return side
+            return replace(side, remark=re.sub(r"\b[za]\b", lambda m: self.letters.get(m[0], m[0]), side.remark))
+
+        items = (
+            Equation(item.left, tuple(map(worded, item.sides))) if isinstance(item, Equation) else item
+            for item in section.items
+        )
+        return Section(section.title, tuple(items))
+
+    def solution(self) -> tuple[Section, ...]:
+        """The sections with all numbers."""
         return (
             Section("What is given", tuple(self.given())),
             Section("Forward: from the data to the output", (self.forward_figure(), *self.forward())),
@@ -73,7 +134,9 @@ class Lecture:
         shape = " – ".join(f"{layer.units} {layer.f.name.replace('_', ' ')}" for layer in self.net.layers)
         words = (
             f"A network of {self.net.inputs} input{'s' * (self.net.inputs > 1)} and layers {shape}; its "
-            f"{self.net.parameter_count} parameters are below. The cost J is the {o.reduction} of the {losses} "
+            f"{self.net.parameter_count} parameters are below. The cost ",
+            Symbol("J"),
+            f" is the {o.reduction} of the {losses} "
             f"over {o.samples} sample{'s' * (o.samples > 1)}, and gradient descent takes one step with learning rate ",
             Symbol("alpha"), " = ", Number(self.learning_rate), ".",
         )  # fmt: skip
@@ -91,7 +154,7 @@ class Lecture:
             x = [float(v) for v in o.X[chain.sample]]
             y = [float(v) for name in o.losses for v in chain.target(name)]
             weight = [float(o.sample_weight[chain.sample])] if o.sample_weight is not None else []
-            rows.append((str(chain.sample), *x, *y, *weight))
+            rows.append((str(chain.sample + self.names.first), *x, *y, *weight))
         return Table(("sample", *inputs, *targets, *(["weight"] if weighted else [])), tuple(rows))
 
     def starting(self) -> Table:
@@ -239,7 +302,9 @@ class Lecture:
         frozen = False
         for symbol, block, entry, _ in self.parameters():
             gradient, after = (float(p.view(block)[entry]) for p in (self.trace.gradients, self.after))
-            if block.trainable:
+            if not self.answers:
+                rows.append((symbol, symbol.number, *[_BLANK] * 3))
+            elif block.trainable:
                 rows.append((symbol, symbol.number, gradient, -self.learning_rate * gradient, after))
             else:
                 frozen = True
@@ -248,6 +313,8 @@ class Lecture:
         items += [Table(head, tuple(rows))] if rows else [Prose(("This network has no parameters.",))]
         if frozen:
             items.append(Prose(("Frozen parameters have a gradient, but gradient descent does not change them.",)))
+        if not self.answers:
+            return [*items, Prose(("The cost after the step: ", cost, " = ", _BLANK))]
         before, now = self.trace.cost, self.cost_after
         moved = "fell" if now < before else "rose" if now > before else "stayed"
         tail = (
@@ -260,13 +327,14 @@ class Lecture:
     def forward_figure(self) -> Figure:
         plain = Symbols(self.chains[0], self.names, None)
         numbers = {(u.layer, u.index): self.chains[0].activation(u) for u in self.units()}
+        b = self.letters.get("b", "b")
         below = {
-            (u.layer, u.index): f"b = {short_number(plain.bias(u).number, self.digits)}"
+            (u.layer, u.index): f"{b} = {short_number(plain.bias(u).number, self.digits)}"
             for u in self.units()
             if u.layer != INPUT and self.net[u.layer].bias
         }
-        caption = "The forward sweep: each unit with its activation a and below it the bias b"
-        return self.figure("activations and weights", caption, "its weight w", numbers, below, self.trace.params)
+        caption = "The forward sweep: each unit with its activation and below it the bias"
+        return self.figure("activations and weights", caption, "its weight", numbers, below, self.trace.params)
 
     def backward_figure(self) -> Figure:
         plain = Symbols(self.chains[0], self.names, None)
@@ -274,8 +342,8 @@ class Lecture:
             (u.layer, u.index): self.chains[0].activation(u) if u.layer == INPUT else plain.delta(u).number
             for u in self.units()
         }
-        caption = "The backward sweep: each unit with its sensitivity δ = ∂J/∂z"
-        links = "the gradient ∂J/∂w of its weight"
+        caption = "The backward sweep: each unit with its sensitivity, the derivative of the cost by its weighted sum"
+        links = "the gradient of its weight"
         return self.figure("sensitivities and gradients", caption, links, numbers, {}, self.trace.gradients)
 
     def units(self) -> list[Unit]:
@@ -291,12 +359,24 @@ class Lecture:
         of_links: Parameters,
     ) -> Figure:
         """The network with numbers in its units and on its links."""
+        room = 2 * ROOMY.radius - 10  # of a number in a unit
+        texts = {
+            unit: fitting_number(value, self.digits, room) if self.answers or unit[0] == INPUT else " "
+            for unit, value in numbers.items()
+        }
+        known = self.answers or of_links is self.trace.params
+        values = link_matrices(self.net, of_links)
         drawing = draw_units(
-            self.net, link_matrices(self.net, of_links), self.names.given, f"The network with its {what}",
-            numbers={unit: short_number(value, self.digits) for unit, value in numbers.items()}, below=below,
-            text=lambda value: short_number(value, self.digits),
+            self.net, values if known else {key: np.zeros_like(matrix) for key, matrix in values.items()},
+            {name: [self.names.unit(unit) for unit in self.names.units(name)] for name in (INPUT, *self.net.index)},
+            f"The network with its {what}", numbers=texts, below=below,
+            text=lambda value: short_number(value, self.digits) if known else "",
         )  # fmt: skip
+        drawing = drawing if known else replace(drawing, legend=())
         labelled = any(link.label for link in drawing.links)
         shown = f", each link with {links}." if labelled else ". There are too many links for numbers: wider is larger."
-        batch = " Units show sample 0, gradients are of the whole batch." if self.batch else ""
+        if not self.answers:
+            caption, shown = "Fill in the numbers", f": {caption[0].lower()}{caption[1:]}, each link with {links}."
+        first = self.names.first
+        batch = f" Units show sample {first}, gradients are of the whole batch." if self.batch else ""
         return Figure("", (drawing,), f"{caption}{shown}{batch}")
