@@ -11,11 +11,13 @@ from clearprop.views.histograms import histograms
 from clearprop.views.network import network
 from clearprop.views.over_time import history, weight_trajectory
 from clearprop.views.planes import decision_boundary, hidden_space
+from clearprop.views.player import Player, player
 from clearprop.views.recorder import Recorder
 from clearprop.views.surface import cost_surface
 
 __all__ = [
     "Figure",
+    "Player",
     "Recorder",
     "cost_curve",
     "cost_surface",
@@ -25,5 +27,6 @@ __all__ = [
     "histograms",
     "history",
     "network",
+    "player",
     "weight_trajectory",
 ]

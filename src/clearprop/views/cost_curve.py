@@ -14,11 +14,12 @@ from clearprop.draw.axes import Plot, linear_scale, spread
 from clearprop.draw.figure import Figure
 from clearprop.draw.style import ramp
 from clearprop.draw.svg import Drawing, coordinate, element, number, polyline, swatch, text_width
-from clearprop.views.recorder import Recorder, retrace
+from clearprop.views.planes import MOST_SAMPLES, which_samples
+from clearprop.views.recorder import Recorder, retrace, spread_out
 from clearprop.views.surface import flat_index, reach
 from clearprop.views.validation import check_parameters, check_recorded, check_trace
 
-_GRID, _WIDTH, _HEIGHT, _MOST_STEPS, _MOST_FITS, _MOST_SAMPLES = 121, 400.0, 300.0, 200, 8, 2000
+_GRID, _WIDTH, _HEIGHT, _MOST_STEPS, _MOST_FITS = 121, 400.0, 300.0, 200, 8
 
 
 def cost_curve(
@@ -47,7 +48,7 @@ def cost_curve(
     recorded = [] if recorder is None else check_recorded(recorder, trace.params.net, "cost_curve")
     for _, params in recorded:
         check_parameters(params, "cost_curve")
-    steps = _spread(recorded, _MOST_STEPS)
+    steps = spread_out(recorded, _MOST_STEPS)
     moves = np.array([params.flat[index] for _, params in steps])
     costs = np.array([retrace(trace, params).cost for _, params in steps])
     w = np.linspace(*reach(float(trace.params.flat[index]), moves, span), _GRID)
@@ -59,8 +60,8 @@ def cost_curve(
     net = trace.params.net
     outputs = net.outputs or ()
     if net.inputs == 1 and len(outputs) == 1 and net[outputs[0]].units == 1:
-        panels.append(_fits(trace, _spread(recorded, _MOST_FITS)))
-        note += _which_samples(trace.objective.samples)
+        panels.append(_fits(trace, spread_out(recorded, _MOST_FITS)))
+        note += which_samples(trace.objective.samples)
     legend = [(swatch("line", "first"), "cost")]
     if len(steps):
         first, last = steps[0][0], steps[-1][0]
@@ -75,17 +76,6 @@ def curve_costs(trace: Trace, index: int, values: np.ndarray) -> np.ndarray:
         params.flat[index] = value
         J[i] = trace.objective.cost(params)
     return J
-
-
-def _spread(recorded: list[tuple[int, Parameters]], most: int) -> list[tuple[int, Parameters]]:
-    """At most so many of the recorded epochs, at equal distances, with the first and the last."""
-    if len(recorded) <= most:
-        return recorded
-    return [recorded[round(i * (len(recorded) - 1) / (most - 1))] for i in range(most)]
-
-
-def _which_samples(samples: int) -> str:
-    return f" Of {samples:,} samples the first {_MOST_SAMPLES:,} are drawn." if samples > _MOST_SAMPLES else ""
 
 
 def _curve(weight: str, w: np.ndarray, J: np.ndarray, moves: np.ndarray, costs: np.ndarray) -> Drawing:
@@ -115,7 +105,7 @@ def _fits(trace: Trace, recorded: list[tuple[int, Parameters]]) -> Drawing:
         "fit", linear_scale(x, tight=True), linear_scale(np.concatenate([y[:, 0], *outputs])), f"{INPUT}[0]", "target",
         _WIDTH, _HEIGHT, right=right,
     )  # fmt: skip
-    for cx, cy in zip(plot.x(X[:_MOST_SAMPLES, 0]), plot.y(y[:_MOST_SAMPLES, 0]), strict=True):
+    for cx, cy in zip(plot.x(X[:MOST_SAMPLES, 0]), plot.y(y[:MOST_SAMPLES, 0]), strict=True):
         plot.add(element("circle", cx=float(cx), cy=float(cy), r=3, class_="plain point"))
     classes, ends = ramp(len(outputs)), [float(plot.y(output[-1])) for output in outputs]
     _, top, edge, bottom = plot.area

@@ -14,7 +14,7 @@ from clearprop.draw.style import contrasting, layer_classes
 from clearprop.draw.svg import Drawing, swatch
 from clearprop.errors import ArgumentError
 from clearprop.training.history import History
-from clearprop.views.recorder import Recorder, retrace
+from clearprop.views.recorder import Recorder, retrace, spread_out
 from clearprop.views.surface import flat_index
 from clearprop.views.validation import check_recorded, check_trace
 
@@ -80,8 +80,7 @@ def weight_trajectory(recorder: Recorder, trace: Trace, *weights: str) -> Figure
             "weight_trajectory: expected at least one weight, and a recorder with at least one epoch of training."
         )
     indices = [flat_index(trace, text) for text in weights]
-    if len(recorded) > _MOST:
-        recorded = [recorded[round(i * (len(recorded) - 1) / (_MOST - 1))] for i in range(_MOST)]
+    recorded = spread_out(recorded, _MOST)
     epochs = [epoch for epoch, _ in recorded]
     values = np.array([params.flat[indices] for _, params in recorded])
     slopes = np.array([retrace(trace, params).gradients.flat[indices] for _, params in recorded])
