@@ -85,7 +85,7 @@ def test_views_are_an_attribute_of_the_package():
 
 def test_every_view_is_well_formed_and_saves(trained, tmp_path: Path):
     figures = all_figures(trained)
-    assert {*figures, "Figure", "Recorder"} - {"weights"} == set(views.__all__)
+    assert {*figures, "Figure", "Player", "Recorder", "player"} - {"weights"} == set(views.__all__)
     for name, figure in figures.items():
         parsed(figure)
         figure.save(tmp_path / f"{name}.svg")
