@@ -27,15 +27,15 @@ class Facts:
     """What the costs of a history are of, as far as it is known.
 
     `rows` is the number of training rows, 0 if unknown. `shuffled` is whether they came in a new order in each epoch,
-    `penalized` whether the cost includes penalties, and `line_search` whether there was no learning rate. `summed` has,
-    with the reduction "sum", the sum of the weights of the rows in "cost" and in "validation cost". `held_out` has the
-    targets of the validation rows by output layer, and their weights.
+    `penalized` whether the cost includes penalties, and `optimizer` the name of the optimizer. `summed` has, with the
+    reduction "sum", the sum of the weights of the rows in "cost" and in "validation cost". `held_out` has the targets
+    of the validation rows by output layer, and their weights.
     """
 
     rows: int = 0
     shuffled: bool = True
     penalized: bool = False
-    line_search: bool = False
+    optimizer: str = ""
     summed: Mapping[str, float] = field(default_factory=dict)
     held_out: tuple[Mapping[str, np.ndarray], np.ndarray | None] | None = None
 
