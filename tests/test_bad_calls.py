@@ -239,10 +239,12 @@ FUNCTIONS = [
     Call("gauss_newton_diagonal", {"trace": never}),
     Call("input_gradient", {"trace": never}),
     Call("worked_solution", {"trace": never, "learning_rate": RATE, "names": optional(never), "digits": integer(1, 17),
-                             "title": any_text, "limit": integer(1, 1e6)}, lambda: {"trace": TRACE}),
+                             "title": any_text, "limit": integer(1, 1e6), "answers": flag,
+                             "count_from": integer(0, 1), "letters": optional(never)}, lambda: {"trace": TRACE}),
     Call("set_threads", {"count": optional(integer(1, 1e6))}, also={"count": ("threads",)}),
     Call("fit", {
         "data": never, "target": never, "task": never, "drop": empty, "categorical": empty, "numeric": empty,
+        "text": empty, "decimal": optional(never), "day_first": optional(flag), "missing": either(empty, any_text),
         "hidden": either(empty, no_rows), "activation": never, "dropout": optional(DECAY), "optimizer": optional(never),
         "batch_size": optional(integer()), "epochs": integer(1, 10), "patience": integer(), "penalty": several,
         "holdout": DECAY, "validation": DECAY, "seed": integer(0, 2**63), "dtype": optional(never),
@@ -261,6 +263,8 @@ FUNCTIONS = [
          lambda **given: cp.Network.sequential(2, 2, 1, **given),
          also={"hidden": ("activation",), "output": ("activation",)}),
     Call("Model.load", {"path": never}, dict, cp.Model.load, also={"path": ("nonsense: cannot be read",)}),
+    Call("MLPClassifier.load", {"path": never}, dict, cp.MLPClassifier.load,
+         also={"path": ("nonsense: cannot be read",)}),
 ]  # fmt: skip
 CALLS = DEFINITIONS + FUNCTIONS
 

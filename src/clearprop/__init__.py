@@ -9,12 +9,12 @@ import importlib
 import typing
 
 from clearprop import activations, analysis, initializers, losses, optimizers, penalties, schedules, training
+from clearprop import display as _display
 from clearprop.activations import relu, sigmoid, softmax, tanh
 from clearprop.core.connections import Dense, Direct, Wired
 from clearprop.core.network import Layer, Network
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate, cost, predict
-from clearprop.display import set_writer
 from clearprop.engine.cores import get_threads, set_threads
 from clearprop.engine.warmup import warmup
 from clearprop.errors import ClearpropError, TrainingDiverged
@@ -80,7 +80,7 @@ _ELSEWHERE = {
 _NAMESPACES = (activations, losses, optimizers, schedules, initializers, penalties, training, analysis)
 
 
-@set_writer
+@_display.set_writer
 def _write_display(subject: typing.Any) -> str:
     """The HTML that a notebook shows of an object."""
     return importlib.import_module(f"{__name__}.views.notebook").html(subject)

@@ -98,7 +98,7 @@ def test_fit_with_fewer_classes_names_the_way_out():
 def test_a_class_with_one_row_is_named(dtype):
     y = np.array(["fault", *["ok"] * 39], dtype=dtype)
     with pytest.raises(
-        ValueError, match="y: the class 'fault' has only 1 row; early_stopping=True needs at least 2 rows"
+        ValueError, match=r"y: the class 'fault' has only 1 row; early_stopping=True needs at least 2 rows"
     ):
         cp.MLPClassifier((4,), early_stopping=True).fit(X, y)
     cp.MLPClassifier((4,), early_stopping=True, validation_fraction=0, max_iter=3).fit(X, y)

@@ -121,11 +121,11 @@ def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
     strays = None if are_codes else check_no_strays(texts, "Column", ways_out)
     if distinct <= 20 or distinct <= present / 2:
         return None
-    most = f'most are {strays.words}, but not "{strays.example}"; ' if strays else ""
+    most = f'most are {strays.words}, but not "{strays.example}"' if strays else f'such as "{texts.drop_nulls()[0]}"'
     what = "whole numbers beyond 2^53" if are_codes else "texts"
     return (
-        f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier; "
-        f"{most}keep it with {way_out('categorical', name)}"
+        f"{distinct:,} different {what} in {present:,} rows, like a name or an identifier, {most}; "
+        f"keep it with {way_out('categorical', name)}"
     )
 
 

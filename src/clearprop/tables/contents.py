@@ -45,6 +45,8 @@ _JSON = re.compile(rb'\s*(\{\s*("[^"]*"\s*:|\})|\[\s*[\[{])')
 #: Hardly Western European text: rare signs, or several characters beyond ASCII in a row.
 _NOT_WESTERN = re.compile(rb"[\x83\x86-\x88\x8b\x98\x9b]|[\x80-\x9f]{2}|[\x80-\xff]{3}")
 
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]")
+
 
 def most_unpacked(size: int) -> int:
     """The most bytes that a compressed file of this size may unpack to: 100 times as many, plus 32 MiB."""
@@ -173,8 +175,8 @@ def _utf16(content: bytes) -> str | None:
 
 
 def _western(content: bytes) -> str | None:
-    """The text in Windows-1252, if it looks like Western European text."""
-    if _NOT_WESTERN.search(content):
+    """The text in Windows-1252, if it looks like Western European text, and not like UTF-8 with a damaged byte."""
+    if _NOT_WESTERN.search(content) or _UTF8.search(content):
         return None
     try:
         characters = content.decode("cp1252")

@@ -55,7 +55,10 @@ def read_texts(content: bytes, file: Path, separator: str | None = None) -> tupl
         raw = pl.read_csv(io.BytesIO(content), separator=layout.separator, infer_schema_length=0, has_header=True)
     except pl.exceptions.PolarsError as reason:
         _check_row_lengths(content, layout, names, file)
-        raise TableError(f"{file}: cannot be read as a CSV file: {str(reason).splitlines()[0]}.") from None
+        raise TableError(
+            f"{file}: cannot be read as a CSV file: {str(reason).splitlines()[0]}. Is a quote in the middle of a cell, "
+            "or never closed?"
+        ) from None
     if raw.width != len(names):
         raise TableError(
             f"{file}: the line of column names is ambiguous: {len(names)} or {raw.width} cells. Is there a line end "

@@ -84,6 +84,10 @@ def infer_plain(texts: pl.Series) -> pl.Series:
         values = parse(texts)
         if values.null_count() == texts.null_count():
             return values
+    if _boolean(without_marks(head)).null_count() == without_marks(head).null_count() < len(head):
+        marked = without_marks(texts)
+        values = _boolean(marked)
+        return values if values.null_count() == marked.null_count() else texts
     return texts
 
 
@@ -197,7 +201,9 @@ def _integer(texts: pl.Series) -> pl.Series:
 
 
 def _number(texts: pl.Series) -> pl.Series:
-    return texts.cast(pl.Float64, strict=False)
+    numbers = texts.cast(pl.Float64, strict=False)
+    total = numbers.sum()
+    return numbers.fill_nan(None) if total != total else numbers  # NaN is not equal to itself
 
 
 def _boolean(texts: pl.Series) -> pl.Series:

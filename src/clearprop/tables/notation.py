@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from clearprop.checks import check_choice, check_texts
+from clearprop.checks import check_choice, check_flag, check_texts
 from clearprop.errors import ArgumentError
 from clearprop.tables.date_forms import DATE_FORMS, parse_dates, try_date_forms
 from clearprop.tables.marks import without_marks
@@ -90,10 +90,10 @@ class ReadingRules:
     notations: dict[str, Notation] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.decimal not in (None, ".", ","):
+        if self.decimal is not None and not (isinstance(self.decimal, str) and self.decimal in (".", ",")):
             raise ArgumentError(f'decimal: expected "." or ",", got {self.decimal!r}.')
-        if self.day_first not in (None, True, False):
-            raise ArgumentError(f"day_first: expected True or False, got {self.day_first!r}.")
+        if self.day_first is not None:
+            check_flag(self.day_first, "day_first")
 
     @classmethod
     def check(cls, decimal: Any = None, day_first: Any = None, missing: Any = ()) -> ReadingRules:

@@ -42,8 +42,8 @@ NUMBER_FORMS = {
 #: How a column writes negative numbers, and what stands around them.
 NEGATIVES = {"-": "", "()": "negative ones in parentheses", "1-": "the minus sign after the number"}
 
-_ALIKE = {"\u2212": "-", "\u2013": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-", "\uff0d": "-", "\u00a0": " ",
-          "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'", "\u2018": "'", "\u00b4": "'"}  # fmt: skip
+_ALIKE = dict.fromkeys("\u2212\u2013\u2010\u2011\ufe63\uff0d", "-") | dict.fromkeys("\u00a0\u202f\u2009\u2007", " ")
+_ALIKE |= dict.fromkeys("\u2019\u2018\u00b4", "'") | {"\u03bc": "\u00b5"}
 _CODES = "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|BRL|MXN|ARS|CLP|COP|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|ILS|AED|SAR|EGP|NGN|KES"  # fmt: skip  # noqa: E501
 _BEFORE = rf"(?:[A-Z]{{0,3}}\p{{Sc}}|{_CODES}|[Kk]r\.?|Rs\.?|S?Fr\.?)"
 _AFTER = r"(?:[\p{L}\p{Sc}%‰°µ](?:[\p{L}\p{Sc}%‰°µ²³/·^*. ]{0,18}[\p{L}\p{Sc}%‰°²³.])?(?:/100 ?km|[23])?)"
@@ -124,8 +124,9 @@ def parse_numbers(texts: pl.Series, form: str, before: str, after: str, negative
 
 
 def _alike(texts: pl.Series) -> pl.Series:
-    """The texts with the minus sign, the space and the apostrophe of ASCII."""
-    return texts.str.replace_many(list(_ALIKE), list(_ALIKE.values()))
+    """The texts with the minus sign, the space and the apostrophe of ASCII, and "12,-" as "12"."""
+    alike = texts.str.replace_many(list(_ALIKE), list(_ALIKE.values()))
+    return alike.str.replace(r"([0-9])[.,]--?", "${1}")
 
 
 def _spaced(unit: str) -> str:

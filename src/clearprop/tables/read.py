@@ -126,6 +126,8 @@ def _is_parquet(content: bytes, file: Path) -> bool:
 
 def _content(path: str | os.PathLike[str]) -> tuple[Path, bytes]:
     """A file and its unpacked content."""
+    if not os.fspath(path):
+        raise TableError("data: expected the path of a file, got an empty text.")
     if _ADDRESS.match(os.fspath(path)):
         raise TableError(
             f"{os.fspath(path)}: is an address (URL), and clearprop reads files. Download it first, or pass the data "

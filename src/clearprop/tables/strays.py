@@ -39,6 +39,7 @@ def find_strays(texts: pl.Series) -> Strays | None:
 def check_no_strays(texts: pl.Series, what: str, ways_out: str) -> Strays | None:
     """The stray texts of a column that may be categories or names; RowsError if they are so few that they are not.
 
+    They are refused too, however many, if they all fit another notation, as dates in two orders do.
     In a column of few values they must be fewer, or without a digit: "1", "2", "3 or more" are categories.
     """
     strays = find_strays(texts)
@@ -46,7 +47,8 @@ def check_no_strays(texts: pl.Series, what: str, ways_out: str) -> Strays | None
         return None
     odd, present = texts.filter(pl.Series(strays.rows)), len(texts) - texts.null_count()
     if texts.drop_nulls().n_unique() > FEW_VALUES:
-        refused = len(odd) <= FEW_ROWS * present or odd.n_unique() <= FEW_TEXTS
+        several_notations = bool(survey(odd).whole)
+        refused = several_notations or len(odd) <= FEW_ROWS * present or odd.n_unique() <= FEW_TEXTS
     else:
         share = VERY_FEW_ROWS if odd.str.contains(r"\d").any() else FEW_ROWS
         refused = len(odd) <= max(1, share * present)

@@ -50,7 +50,7 @@ OUTPUTS = (
     ("tanh", cp.SquaredError(factor=1.0, outputs="mean")),
     ("softmax", cp.CrossEntropy()),
     ("softmax", cp.CrossEntropy(label_smoothing=0.1)),
-    ("sigmoid", cp.CrossEntropy()),
+    ("sigmoid", cp.CrossEntropy(any_output=True)),
     ("sigmoid", cp.BinaryCrossEntropy()),
     ("softmax", cp.BinaryCrossEntropy(label_smoothing=0.1)),
     ("exponential", cp.Poisson()),
