@@ -78,7 +78,13 @@ def steps_for(rows_present: int, numeric_columns: int) -> int:
     return steps if steps >= LEAST_STEPS else 0
 
 
-def choose(series: pl.Series, training: pl.Series, wanted: str | None = None, numeric_columns: int = 1) -> Column | str:
+def choose(
+    series: pl.Series,
+    training: pl.Series,
+    wanted: str | None = None,
+    numeric_columns: int = 1,
+    rows: np.ndarray | None = None,
+) -> Column | str:
     """The encoding of a column learnt from its training rows (`rows`, or all), or the reason why it is left out.
 
     `wanted` is "categorical", "numeric", or None to choose from the values. `numeric_columns` is the number of numeric
