@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import bdtrc
 
+from clearprop.core.objective import unreachable_targets
 from clearprop.explain.diagnosis.evidence import Evidence
 from clearprop.explain.diagnosis.findings import Finding, check
 from clearprop.explain.diagnosis.learning import classes_of, overfits
@@ -26,7 +27,7 @@ FOLLOWS = 0.25  #: correlation of outputs and targets on the other rows
 @check("labels-that-look-wrong", "hint")
 def labels(evidence: Evidence) -> Iterator[Finding]:
     """Rows whose label the network contradicts where it is sure, or whose target is far off."""
-    if len(evidence.objective.losses) > 1 or overfits(evidence):
+    if len(evidence.objective.losses) > 1 or overfits(evidence) or any(unreachable_targets(evidence.objective)):
         return
     classes = classes_of(evidence)
     odd, reason = _labels(evidence, *classes) if classes is not None else _targets(evidence)

@@ -117,7 +117,7 @@ def _ranks(evidence: Evidence) -> bool:
     if others or y.shape[1] > 1 or np.ptp(y) == 0 or np.ptp(evidence.yhat[name]) == 0:
         return False
     counted = evidence.weight > 0
-    r = float(spearmanr(y[counted, 0], evidence.yhat[name][counted, 0])[0])
+    r = float(spearmanr(y[counted, 0], evidence.yhat[name][counted, 0]).statistic)  # type: ignore[union-attr]
     degrees = int(counted.sum()) - 2
     chance = evidence.net.parameter_count / evidence.samples
     return degrees > 0 and r > 0.1 and r * r * degrees > CERTAIN**2 * 2 + chance * degrees

@@ -6,10 +6,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clearprop.display import Displayed
-from clearprop.explain.gradient_check.kinks import Kink
 from clearprop.explain.gradient_check.mistakes import Mistake
 
 _SHOWN = 8  # kinks at most
+
+
+@dataclass(frozen=True)
+class Kink:
+    """An entry at which the cost has no derivative: its index, the gradient, and the cause.
+
+    Each row at a kink may take any slope between those on its two sides: all gradients from `low` to `high` are right.
+    """
+
+    label: str
+    index: tuple[int, ...]
+    gradient: float
+    low: float
+    high: float
+    cause: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label} {list(self.index)}: any slope from {self.low:.6g} to {self.high:.6g}, "
+            f"gradient {self.gradient:.6g}; {self.cause}"
+        )
 
 
 @dataclass(frozen=True)
