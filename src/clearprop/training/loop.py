@@ -117,7 +117,7 @@ def train(
     with exclusive(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
         if isinstance(rule, LBFGS):
             _check_lbfgs(saved, limits)
-            run.note_facts(True, bool(penalties), line_search=True)
+            run.note_facts(rule.name, True, bool(penalties))
             training = Training(objective, GradientDescent(), penalties, seed=seed)
             return _minimize(run, training, rule, engine, progress)
         training = Training(objective, rule, penalties, limits, seed)
@@ -134,7 +134,7 @@ def train(
         descent = Descent(
             run, training, with_engine(engine, lambda kind: kind(training, params, plan.largest)), plan, rate
         )
-        run.note_facts(plan.shuffle or len(plan.edges) == 2, bool(penalties))  # one batch has no order
+        run.note_facts(rule.name, plan.shuffle or len(plan.edges) == 2, bool(penalties))  # one batch has no order
         return _descend(descent, rate, saved, facts, snapshot, progress)
 
 
