@@ -105,7 +105,7 @@ TEXTS = {
     "phone numbers": ["+49 170 12", "0170/123", "110"],
     "impossible dates": ["2024-02-30", "2024-13-01", "2024-01-01"],
     "impossible times": ["25:61", "10:75", "12:00"],
-    "addresses": ["12 Oak Street", "14 Elm Street", "16 Oak Avenue"],
+    "addresses": ["12 Oak Street", "14 Oak Street", "16 Oak Street"],
     "codes of 20 digits": ["12345678901234567890", "12345678901234567891", "1"],
 }
 
