@@ -217,7 +217,8 @@ FUNCTIONS = [
     Call("predict", {"net": never, "params": never, "X": never}, lambda: {"net": NET, "params": PARAMS, "X": X}),
     Call("check_gradients", {**DATA, "tolerance": RATE, "gradient": optional(function), "method": never,
                              "directions": optional(integer(0, 1e5)), "learning_rate": optional(RATE),
-                             "seed": integer(0, 2**63)},
+                             "seed": integer(0, 2**63), "penalty": several,
+                             "masks": optional(never)},
          problem()),
     Call("diagnose", {**DATA, "history": optional(never), "optimizer": optional(never), "columns": optional(never),
                       "validation": optional(never), "checks": empty},
@@ -263,6 +264,8 @@ FUNCTIONS = [
          lambda **given: cp.Network.sequential(2, 2, 1, **given),
          also={"hidden": ("activation",), "output": ("activation",)}),
     Call("Model.load", {"path": never}, dict, cp.Model.load, also={"path": ("nonsense: cannot be read",)}),
+    Call("MLPClassifier.load", {"path": never}, dict, cp.MLPClassifier.load,
+         also={"path": ("nonsense: cannot be read",)}),
 ]  # fmt: skip
 CALLS = DEFINITIONS + FUNCTIONS
 

@@ -319,7 +319,20 @@ BAD_TARGETS = [
     (cp.CrossEntropy(), [[1, 1, 0], [0, 1, 0]], 3, DataError, "sum to 1, got [1.0, 1.0, 0.0] at row 0."),
     (cp.CrossEntropy(), [[1, 0, 0], [2, -1, 0]], 3, DataError, "at least 0 and sum to 1, got [2.0, -1.0, 0.0]"),
     (cp.CrossEntropy(), [[1, 0, 0], [math.nan, 0, 0]], 3, DataError, "y: nan at row 1, column 0"),
-    (cp.CrossEntropy(), [0.0, math.nan], 3, DataError, "expected class indices of an integer type"),
+    (
+        cp.CrossEntropy(),
+        [0.0, math.nan],
+        3,
+        DataError,
+        "whole numbers from 0 to 2, got nan at row 1 (1 such value in all)",
+    ),
+    (
+        cp.CrossEntropy(),
+        [0.5, 1.0],
+        3,
+        DataError,
+        "got 0.5 at row 0 (1 such value in all). Correct these labels, or leave",
+    ),
 ]
 
 
@@ -496,7 +509,13 @@ MESSAGES = [
         "y: expected shape (2, 1) (rows of X, output units), got (2,). Give a column: y.reshape(-1, 1).",
     ),
     (cp.SquaredError(), [1.0, 2.0], 2, "y: expected shape (2, 2) (rows of X, output units), got (2,)."),
-    (cp.SquaredError(), [[1.0, 2.0]], 1, "y: expected shape (2, 1) (rows of X, output units), got (1, 2)."),
+    (
+        cp.SquaredError(),
+        [[1.0, 2.0]],
+        1,
+        "y: expected shape (2, 1) (rows of X, output units), got (1, 2). Its columns seem to be the samples; rows are "
+        "samples here: pass y.T.",
+    ),
     (cp.Poisson(), [[1.0], [-2.0]], 1, "y: expected values of at least 0 for Poisson loss, got -2 at row 1, column 0."),
     (
         cp.losses.Tweedie(),

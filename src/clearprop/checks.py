@@ -254,7 +254,7 @@ def check_dense_or_csr(X: Any, inputs: int, dtype: np.dtype, name: str = "X") ->
     if array.shape[1] != inputs:
         raise ShapeError(
             f"{name}: expected {inputs} columns, one per input of the network, got {array.shape[1]} "
-            f"(shape {array.shape})."
+            f"(shape {array.shape}).{transposed_hint(array.shape, (array.shape[1], inputs), name)}"
         )
     if array.shape[0] == 0:
         raise DataError(f"{name}: expected at least one row, got an empty table of shape {array.shape}.")
@@ -263,6 +263,16 @@ def check_dense_or_csr(X: Any, inputs: int, dtype: np.dtype, name: str = "X") ->
     else:
         check_finite(array, name)
     return array
+
+
+def transposed_hint(shape: tuple[int, ...], expected: tuple[int, ...], name: str) -> str:
+    """A sentence for a matrix with samples as columns; "" for other shapes.
+
+    >>> transposed_hint((3, 50), (50, 3), "X")
+    ' Its columns seem to be the samples; rows are samples here: pass X.T.'
+    """
+    turned = shape == expected[::-1] and len(shape) == 2
+    return f" Its columns seem to be the samples; rows are samples here: pass {name}.T." if turned else ""
 
 
 def _check_csr(X: Any, name: str, dtype: np.dtype) -> csr_array:

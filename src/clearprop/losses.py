@@ -29,6 +29,7 @@ from clearprop.checks import (
     check_number,
     check_text,
     like,
+    transposed_hint,
 )
 from clearprop.errors import ArgumentError, DataError, ShapeError, unknown
 from clearprop.mathematics import (
@@ -142,6 +143,7 @@ exponential as output activation. To train it all the same: cp.Poisson(any_outpu
         if array.shape != (samples, units):
             column = array.ndim == 1 and units == 1
             hint = f" Give a column: {where}.reshape(-1, 1)." if column else ""
+            hint = hint or transposed_hint(array.shape, (samples, units), where)
             raise ShapeError(
                 f"{where}: expected shape ({samples}, {units}) (rows of X, output units), got {array.shape}.{hint}"
             )
@@ -473,6 +475,13 @@ class CrossEntropy(Loss):
         if array.shape == (samples,) and array.dtype.kind in "iub":
             return _check_class_indices(array, units, where)
         if array.shape == (samples,) and array.dtype.kind == "f":
+            broken = np.flatnonzero(~(array == np.round(array)) | ~np.isfinite(array))
+            if len(broken):
+                raise DataError(
+                    f"{where}: expected class indices, whole numbers from 0 to {units - 1}, got {array[broken[0]]:g} "
+                    f"at row {broken[0]} ({len(broken)} such value{'s' if len(broken) > 1 else ''} in all). "
+                    "Correct these labels, or leave their rows out of X and y."
+                )
             raise DataError(
                 f"{where}: expected class indices of an integer type, got {array.dtype}: {where}.astype(int)."
             )
@@ -482,6 +491,7 @@ class CrossEntropy(Loss):
                 f"Turn labels into indices: classes, {where} = np.unique({where}, return_inverse=True)."
             )
         hint = f" Give a vector: {where}.ravel()." if array.ndim == 2 and array.shape[1] == 1 else ""
+        hint = hint or transposed_hint(array.shape, (samples, units), where)
         raise ShapeError(
             f"{where}: expected class indices ({samples},) or one row of class probabilities per sample "
             f"({samples}, {units}), got shape {array.shape}.{hint}"

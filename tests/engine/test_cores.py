@@ -7,7 +7,7 @@ import joblib
 import pytest
 
 import clearprop as cp
-from clearprop.engine.cores import THREAD_VARIABLES, at_most, available_threads
+from clearprop.engine.cores import THREAD_VARIABLES, at_most, available_threads, one_blas_thread
 from clearprop.errors import ArgumentError
 
 
@@ -76,3 +76,22 @@ def test_workers_times_threads_do_not_exceed_the_cores(backend):
         assert all(1 <= threads <= max(1, available_threads() // workers) for threads in found)
     assert joblib.Parallel(n_jobs=1)([joblib.delayed(cp.get_threads)()]) == [available_threads()]
     assert cp.get_threads() == available_threads()
+
+
+def test_matrix_products_use_one_thread_inside_the_block_and_as_many_as_before_after_it():
+    from threadpoolctl import ThreadpoolController
+
+    pools = ThreadpoolController().select(user_api="blas")
+
+    def threads():
+        return {pool["num_threads"] for pool in pools.info()}
+
+    with pools.limit(limits=2):
+        before = threads()
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert threads() == {1}, "a block is still open"
+        second.__exit__(None, None, None)
+        assert threads() == before

@@ -82,7 +82,7 @@ def test_orders_that_were_not_used_are_drawn_again(kept):
     """After several calls, the generator and the rows are those after the epochs that were used."""
     rows, others = (ShuffledRows(np.arange(20), 7, np.random.RandomState(3)) for _ in range(2))
     rows.orders(0, 1), rows.orders(1, 3), rows.orders(4, 4)
-    rows.keep(kept)
+    rows.discard_after(kept)
     np.testing.assert_array_equal(rows.orders(4 + kept, 2), others.orders(0, 6 + kept)[4 + kept :])
 
 
@@ -168,7 +168,9 @@ def test_an_interruption_of_epochs_that_run_as_one_call(monkeypatch):
     monkeypatch.setattr(CompiledEngine, "run", interrupt)
     settings = {**SHARED, "tol": 0.0, "n_iter_no_change": 29}
     model = cp.MLPClassifier(**settings, max_iter=100)
-    with pytest.warns(UserWarning, match=r"fit was interrupted in epoch 30; the model is as far as it had come\."):
+    with pytest.warns(
+        UserWarning, match=r"fit was interrupted in epoch 30; the model has the parameters of the last completed step"
+    ):
         model.fit(X, Y)
     monkeypatch.setattr(CompiledEngine, "run", run)
     whole = fitted(cp.MLPClassifier(**settings, max_iter=30))

@@ -60,7 +60,9 @@ def test_an_interrupted_fit_has_the_parameters_of_its_last_step(monkeypatch):
     monkeypatch.setattr(other, "_score", interrupt)
     with pytest.warns(UserWarning, match="interrupted"):
         other.fit(X, X[:, 0])
-    with pytest.warns(UserWarning, match=r"fit was interrupted in epoch 1; the model is as far as it had come\."):
+    with pytest.warns(
+        UserWarning, match=r"fit was interrupted in epoch 1; the model has the parameters of the last completed step"
+    ):
         ours.fit(X, X[:, 0])
     start = theirs.MLPRegressor(**{**SMALL, "learning_rate_init": 1e-300, "max_iter": 1}).fit(X, X[:, 0])
     assert largest_difference(other, start) == 0
@@ -79,7 +81,7 @@ def test_a_diverged_fit_is_reported():
 
     ours = cp.MLPRegressor(**DIVERGING, early_stopping=True)
     with pytest.warns(
-        ConvergenceWarning, match=r"in epoch \d+, step \d of 3: There .* The best parameters before that are kept"
+        ConvergenceWarning, match=r"in epoch \d+, step \d of 3: There .* The model has the best parameters before it"
     ):
         ours.fit(100 * X, X[:, 0])
     assert np.isfinite(ours.validation_scores_).all()
@@ -97,7 +99,7 @@ def test_on_divergence_raises_or_restores(early_stopping):
     with pytest.raises(cp.TrainingDiverged):
         cp.MLPRegressor(**settings, on_divergence="raise").fit(100 * X, X[:, 0])
     model = cp.MLPRegressor(**settings, on_divergence="keep")
-    with pytest.warns(ConvergenceWarning, match=r"The best parameters before that are kept\."):
+    with pytest.warns(ConvergenceWarning, match=r"The model has the best parameters before it\."):
         model.fit(100 * X, X[:, 0])
     assert np.isfinite(model.predict(100 * X)).all()
     finished = len(model.loss_curve_)
@@ -113,7 +115,7 @@ def test_on_divergence_raises_or_restores(early_stopping):
 def test_a_fit_that_diverges_in_its_first_epoch_has_the_initial_parameters():
     far = {**DIVERGING, "learning_rate_init": 1e200}
     model = cp.MLPRegressor(**far, on_divergence="keep")
-    with pytest.warns(ConvergenceWarning, match=r"No epoch was finished: the first parameters before that are kept\."):
+    with pytest.warns(ConvergenceWarning, match=r"The model has the initial parameters: no epoch was finished\."):
         model.fit(100 * X, X[:, 0])
     assert all(np.isfinite(array).all() for array in model.coefs_ + model.intercepts_)
     assert np.isfinite(model.predict(X)).all()
@@ -194,7 +196,9 @@ def test_continuing_with_another_network_is_refused(sizes):
     )
     before = [array.copy() for array in ours.coefs_]
     for call in (ours.fit, ours.partial_fit):
-        with pytest.raises(ValueError, match=r"warm_start and partial_fit go on with the network of the last fit"):
+        with pytest.raises(
+            ValueError, match=r"warm_start and partial_fit continue to train the network of the last fit"
+        ):
             call(X, LABELS)
     assert all(np.array_equal(a, b) for a, b in zip(ours.coefs_, before, strict=True))
     if sizes == (6,):

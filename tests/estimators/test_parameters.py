@@ -65,7 +65,7 @@ def test_wrong_defaults_are_refused():
     for values, refused in (({}, "alpha"), ({"alpha": 0.0}, "max_iter")):
         with pytest.raises(InvalidParameterError, match=f"The '{refused}' parameter of Refusing must be"):
             Refusing(**values).fit(X, Y)
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 epochs are done"):
+    with pytest.warns(ConvergenceWarning, match="training ended after max_iter=2 epochs"):
         Refusing(alpha=0.0, max_iter=2).fit(X, Y)
 
 

@@ -124,7 +124,7 @@ def test_an_interruption_never_leaves_initial_parameters(engine, monkeypatch):
 
     monkeypatch.setattr(kind, name, interrupt)
     model = cp.MLPRegressor(**SMALL, early_stopping=True, engine=engine)
-    with pytest.warns(UserWarning, match="fit was interrupted in epoch 1; the model is as far as it had come"):
+    with pytest.warns(UserWarning, match="fit was interrupted in epoch 1; the model has the parameters of the last"):
         model.fit(X, Y)
     assert count[0] == 2
     flat = model.to_network()[1].flat
@@ -180,9 +180,9 @@ REFUSED = [
     ({"activation": "tanh"}, CheckpointError, r"network, layers, hidden, activation, name: was relu, is tanh"),
     ({"engine": "textbook"}, CheckpointError, r"parameters, engine: was compiled, is textbook"),
     ({"warm_start": False}, ArgumentError, r"fit.ckpt exists\. Continue that fit with warm_start=True"),
-    ({"random_state": None}, ArgumentError, r"checkpoint: expected a whole number as random_state"),
-    ({"solver": "lbfgs"}, ArgumentError, r"checkpoint: L-BFGS runs inside SciPy"),
-    ({"n_networks": 2}, ArgumentError, r"checkpoint: holds the fit of one network"),
+    ({"random_state": None}, ArgumentError, r"random_state: with a checkpoint, expected a whole number"),
+    ({"solver": "lbfgs"}, ArgumentError, r"checkpoint: SciPy does not expose the state of L-BFGS"),
+    ({"n_networks": 2}, ArgumentError, r"checkpoint: a checkpoint holds one network"),
 ]
 
 

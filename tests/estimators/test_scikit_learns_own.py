@@ -18,6 +18,8 @@ import clearprop as cp
 #: Tests that cannot apply, each with its reason.
 NOT_APPLICABLE = {
     "test_gradient": "calls the private method _loss_grad_lbfgs; tests/core/test_backprop.py checks every gradient",
+    "test_early_stopping_stratified": "asserts that the class 1 is named 'True', by its encoding; "
+    "test_labels.py::test_a_class_with_one_row_is_named has the message here",
     "test_mlp_diverging_loss": "asserts that a diverged fit has NaN as its last validation score; "
     "test_exceptions.py::test_a_diverged_fit_says_so has what happens here",
 }

@@ -68,4 +68,4 @@ def test_categories_have_one_value_each(people):
     assert mean["smith"] - mean["cook"] == pytest.approx(500, rel=0.05)
     sentence = read_effects([effect], people.predictions[0], [0])
     assert sentence.startswith("Over “job”, the mean prediction goes from ")
-    assert sentence.endswith("(at smith).")
+    assert sentence.endswith("(at “smith”).")

@@ -28,7 +28,7 @@ def test_a_plan_covers_every_row_once(samples, shuffle):
 def test_orders_of_several_epochs_are_those_of_each():
     plan = BatchPlan(20, 7, None, True, 3)
     np.testing.assert_array_equal(plan.orders(2, 3), [epoch_order(3, epoch, 20) for epoch in (2, 3, 4)])
-    plan.keep(1)
+    plan.discard_after(1)
     np.testing.assert_array_equal(plan.orders(3, 1), [epoch_order(3, 3, 20)])
     assert not plan.edges.flags.writeable
     assert plan.largest == 7

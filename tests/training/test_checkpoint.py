@@ -251,7 +251,7 @@ DIFFERENCES = [
     ({"dtype": "float32"}, r"data, X: was 30 x 3 float64, SHA-256 \w{8}, is 30 x 3 float32"),
     (
         {"engine": "compiled"},
-        r'begun with the textbook engine, and the compiled one rounds otherwise\. .*"textbook"',
+        r'written by the textbook engine; the compiled engine rounds differently\. .*"textbook"',
     ),
     ({"epochs": 1}, r"has already started 2 epochs, more than epochs=1"),
 ]
@@ -366,7 +366,11 @@ BAD = [
         "run.ckpt exists. Continue that run with resume=True",
     ),
     ({"checkpoint": "{folder}/model.cprop", "resume": True}, CheckpointError, "this is a model file"),
-    ({"checkpoint": "{folder}/new.ckpt", "optimizer": "lbfgs"}, ArgumentError, "checkpoint: L-BFGS runs inside SciPy"),
+    (
+        {"checkpoint": "{folder}/new.ckpt", "optimizer": "lbfgs"},
+        ArgumentError,
+        "checkpoint: SciPy does not expose the state of L-BFGS",
+    ),
 ]
 
 
@@ -436,7 +440,11 @@ WRONG_PARTS = [
         r"slots.velocity: expected a vector of 21 numbers of float64, got shape \(0,\)",
     ),
     ({"epoch": 1}, {}, "history: expected 1 epochs, got 2"),
-    ({"done": 1, "steps": 11, "learning_rate": 0.05}, {}, "the sums of its present epoch are not those of this engine"),
+    (
+        {"done": 1, "steps": 11, "learning_rate": 0.05},
+        {},
+        "its sums over the current epoch are not those of this engine",
+    ),
     ({"done": 1, "steps": 11}, {"sums": np.zeros(2, np.float32)}, "sums: expected a vector of float64 numbers, got"),
     ({"done": 7}, {"sums": np.zeros(4)}, "10 steps, 7 of them in epoch 3, are inconsistent with 5 steps per epoch"),
     ({"steps": 11}, {}, "11 steps, 0 of them in epoch 3, are inconsistent"),
@@ -488,7 +496,9 @@ def test_any_value_for_any_part_is_refused_or_resumed_or_read(saved, odd):
 @every_engine
 def test_a_failing_write_warns_and_training_continues(engine, tmp_path):
     whole = resumed(tmp_path / "run.ckpt", resume=False, engine=engine)
-    with pytest.warns(RuntimeWarning, match=r"checkpoint /dev/full: cannot be written: No space .*Training goes on\."):
+    with pytest.warns(
+        RuntimeWarning, match=r"checkpoint /dev/full: cannot be written: No space .*Training continues\."
+    ):
         history = resumed("/dev/full", resume=False, engine=engine, every=1)
     assert numbers(history) == numbers(whole)
 

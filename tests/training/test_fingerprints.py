@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import clearprop as cp
-from clearprop.training.fingerprints import fingerprint, first_difference, in_words
+from clearprop.training.fingerprints import description, fingerprint, first_difference
 
 X = np.arange(12.0).reshape(3, 4)
 SAME = [X.copy(), np.asfortranarray(X), X[:, ::-1][:, ::-1]]
@@ -53,5 +53,5 @@ def test_descriptions_of_definitions_have_no_addresses():
         pass
 
     assert " at 0x" in repr(Odd())
-    assert " at 0x" not in in_words(Odd())
-    assert in_words(cp.penalties.L2(0.1)) == "L2(strength=0.1)"
+    assert " at 0x" not in description(Odd())
+    assert description(cp.penalties.L2(0.1)) == "L2(strength=0.1)"

@@ -164,5 +164,5 @@ def test_dropout_is_refused():
     params = net.initialize(seed=0)
     with pytest.raises(ArgumentError) as error:
         cp.train(net, params, X, Y, loss="squared_error", optimizer=cp.LBFGS())
-    assert str(error.value) == "optimizer: L-BFGS needs the same cost each time, so no layer may have dropout."
+    assert str(error.value) == "optimizer: L-BFGS needs a cost without randomness, so no layer may have dropout."
     np.testing.assert_array_equal(params.flat, net.initialize(seed=0).flat)

@@ -449,8 +449,16 @@ BAD_CALLS = {
         ArgumentError,
         "validation: expected a finite number above 0 and below 1, got 1.0",
     ),
-    "share too small": ({"validation": 0.01}, DataError, "validation: a share of 0.01 of 20 rows leaves no row on one"),
-    "share too large": ({"validation": 0.99}, DataError, "validation: a share of 0.99 of 20 rows leaves no row on one"),
+    "share too small": (
+        {"validation": 0.01},
+        DataError,
+        "validation: a share of 0.01 of 20 rows leaves one of the two sets",
+    ),
+    "share too large": (
+        {"validation": 0.99},
+        DataError,
+        "validation: a share of 0.99 of 20 rows leaves one of the two sets",
+    ),
     "validation alone": (
         {"validation": (X,)},
         ArgumentError,
@@ -472,7 +480,7 @@ BAD_CALLS = {
     "weights left out": (
         {"validation": 0.5, "sample_weight": np.eye(20)[3]},
         DataError,
-        "validation: the rows split off, or those left, all have sample_weight 0.",
+        "validation: all rows of the validation set, or all others, have sample_weight 0.",
     ),
 }
 

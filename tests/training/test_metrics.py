@@ -90,8 +90,8 @@ def test_names_and_functions():
         ("acuracy", "metrics: unknown metric 'acuracy'; did you mean 'accuracy'? Available: accuracy, rmse, mae, r2."),
         (["rmse", 3], "metrics: unknown metric 3. Available: accuracy"),
         (7, "metrics: unknown metric 7."),
-        ([lambda y, p: 0, lambda y, p: 1], 'metrics: "<lambda>" names two things in the history'),
-        (["rmse", rmse], 'metrics: "rmse" names two things in the history; give a function another name.'),
+        ([lambda y, p: 0, lambda y, p: 1], 'metrics: the name "<lambda>" is taken in the history'),
+        (["rmse", rmse], 'metrics: the name "rmse" is taken in the history; rename the function.'),
     ],
 )
 def test_what_is_no_metric(given, telling):

@@ -57,5 +57,5 @@ def test_another_engine_is_refused(saver):
     saver.save()
     snapshot = saver.checkpoint.read()
     saver.engine.name = "another"
-    with pytest.raises(CheckpointError, match="begun with the textbook engine, and the another one rounds otherwise"):
+    with pytest.raises(CheckpointError, match="written by the textbook engine; the another engine rounds differently"):
         saver.restore(snapshot)

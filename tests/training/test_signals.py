@@ -258,12 +258,12 @@ def test_interruptions_of_lbfgs():
 def test_signals_are_deferred_only_within_a_block():
     with Interrupts() as interrupts:
         waited = []
-        with pytest.raises(KeyboardInterrupt), interrupts.held():
+        with pytest.raises(KeyboardInterrupt), interrupts.deferred():
             waited.append(signal.raise_signal(signal.SIGINT))
         assert waited == [None]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        with interrupts.held(deliver=False):
+        with interrupts.deferred(deliver=False):
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             interrupts.check()
@@ -275,7 +275,7 @@ def test_own_handlers_and_ignored_signals_are_respected(monkeypatch):
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append("own")), signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with Interrupts() as interrupts, interrupts.held():
+        with Interrupts() as interrupts, interrupts.deferred():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
             assert seen == []
@@ -289,7 +289,7 @@ def test_outside_the_main_thread_handlers_are_unchanged():
     found = []
 
     def elsewhere():
-        with Interrupts() as interrupts, interrupts.held():
+        with Interrupts() as interrupts, interrupts.deferred():
             found.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=elsewhere)

@@ -17,6 +17,7 @@ from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
 from clearprop.model import Model
 from clearprop.tables import TableEncoding
+from clearprop.terminal import wrap
 
 
 def explain(
@@ -66,7 +67,7 @@ def explain(
     names = names_of_table(encoding, loaded.net)
     column = weight.strip() if weight is not None and weight.strip() in encoding.columns else None
     if column is not None:
-        text = str(column_gradient(trace, encoding, column, taken))
+        text = wrap(str(column_gradient(trace, encoding, column, taken)))
         if (paths, document, learning_rate) != (None, None, None):
             text += f"\n\n{_derive(trace, names, _only_input(encoding, column), learning_rate, paths, document)}"
     elif weight is not None:
@@ -91,9 +92,9 @@ def _derive(
 
     derivation = trace.derivation(weight, learning_rate=learning_rate, names=names)
     if paths is not None:
-        return derivation.path_list(paths)
+        return wrap(derivation.path_list(paths))
     if document is None:
-        return derivation.text()
+        return wrap(derivation.text())
     write_document(
         document,
         html=lambda: derivation_page(derivation),

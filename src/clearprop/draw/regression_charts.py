@@ -11,7 +11,7 @@ from clearprop.draw.svg import WIDTHS, Drawing, coordinate, element, number
 #: More rows than these are drawn as a density.
 POINTS = 500
 _CELLS = 44
-_SIZE = {"width": WIDTHS["third"], "height": 265.0}
+_WIDTH, _HEIGHT = WIDTHS["third"], 265.0
 _SHADES = 8
 
 
@@ -21,8 +21,8 @@ def predicted_against_true(label: str, y: np.ndarray, yhat: np.ndarray) -> tuple
     Also the number of rows that are drawn at the edge, because they would crush the rest.
     """
     low, high, _ = inner_range(np.concatenate([y, yhat]))
-    scale = linear_scale([low, high])
-    plot = Plot(label, scale, scale, "true", "predicted", **_SIZE, grid="xy")
+    scale = linear_scale([low, high], ticks=3)
+    plot = Plot(label, scale, scale, "true", "predicted", width=_WIDTH, height=_HEIGHT, grid="xy")
     _add_points(
         plot, y, yhat, [f"true {number(t)}, predicted {number(p)}" for t, p in zip(*_few(y, yhat), strict=True)]
     )
@@ -38,8 +38,8 @@ def residuals_against_predicted(
 
     `bands` (bins, 4) hold the mean prediction, and the 5%, 50% and 95% quantiles of the residuals of each bin.
     """
-    scales = [linear_scale(inner_range(values)[:2]) for values in (yhat, residual)]
-    plot = Plot(label, *scales, "predicted", "predicted − true", **_SIZE, grid="xy")
+    scales = [linear_scale(inner_range(values)[:2], ticks=3) for values in (yhat, residual)]
+    plot = Plot(label, *scales, "predicted", "predicted − true", width=_WIDTH, height=_HEIGHT, grid="xy")
     tips = [f"predicted {number(p)}, error {number(r)}" for p, r in zip(*_few(yhat, residual), strict=True)]
     _add_points(plot, yhat, residual, tips)
     left, _, right, _ = plot.area
@@ -96,8 +96,8 @@ def residual_histogram(label: str, residual: np.ndarray) -> tuple[Drawing, int]:
         low, high = low - 0.5, high + 0.5
     inside = residual[(residual >= low) & (residual <= high)]
     counts, edges = np.histogram(inside, bins=int(np.clip(np.sqrt(len(inside)), 5, 40)), range=(low, high))
-    scales = linear_scale([low, high], tight=True), linear_scale([0, counts.max()], ticks=4)
-    plot = Plot(label, *scales, "predicted − true", "rows", **_SIZE)
+    scales = linear_scale([low, high], ticks=3, tight=True), linear_scale([0, counts.max()], ticks=4)
+    plot = Plot(label, *scales, "predicted − true", "rows", width=_WIDTH, height=_HEIGHT)
     tips = [f"{number(edges[i])} to {number(edges[i + 1])}: {count:,} rows" for i, count in enumerate(counts)]
     bars(plot, edges, counts, "first", tips)
     if low <= 0 <= high:

@@ -120,13 +120,30 @@ def shorten(text: str, width: float, size: float = FONT_SIZE) -> str:
 
 
 def shorten_all(names: Sequence[str], width: float) -> list[str]:
-    """Names cut to about `width` pixels; in the middle if they would be the same otherwise.
+    """Names cut to about `width` pixels; in the middle, or before they differ, if they would be the same otherwise.
 
     >>> shorten_all(["the first of many", "the first of many others"], 80)
     ['the fir…of many', 'the fir…others']
+    >>> shorten_all(["income in 2021 (in thousands of dollars)", "income in 2022 (in thousands of dollars)"], 70)
+    ['…n 2021 (in…', '…n 2022 (in…']
     """
-    shown = [shorten(name, width) for name in names]
-    return shown if len(set(shown)) == len(set(names)) else [shorten_middle(name, width) for name in names]
+    for cut in (shorten, shorten_middle):
+        shown = [cut(name, width) for name in names]
+        if len(set(shown)) == len(set(names)):
+            return shown
+    alike: dict[str, list[str]] = {}
+    for text, name in zip(shown, names, strict=True):
+        alike.setdefault(text, []).append(name)
+    starts = {text: max(0, _differ_at(group) - 5) for text, group in alike.items()}
+    return [
+        shorten("…" + name[starts[text] :], width) if len(set(alike[text])) > 1 and starts[text] else text
+        for text, name in zip(shown, names, strict=True)
+    ]
+
+
+def _differ_at(names: Sequence[str]) -> int:
+    """How many letters the names have in common at their start."""
+    return next((i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), 0)
 
 
 def shorten_middle(text: str, width: float) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from clearprop.checks import check_integer
+from clearprop.fork_safety import register_fork_locks
 
 _chosen: int | None = None
 _share: ContextVar[int | None] = ContextVar("clearprop_threads", default=None)
@@ -58,6 +60,40 @@ def at_most(threads: int) -> Iterator[None]:
         yield
     finally:
         _share.reset(token)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let matrix products of NumPy use one thread inside the block: for small ones more threads only cost time.
+
+    The setting holds for the whole process; of blocks that overlap, the last one to end restores it.
+    """
+    global _blocks, _restore
+    with _blas_lock:
+        if _blocks == 0:
+            _restore = _blas().limit(limits=1).restore_original_limits
+        _blocks += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blocks -= 1
+            if _blocks == 0 and _restore is not None:
+                _restore()
+
+
+_blas_lock = threading.Lock()
+register_fork_locks(_blas_lock)
+_blocks = 0
+_restore: Callable[[], None] | None = None
+
+
+@cache
+def _blas() -> Any:
+    """The thread pools of the BLAS libraries; finding them takes time."""
+    from threadpoolctl import ThreadpoolController  # imported on first use: import clearprop stays fast
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def available_threads() -> int:

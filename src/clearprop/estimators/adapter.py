@@ -46,7 +46,7 @@ def draw_parameters(
     """Weights and biases uniform within +-sqrt(6 / (fan_in + fan_out)), 2 instead of 6 for logistic hidden units.
 
     The bound of Glorot and Bengio (2010), drawn in scikit-learn's order: layer by layer, weights, then biases.
-    `logistic` says it for each layer.
+    `logistic` tells which layers these are.
     """
     params = Parameters(net, np.zeros(net.layout.size, dtype))
     for layer, narrow in zip(net.layers, logistic, strict=True):

@@ -14,7 +14,6 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import validation
-from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
 from clearprop.checks import check_dtype, exclusive
@@ -51,30 +50,6 @@ _PREDICTORS: WeakKeyDictionary[BaseEstimator, tuple[Parameters, Any]] = WeakKeyD
 MIN_COMPILED_ROWS = 64
 #: Rows times parameters from which loading the compiled engine pays off for one prediction.
 MIN_LOADING_WORK = 20_000_000_000
-
-
-class PartialFitUnavailable(AttributeError, ValueError):
-    """partial_fit is not available with these parameters; also a ValueError, as in scikit-learn."""
-
-
-class _Available(_AvailableIfDescriptor):
-    """A method that is available if a check of the estimator raises nothing; otherwise the check's error is raised."""
-
-    def _check(self, obj: Any, owner: Any) -> None:
-        self.check(obj)
-
-
-def _check_partial_fit(estimator: Any) -> bool:
-    if not settings.is_stochastic(estimator):
-        raise PartialFitUnavailable("partial_fit trains on batches, so it is not available with solver='lbfgs'.")
-    if estimator.early_stopping:
-        raise PartialFitUnavailable("partial_fit does not support early_stopping=True: it runs a single epoch.")
-    return True
-
-
-def available_partial_fit(method: Any) -> Any:
-    """Decorate partial_fit: available with stochastic solvers, and without early stopping."""
-    return _Available(method, _check_partial_fit, method.__name__)
 
 
 @lru_cache(maxsize=256)
@@ -182,7 +157,7 @@ class BaseMLP(
         try:
             self._set_parameters(fit.run(X, y, sample_weight))
         except BaseException:
-            if not fit.begun:
+            if not fit.started:
                 self._restore_attributes(before)
             raise
 

@@ -19,9 +19,10 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from clearprop.activations import Activation, sigmoid, softmax
 from clearprop.core.network import Network
 from clearprop.core.parameters import Parameters
-from clearprop.estimators.base import BaseMLP, available_partial_fit
+from clearprop.estimators.base import BaseMLP
 from clearprop.estimators.labels import are_same_classes, check_target_values, class_weights, fit_labels
 from clearprop.estimators.parameters import LOSS_NAMES
+from clearprop.estimators.protocol import available_partial_fit
 from clearprop.losses import BinaryCrossEntropy, CrossEntropy, Loss, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.penalties import Penalty
@@ -136,6 +137,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._partial_fit(X, y, sample_weight)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of the predictions for X (n, i)."""
+        check_target_values(y, labels=True)
+        return super().score(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, (n, classes), in the order of `classes_`."""

@@ -36,7 +36,7 @@ from clearprop.schedules import Constant
 from clearprop.serialization.atomic import check_target
 from clearprop.training.checkpoint import Checkpoint, as_checkpoint, check_steps, open_checkpoint
 from clearprop.training.descent import Descent
-from clearprop.training.fingerprints import describe_data, in_words
+from clearprop.training.fingerprints import describe_data, description
 from clearprop.training.lbfgs import run_lbfgs
 from clearprop.training.rates import Rate
 from clearprop.training.run import Measurement, Run, Stopping
@@ -54,12 +54,14 @@ def checkpoint_of(estimator: Any) -> Checkpoint | None:
     if saved is None:
         return None
     if not settings.is_stochastic(estimator):
-        raise ArgumentError("checkpoint: L-BFGS runs inside SciPy, which keeps its state to itself; leave it out.")
+        raise ArgumentError(
+            "checkpoint: SciPy does not expose the state of L-BFGS; leave checkpoint out, or use another solver."
+        )
     if estimator.n_networks > 1:
-        raise ArgumentError("checkpoint: holds the fit of one network; leave it out, or set n_networks=1.")
+        raise ArgumentError("checkpoint: a checkpoint holds one network; leave it out, or set n_networks=1.")
     if not isinstance(estimator.random_state, (int, np.integer)):
         raise ArgumentError(
-            "checkpoint: expected a whole number as random_state, so that a fit can begin alike a second time, "
+            "random_state: with a checkpoint, expected a whole number, so that the fit can be repeated exactly, "
             f"got {estimator.random_state!r}."
         )
     check_target(saved.path)
@@ -70,7 +72,7 @@ class Fit:
     """A fit of one network on an estimator's behalf: a run built from its parameters and what earlier fits left."""
 
     def __init__(self, estimator: Any, data: Data, held: Data | None, *, first: bool, partial: bool) -> None:
-        self.estimator, self.first, self.partial, self.begun = estimator, first, partial, False
+        self.estimator, self.first, self.partial, self.started = estimator, first, partial, False
         self.task = make_task(estimator, data.X.shape[1])
         self.rule = settings.rule_of(estimator)
         self.generator = self._generator()
@@ -91,8 +93,8 @@ class Fit:
             return gather(self.task.net, est.coefs_, est.intercepts_, dtype)
         except ShapeError as reason:
             raise ShapeError(
-                "warm_start and partial_fit go on with the network of the last fit, and the parameters or y describe "
-                f"another one now: {reason} Set them back, or begin anew by fit with warm_start=False."
+                "warm_start and partial_fit continue to train the network of the last fit, but the parameters or y now "
+                f"describe another one: {reason} Restore them, or train a new network with warm_start=False."
             ) from reason
 
     def _working(self, dtype: np.dtype) -> np.dtype:
@@ -103,13 +105,13 @@ class Fit:
     def _generator(self) -> np.random.RandomState:
         """scikit-learn's; with a seed partial_fit continues with the one made from it, so that no order is repeated."""
         est, seed = self.estimator, self.estimator.random_state
-        kept = getattr(est, "_seeded", None) if self.partial else None
+        seeded = getattr(est, "_seeded", None) if self.partial else None
         if not isinstance(seed, (int, np.integer)):
-            kept = None, check_random_state(seed)
-        elif kept is None or kept[0] != seed:
-            kept = seed, check_random_state(seed)
-        est._seeded = None if kept[0] is None else kept  # a generator of the user's or of NumPy is not ours to store
-        return kept[1]
+            seeded = None, check_random_state(seed)
+        elif seeded is None or seeded[0] != seed:
+            seeded = seed, check_random_state(seed)
+        est._seeded = None if seeded[0] is None else seeded  # a generator of the user or of NumPy is not stored
+        return seeded[1]
 
     def _validation(self, data: Data, held: Data | None, dtype: np.dtype) -> Measurement | None:
         """The validation set: the user's, or split off for early stopping, or the training set if the share is 0."""
@@ -221,7 +223,7 @@ class Fit:
             self.objective, GradientDescent(), as_penalties(est.penalty), alpha=float(est.alpha), norms=False
         )
         run = self._run(int(est.max_iter), Rules(), hooks)
-        self.begun, result = True, None
+        self.started, result = True, None
         observed = bool(est.verbose or hooks.active or self.validation is not None)
         try:
             result, _ = run_lbfgs(run, training, rule, est.engine, observed)
@@ -262,12 +264,12 @@ class Fit:
         descent = Descent(run, training, engine, order, rates, state.epochs)
         saved = None if self.partial else checkpoint_of(est)
         ended = None if saved is None else self._open(saved, descent, rule)
-        self.begun = True
+        self.started = True
         with run.interrupts:
             try:
                 self._train(descent, ended)
             finally:
-                with run.interrupts.held():
+                with run.interrupts.deferred():
                     run.stopping.reason(run.history)  # catches up if the fit was interrupted before
                     run.restore_best()
                     done, end = run.history.epochs, engine.state
@@ -281,7 +283,7 @@ class Fit:
         est = self.estimator
         state = getattr(est, "_optimizer", None)
         if not self.partial or state is None:
-            return OptimizerState(float(est.learning_rate_init), settings.rate_words(est))
+            return OptimizerState(float(est.learning_rate_init), settings.rate_settings(est))
         return replace(state)
 
     def _training(self, rule: Optimizer, state: OptimizerState) -> Training:
@@ -298,13 +300,13 @@ class Fit:
         """The run, and its learning rates."""
         est, earlier, rates = self.estimator, self.earlier, None
         if settings.follows_own_rate(est):
-            words, initial = settings.rate_words(est), float(est.learning_rate_init)
+            current, initial = settings.rate_settings(est), float(est.learning_rate_init)
             rates = SgdRate(est.learning_rate, initial, initial, est.power_t, earlier.t, len(self.rows), steps)
-            if state.follows == words:  # scikit-learn continues with the rate of the first call
+            if state.follows == current:  # scikit-learn continues with the rate of the first call
                 rates.rate = state.learning_rate
             elif est.learning_rate == "invscaling":
                 rates.rate = initial / (earlier.t + 1) ** est.power_t
-            state.follows = words
+            state.follows = current
         if est.early_stopping:
             patience = Patience(earlier.lowest, est.n_iter_no_change, est.tol, earlier.count)
             stopping = NoImprovement(patience, "validation score", -1.0, rates)
@@ -312,7 +314,7 @@ class Fit:
             patience = Patience(earlier.best_loss, est.n_iter_no_change, est.tol, earlier.count)
             stopping = NoImprovement(patience, rate=rates)
         if est.verbose:
-            stopping.say = print
+            stopping.report = print
         run = self._run(epochs, stopping, hooks)
         if rates is not None:
             return run, rates
@@ -327,14 +329,15 @@ class Fit:
             reason = descent.train(ended)
             if not (reason or self.partial):
                 warn_user(
-                    f"max_iter={est.max_iter} epochs are done before convergence (no improvement by tol={est.tol:g} "
-                    f"for n_iter_no_change={est.n_iter_no_change} epochs).",
+                    f"training ended after max_iter={est.max_iter} epochs, before convergence (no improvement by "
+                    f"tol={est.tol:g} for n_iter_no_change={est.n_iter_no_change} epochs).",
                     ConvergenceWarning,
                 )
         except KeyboardInterrupt:
             if descent.run.interrupts.stop is None:  # an ensemble warns itself, once
                 warn_user(
-                    f"fit was interrupted in epoch {descent.current_epoch}; the model is as far as it had come.",
+                    f"fit was interrupted in epoch {descent.current_epoch}; the model has the parameters of the last "
+                    "completed step.",
                     UserWarning,
                 )
         except TrainingDiverged as reason:
@@ -343,13 +346,15 @@ class Fit:
     def _open(self, saved: Checkpoint, descent: Descent, rule: Optimizer) -> str | None:
         """Give the descent its checkpoint, and continue from it; the reason why its run had stopped, if it had."""
         est, run, path = self.estimator, descent.run, saved.path
-        words = {name: in_words(value) for name, value in est.get_params(deep=False).items() if name not in _FREE}
+        described = {
+            name: description(value) for name, value in est.get_params(deep=False).items() if name not in _FREE
+        }
         if not isinstance(rule.schedule, Constant):  # others may depend on the count of epochs
-            words["max_iter"] = str(est.max_iter)
+            described["max_iter"] = str(est.max_iter)
         held_out = None if self.validation is None else self.validation.objective
         facts = {
             "data": describe_data(self.objective, held_out),
-            "parameters": {**words, "precision": str(self.params.dtype), "engine": descent.engine.name},
+            "parameters": {**described, "precision": str(self.params.dtype), "engine": descent.engine.name},
             "start": "new parameters" if self.first else "parameters of an earlier fit",
         }
         descent.saver = Saver(saved, run, descent.engine, facts)
@@ -358,8 +363,8 @@ class Fit:
             return None
         if not est.warm_start:
             raise ArgumentError(
-                f"checkpoint: {path} exists. Continue that fit with warm_start=True; to begin anew, name another file, "
-                "or delete it."
+                f"checkpoint: {path} exists. Continue that fit with warm_start=True; to start a new one, use another "
+                "file, or delete it."
             )
         snapshot = open_checkpoint(saved, True, self.params, facts)
         assert snapshot is not None
@@ -370,13 +375,13 @@ class Fit:
     # --- the end of a fit --------------------------------------------------------------------------------------------
 
     def _keep_finite(self, reason: TrainingDiverged, run: Run) -> None:
-        """Warn and keep the best parameters that were finite, or raise, as `on_divergence` says."""
+        """Warn and keep the best finite parameters, or raise; `on_divergence` decides."""
         wanted, best = self.estimator.on_divergence, run.best
         if wanted == "raise" or (wanted is None and best is None):
             raise reason
-        kept = "The best" if best is not None else "No epoch was finished: the first"
+        kept = "the best parameters before it" if best is not None else "the initial parameters: no epoch was finished"
         self.params.flat[...] = best if best is not None else reason.last_finite.flat
-        warn_user(f"{reason} {kept} parameters before that are kept.", ConvergenceWarning)
+        warn_user(f"{reason} The model has {kept}.", ConvergenceWarning)
 
     def _set_attributes(self, run: Run, minimum: tuple[int, float] | None = None) -> None:
         set_attributes(self.estimator, run, self.earlier, len(self.rows), first=self.first, minimum=minimum)

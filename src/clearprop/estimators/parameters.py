@@ -212,7 +212,7 @@ def follows_own_rate(estimator: Any) -> bool:
     return isinstance(estimator.solver, str) and estimator.solver == "sgd" and isinstance(estimator.learning_rate, str)
 
 
-def rate_words(estimator: Any) -> tuple[Any, ...] | None:
+def rate_settings(estimator: Any) -> tuple[Any, ...] | None:
     """The parameters of such a learning rate, or None."""
     if not follows_own_rate(estimator):
         return None

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils._available_if import _AvailableIfDescriptor
 
 from clearprop.engine.api import Patience
 from clearprop.engine.shuffling import shuffled
 from clearprop.errors import TrainingDiverged
+from clearprop.estimators import parameters as settings
 from clearprop.training.callbacks import EpochEnd
 from clearprop.training.divergence import Divergence
 from clearprop.training.history import History
@@ -28,8 +30,8 @@ def fit_diverged(found: Divergence, hint: str) -> FitDiverged:
     """The exception for a divergence; its first sentence is the one that scikit-learn's users know."""
     return FitDiverged(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-        f"preprocessed. It happened in {found.place}: {found.words} Scale the inputs, lower learning_rate_init, "
-        "or set clip_norm=1.",
+        f"preprocessed. It happened in {found.location}: {found.explanation} Scale the inputs, lower "
+        "learning_rate_init, or set clip_norm=1.",
         **found.details,  # type: ignore[arg-type]
     )
 
@@ -66,8 +68,8 @@ class ShuffledRows:
         self._first, self.epochs = first, first + count
         return self.shuffle(self.rows, self.generator, count)
 
-    def keep(self, count: int) -> None:
-        """Of the orders returned last, only the first `count` were used; the generator stands after these."""
+    def discard_after(self, count: int) -> None:
+        """Take back the orders returned last, but for the first `count`: the generator stands after these."""
         if self.generator is not None and self._noted is not None:
             begun, state, rows = self._noted
             self.rows[...], self.epochs = rows, self._first + count
@@ -118,7 +120,7 @@ class NoImprovement:
     column: str = "cost"
     sign: float = 1.0
     rate: SgdRate | None = None
-    say: Callable[[str], None] = lambda message: None
+    report: Callable[[str], None] = lambda message: None
     seen: int = 0  #: epochs of the history that were counted
 
     def reason(self, history: History) -> str | None:
@@ -127,9 +129,9 @@ class NoImprovement:
 
     def resume(self, history: History) -> str | None:
         """Count the epochs of a run that is resumed; why it had stopped, or None."""
-        say, self.say = self.say, lambda message: None
+        report, self.report = self.report, lambda message: None
         reasons = [self._count([value]) for value in history.columns.get(self.column, [])]
-        self.say = say
+        self.report = report
         return reasons[-1] if reasons else None
 
     def _count(self, values: list[float]) -> str | None:
@@ -140,9 +142,9 @@ class NoImprovement:
         unchanged = f"No improvement by tol={self.patience.tol:g}"
         if self.rate is not None and self.rate.reduce():
             self.patience = replace(self.patience, count=0)
-            self.say(f"{unchanged}: learning rate {self.rate.rate:g} from here on.")
+            self.report(f"{unchanged}: learning rate {self.rate.rate:g} from here on.")
             return None
-        self.say(f"{unchanged} for {self.patience.most} epochs: stopped.")
+        self.report(f"{unchanged} for {self.patience.most} epochs: stopped.")
         return f"no improvement by tol={self.patience.tol:g} for {self.patience.most} epochs"
 
 
@@ -192,6 +194,28 @@ class Hooks:
     def end(self) -> None:
         """End the task of the fit."""
         self.root.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes=self.model, **self.data)
+
+
+class PartialFitUnavailable(AttributeError, ValueError):
+    """partial_fit is not available with these parameters; also a ValueError, as in scikit-learn."""
+
+
+class _Available(_AvailableIfDescriptor):
+    """A method that is available if a check of the estimator raises nothing; otherwise the check's error is raised."""
+
+    def _check(self, obj: Any, owner: Any) -> None:
+        self.check(obj)
+
+
+def _check_partial_fit(estimator: Any) -> bool:
+    if not settings.is_stochastic(estimator):
+        raise PartialFitUnavailable("partial_fit trains on batches, so it is not available with solver='lbfgs'.")
+    return True
+
+
+def available_partial_fit(method: Any) -> Any:
+    """Decorate partial_fit: available with stochastic solvers."""
+    return _Available(method, _check_partial_fit, method.__name__)
 
 
 def print_epochs(history: History, new: int) -> None:

@@ -18,8 +18,9 @@ from clearprop.core.network import Network
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
 from clearprop.errors import ArgumentError, DataError
-from clearprop.estimators.base import BaseMLP, available_partial_fit
+from clearprop.estimators.base import BaseMLP
 from clearprop.estimators.parameters import LOSS_NAMES, loss_list
+from clearprop.estimators.protocol import available_partial_fit
 from clearprop.losses import Loss, Quantile, as_loss
 from clearprop.optimizers import LBFGS, Optimizer
 from clearprop.penalties import Penalty

@@ -35,7 +35,7 @@ _DEFINITIONS: dict[str, type] = {
 #: Kinds of dtypes that labels may have: booleans, integers, floats, texts and objects.
 _LABELS = "biufUO"
 _MAX_DEPTH = 20
-_NUMBERS = (np.float64, np.float32, np.int64, np.uint32)
+_NUMBERS = ("float64", "float32", "int64", "uint32")
 
 
 def pack_value(value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
@@ -60,13 +60,15 @@ def pack_value(value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
         rows = [[pack_value(part, arrays, f"{path}[{i}]") for part in row] for i, row in enumerate(value.items())]
         return {"dict": rows}
     if isinstance(value, np.ndarray):
-        if value.dtype in _NUMBERS and 1 <= value.ndim <= 2:
+        if value.dtype.name in _NUMBERS and 1 <= value.ndim <= 2:
             return {"array": _put(value, arrays, path)}
         if value.dtype.kind in _LABELS and value.ndim == 1:
             return {"labels": [pack_value(item, arrays, path) for item in value.tolist()], "dtype": str(value.dtype)}
-    if isinstance(value, np.random.RandomState) and value.get_state()[0] == "MT19937":
-        _, key, position, *_ = value.get_state()
-        return {"generator": _put(np.append(key, np.uint32(position)), arrays, path)}
+    if isinstance(value, np.random.RandomState):
+        state = value.get_state(legacy=False)
+        if isinstance(state, dict) and state["bit_generator"] == "MT19937":
+            numbers = np.append(state["state"]["key"], np.uint32(state["state"]["pos"]))
+            return {"generator": _put(numbers, arrays, path)}
     if isinstance(value, LabelBinarizer):
         return {"binarizer": pack_value(vars(value), arrays, path)}
     if isinstance(value, (np.dtype, type)):
@@ -125,7 +127,7 @@ def _plain_value(name: str, content: Any, more: dict[str, Any], arrays: dict[str
         state, generator = arrays.pop(content), np.random.RandomState(0)
         if state.shape != (625,) or state.dtype != np.uint32 or state[-1] > 624:
             raise ValueError("not a state of this generator")
-        generator.set_state(("MT19937", state[:-1], int(state[-1])))
+        generator.set_state(("MT19937", state[:-1], int(state[-1]), 0, 0.0))
         return generator
     if name == "binarizer":
         return _binarizer(unpack(content))

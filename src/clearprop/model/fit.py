@@ -223,7 +223,7 @@ def split_rows(rows: int, holdout: float, seed: int, labels: np.ndarray | None =
     n_test = round(rows * holdout)
     if n_test == 0 or n_test == rows:
         raise DataError(
-            f"holdout: a share of {holdout:g} of {rows} rows leaves no row on one side. "
+            f"holdout: a share of {holdout:g} of {rows} rows leaves one of the two sets without rows. "
             "Use more rows, or holdout=0 to train on all of them."
         )
     from sklearn.model_selection import train_test_split  # takes a moment to load

@@ -14,7 +14,7 @@ from clearprop.draw.column_charts import effect_curves, effect_dots
 from clearprop.draw.document import Section
 from clearprop.draw.figure import Figure
 from clearprop.draw.style import contrasting
-from clearprop.draw.svg import number, percent, shorten
+from clearprop.draw.svg import number, percent, shorten, shorten_all
 from clearprop.model.predictions import Predictions, read_output
 from clearprop.report.section import Evaluated, quoted, section, titled
 from clearprop.report.values import column_numbers, column_texts, is_number, pixel_grid
@@ -108,8 +108,8 @@ def _shown(predictions: Predictions, found: Sequence[Effect]) -> tuple[list[int]
 def _chart(effect: Effect, units: Sequence[int], names: Sequence[str], predictions: Predictions, scale: Scale):
     classes = contrasting(len(units)) if len(units) > 1 else ["first"]
     curves = [
-        Curve(shorten(name, 120), class_, effect.mean[:, unit].tolist())
-        for name, class_, unit in zip(names, classes, units, strict=True)
+        Curve(name, class_, effect.mean[:, unit].tolist())
+        for name, class_, unit in zip(shorten_all(names, 150), classes, units, strict=True)
     ]
     what = f"mean {'prediction' if predictions.task == 'regression' else 'probability'}"
     what += f" of {shorten(names[0], 110)}" if len(units) == 1 and predictions.task != "regression" else ""
@@ -127,7 +127,8 @@ def read_effects(found: Sequence[Effect], predictions: Predictions, units: Seque
     low, high = int(mean.argmin()), int(mean.argmax())
     text = number if predictions.task == "regression" else percent
     what = "prediction" if predictions.task == "regression" else f"probability of {quoted(predictions.labels[unit])}"
+    places = effect.names if effect.numbers is not None else tuple(map(quoted, effect.names))
     return (
-        f"Over {quoted(effect.column)}, the mean {what} goes from {text(float(mean[low]))} (at {effect.names[low]}) "
-        f"to {text(float(mean[high]))} (at {effect.names[high]})."
+        f"Over {quoted(effect.column)}, the mean {what} goes from {text(float(mean[low]))} (at {places[low]}) "
+        f"to {text(float(mean[high]))} (at {places[high]})."
     )

@@ -58,5 +58,5 @@ class BatchPlan:
             return orders[0] if count == 1 else np.concatenate(orders)
         return np.tile(np.arange(self.samples), (count, 1))
 
-    def keep(self, count: int) -> None:
+    def discard_after(self, count: int) -> None:
         """Nothing: an order does not depend on those before."""

@@ -25,7 +25,7 @@ from clearprop.serialization.atomic import check_target
 from clearprop.serialization.codec import definitions, encode
 from clearprop.serialization.sealed import Kind
 from clearprop.serialization.typed_files import decode_sections, open_file, read_content, read_file
-from clearprop.training.fingerprints import first_difference, in_words, patterns
+from clearprop.training.fingerprints import description, first_difference, patterns
 from clearprop.training.history import History
 from clearprop.training.rates import Rate
 
@@ -151,7 +151,7 @@ def open_checkpoint(
         return None
     if not resume and os.path.isfile(path):
         raise ArgumentError(
-            f"checkpoint: {path} exists. Continue that run with resume=True (--resume); to start a new one, use "
+            f"checkpoint: {path} exists. Continue that run with resume=True (--resume); to start a new run, use "
             "another file, or delete it."
         )
     if not resume:
@@ -184,7 +184,7 @@ def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pat
     check_steps(snapshot, rate.steps_per_epoch, path)
     started = snapshot.epoch + (snapshot.done > 0)
     if epochs < started:
-        raise CheckpointError(f"{path}: has already started {started} epochs, more than epochs={epochs}.")
+        raise CheckpointError(f"{path}: the run has already started {started} epochs, more than epochs={epochs}.")
     if epochs == snapshot.epochs:
         return
     recorded, costs = snapshot.history["learning rate"] if snapshot.epoch else [], rate.costs()
@@ -195,5 +195,5 @@ def check_epochs(snapshot: Snapshot, rate: Rate, epochs: int, path: str | os.Pat
     if not all(same) or (snapshot.done and snapshot.learning_rate != rate(snapshot.steps - 1)):
         raise CheckpointError(
             f"{path}: was started with epochs={snapshot.epochs}, and its learning rate depends on that: "
-            f"{in_words(rate.schedule)}. Resume with epochs={snapshot.epochs}."
+            f"{description(rate.schedule)}. Resume with epochs={snapshot.epochs}."
         )

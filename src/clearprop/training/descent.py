@@ -33,8 +33,8 @@ class Order(Protocol):
         """The rows in the order of `count` epochs from `first` on, (count, n)."""
         ...
 
-    def keep(self, count: int) -> None:
-        """Of the orders returned last, only the first `count` were used."""
+    def discard_after(self, count: int) -> None:
+        """Take back the orders returned last, but for the first `count`, which were used."""
         ...
 
 
@@ -103,7 +103,7 @@ class Descent:
         except TrainingDiverged:
             raise
         except BaseException as error:
-            with run.interrupts.held():
+            with run.interrupts.deferred():
                 self.engine.write_back()
                 run.history.even_out()
                 if self.saver is not None:
@@ -124,10 +124,10 @@ class Descent:
         began = time.perf_counter() - self._seconds
         if self.saver is not None:
             self.saver.begin_epoch(began, call.epochs.rates)
-        with run.interrupts.held(deliver=False):  # a signal in the last step waits for the record
+        with run.interrupts.deferred(deliver=False):  # a signal in the last step waits for the record
             result = self._run(call.epochs, self._pause if len(call.epochs) == 1 else None, patience)
             if len(result.losses) < len(call.epochs):
-                self.order.keep(len(result.losses))
+                self.order.discard_after(len(result.losses))
                 call = _Call(call.params, call.state, call.epochs.part(0, len(result.losses)))
             if not is_finite(result, run.params):
                 self._raise_divergence(call, result, first)

@@ -14,33 +14,34 @@ from clearprop.engine.api import EpochResult, Epochs, Training
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where it began: epoch and step (from 0; None where only the end of the epoch shows it), the first such number.
+    """Epoch and step (from 0; None if only the end of the epoch shows it) of the first value that is not finite.
 
-    `last_finite` are the parameters before the last epoch whose first step had a finite cost.
+    `first` is that value, `largest` the largest weighted sum before that epoch. `last_finite` are the parameters before
+    the last epoch whose first step had a finite cost.
     """
 
     epoch: int
     step: int | None
     steps: int
-    born: FirstNonFinite | None
+    first: FirstNonFinite | None
     largest: str
     last_finite: Parameters
 
     @property
-    def place(self) -> str:
-        """Epoch and step in words, counted from 1."""
+    def location(self) -> str:
+        """Epoch and step as text, counted from 1."""
         return f"epoch {self.epoch + 1}" + ("" if self.step is None else f", step {self.step + 1} of {self.steps}")
 
     @property
-    def words(self) -> str:
+    def explanation(self) -> str:
         """What stopped being finite, and what the largest weighted sum was before."""
-        born = f"There {self.born}. " if self.born else ""
-        return f"{born}Before that epoch the largest weighted sum was {self.largest}."
+        first = f"There {self.first}. " if self.first else ""
+        return f"{first}Before that epoch the largest weighted sum was {self.largest}."
 
     @property
     def details(self) -> dict[str, object]:
         """What a TrainingDiverged carries of it."""
-        layer = None if self.born is None else self.born.layer
+        layer = None if self.first is None else self.first.layer
         return {"epoch": self.epoch, "step": self.step, "layer": layer, "last_finite": self.last_finite}
 
 
@@ -60,7 +61,7 @@ def find_divergence(
     epoch: int,
     batches: Epochs | None,
 ) -> Divergence:
-    """Put `params` back to those before the epoch, and say where they stopped being finite.
+    """Reset `params` to those before the epoch, and find where values stopped being finite.
 
     `earlier` are those before the epoch that came before; in the first epoch the same as `before`. Without a result and
     batches, for a rule of descent that takes all rows, it is looked for among all of them.
@@ -72,15 +73,15 @@ def find_divergence(
     last = steps - 1 if step is None else step
     batch = batches.batch(last) if batches else None
     masks = training.dropout_masks(after, batches.first, batches.batch(last)) if batches and step is not None else None
-    born = find_nonfinite(training.objective, after, batch, masks)
-    if born is not None and born.sample is None:  # a parameter; what it was made from comes before it
+    first = find_nonfinite(training.objective, after, batch, masks)
+    if first is not None and first.sample is None:  # a parameter; the values it was computed from come first
         rows = batches.orders[0, : batches.edges[last + 1]] if batches else None
-        born = find_nonfinite(training.objective, params, rows) or born
+        first = find_nonfinite(training.objective, params, rows) or first
     return Divergence(
         epoch,
         step,
         steps,
-        born,
+        first,
         largest_weighted_sum(training.objective, params),
         Parameters(params.net, (earlier if step == 0 else before).copy()),
     )

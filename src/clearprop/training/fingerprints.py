@@ -27,11 +27,11 @@ def describe_data(objective: Objective, held_out: Objective | None) -> dict[str,
     return facts
 
 
-def in_words(thing: Any) -> str:
+def description(thing: Any) -> str:
     """The repr of a definition with all its fields, without memory addresses.
 
     >>> import clearprop as cp
-    >>> in_words(cp.Momentum(cp.schedules.Cosine(0.1)))
+    >>> description(cp.Momentum(cp.schedules.Cosine(0.1)))
     'Momentum(learning_rate=Cosine(learning_rate=0.1, final=0.0), momentum=0.9)'
     """
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Search:
-    """A search with L-BFGS: `params` are those of the last accepted iteration, `trial` those that are tried."""
+    """A search with L-BFGS: `params` are those of the last accepted iteration, `trial` those being tried."""
 
     def __init__(self, training: Training, params: Parameters, rule: LBFGS, engine: str = "auto") -> None:
         if any(layer.dropout for layer in training.objective.net.layers):
-            raise ArgumentError("optimizer: L-BFGS needs the same cost each time, so no layer may have dropout.")
+            raise ArgumentError("optimizer: L-BFGS needs a cost without randomness, so no layer may have dropout.")
         self.training, self.params, self.rule = training, params, rule
         self.trial, self.gradients = params.copy(), Parameters(params.net, np.zeros_like(params.flat))
         self.slope, self.evaluation = with_engine(

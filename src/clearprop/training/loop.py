@@ -25,7 +25,7 @@ from clearprop.training.batches import BatchPlan
 from clearprop.training.callbacks import Callback, ProgressBar, as_callbacks
 from clearprop.training.checkpoint import Checkpoint, Snapshot, as_checkpoint, check_epochs, open_checkpoint
 from clearprop.training.descent import Descent
-from clearprop.training.fingerprints import describe_data, in_words
+from clearprop.training.fingerprints import describe_data, description
 from clearprop.training.history import History
 from clearprop.training.lbfgs import run_lbfgs
 from clearprop.training.metrics import Metric, as_metrics
@@ -68,23 +68,23 @@ def train(
 
     X (n samples, i inputs), an array or a sparse matrix of SciPy, and y as `cp.backpropagate` takes them. `batch_size`
     rows make a step: None takes the whole set, 1 goes sample by sample (online); `batches` splits an epoch into so many
-    nearly equal batches instead. Rows are shuffled anew in each epoch, in an order that follows from (seed, epoch),
+    nearly equal batches instead. Rows are shuffled in each epoch, in an order that follows from (seed, epoch),
     unless `shuffle=False`. `validation` is (X, y), (X, y, sample_weight), or the share of rows to split off. `metrics`
     are names or functions of (y, yhat), computed after each epoch. `progress` is a bar on standard error; None shows it
     on a terminal only.
 
     Raises ShapeError, DataError and ArgumentError before anything changes; TrainingDiverged when the cost stops being
-    finite, with the parameters put back to those before that epoch. `engine` is "compiled"
+    finite, with the parameters reset to those before that epoch. `engine` is "compiled"
     for whole epochs as machine code (made once on each machine, or ahead by cp.warmup), "textbook" for array code step
     by step, and "auto" for the compiled one wherever the definitions in use can be compiled: a RuntimeWarning tells
     which one cannot, and why.
 
     `checkpoint` is a file that the state of the run is saved in, every 10 seconds or after `every` epochs (or a
-    `cp.Checkpoint`, which says more). `resume=True` goes on from it, whatever `params` were, and ends bit for bit as if
-    the run had never stopped; "auto" does so if the file exists. Raises CheckpointError, with the first difference,
-    where it belongs to other data, another network or other settings; `epochs` may be more than before.
+    `cp.Checkpoint` with more options). `resume=True` continues from it, ignoring the values in `params`, and ends bit
+    for bit as if the run had never stopped; "auto" does so if the file exists. Raises CheckpointError, with the first
+    difference, if it belongs to other data, another network or other settings; `epochs` may be more than before.
 
-    Ctrl-C, SIGTERM (as SystemExit) and what a callback raises come through once a step is finished; then `params` are
+    Ctrl-C, SIGTERM (as SystemExit) and exceptions of a callback are raised after the current step; `params` are then
     those of the last finished step, or of the best epoch where an EarlyStopping restores, the checkpoint is saved, and
     the exception has the `history` so far.
 
@@ -117,7 +117,7 @@ def train(
     with exclusive(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
         if isinstance(rule, LBFGS):
             _check_lbfgs(saved, limits)
-            run.note_facts(True, bool(penalties), line_search=True)
+            run.note_facts(rule.name, True, bool(penalties))
             training = Training(objective, GradientDescent(), penalties, seed=seed)
             return _minimize(run, training, rule, engine, progress)
         training = Training(objective, rule, penalties, limits, seed)
@@ -134,7 +134,7 @@ def train(
         descent = Descent(
             run, training, with_engine(engine, lambda kind: kind(training, params, plan.largest)), plan, rate
         )
-        run.note_facts(plan.shuffle or len(plan.edges) == 2, bool(penalties))  # one batch has no order
+        run.note_facts(rule.name, plan.shuffle or len(plan.edges) == 2, bool(penalties))  # one batch has no order
         return _descend(descent, rate, saved, facts, snapshot, progress)
 
 
@@ -172,7 +172,9 @@ def _make_run(
 
 def _check_lbfgs(saved: Checkpoint | None, limits: Limits) -> None:
     if saved is not None:
-        raise ArgumentError("checkpoint: L-BFGS runs inside SciPy, which keeps its state; leave it out.")
+        raise ArgumentError(
+            "checkpoint: SciPy does not expose the state of L-BFGS; leave checkpoint out, or use another optimizer."
+        )
     if limits != Limits():
         raise ArgumentError("optimizer: L-BFGS takes no clip_norm, clip_value or max_norm; use a penalty instead.")
 
@@ -215,7 +217,7 @@ def _descend(
 def _describe_settings(
     training: Training, precision: str, plan: BatchPlan, metrics: list[str], rules: tuple[StoppingRule, ...]
 ) -> dict[str, Any]:
-    """What has to be the same for a resumed run to be the same run."""
+    """The settings that must be equal in a run that is resumed."""
     return {
         "loss": {name: encode(loss) for name, loss in training.objective.losses.items()},
         "reduction": training.objective.reduction,
@@ -225,17 +227,17 @@ def _describe_settings(
         "shuffle": bool(plan.shuffle),
         "seed": plan.seed,
         "metrics": metrics,
-        "optimizer": in_words(training.optimizer),
-        "penalty": in_words(training.penalties),
-        "limits": in_words(training.limits),
-        "stopping": in_words(rules),
+        "optimizer": description(training.optimizer),
+        "penalty": description(training.penalties),
+        "limits": description(training.limits),
+        "stopping": description(rules),
     }
 
 
 def _with_validation(
     objective: Objective, params: Parameters, loss: Any, validation: tuple[Any, ...] | float | None, seed: int
 ) -> tuple[Objective, Objective | None]:
-    """The objective to train on and the one held out, given apart or split off at random."""
+    """The objective to train on and the one held out, passed by the user or split off at random."""
     if validation is None:
         return objective, None
     if isinstance(validation, (tuple, list)):
@@ -250,7 +252,9 @@ def _with_validation(
     share = check_number(validation, "validation", above=0, below=1)
     held = round(share * objective.samples)
     if held == 0 or held == objective.samples:
-        raise DataError(f"validation: a share of {share:g} of {objective.samples} rows leaves no row on one side.")
+        raise DataError(
+            f"validation: a share of {share:g} of {objective.samples} rows leaves one of the two sets without rows."
+        )
     order = np.random.default_rng(seed).permutation(objective.samples)
     return _take(objective, np.sort(order[held:])), _take(objective, np.sort(order[:held]))
 
@@ -258,6 +262,6 @@ def _with_validation(
 def _take(objective: Objective, rows: np.ndarray) -> Objective:
     weight = None if objective.sample_weight is None else objective.sample_weight[rows]
     if weight is not None and not weight.any():
-        raise DataError("validation: the rows split off, or those left, all have sample_weight 0.")
+        raise DataError("validation: all rows of the validation set, or all others, have sample_weight 0.")
     targets = {name: y[rows] for name, y in objective.targets.items()}
     return Objective(objective.net, objective.losses, objective.X[rows], targets, weight, objective.reduction)

@@ -81,7 +81,7 @@ def as_metrics(given: str | Metric | Iterable[str | Metric]) -> dict[str, Metric
         if callable(metric):
             name = getattr(metric, "__name__", type(metric).__name__)
             if name in found or name == "cost":
-                raise ArgumentError(f'metrics: "{name}" names two things in the history; give a function another name.')
+                raise ArgumentError(f'metrics: the name "{name}" is taken in the history; rename the function.')
             found[name] = cast("Metric", metric)
         elif isinstance(metric, str) and metric in METRICS:
             found[metric] = METRICS[metric][0]

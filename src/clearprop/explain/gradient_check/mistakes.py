@@ -1,340 +1,363 @@
-"""Common mistakes of a backward sweep. Each is simulated, and a wrong gradient is compared with the results."""
+"""The mistakes that explain a wrong gradient, found by replaying the backward sweep layer by layer.
+
+From the outputs to the input, each delta is tried with every known slip (`slips.py`), and what agrees with the dJ/dW
+and dJ/db of that layer, up to the tolerance, goes on to the next. So slips in different layers are found together
+without trying all their combinations: a search for one, then two, then three kinds of slip.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from itertools import chain, combinations
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
 
 import numpy as np
 
-from clearprop.activations import Elementwise, Identity
 from clearprop.core.layout import Block
-from clearprop.core.network import INPUT
+from clearprop.core.network import INPUT, Layer
+from clearprop.explain.gradient_check.factors import Cause, name_factor
+from clearprop.explain.gradient_check.fits import Fit, Target
+from clearprop.explain.gradient_check.forward_slips import forward_slips
+from clearprop.explain.gradient_check.gradient_input import Given
 from clearprop.explain.gradient_check.problem import Problem
-from clearprop.explain.gradient_check.summaries import Cause, explain_factor
-from clearprop.explain.gradient_check.sweeps import Faults, faulty_gradient
+from clearprop.explain.gradient_check.slips import Slip, Sweep, Variant
 
-_T = TypeVar("_T")
-_SUBSETS_UP_TO = (
-    5  #: up to this many layers every subset is tried; of more, each layer alone, all hidden layers, all layers
-)
+Array = np.ndarray
+_KINDS = 3  #: kinds of slip at most
+_IN_A_LAYER = 2  #: new kinds in one layer at most
+_STATES = 24  #: partial explanations that are followed
+_OWN, _BACK = "in its own dJ/dW and dJ/db only", "on the way back only"
 
 
 @dataclass(frozen=True)
 class Mistake:
     """An explanation of a wrong gradient: its name, a description, and the layers or connections concerned.
 
-    `name` is one of those in docs/how-to/check-a-gradient.md, or several joined by " + ". `error` is the relative
-    difference between the gradient and that of this mistake.
+    `name` is one of those in docs/how-to/check-a-gradient.md, or several joined by " + ".
     """
 
     name: str
     words: str
     where: tuple[str, ...] = ()
-    error: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.name}: {self.words}"
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """The gradient of a sweep with mistakes, and their descriptions."""
+class Factor:
+    """A factor in some blocks, or in the delta of a layer and all that follows from it."""
 
-    causes: tuple[Cause, ...]
-    gradient: np.ndarray = field(repr=False)
+    c: float
+    where: str
+    back: bool
 
 
 @dataclass(frozen=True)
-class Fit:
-    """For each block the ratio of a gradient to a candidate, and the relative difference that remains."""
+class State:
+    """An explanation of the layers so far: slips, factors, the deltas sent back, and what those come from."""
 
-    factors: Mapping[Block, float]
-    error: float
+    slips: tuple[Slip, ...] = ()
+    factors: tuple[Factor, ...] = ()
+    back: Mapping[str, Array] = field(default_factory=dict)
+    origins: Mapping[str, Array | None] = field(default_factory=dict)
+    rate: float = 0.0
 
-    def without(self, excluded: Iterable[Block]) -> Mapping[Block, float]:
-        """The factors of the other blocks."""
-        return {block: c for block, c in self.factors.items() if block not in set(excluded)}
+    @property
+    def kinds(self) -> int:
+        """How many kinds of slip it needs."""
+        return len(_kinds(self.slips)) + len({f"{f.c:.5g}" for f in self.factors})
 
-
-def explain(problem: Problem, gradient: np.ndarray, rate: float | None = None) -> list[Mistake]:
-    """Every mistake, or combination of mistakes, with this gradient up to the tolerance; the simplest first."""
-    explanations: list[tuple[tuple[Cause, ...], float]] = list(_by_factors(problem, gradient))
-    for candidate in chain(_candidates(problem), _already_updated(problem, gradient, rate)):
-        explanations += _by_candidate(problem, candidate, gradient)
-    simplest = [
-        (causes, error)
-        for causes, error in explanations
-        if not any(_is_simpler(other, causes) for other, _ in explanations)
-    ]
-    negligible = 1e-3 * problem.tolerance  # smaller differences are due to rounding
-    simplest.sort(key=lambda entry: (len(entry[0]), max(entry[1], negligible)))
-    return [_as_mistake(causes, error) for causes, error in simplest]
+    @property
+    def size(self) -> tuple[int, int]:
+        """Kinds, then layers and connections concerned."""
+        return self.kinds, len(self.slips) + len(self.factors)
 
 
-def fit(problem: Problem, gradient: np.ndarray, candidate: np.ndarray) -> Fit | None:
-    """The factors of a gradient that is a multiple of the candidate block by block, or None if it is not."""
-    factors, worst, visible = {}, 0.0, problem.rounding("complex step")
-    for block in problem.blocks:
-        g, c = gradient[block.start : block.stop], candidate[block.start : block.stop]
-        largest_g, largest_c = (float(np.abs(v).max(initial=0.0)) for v in (g, c))
-        if max(largest_g, largest_c) <= visible:
-            continue
-        if largest_c <= visible:
-            return None
-        unit = c / largest_c  # so that no tiny gradient is squared
-        factor = float(g @ unit / (unit @ unit)) / largest_c
-        left = float(np.abs(g - factor * c).max()) / max(largest_g, visible / problem.tolerance)
-        if not left <= problem.tolerance:
-            return None
-        factors[block] = 0.0 if largest_g <= visible else factor
-        worst = max(worst, left)
-    return Fit(factors, worst) if factors else None
+def _kinds(slips: Sequence[Slip]) -> set[tuple[str, str]]:
+    return {(slip.name, slip.words) for slip in slips}
 
 
-def _by_factors(problem: Problem, gradient: np.ndarray) -> Iterator[tuple[tuple[Cause, ...], float]]:
-    """Explanations of a gradient that is correct except for factors of whole blocks."""
-    fitted = fit(problem, gradient, problem.truth)
-    if fitted is None:
-        return
-    zeros = [block for block, c in fitted.factors.items() if c == 0]
-    missing = _missing(zeros)
-    groups = _groups(fitted.without(zeros), problem.tolerance)
-    if len(groups) > 1:
-        every = [list(explain_factor(problem, c, blocks)) for c, blocks in groups if not _near(c, 1, problem.tolerance)]
-        if every and all(every):
-            yield (*missing, *(cause for named in every for cause in named[0])), fitted.error
-        return
-    for c, _ in groups:
-        if _near(c, 1, problem.tolerance):
-            continue
-        named = list(explain_factor(problem, c))
-        if not named and np.count_nonzero(problem.truth) >= 3:
-            named = [(Cause("factor", f"every entry is {c:.7g} times what it should be"),)]
-        yield from (((*missing, *causes), fitted.error) for causes in named)
-        return
-    if missing:
-        yield missing, fitted.error
+def explain(problem: Problem, given: Given, rate: float | None) -> list[Mistake]:
+    """Every mistake, or combination of mistakes, with this gradient up to the tolerance, of the fewest kinds."""
+    if not given.flat.any():
+        words = "everything is 0: delta of the output is 0, or nothing was written into the gradient"
+        return [Mistake("zero gradient", words)]
+    for kinds in range(_KINDS + 1):
+        searches = list(_searches(problem, given, rate, kinds))
+        states = [state for search, start in searches for state in search.run(start) if state.slips or state.factors]
+        if states:
+            return _as_mistakes(problem, given, states)
+        if kinds > 1 and not any(search.limited for search, _ in searches):
+            break
+    return []
 
 
-def _by_candidate(
-    problem: Problem, candidate: Candidate, gradient: np.ndarray
-) -> Iterator[tuple[tuple[Cause, ...], float]]:
-    """Explanations of a gradient as that of a faulty sweep, times a known factor, possibly without the biases."""
-    if not np.isfinite(candidate.gradient).all():
-        return
-    same = fit(problem, candidate.gradient, problem.truth)
-    if same is not None and all(_near(c, 1, 100 * problem.tolerance) for c in same.factors.values()):
-        return  # this mistake has no effect here
-    fitted = fit(problem, gradient, candidate.gradient)
-    if fitted is None:
-        return
-    zeros = [block for block, c in fitted.factors.items() if c == 0]
-    groups = _groups(fitted.without(zeros), problem.tolerance)
-    if len(groups) != 1 or any(block.source is not None for block in zeros):
-        return
-    c = groups[0][0]
-    named = [()] if _near(c, 1, problem.tolerance) else list(explain_factor(problem, c))
-    yield from (((*candidate.causes, *_missing(zeros), *causes), fitted.error) for causes in named)
+def _searches(problem: Problem, given: Given, rate: float | None, kinds: int) -> Iterator[tuple[_Search, State]]:
+    """The searches for at most this many kinds of slip, and their starts; 0 is for a right delta everywhere."""
+    right, most = Sweep(problem, problem.seen, problem.masks), max(1, kinds)
+    for flat, slips in _without_penalty(problem, given.flat):
+        if len(_kinds(slips)) <= most:
+            yield _Search(right, Target(problem, given, flat), most, rate, kinds == 0), State(slips)
+    for slip, seen, masks in forward_slips(problem) if kinds in (1, 2) else ():
+        target = Target(problem, given, given.flat - problem.slope_of_penalty())
+        yield _Search(Sweep(problem, seen, masks), target, most, rate), State((slip,))
 
 
-def _missing(zeros: Sequence[Block]) -> tuple[Cause, ...]:
-    """Causes for blocks that are 0 and should not be."""
-    biases = tuple(b.layer for b in zeros if b.source is None)
-    weights = [b for b in zeros if b.source is not None]
-    causes = []
-    if biases:
-        words = f"dJ/db of {_listed(biases)} is 0 or absent; it is delta summed over the samples"
-        causes.append(Cause("missing bias gradient", words, biases))
-    if weights:
-        words = f"dJ/dW is 0 in {', '.join(b.label for b in weights)}; it is a^T delta"
-        causes.append(Cause("missing weight gradient", words, tuple(b.layer for b in weights)))
-    return tuple(causes)
+def _without_penalty(problem: Problem, flat: Array) -> Iterator[tuple[Array, tuple[Slip, ...]]]:
+    """The gradient without the derivative of the penalty, which may be missing or wrong."""
+    slope = problem.slope_of_penalty()
+    yield flat - slope, ()
+    n = float(problem.objective.samples)
+    for c in dict.fromkeys([0.0, -1.0, 2.0, 0.5, n, 1 / n]) if slope.any() else ():
+        if c == 0:
+            yield flat, (Slip("missing penalty", "the derivative of the penalty is missing"),)
+        elif c != 1:
+            yield (
+                flat - c * slope,
+                (Slip("wrong penalty", f"the derivative of the penalty is {c:.6g} times what it should be"),),
+            )
 
 
-def _groups(factors: Mapping[Block, float], tolerance: float) -> list[tuple[float, list[Block]]]:
-    """Blocks grouped by their factor, which is that of the block with the most entries."""
-    groups: list[tuple[float, list[Block]]] = []
-    for block, c in sorted(factors.items(), key=lambda entry: entry[0].start - entry[0].stop):
-        for known, blocks in groups:
-            if _near(c, known, tolerance):
-                blocks.append(block)
+class _Search:
+    """A search for explanations with at most `most` kinds of slip."""
+
+    def __init__(self, sweep: Sweep, target: Target, most: int, rate: float | None, right: bool = False) -> None:
+        self.sweep, self.target, self.most, self.rate = sweep, target, most, rate
+        self.only_right = right  # no slips in deltas
+        self.limited = False  # whether more kinds of slip would allow more candidates
+        self.net = sweep.problem.net
+
+    def run(self, start: State) -> list[State]:
+        """The states that explain every layer."""
+        states = [start]
+        for layer in reversed(self.net.layers):
+            after = [state for before in states for state in self._layer(before, layer)]
+            states = _simplest(after)[:_STATES]
+            if not states:
                 break
+        return states
+
+    def _layer(self, state: State, layer: Layer) -> Iterator[State]:
+        """The state after a layer, for each delta that agrees with its dJ/dW and dJ/db."""
+        deltas = self._deltas(state, layer)
+        for delta, rate in islice(deltas, 1) if self.only_right else deltas:
+            known = replace(state, slips=state.slips + delta.slips, rate=rate)
+            used = known.kinds - state.kinds
+            left = min(self.most - known.kinds, _IN_A_LAYER - used)
+            self.limited |= self.most - known.kinds < _IN_A_LAYER - used
+            if left < 0:
+                continue
+            for after in self._blocks(known, state, layer, delta, left):
+                if after.kinds <= self.most:
+                    yield replace(after, origins={**state.origins, layer.name: delta.origin})
+                else:
+                    self.limited = True
+
+    # --- candidates for delta
+
+    def _deltas(self, state: State, layer: Layer) -> Iterator[tuple[Variant, float]]:
+        """Candidates for the delta of a layer, the right one first; and the learning rate, if weights were updated."""
+        losses = self._of_loss(state, layer) if layer.name in self.sweep.problem.objective.losses else []
+        pulled = list(self._of_targets(state, layer))
+        if not losses:
+            yield from pulled
+        elif not pulled:
+            yield from ((loss, state.rate) for loss in losses)
         else:
-            groups.append((c, [block]))
-    return groups
+            for loss, (pull, rate) in product(losses, pulled):
+                if not (loss.slips and pull.slips):
+                    yield Variant(loss.slips + pull.slips, loss.value + pull.value), rate
+
+    def _of_loss(self, state: State, layer: Layer) -> list[Variant]:
+        rows = self.sweep.row_weights()
+        every = self.sweep.of_output(layer.name, self.most - state.kinds > 1)
+        most = min(self.most - state.kinds, _IN_A_LAYER)
+        pairs = ((v, w) for v in every for w in rows if len(v.slips) + len(w.slips) <= max(1, most))
+        return [Variant(v.slips + w.slips, v.value * w.value, w.value) for v, w in pairs]
+
+    def _others(self, state: State, layer: Layer) -> list[Variant]:
+        """What else the delta of a layer may be, with the same error signal."""
+        origin = state.origins[layer.name]
+        if origin is None:
+            return []
+        if layer.name in self.sweep.problem.objective.losses:
+            return [replace(v, value=v.value * origin) for v in self.sweep.of_output(layer.name)[1:]]
+        return self.sweep.pulled(layer, origin)[1:]
+
+    def _of_targets(self, state: State, layer: Layer) -> Iterator[tuple[Variant, float]]:
+        errors = list(self._errors(state, layer))
+        for error in errors:
+            for v in self.sweep.pulled(layer, error.value):
+                if len(error.slips) + len(v.slips) <= _IN_A_LAYER:
+                    yield Variant(error.slips + v.slips, v.value, error.value), state.rate
+        if errors and not state.rate:
+            yield from self._updated(state, layer, errors[0].value)
+
+    def _errors(self, state: State, layer: Layer) -> Iterator[Variant]:
+        """Candidates for the error signal: all terms right, then each with a slip, or from another delta."""
+        edges = [(t, c) for t in self.net.layers for c in t.connections if c.source == layer.name]
+        if not edges:
+            return
+        terms = [self._term(state, t, c, state.back[t.name]) for t, c in edges]
+        right = np.sum([term[0].value for term in terms], axis=0)
+        yield Variant((), right)
+        for (t, c), variants in zip(edges, terms, strict=True):
+            rest = right - variants[0].value
+            yield from (Variant(v.slips, rest + v.value) for v in variants[1:])
+            for other in self._others(state, t):
+                if (other.slips[0].name, other.slips[0].words) in _kinds(state.slips):
+                    continue
+                slips = tuple(slip.only(_BACK) for slip in other.slips)
+                for v in self._term(state, t, c, other.value)[: None if self.most - state.kinds > 1 else 1]:
+                    yield Variant(slips + v.slips, rest + v.value)
+
+    def _term(self, state: State, target: Layer, c: object, delta: Array) -> list[Variant]:
+        W = self.sweep.problem.params[target.name].W.get(c.source)
+        G = self.target.weights_of(target.name).get(c.source)
+        if state.rate and W is not None and c.trainable:
+            W = W - state.rate * G
+        return self.sweep.through(target.name, c, W, delta, G)
+
+    def _updated(self, state: State, layer: Layer, error: Array) -> Iterator[tuple[Variant, float]]:
+        """Candidates for delta through weights that are already updated by the gradient that is checked.
+
+        The error signal is linear in the learning rate, which is solved for.
+        """
+        moved = np.zeros_like(error)
+        for t in self.net.layers:
+            G = self.target.weights_of(t.name)
+            for c in t.connections:
+                if c.source == layer.name and c.trainable and c.source in G:
+                    moved = moved + c.backward(state.back[t.name], G[c.source])
+        if not moved.any():
+            return
+        blocks = [b for b in self.sweep.problem.blocks if b.layer == layer.name and b not in self.target.missing]
+        for v, m in zip(self.sweep.pulled(layer, error), self.sweep.pulled(layer, moved), strict=True):
+            rates = (self._rate(group, v.value, m.value) for group in [blocks, *([b] for b in blocks if b.source)])
+            rate = next(filter(None, rates), 0.0) if v.slips == m.slips else 0.0
+            if rate:
+                words = (
+                    f"delta goes back through weights that are already updated, with learning rate {rate:.6g}; "
+                    "finish the backward sweep before the update"
+                )
+                yield Variant((*v.slips, Slip("already updated weights", words)), v.value - rate * m.value), rate
+
+    def _rate(self, blocks: Sequence[Block], delta: Array, moved: Array) -> float:
+        """The learning rate with which delta - rate * moved gives these blocks; 0 if there is none.
+
+        It is 0 as well if every factor would correspond to some learning rate, and none was passed.
+        """
+        g = np.concatenate([self.target.block(b) for b in blocks] or [np.zeros(0)])
+        if len(g) < 3:
+            return 0.0
+        right, change = (np.concatenate([self.sweep.gradient(b, x) for b in blocks]) for x in (delta, moved))
+        size = float(np.abs(change).max(initial=0.0))
+        unit = change / size if size else change
+        rate = float((right - g) @ unit / (unit @ unit)) / size if size else 0.0
+        if not 1e-9 < rate < 1e9 or not self.target.equal(g, right - rate * change):
+            return 0.0
+        if self.rate is not None:
+            return rate if abs(rate - self.rate) <= 1e-3 * self.rate else 0.0
+        return 0.0 if self.target.ratio(right, change) is not None else rate
+
+    # --- agreement with dJ/dW and dJ/db
+
+    def _blocks(self, known: State, before: State, layer: Layer, delta: Variant, most: int) -> Iterator[State]:
+        """The states in which every block of a layer follows from delta."""
+        blocks = [b for b in self.sweep.problem.blocks if b.layer == layer.name]
+        most = most or int(bool(before.slips or before.factors))  # a kind that is known already costs nothing
+        options: list[list[Fit]] = []
+        for block in sorted(blocks, key=lambda b: b.source is not None):  # a bias is the fastest to compare
+            fits = self.target.fits(self.sweep, block, delta.value, most)
+            if not fits:
+                return
+            options.append(fits)
+        labels = [b.label for b in sorted(blocks, key=lambda b: b.source is not None)]
+        for fits in product(*options):
+            yield from self._combined(known, before, layer, delta, labels, fits)
+
+    def _combined(
+        self, known: State, before: State, layer: Layer, delta: Variant, labels: Sequence[str], fits: Sequence[Fit]
+    ) -> Iterator[State]:
+        """The states for one way in which each block follows from delta."""
+        slips = known.slips + tuple(slip for fit in fits for slip in fit.slips)
+        scaled = [(fit.factor, fit.evident) for fit in fits if fit.factor is not None]
+        own = [
+            (Factor(fit.factor, label, False), fit.evident)
+            for label, fit in zip(labels, fits, strict=True)
+            if fit.factor is not None and not self.target.near(fit.factor, 1.0)
+        ]
+        sure = [f.c for f in known.factors] + [f.c for f, evident in own if evident]
+        sure += [f.c for f, _ in own if sum(self.target.near(f.c, g.c) for g, _ in own) > 1]
+        if not all(any(self.target.near(f.c, c) for c in sure) for f, _ in own):
+            return
+        name, back = layer.name, {**known.back, layer.name: delta.value}
+        if own and len(own) == len(scaled) and all(self.target.near(own[0][0].c, f.c) for f, _ in own):
+            c = own[0][0].c
+            sent = {**back, name: c * delta.value}
+            yield replace(known, slips=slips, factors=(*known.factors, Factor(c, name, True)), back=sent)
+        factors = known.factors + tuple(f for f, _ in own)
+        yield replace(known, slips=slips, factors=factors, back=back)
+        if delta.slips and known.rate == before.rate and any(c.source != INPUT for c in layer.connections):
+            for other, _ in self._deltas(before, layer):  # a delta with fewer slips may go back
+                if set(other.slips) < set(delta.slips):
+                    kept = tuple(slip if slip in other.slips else slip.only(_OWN) for slip in delta.slips)
+                    rest = before.slips + kept + slips[len(known.slips) :]
+                    yield replace(known, slips=rest, factors=factors, back={**back, name: other.value})
 
 
-def _near(c: float, expected: float, tolerance: float) -> bool:
-    return abs(c - expected) <= 3 * tolerance * abs(expected)
-
-
-def _is_simpler(causes: tuple[Cause, ...], others: tuple[Cause, ...]) -> bool:
-    """Whether the causes are a subset of the others, or have the same names in fewer layers."""
-    if set(causes) < set(others):
-        return True
-    names, where = [c.name for c in causes], {w for c in causes for w in c.where}
-    return names == [c.name for c in others] and bool(where) and where < {w for c in others for w in c.where}
-
-
-def _as_mistake(causes: tuple[Cause, ...], error: float) -> Mistake:
-    where = tuple(dict.fromkeys(w for cause in causes for w in cause.where))
-    names = dict.fromkeys(cause.name for cause in causes)
-    return Mistake(" + ".join(names), "; and ".join(cause.words for cause in causes), where, error)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
-# --- the faulty sweeps ---------------------------------------------------------------------------------------------
-
-
-def _candidates(problem: Problem) -> Iterator[Candidate]:
-    """The faulty sweeps that are possible in this network."""
-    for faults in chain(_of_activations(problem), _of_connections(problem)):
-        with np.errstate(all="ignore"):
-            gradient = faulty_gradient(problem.objective, problem.params, problem.seen, faults)
-        yield Candidate(tuple(_causes(problem, faults)), gradient)
-
-
-def _of_activations(problem: Problem) -> Iterator[Faults]:
-    net, losses = problem.params.net, problem.objective.losses
-    bent = [layer for layer in net.layers if not isinstance(layer.f, Identity)]
-    single = [layer.name for layer in bent if isinstance(layer.f, Elementwise)]
-    mixed = [layer.name for layer in bent if not isinstance(layer.f, Elementwise)]
-    hidden = [name for name in single if name not in losses]
-    for names in _subsets([layer.name for layer in bent], hidden):
-        yield Faults(no_derivative=names)
-    for names in _subsets(single, hidden):
-        yield Faults(at_activation=names)
-    for names in _subsets(mixed, []):
-        yield Faults(diagonal=names)
-    for name, loss in losses.items():
-        if loss.partner is not None and isinstance(net[name].f, loss.partner):
-            yield Faults(derivative_again=frozenset([name]))
-
-
-def _of_connections(problem: Problem) -> Iterator[Faults]:
-    net, losses = problem.params.net, problem.objective.losses
-    every = [(layer.name, c) for layer in net.layers for c in layer.connections]
-    square = [(name, c.source) for name, c in every if c.kind == "dense" and net.units(c.source) == net.units(name)]
-    backward = [(name, source) for name, source in square if source != INPUT]
-    for edges in _subsets(backward, []):
-        yield Faults(transposed=edges)
-    for edges in _subsets(square, []):
-        yield Faults(transposed_gradient=edges)
-    for name, c in every:
-        targets = sum(other.source == c.source for _, other in every) + (c.source in losses)
-        if c.source != INPUT and targets > 1 and sum(o.source == c.source for n, o in every if n == name) == 1:
-            yield Faults(missing_path=frozenset([(name, c.source)]))
-
-
-def _subsets(items: Sequence[_T], usual: Sequence[_T]) -> Iterator[frozenset[_T]]:
-    """Every subset except the empty one; of many items, each alone, the usual ones together, and all."""
-    if len(items) <= _SUBSETS_UP_TO:
-        sizes = range(1, len(items) + 1)
-        yield from (frozenset(chosen) for size in sizes for chosen in combinations(items, size))
-        return
-    yield from (frozenset([item]) for item in items)
-    yield from dict.fromkeys([frozenset(usual), frozenset(items)]) if usual else [frozenset(items)]
-
-
-def _already_updated(problem: Problem, gradient: np.ndarray, rate: float | None) -> Iterator[Candidate]:
-    """A backward sweep through weights that are already updated, with the learning rate that fits best."""
-    net, losses = problem.params.net, problem.objective.losses
-    if not any(c.trainable and c.source != INPUT for layer in net.layers for c in layer.connections):
-        return
-    correct = fit(problem, gradient, problem.truth)
-    last = [b for b in problem.blocks if b.layer in losses and b.source is not None]
-    c = _common_factor(gradient, problem.truth, last)
-    if (correct is not None and rate is None) or c == 0:
-        return
-    fitted = _fit_rate(problem, gradient / c, rate)
-    if fitted is None:
-        return
-    faults = Faults(rate=fitted)
-    candidate = faulty_gradient(problem.objective, problem.params, problem.seen, faults)
-    proportional = fit(problem, candidate, problem.truth) is not None
-    if proportional and (rate is None or not _near(fitted, rate, 1e-3)):
-        return  # through a single unit, every factor corresponds to some learning rate
-    yield Candidate(tuple(_causes(problem, faults)), candidate)
-
-
-def _common_factor(gradient: np.ndarray, truth: np.ndarray, blocks: Sequence[Block]) -> float:
-    """The factor by which the gradient of the output layers is too large; no update precedes them."""
-    g, t = (np.concatenate([v[b.start : b.stop] for b in blocks] or [np.ones(1)]) for v in (gradient, truth))
-    size = float(np.abs(t).max(initial=0.0))
-    return float(g @ (t / size) / (t / size @ t)) if size else 1.0
-
-
-def _fit_rate(problem: Problem, target: np.ndarray, start: float | None) -> float | None:
-    """The learning rate whose faulty sweep is nearest to the target, by the Gauss-Newton method."""
-
-    def sweep(rate: float) -> np.ndarray:
-        return faulty_gradient(problem.objective, problem.params, problem.seen, Faults(rate=rate))
-
-    rate = start or 0.0
-    with np.errstate(all="ignore"):
-        for _ in range(30):
-            here, h = sweep(rate), 1e-4 * max(rate, 1e-2)
-            slope = (sweep(rate + h) - sweep(rate - h)) / (2 * h)
-            step = float(slope @ (target - here)) / float(slope @ slope) if np.any(slope) else np.nan
-            if not np.isfinite(step):
-                return None
-            rate += step
-            if abs(step) <= 1e-12 * abs(rate):
-                break
-    return rate if 1e-9 < rate < 1e9 else None
+def _simplest(states: list[State]) -> list[State]:
+    """Sorted by size; of those with the same slips in the same layers, one."""
+    unique: dict[object, State] = {}
+    for state in sorted(states, key=lambda s: s.size):
+        unique.setdefault((frozenset(state.slips), frozenset(state.factors)), state)
+    return list(unique.values())
 
 
 # --- descriptions -----------------------------------------------------------------------------------------------------
 
 
-def _causes(problem: Problem, faults: Faults) -> Iterator[Cause]:
-    """The names and descriptions of the faults of a sweep."""
-    net, losses = problem.params.net, problem.objective.losses
-    for kind in fields(faults):
-        where = getattr(faults, kind.name)
-        if kind.name == "rate" and where:
-            words = f"delta goes back through weights that are already updated, with learning rate {where:.6g}"
-            yield Cause("already updated weights", f"{words}; finish the backward sweep before the update")
-        elif where and kind.name in ("transposed", "missing_path", "transposed_gradient"):
-            names = tuple(f"{layer}.W[{source!r}]" for layer, source in sorted(where))
-            yield _of_connection(kind.name, names)
-        elif where:
-            order = [layer.name for layer in net.layers if layer.name in where]
-            mixed = tuple(name for name in order if not isinstance(net[name].f, Elementwise))
-            single = tuple(name for name in order if name not in mixed)
-            yield from (_of_layers(problem, kind.name, names, losses) for names in (single, mixed) if names)
+def _as_mistakes(problem: Problem, given: Given, states: list[State]) -> list[Mistake]:
+    """The explanations of the fewest kinds; of those with the same names, the one in the fewest layers."""
+    fewest = min(state.kinds for state in states)
+    found: dict[str, Mistake] = {}
+    for state in sorted(states, key=lambda s: s.size):
+        if state.kinds == fewest:
+            for causes in _causes(problem, given, state):
+                mistake = _as_mistake(causes)
+                found.setdefault(mistake.name, mistake)
+    return list(found.values())
 
 
-def _of_layers(problem: Problem, kind: str, names: tuple[str, ...], losses: Mapping[str, object]) -> Cause:
-    f = problem.params.net[names[0]].f
-    at = f"at {_listed(names)}"
-    mixed = not isinstance(f, Elementwise)
-    if kind == "derivative_again":
-        words = f"{at}, delta is multiplied by f'(z) once more; with this pair of activation and loss it is yhat - y"
-        return Cause("derivative twice", words, names)
-    if kind == "at_activation":
-        words = f"{at}, the derivative is evaluated at a instead of z: f'(a) instead of f'(z)"
-        return Cause("derivative at a instead of z", words, names)
-    if mixed:
-        used = "only its diagonal a_i (1 - a_i) is" if kind == "diagonal" and f.name == "softmax" else "it is not"
-        used = "only its diagonal is" if kind == "diagonal" and f.name != "softmax" else used
-        words = f"{at}, delta is the error signal times the Jacobian of {f.name}, and {used} used"
-        return Cause(f"{f.name} Jacobian forgotten", words, names)
-    words = f"{at}, delta is dJ/da, it should be dJ/da * f'(z)"
-    return Cause("missing derivative", words, names)
+def _causes(problem: Problem, given: Given, state: State) -> Iterator[tuple[Cause, ...]]:
+    """The named causes of a state, for each way to name its factors."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    order = list(problem.net.index)
+    for slip in state.slips:
+        groups.setdefault((slip.name, slip.words), []).append(slip.where)
+    slips = []
+    for (name, words), where in groups.items():
+        places = sorted(filter(None, dict.fromkeys(where)), key=lambda w: order.index(w) if w in order else -1)
+        slips.append(Cause(name, words.format(", ".join(places)), tuple(places)))
+    scaled: dict[str, list[Factor]] = {}
+    for factor in state.factors:
+        scaled.setdefault(f"{factor.c:.5g}", []).append(factor)
+    tolerance = max(problem.tolerance, 30 * given.eps)
+    named = [name_factor(problem, group[0].c, tolerance, *_scope(problem, group)) for group in scaled.values()]
+    yield from ((*slips, *(cause for causes in chosen for cause in causes)) for chosen in product(*named))
 
 
-def _of_connection(kind: str, names: tuple[str, ...]) -> Cause:
-    if kind == "transposed":
-        words = f"the error signal goes back through {_listed(names)} as delta W, it should be delta W^T"
-        return Cause("transposed weights", words, names)
-    if kind == "transposed_gradient":
-        return Cause("transposed gradient", f"dJ/dW is delta^T a in {_listed(names)}, it should be a^T delta", names)
-    words = f"the error signal lacks the term that comes back through {_listed(names)}; it is a sum over all targets"
-    return Cause("missing path", words, names)
+def _scope(problem: Problem, group: list[Factor]) -> tuple[str, tuple[str, ...]]:
+    """Where a factor is, as the end of a description and as names."""
+    where = tuple(factor.where for factor in group)
+    if {factor.where for factor in group if factor.back} >= set(problem.objective.losses):
+        return "", ()
+    words = [f"{f.where} and what follows from its delta" if f.back else f.where for f in group]
+    return f" in {', '.join(words)}", where
+
+
+def _as_mistake(causes: tuple[Cause, ...]) -> Mistake:
+    where = tuple(dict.fromkeys(w for cause in causes for w in cause.where))
+    names = dict.fromkeys(cause.name for cause in causes)
+    return Mistake(" + ".join(names), "; and ".join(cause.words for cause in causes), where)

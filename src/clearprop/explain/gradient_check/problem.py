@@ -1,52 +1,102 @@
-"""The problem to check: an objective and parameters, with the results of the correct sweeps."""
+"""The problem to check: an objective, parameters, dropout masks and penalties, with both sweeps."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from clearprop.core.backprop import Backward, Forward
+from clearprop.activations import Activation
+from clearprop.core.backprop import Forward, forward
 from clearprop.core.layout import Block
+from clearprop.core.network import Network
+from clearprop.core.nonfinite import find_nonfinite
 from clearprop.core.objective import Objective
 from clearprop.core.parameters import Parameters
+from clearprop.errors import DataError
+from clearprop.losses import Loss
+from clearprop.penalties import Penalty
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Objective, parameters, the results of both sweeps, and `truth`, the gradient that they give."""
+    """Objective, parameters and the forward sweep; nothing in it uses a derivative, except `backpropagated`."""
 
     objective: Objective
     params: Parameters
+    masks: Mapping[str, np.ndarray]
+    penalties: tuple[Penalty, ...]
     tolerance: float
-    truth: np.ndarray
-    cost: float
     seen: Forward
-    back: Backward
 
     @classmethod
-    def of(cls, objective: Objective, params: Parameters, tolerance: float) -> Problem:
-        """Run both sweeps over all rows."""
-        gradients = Parameters(params.net, np.zeros_like(params.flat))
-        cost, seen, back = objective.sweep(params, gradients, slice(None))
-        return cls(objective, params, tolerance, gradients.flat, cost, seen, back)
+    def of(
+        cls,
+        objective: Objective,
+        params: Parameters,
+        tolerance: float,
+        masks: Mapping[str, np.ndarray] | None = None,
+        penalties: tuple[Penalty, ...] = (),
+    ) -> Problem:
+        """Run the forward sweep over all rows. Raises DataError if the cost is not finite at these parameters."""
+        with np.errstate(all="ignore"):
+            seen = forward(params.net, params, objective.X, masks)
+            problem = cls(objective, params, masks or {}, penalties, tolerance, seen)
+            cost = problem.cost(params)
+        if not np.isfinite(cost):
+            where = find_nonfinite(objective, params, np.arange(objective.samples), masks)
+            raise DataError(
+                f"check_gradients: the cost is {cost} at these parameters, so it has no derivative; first, {where}. "
+                "Use smaller parameters or inputs, such as net.initialize(seed=0) and standardised columns."
+            )
+        return problem
+
+    def backpropagated(self) -> np.ndarray:
+        """The gradient of the library's own sweeps, of the cost and the penalties."""
+        gradients = Parameters(self.net, np.zeros_like(self.params.flat))
+        self.objective.sweep(self.params, gradients, slice(None), self.masks)
+        return gradients.flat + self.slope_of_penalty()
+
+    def slope_of_penalty(self) -> np.ndarray:
+        """The derivative of the penalties by every parameter, from their definitions."""
+        slope = np.zeros_like(self.params.flat)
+        for penalty in self.penalties:
+            slope[: self.params.penalized.size] += penalty.value_and_slope(self.params.penalized)[1]
+        return slope
+
+    def at(self, params: Parameters) -> Problem:
+        """The same problem at other parameters."""
+        return Problem.of(self.objective, params, self.tolerance, self.masks, self.penalties)
+
+    @property
+    def net(self) -> Network:
+        """The network."""
+        return self.params.net
 
     @property
     def blocks(self) -> tuple[Block, ...]:
         """Every W and b."""
-        return self.params.net.layout.blocks
+        return self.net.layout.blocks
 
-    def rounding(self, method: str) -> float:
-        """The largest difference that rounding can cause between two correct values of an entry.
+    def cost(self, params: Parameters) -> float:
+        """J at other parameters, from values only."""
+        seen = forward(self.net, params, self.objective.X, self.masks)
+        losses: Any = sum(
+            loss_of(loss, self.net[name].f, seen.z[name], seen.a[name], self.objective.targets[name])
+            for name, loss in self.objective.losses.items()
+        )
+        data = float((self.objective.weights(slice(None)) * losses).sum())
+        return data + float(self.penalty(params.penalized).sum())
 
-        A gradient can be small because large terms cancel, so the bound is relative to the terms: |a| times |delta|,
-        summed over the samples, and the rounding of z. Differences add the rounding of the cost, divided by the step.
-        """
-        terms = 0.0
-        for layer in self.params.net.layers:
-            spread = np.abs(self.back.delta[layer.name]).sum(axis=0).max(initial=0.0)
-            largest = max(float(np.abs(self.seen.a[c.source]).max(initial=0.0)) for c in layer.connections)
-            z = float(np.abs(self.seen.z[layer.name]).max(initial=0.0))
-            terms = max(terms, float(spread) * max(1.0, largest), 1e-3 * z * max(1.0, largest))
-        exact = 1e-12 * terms
-        return exact if method == "complex step" else exact + 1e-11 * max(abs(self.cost), terms)
+    def penalty(self, w: Any) -> Any:
+        """The penalty of each weight."""
+        return sum((p.value_and_slope(w)[0] for p in self.penalties), 0 * w)
+
+
+def loss_of(loss: Loss, f: Activation, z: Any, a: Any, y: Any) -> Any:
+    """The loss of each row (n,), of numbers of any kind."""
+    if loss.partner is not None and isinstance(f, loss.partner):
+        return loss.short_form(z, a, y)[0]
+    return loss.value_and_error(a, y)[0]

@@ -20,7 +20,7 @@ class NotAnalytic(Exception):
     """A function used an operation that the complex step does not support."""
 
 
-class Analytic(np.ndarray):
+class ComplexArray(np.ndarray):
     """A complex array whose operations are the analytic continuations of the real ones."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -56,25 +56,25 @@ class Analytic(np.ndarray):
     conj = conjugate
 
 
-def analytic(flat: np.ndarray) -> np.ndarray:
-    """A copy of a real array to which tiny imaginary parts can be added."""
-    return flat.astype(np.complex128).view(Analytic)
+def perturb(x: np.ndarray, step: Any) -> np.ndarray:
+    """x + i step, in an array that follows the analytic continuation of each operation."""
+    return (x + 1j * np.asarray(step)).view(ComplexArray)
 
 
-def slope(value: Any, step: float) -> np.ndarray:
-    """Im f / h: the derivative of what was computed with a step of ih."""
-    return np.imag(_plain(value)) / step
+def imaginary(value: Any, like: np.ndarray) -> np.ndarray:
+    """The imaginary part of a result, 0 if it is real, in the shape of `like`."""
+    return np.broadcast_to(np.imag(_plain(value)), np.shape(like))
 
 
 def _plain(x: Any) -> Any:
-    return x.view(np.ndarray) if isinstance(x, Analytic) else x
+    return x.view(np.ndarray) if isinstance(x, ComplexArray) else x
 
 
 def _wrap(x: Any) -> Any:
-    """Results as Analytic arrays, because np.where, for example, returns a plain array."""
-    if isinstance(x, Analytic) or not np.iscomplexobj(x):
+    """Results as complex arrays of this class, because np.where, for example, returns a plain array."""
+    if isinstance(x, ComplexArray) or not np.iscomplexobj(x):
         return x
-    return np.asarray(x).view(Analytic)
+    return np.asarray(x).view(ComplexArray)
 
 
 def _absolute(x: Any) -> Any:
