@@ -9,7 +9,6 @@ import typer
 from clearprop.cli.arguments import ModelPath, Table
 from clearprop.explain.gradient_check import check_gradients
 from clearprop.model import Model
-from clearprop.terminal import wrap
 
 
 def check(
@@ -27,6 +26,6 @@ def check(
     X, y = loaded.encode(known.take(range(min(rows, len(known)))), "float64")
     directions = 4 if loaded.net.parameter_count > parameters else 0
     result = check_gradients(loaded.net, loaded.params, X, y, loss=loaded.loss, directions=directions)
-    typer.echo(wrap(str(result)))
+    typer.echo(str(result))
     if not result.ok:
         raise typer.Exit(1)

@@ -80,7 +80,7 @@ def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, fo
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
     ]
-    style = element("style", Markup(f"\n{style_sheet('page', kind)}\n@page {{ margin: 12mm; }}\n"))
+    style = element("style", Markup(f"\n{style_sheet('page', 'equations', kind)}\n@page {{ margin: 12mm; }}\n"))
     scripts = [element("script", Markup(f"\n{script(kind)}\n"))] if kind in ("report", "player") else []
     header = element("header", element("p", kicker, class_="kicker"), element("h1", title), head)
     main = element("main", body)

@@ -122,7 +122,8 @@ def draw_units(
     captions = [] if numbers else [part for name in plan.layers for part in _caption(plan, name)]
     if biases is not None:
         largest = _largest(biases.values())
-        captions = [*(part for name, b in biases.items() for part in _bias_dots(plan, name, b / largest)), *captions]
+        shares = {name: np.nan_to_num(b / largest, posinf=1.0, neginf=-1.0) for name, b in biases.items()}
+        captions = [*(part for name, own in shares.items() for part in _bias_dots(plan, name, own)), *captions]
     if plan.labelled:
         links = _place_labels(links, nodes, plan.look.radius)
     parts = [_svg_link(link) for link in sorted(links, key=lambda link: link.width)]  # the widest on top

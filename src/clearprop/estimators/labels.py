@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 
 from clearprop.errors import DataError
 
@@ -78,6 +79,8 @@ def class_weights(class_weight: Any, y: np.ndarray, weight: np.ndarray | None) -
 def fit_labels(y: np.ndarray) -> LabelBinarizer:
     """LabelBinarizer().fit(y), with a faster version for a vector of integers or strings."""
     if y.ndim != 1 or y.dtype.kind not in "biuU":
+        if (kind := type_of_target(y)).startswith("continuous"):
+            raise ValueError(f"Unknown label type: {kind}. Expected classes; MLPRegressor predicts numbers.")
         return LabelBinarizer().fit(y)
     binarizer = LabelBinarizer()
     binarizer.sparse_input_ = False
