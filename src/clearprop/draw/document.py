@@ -128,7 +128,7 @@ def _folding(section: Section, formula: Formula) -> list[Markup]:
 
 def items_html(items: Sequence[Any], formula: Formula = str) -> list[Markup]:
     """Each item as HTML; a Markup is HTML already."""
-    return [item if isinstance(item, Markup) else _item(item, formula) for item in items]
+    return [_item(item, formula) for item in items]
 
 
 def _item(item: Any, formula: Formula) -> Markup:
