@@ -18,7 +18,7 @@ DOCS = Path(__file__).resolve().parent
 PROJECT = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
 CONTRACT = PROJECT["tool"]["importlinter"]["contracts"][0]
 #: Modules that nearly all others import; they are drawn as the ground, without arrows.
-GROUND = ("mathematics", "checks", "errors", "fork_safety", "display")
+GROUND = ("mathematics", "checks", "errors", "fork_safety", "display", "terminal")
 WIDTH, ROW, BOX, MARGIN = 860, 92, 46, 20
 STYLE = """
 svg { --card: #ffffff; --ink: #1b1d22; --soft: #5d616b; --line: #a9abb0; --box: #f1efea; --edge: #1f6fb4;

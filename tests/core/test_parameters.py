@@ -163,7 +163,7 @@ def test_printed_parameters_show_every_number_and_of_large_ones_the_beginning():
     assert lines[2].endswith(" ...")
     assert lines[lines.index("  W from input (2, 1), frozen") + 1 :][:2] == ["           0.5", "         -0.25"]
     assert lines[lines.index("  b (1,)") + 1] == "             3"
-    assert lines[lines.index("  W from h (9, 1)") + 9] == "  ... 1 more rows"
+    assert lines[lines.index("  W from h (9, 1)") + 9] == "  ... 1 more row"
 
 
 def test_assigning_the_flat_vector_copies_into_it():

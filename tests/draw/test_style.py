@@ -11,7 +11,7 @@ from clearprop.draw.confusion_charts import shade
 from clearprop.draw.style import colours_of_layers, contrasting, layer_classes, ramp, script, style_sheet
 
 
-@pytest.mark.parametrize("pages", [(), ("page", "report"), ("page", "solution")])
+@pytest.mark.parametrize("pages", [(), ("page", "report"), ("page", "equations", "solution")])
 def test_every_colour_that_is_used_is_defined(pages):
     sheet = style_sheet(*pages)
     defined = set(re.findall(r"(--\w+):", sheet)) | {
@@ -46,7 +46,7 @@ def test_layers_have_one_colour_in_all_pictures():
     assert colours_of_layers(Network.sequential(2, 3, 3, 1))["hidden2"] == "hidden ramp5"
 
 
-@pytest.mark.parametrize("pages", [(), ("page", "report"), ("page", "solution")])
+@pytest.mark.parametrize("pages", [(), ("page", "report"), ("page", "equations", "solution")])
 def test_every_rule_is_scoped(pages):
     rules = re.sub(r"@media[^{]*\{|@page[^}]*\}", "", style_sheet(*pages))
     selectors = [selector.strip() for selector in re.findall(r"([^{}]+)\{[^}]*\}", rules)]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from clearprop.cli.app import main
 from clearprop.engine.compiled import cache, code_store, machine
 from clearprop.engine.compiled.sparse import sparse_kernels
 from clearprop.engine.compiled.step import kernels
-from clearprop.engine.warmup import is_warm
 from clearprop.errors import CompilationError
 
 TRAIN = """
@@ -174,8 +174,19 @@ def test_the_report_of_warmup() -> None:
     assert str(made) == "compiled code is stored in cache (411 files, 5.2 MB); it took 12.3 seconds"
 
 
-def test_is_warm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_compiling_is_announced_once_and_only_if_the_code_is_not_stored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     cp.warmup()
-    assert is_warm()
-    monkeypatch.setattr(cache, "place", lambda: tmp_path)
-    assert not is_warm()
+    capsys.readouterr()
+    signature = ("a precision",)
+    monkeypatch.setattr(
+        cache, "compile_for_c", lambda function, signature, load, save: SimpleNamespace(address=load("part"))
+    )
+    monkeypatch.setattr(cache, "_load", lambda name: b"stored")
+    cache.address(lambda number: number, signature)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(cache, "_load", lambda name: None)
+    cache.address(lambda number: number, signature)
+    cache.address(lambda number: -number, signature)  # another part of the same step
+    assert capsys.readouterr().err == ("clearprop: compiling the training code (once per machine, about 10 seconds)\n")

@@ -14,6 +14,7 @@ from estimators.small import LABELS, RNG, SMALL, X, Y, classifier, regressor, sa
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.metrics import check_scoring, d2_pinball_score, log_loss, r2_score
+from sklearn.model_selection import learning_curve
 from sklearn.utils.class_weight import compute_sample_weight
 
 import clearprop as cp
@@ -322,3 +323,12 @@ def test_an_estimator_uses_every_column_of_numbers_and_reports_a_text_left_out()
     assert model.input_names_ == ["index", "b=u", "b=v"]
     with pytest.warns(TableWarning, match='Column "b", row 1: "w" is not among the categories of training'):
         model.predict(pd.DataFrame({"index": [1, 2], "name": ["p", "q"], "b": ["u", "w"]}))
+
+
+def test_weak_messages_of_scikit_learn_are_made_plain():
+    with pytest.raises(ValueError, match=r"Unknown label type: continuous\. Expected classes; MLPRegressor predicts"):
+        classifier().fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True: it runs a single epoch"):
+        learning_curve(
+            classifier(early_stopping=True), X, LABELS, exploit_incremental_learning=True, cv=3, error_score="raise"
+        )

@@ -30,6 +30,8 @@ MISSING = {
     "NaN among texts": (np.array([np.nan, *TEXTS[1:]], dtype=object), "nan in row 0"),
     "category": (pd.Series(pd.Categorical([None, *TEXTS[1:]])), "nan in row 0"),
     "polars": (pl.Series([None, *TEXTS[1:]]), "None in row 0"),
+    "a column": (np.array([[None], *([v] for v in TEXTS[1:])], dtype=object), "None in row 0"),
+    "two columns": ([[1, 0], [1, None], *[[0, 1]] * 38], "None in row 1"),
     "NaT": (pd.Series([pd.NaT] * 40), "in row 0"),
 }
 MIXED = {
@@ -66,6 +68,8 @@ def test_the_other_arguments_are_checked_too():
     with pytest.raises(DataError, match="y: expected a label in each row, got None"):
         model.partial_fit(X, [None, *TEXTS[1:]], classes=["a", "b"])
     assert not hasattr(model, "classes_")
+    with pytest.raises(DataError, match="y: expected a label in each row, got None"):
+        model.fit(X, TEXTS).score(X, [None, *TEXTS[1:]])
 
 
 @pytest.mark.parametrize("y", [TEXTS, NUMBERS, np.array(TEXTS), pd.Series(TEXTS), [[1, 2]], [[1], [1, 2]], [], None])
@@ -131,12 +135,17 @@ def test_the_log_loss_is_computed_for_every_split(seed):
 
 def test_an_undefined_score_is_refused_by_name():
     model = cp.MLPClassifier((8,), early_stopping=True, scoring="roc_auc_ovr", max_iter=3)
-    with pytest.raises(ValueError, match=r"scoring='roc_auc_ovr' is undefined .* no row has the class 'rare': .*X_val"):
+    with pytest.raises(
+        ValueError, match=r"scoring='roc_auc_ovr' is undefined, because no row .* has the class 'rare'\. Give X_val"
+    ):
         model.fit(X, THREE, **LACKING)
     two = np.array(TEXTS)
     model = cp.MLPClassifier((8,), early_stopping=True, scoring="roc_auc", max_iter=3)
-    with pytest.raises(ValueError, match=r"scoring='roc_auc' is undefined .* no row has the class 'b': it is NaN"):
+    with pytest.raises(ValueError, match=r"scoring='roc_auc' is undefined, because no row .* has the class 'b'\. Give"):
         model.fit(X, two, X_val=X[::2], y_val=two[::2])
+    for scoring in ("roc_auc", "neg_log_loss"):
+        with pytest.raises(ValueError, match=f"scoring='{scoring}' is undefined, because y has only the class 'a'"):
+            cp.MLPClassifier((8,), early_stopping=True, scoring=scoring).fit(X, ["a"] * 40)
 
 
 @pytest.mark.parametrize("y", [np.array(TEXTS), np.array(TEXTS) == "b", np.arange(40) % 2])

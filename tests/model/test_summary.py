@@ -77,8 +77,8 @@ LEFT_OUT = {
 SAID = [
     'Left out: "Unnamed: 0": the number of the row, in another order; keep it with numeric="Unnamed: 0" (--numeric '
     '"Unnamed: 0")',
-    'Left out: "name": 120 different texts in 120 rows, like a name or an identifier; keep it with categorical="name" '
-    '(--categorical "name")',
+    'Left out: "name": 120 different texts in 120 rows, like a name or an identifier, such as "person 0"; keep it with '
+    'categorical="name" (--categorical "name")',
     'Left out: "same": all rows hold the same value, 7',
     'Left out: "empty": all values are missing',
 ]

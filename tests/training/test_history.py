@@ -79,7 +79,7 @@ def test_printing_a_long_run_shows_twelve_epochs_and_the_last():
     lines = str(history).splitlines()
     assert len(lines) == 13
     assert lines[1].split() == ["1", "0"]
-    assert lines[-1].split() == ["1000", "999"]
+    assert lines[-1].split() == ["1,000", "999"]
 
 
 def test_an_empty_history():

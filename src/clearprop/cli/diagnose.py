@@ -11,6 +11,7 @@ import typer
 from clearprop.cli.arguments import ModelPath, Table
 from clearprop.explain.diagnosis import Finding, diagnose_outputs
 from clearprop.model import Model
+from clearprop.terminal import wrap
 
 
 def diagnose(
@@ -25,7 +26,7 @@ def diagnose(
     loaded = Model.load(model)
     rows, columns = loaded.rows(table), loaded.require_encoding().input_names
     found = diagnose_outputs(rows.outputs, loaded.params, loaded.history, columns=columns, row_numbers=rows.row_numbers)
-    typer.echo(json.dumps([_fields(finding) for finding in found], indent=2) if as_json else str(found))
+    typer.echo(json.dumps([_fields(finding) for finding in found], indent=2) if as_json else wrap(str(found)))
     if any(finding.severity != "hint" for finding in found):
         raise typer.Exit(1)
 

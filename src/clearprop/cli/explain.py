@@ -17,6 +17,7 @@ from clearprop.explain.derivation.text import to_ascii
 from clearprop.explain.worked.solution import MOST_SUMS, count_sums, worked_solution, write_document
 from clearprop.model import Model
 from clearprop.tables import TableEncoding
+from clearprop.terminal import wrap
 
 
 def explain(
@@ -65,8 +66,10 @@ def explain(
     trace = backpropagate(loaded.net, loaded.params.astype("float64"), X, y, loss=loaded.loss)
     names = names_of_table(encoding, loaded.net)
     column = weight.strip() if weight is not None and weight.strip() in encoding.columns else None
+    if reason := dict(encoding.left_out).get((weight or "").strip()):
+        raise ArgumentError(f'--weight: the column "{weight}" was left out of this model: {reason}.')
     if column is not None:
-        text = str(column_gradient(trace, encoding, column, taken))
+        text = wrap(str(column_gradient(trace, encoding, column, taken)))
         if (paths, document, learning_rate) != (None, None, None):
             text += f"\n\n{_derive(trace, names, _only_input(encoding, column), learning_rate, paths, document)}"
     elif weight is not None:
@@ -91,9 +94,9 @@ def _derive(
 
     derivation = trace.derivation(weight, learning_rate=learning_rate, names=names)
     if paths is not None:
-        return derivation.path_list(paths)
+        return wrap(derivation.path_list(paths))
     if document is None:
-        return derivation.text()
+        return wrap(derivation.text())
     write_document(
         document,
         html=lambda: derivation_page(derivation),

@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from clearprop.engine.warmup import is_warm
 from clearprop.explain.diagnosis import Diagnosis, diagnose_outputs
 from clearprop.model import Model, fit
 from clearprop.training import EpochEnd
@@ -17,8 +16,6 @@ from clearprop.training import EpochEnd
 def fit_interruptibly(table: Any, target: Any, **options: Any) -> Model:
     """`cp.fit`; the first Ctrl-C ends training after the current epoch, a second one at once."""
     interrupts = []
-    if not is_warm():
-        typer.echo("compiling the training loop, once on this machine: about 10 seconds", err=True)
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         if interrupts:

@@ -9,6 +9,7 @@ import typer
 from clearprop.cli.arguments import check_outputs
 from clearprop.errors import ArgumentError
 from clearprop.gallery import script, scripts
+from clearprop.terminal import wrap
 
 
 def gallery(
@@ -29,4 +30,4 @@ def gallery(
     examples = scripts()
     width = max(map(len, examples))
     for example in examples.values():
-        typer.echo(f"{example.name:{width}s}  {example.about}")
+        typer.echo(wrap(f"{example.name:{width}s}  {example.about}", indent=width + 2))

@@ -12,6 +12,7 @@ from clearprop.core.layout import Block, Layout
 from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, NetworkError, ShapeError, suggest
 from clearprop.initializers import as_initializer
+from clearprop.terminal import terminal_width, wrap
 
 if TYPE_CHECKING:
     from clearprop.core.network import Network
@@ -209,28 +210,38 @@ class Parameters(Displayed):
             for block in self._layout.blocks:
                 if block.layer == name:
                     label = "b" if block.source is None else f"W from {block.source}"
-                    lines.append(f"  {label} {block.shape}{'' if block.trainable else ', frozen'}")
+                    lines.append(wrap(f"  {label} {block.shape}{'' if block.trainable else ', frozen'}"))
                     lines += format_rows(self.view(block))
         return "\n".join(lines)
 
 
-#: Number of rows and columns of an array that are printed.
-SHOWN = 8
+#: Number of rows and columns of an array that are printed, and the width of a number.
+SHOWN, CELL = 8, 12
 
 
 def format_rows(array: np.ndarray) -> list[str]:
-    """The lines that show a vector or a matrix, with a last line that counts the omitted rows.
+    """The lines that show a vector or a matrix, as many columns as fit into the terminal; a last line counts the rest.
 
     >>> format_rows(np.array([0.5, -0.25]))
     ['           0.5        -0.25']
     """
     matrix = np.atleast_2d(array)
     rows, columns = matrix.shape
+    room, dots = terminal_width() - 1, len(" ...")  # each number has a space before it, the line one more
+    shown = min(SHOWN, columns, max(1, room // (CELL + 1)))
+    if shown < columns:
+        shown = min(shown, max(1, (room - dots) // (CELL + 1)))
     lines = []
     for row in matrix[:SHOWN]:
-        numbers = " ".join(f"{number:12.6g}" for number in row[:SHOWN])
-        lines.append("  " + numbers.rstrip() + (" ..." if columns > SHOWN else ""))
-    return [*lines, f"  ... {rows - SHOWN} more rows"] if rows > SHOWN else lines
+        numbers = " ".join(f"{number:{CELL}.6g}" for number in row[:shown])
+        lines.append(f"  {numbers}{' ...' if columns > shown else ''}")
+    across = "value" if np.ndim(array) < 2 else "column"
+    left = [
+        f"{count:,} more {what}{'s' * (count > 1)}"
+        for count, what in ((rows - SHOWN, "row"), (columns - shown, across))
+        if count > 0
+    ]
+    return [*lines, f"  ... {' and '.join(left)}"] if left else lines
 
 
 def initialize(

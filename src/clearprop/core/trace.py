@@ -19,6 +19,7 @@ from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, DataError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.losses import Loss
+from clearprop.terminal import terminal_width, wrap
 
 if TYPE_CHECKING:
     from clearprop.explain.derivation import Derivation
@@ -259,30 +260,34 @@ def _format_trace(trace: Trace) -> list[str]:
     objective = trace.objective
     losses = ", ".join(dict.fromkeys(loss.name for loss in objective.losses.values()))
     n = objective.samples
-    lines = [f"cost J = {trace.cost:.9g}    ({losses}, {objective.reduction} over {n} sample{'s' * (n > 1)})"]
+    lines = [wrap(f"cost J = {trace.cost:.9g}    ({losses}, {objective.reduction} over {n:,} sample{'s' * (n > 1)})")]
     for layer in objective.net.layers:
         sources = ", ".join(c.source for c in layer.connections)
-        units = f"{layer.units} unit{'s' * (layer.units > 1)}"
-        lines += ["", f"{layer.name}   {units}, {layer.f.name}, from {sources}"]
+        units = f"{layer.units:,} unit{'s' * (layer.units > 1)}"
+        lines += ["", wrap(f"{layer.name}   {units}, {layer.f.name}, from {sources}")]
         lines += _format_units(trace[layer.name])
         for block in objective.net.layout.blocks:
             if block.layer == layer.name:
                 label = "dJ/db" if block.source is None else f"dJ/dW from {block.source}"
                 frozen = "" if block.trainable else ", frozen"
-                lines.append(f"  {label} {block.shape}{frozen}")
+                lines.append(wrap(f"  {label} {block.shape}{frozen}"))
                 lines += format_rows(trace.gradients.view(block))
     return lines
 
 
 def _format_units(layer: LayerTrace) -> list[str]:
-    """z, a, error and delta, a line per sample and unit."""
-    lines = [f"  {'sample':>6s} {'unit':>4s} {'z':>12s} {'a':>12s} {'error dJ/da':>14s} {'delta dJ/dz':>14s}"]
+    """z, a, error and delta, a line per sample and unit; with fewer digits in a terminal of less than 70 columns."""
+    names, wide, digits = ("z", "a", "error dJ/da", "delta dJ/dz"), (12, 12, 14, 14), 6
+    if terminal_width() < 70:
+        names, wide, digits = ("z", "a", "dJ/da", "dJ/dz"), (10, 10, 10, 10), 4
+    lines = [f"  sample unit {' '.join(f'{name:>{w}s}' for name, w in zip(names, wide, strict=True))}"]
     samples, units = layer.z.shape
     for n in range(min(samples, _SAMPLES)):
         for j in range(min(units, _UNITS)):
-            numbers = f"{layer.z[n, j]:12.6g} {layer.a[n, j]:12.6g} {layer.error[n, j]:14.6g} {layer.delta[n, j]:14.6g}"
+            values = (layer.z[n, j], layer.a[n, j], layer.error[n, j], layer.delta[n, j])
+            numbers = " ".join(f"{value:{w}.{digits}g}" for value, w in zip(values, wide, strict=True))
             lines.append(f"  {n:6d} {j:4d} {numbers}")
-    left = [f"{samples - _SAMPLES} more samples"] * (samples > _SAMPLES) + [f"{units - _UNITS} more units"] * (
+    left = [f"{samples - _SAMPLES:,} more samples"] * (samples > _SAMPLES) + [f"{units - _UNITS:,} more units"] * (
         units > _UNITS
     )
     return [*lines, f"  ... {' and '.join(left)}"] if left else lines

@@ -41,13 +41,6 @@ class CompiledCode:
         return f"compiled code is stored in {self.folder} ({size}); it took {self.seconds:.1f} seconds"
 
 
-def is_warm() -> bool:
-    """Whether the epoch loop has been compiled on this machine, so that training starts at once."""
-    from clearprop.engine.compiled.cache import is_stored
-
-    return is_stored("run_steps")
-
-
 def warmup() -> CompiledCode:
     """Compile the code for training and prediction in both precisions, and store it on disk for all processes.
 
@@ -58,7 +51,7 @@ def warmup() -> CompiledCode:
     Raises CompilationError if the folder cannot be written.
 
     >>> import clearprop as cp
-    >>> compiled = cp.warmup()  # about 35 seconds once on a machine, then about 2
+    >>> compiled = cp.warmup()  # up to a minute once on a machine, then a few seconds
     >>> compiled.files > 100
     True
     """

@@ -138,6 +138,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._partial_fit(X, y, sample_weight)
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of the predictions for X (n, i)."""
+        check_target_values(y, labels=True)
+        return super().score(X, y, sample_weight)
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, (n, classes), in the order of `classes_`."""
         return self._probabilities(self._outputs_of(X))

@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 
 from clearprop.errors import DataError
 
@@ -22,16 +23,18 @@ def check_target_values(y: Any, where: str = "y", *, labels: bool) -> None:
     Traceback (most recent call last):
     clearprop.errors.DataError: y: expected labels of one type, got 'a' in row 0 and 3 in row 1. Make all of them texts.
     """
-    values = _as_objects(y)
-    if values is None:
+    objects = _as_objects(y)
+    if objects is None:
         return
-    missing = [i for i, value in enumerate(values) if _is_missing(value)]
+    missing = [i for i, row in enumerate(objects) if any(map(_is_missing, row))]
     if missing:
+        value = next(filter(_is_missing, objects[missing[0]]))
         raise DataError(
-            f"{where}: expected a {'label' if labels else 'number'} in each row, got {values[missing[0]]!r} in row "
+            f"{where}: expected a {'label' if labels else 'number'} in each row, got {value!r} in row "
             f"{missing[0]} ({len(missing)} such row{'s' * (len(missing) > 1)} in all). Leave such rows out"
             + (", or give them a label of their own." if labels else ".")
         )
+    values = [row[0] for row in objects]
     texts = [isinstance(value, str) for value in values]
     if labels and any(texts) and not all(texts):
         text, other = texts.index(True), texts.index(False)
@@ -41,8 +44,8 @@ def check_target_values(y: Any, where: str = "y", *, labels: bool) -> None:
         )
 
 
-def _as_objects(y: Any) -> list[Any] | None:
-    """The values of a target if they may be missing or of several types; else None."""
+def _as_objects(y: Any) -> np.ndarray | None:
+    """The rows of a target if its values may be missing or of several types; else None."""
     if issparse(y) or (isinstance(y, np.ndarray) and y.dtype.kind not in "OMm"):
         return None
     try:
@@ -51,7 +54,9 @@ def _as_objects(y: Any) -> list[Any] | None:
             array = np.asarray(y, dtype=object)
     except (ValueError, TypeError):  # rows of different lengths, for example
         return None
-    return list(array) if array.ndim == 1 and array.dtype.kind in "OMm" else None
+    if array.dtype.kind not in "OMm" or array.ndim not in (1, 2) or array.size == 0:
+        return None
+    return array.reshape(len(array), -1)
 
 
 def _is_missing(value: Any) -> bool:
@@ -74,6 +79,8 @@ def class_weights(class_weight: Any, y: np.ndarray, weight: np.ndarray | None) -
 def fit_labels(y: np.ndarray) -> LabelBinarizer:
     """LabelBinarizer().fit(y), with a faster version for a vector of integers or strings."""
     if y.ndim != 1 or y.dtype.kind not in "biuU":
+        if (kind := type_of_target(y)).startswith("continuous"):
+            raise ValueError(f"Unknown label type: {kind}. Expected classes; MLPRegressor predicts numbers.")
         return LabelBinarizer().fit(y)
     binarizer = LabelBinarizer()
     binarizer.sparse_input_ = False

@@ -210,13 +210,11 @@ class _Available(_AvailableIfDescriptor):
 def _check_partial_fit(estimator: Any) -> bool:
     if not settings.is_stochastic(estimator):
         raise PartialFitUnavailable("partial_fit trains on batches, so it is not available with solver='lbfgs'.")
-    if estimator.early_stopping:
-        raise PartialFitUnavailable("partial_fit does not support early_stopping=True: it runs a single epoch.")
     return True
 
 
 def available_partial_fit(method: Any) -> Any:
-    """Decorate partial_fit: available with stochastic solvers, and without early stopping."""
+    """Decorate partial_fit: available with stochastic solvers."""
     return _Available(method, _check_partial_fit, method.__name__)
 
 

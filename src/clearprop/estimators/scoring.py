@@ -31,7 +31,9 @@ def score_during_training(estimator: Any, scoring: Any, validation: Any, params:
         return float(scorer(model, validation.X, labels, **weights))
 
     if missing:
-        _try(score, scoring, missing)
+        _try(score, scoring, f"no row of the validation set has the class {', '.join(map(repr, missing))}")
+    elif is_classifier(estimator) and len(estimator.classes_) == 1:
+        _try(score, scoring, f"y has only the class {estimator.classes_.tolist()[0]!r}")
     return score
 
 
@@ -53,20 +55,20 @@ def _with_all_labels(scorer: Any, classes: np.ndarray) -> Any:
     return make_scorer(function, response_method=response, greater_is_better=sign > 0, **scorer._kwargs, labels=classes)
 
 
-def _try(score: Callable[[], float], scoring: Any, missing: list[Any]) -> None:
-    """Raise ValueError if a score is undefined because no row of the validation set has some class."""
+def _try(score: Callable[[], float], scoring: Any, problem: str) -> None:
+    """Raise ValueError if a score is undefined because of the classes of the validation set."""
+    value, cause = np.nan, None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            value, reason = score(), "it is NaN"
+            value = score()
     except ValueError as error:
-        value, reason = np.nan, str(error)
+        cause = error
     if np.isnan(value):
         raise ValueError(
-            f"scoring={scoring!r} is undefined for the validation set, in which no row has the class "
-            f"{', '.join(map(repr, missing))}: {reason.rstrip('.')}. Give X_val and y_val with rows of every class, "
+            f"scoring={scoring!r} is undefined, because {problem}. Give X_val and y_val with rows of every class, "
             'raise validation_fraction, or use scoring="loss".'
-        )
+        ) from cause
 
 
 class _PartlyFitted:

@@ -55,7 +55,7 @@ def choose_columns(
     left_out: list[tuple[str, str]] = []
     for name in names:
         role = wanted.get(name)
-        chosen = DROPPED if role == "drop" else choose(table[name], training[name], role, numeric)
+        chosen = DROPPED if role == "drop" else choose(table[name], training[name], role, numeric, rows)
         if isinstance(chosen, str):
             left_out.append((name, chosen))
         else:
@@ -78,8 +78,14 @@ def steps_for(rows_present: int, numeric_columns: int) -> int:
     return steps if steps >= LEAST_STEPS else 0
 
 
-def choose(series: pl.Series, training: pl.Series, wanted: str | None = None, numeric_columns: int = 1) -> Column | str:
-    """The encoding of one column learnt from its training rows, or the reason why it is left out.
+def choose(
+    series: pl.Series,
+    training: pl.Series,
+    wanted: str | None = None,
+    numeric_columns: int = 1,
+    rows: np.ndarray | None = None,
+) -> Column | str:
+    """The encoding of a column learnt from its training rows (`rows`, or all), or the reason why it is left out.
 
     `wanted` is "categorical", "numeric", or None to choose from the values. `numeric_columns` is the number of numeric
     columns of the table, which share a limit on their inputs. Whether a column is an index or an identifier is seen in
@@ -111,8 +117,7 @@ def choose(series: pl.Series, training: pl.Series, wanted: str | None = None, nu
     kind = "number" if kind == "text" else kind
     values = as_numbers(series, kind)
     reason = _like_row_numbers(series.name, values, kind) if wanted is None else None
-    values = values if training is series else as_numbers(training, kind)
-    return reason or fit_numeric(series.name, values, kind, numeric_columns)
+    return reason or fit_numeric(series.name, values if rows is None else values[rows], kind, numeric_columns)
 
 
 def _like_identifiers(texts: pl.Series, are_codes: bool) -> str | None:
@@ -151,7 +156,7 @@ def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
         return f"the number of the row{'' if steps.mean() > 0.5 else ', in another order'}; {keep}"
     if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
         return f"whole numbers and a name like the index of an exported table; {keep}"
-    if _IDENTIFIER.search(name) and distinct > max(20, rows / 5):
+    if _IDENTIFIER.search(name.rstrip(". #")) and distinct > max(20, rows / 5):
         return f"{distinct:,} different integers in {rows:,} rows, and a name like an identifier; {keep}"
     return None
 
@@ -198,8 +203,10 @@ def knots(values: np.ndarray, steps: int) -> tuple[float, ...]:
     >>> knots(np.arange(101.0), steps=4)
     (0.0, 25.0, 50.0, 75.0, 100.0)
     """
+    if steps < 2:
+        return ()
     different, counts = np.unique(values, return_counts=True)
-    if steps < 2 or len(different) < 3:
+    if len(different) < 3:
         return ()
     if len(different) <= steps + 1:
         return tuple(map(float, different))

@@ -103,7 +103,7 @@ def find_layout(content: bytes, file: Path, separator: str | None = None) -> Lay
     if best.before:
         _check_title(lines, body, skipped, best, file)
     texts = [line for line in lines[start:skipped] if line.strip()]
-    return Layout(best.separator, skipped, _note(texts, skipped) if texts else "")
+    return Layout(best.separator, skipped, _note(texts, skipped) if texts else _NOTED.get(best.separator, ""))
 
 
 def _first_line(lines: list[str], start: int) -> int:
@@ -187,6 +187,10 @@ def _check_title(lines: list[str], first: int, header: int, trial: _Trial, file:
             f"{trial.columns}, separated by {_NAMED.get(trial.separator, trial.separator)}. Expected a line of column "
             "names; remove a title, or give each column a name."
         )
+
+
+#: A separator that is worth a word, because a name or a text may hold it.
+_NOTED = {"|": 'the separator is "|"'}
 
 
 def _note(texts: list[str], skipped: int) -> str:

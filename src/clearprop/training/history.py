@@ -11,6 +11,7 @@ import numpy as np
 from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, suggest
 from clearprop.serialization.codec import AnyFloat
+from clearprop.terminal import format_table, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +27,15 @@ class Facts:
     """What the costs of a history are of, as far as it is known.
 
     `rows` is the number of training rows, 0 if unknown. `shuffled` is whether they came in a new order in each epoch,
-    `penalized` whether the cost includes penalties, and `line_search` whether there was no learning rate. `summed` has,
-    with the reduction "sum", the sum of the weights of the rows in "cost" and in "validation cost". `held_out` has the
-    targets of the validation rows by output layer, and their weights.
+    `penalized` whether the cost includes penalties, and `optimizer` the name of the optimizer. `summed` has, with the
+    reduction "sum", the sum of the weights of the rows in "cost" and in "validation cost". `held_out` has the targets
+    of the validation rows by output layer, and their weights.
     """
 
     rows: int = 0
     shuffled: bool = True
     penalized: bool = False
-    line_search: bool = False
+    optimizer: str = ""
     summed: Mapping[str, float] = field(default_factory=dict)
     held_out: tuple[Mapping[str, np.ndarray], np.ndarray | None] | None = None
 
@@ -152,12 +153,9 @@ class History(Mapping[str, list[float]], Displayed):
 
     def __str__(self) -> str:
         """A line per epoch, at most 12 of them spread over the run, and why it stopped."""
-        wide = {name: max(12, len(name)) for name in self.columns}
-        lines = [f"{'epoch':>6s}  " + "  ".join(f"{name:>{wide[name]}s}" for name in self.columns)]
         shown = (
             sorted({round(i * (self.epochs - 1) / 11) for i in range(12)}) if self.epochs > 12 else range(self.epochs)
         )
-        for epoch in shown:
-            numbers = "  ".join(f"{values[epoch]:{wide[name]}.6g}" for name, values in self.columns.items())
-            lines.append(f"{epoch + 1:6d}  {numbers}")
-        return "\n".join([*lines, self.stopped] if self.stopped else lines)
+        rows = [[f"{epoch + 1:6,d}", *(values[epoch] for values in self.columns.values())] for epoch in shown]
+        table = format_table(["epoch", *self.columns], rows, least=12)
+        return f"{table}\n{wrap(self.stopped)}" if self.stopped else table

@@ -12,7 +12,7 @@ import numpy as np
 from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_seed, exclusive
 from clearprop.core.network import Network
 from clearprop.core.nonfinite import nonfinite_parameter
-from clearprop.core.objective import Objective, prepare, unreachable_targets
+from clearprop.core.objective import Objective, layers_behind_steps, prepare, unreachable_targets
 from clearprop.core.parameters import Parameters
 from clearprop.engine import ENGINES, with_engine
 from clearprop.engine.api import Training
@@ -102,7 +102,7 @@ def train(
     objective, held_out = _with_validation(
         prepare(net, params, X, y, loss, sample_weight, reduction), params, loss, validation, seed
     )
-    for sentence in unreachable_targets(objective):
+    for sentence in (*unreachable_targets(objective), *layers_behind_steps(net)):
         warnings.warn(sentence, UserWarning, stacklevel=2)
     check_choice(engine, "engine", ("auto", *ENGINES))
     rule = as_optimizer(optimizer)
@@ -117,7 +117,7 @@ def train(
     with exclusive(params.flat.__array_interface__["data"][0] if params.flat.size else id(params), _BUSY):
         if isinstance(rule, LBFGS):
             _check_lbfgs(saved, limits)
-            run.note_facts(True, bool(penalties), line_search=True)
+            run.note_facts(rule.name, True, bool(penalties))
             training = Training(objective, GradientDescent(), penalties, seed=seed)
             return _minimize(run, training, rule, engine, progress)
         training = Training(objective, rule, penalties, limits, seed)
@@ -134,7 +134,7 @@ def train(
         descent = Descent(
             run, training, with_engine(engine, lambda kind: kind(training, params, plan.largest)), plan, rate
         )
-        run.note_facts(plan.shuffle or len(plan.edges) == 2, bool(penalties))  # one batch has no order
+        run.note_facts(rule.name, plan.shuffle or len(plan.edges) == 2, bool(penalties))  # one batch has no order
         return _descend(descent, rate, saved, facts, snapshot, progress)
 
 

@@ -151,7 +151,7 @@ class Run:
         for m in self.measurements:
             m.evaluation = evaluation(m.objective, self.params)
 
-    def note_facts(self, shuffled: bool, penalized: bool, line_search: bool = False) -> None:
+    def note_facts(self, optimizer: str, shuffled: bool, penalized: bool) -> None:
         """Note in the history what its costs are of."""
         data = {"cost": self.objective} | ({"validation cost": self.validation.objective} if self.validation else {})
         held_out = data.get("validation cost")
@@ -159,7 +159,7 @@ class Run:
             self.objective.samples,
             shuffled,
             penalized,
-            line_search,
+            optimizer,
             {name: each.total_weight for name, each in data.items()} if self.objective.reduction == "sum" else {},
             None if held_out is None else (held_out.targets, held_out.sample_weight),
         )

@@ -35,7 +35,7 @@ def html(subject: Any) -> str:
 
 
 def _card(kind: str, lead: str, items: Sequence[Any] = ()) -> Markup:
-    style = element("style", Markup(f"\n{style_sheet('notebook')}\n"))
+    style = element("style", Markup(f"\n{style_sheet('notebook', 'equations')}\n"))
     head = [element("p", kind, class_="kicker"), element("p", lead, class_="lead")]
     return element("div", style, *head, *items_html(items), class_="clearprop notebook")
 

@@ -169,7 +169,8 @@ def test_the_update_is_that_of_gradient_descent():
 def test_ascii_text():
     text = to_ascii(classifier().derivation("hidden[1] <- input[0]", learning_rate=0.1).text())
     assert text.isascii()
-    assert "dJ/dw_hidden[1]<-input[0] = dJ/dz_hidden[1] * dz_hidden[1]/dw_hidden[1]<-input[0]" in text
+    product = "dJ/dw_hidden[1]<-input[0] = dJ/dz_hidden[1] * dz_hidden[1]/dw_hidden[1]<-input[0]"
+    assert product in " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,17 @@ def test_a_trace_that_exceeds_the_memory_limit_reports_its_size(monkeypatch):
 LONG = {"input": ["sepal length in cm", "sepal width in cm"], "output": ["kind=setosa", "kind=versicolor", "kind=virg"]}
 
 
-def test_lines_of_text_end_before_column_110_and_break_at_the_terms():
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_lines_of_text_fit_into_the_terminal(columns, terminal):
+    terminal(columns)
+    names = LONG if columns > 60 else None
+    text = classifier(3).derivation("hidden[1] <- input[0]", learning_rate=0.1, names=names).text()
+    assert max(map(len, text.splitlines())) <= columns
+    assert len(re.findall(r"^  ∂J\S*/∂w_\S+", text, re.MULTILINE)) == 2
+
+
+def test_lines_of_text_end_before_column_110_and_break_at_the_terms(terminal):
+    terminal(130)
     text = classifier(3).derivation("hidden[1] <- sepal length in cm", learning_rate=0.1, names=LONG).text()
     assert max(map(len, text.splitlines())) <= 110
     sums = [line.strip() for line in text.splitlines() if "∂J/∂ŷ_kind=versicolor" in line and "·" in line]

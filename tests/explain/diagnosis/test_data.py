@@ -93,12 +93,52 @@ def test_rows_in_the_order_of_their_labels(shuffle):
         assert "Shuffle the rows" in found["rows-in-order"].advice
 
 
+def test_rows_in_order_that_undo_each_other_while_the_cost_is_low():
+    """Plain descent ends each epoch well adapted to the last label, and badly to the others."""
+    digits, labels = load_digits(return_X_y=True)
+    order = np.argsort(labels, kind="stable")
+    rule = cp.GradientDescent(0.1)
+    found = diagnosis(digits[order] / 16, labels[order], loss="cross_entropy", optimizer=rule, shuffle=False)
+    assert found.codes == ("rows-in-order",)
+    assert "Within the last epoch the cost was 0.1" in found["rows-in-order"].words
+
+
+def test_rows_in_order_that_diverged():
+    order = np.argsort(Y[:, 0])
+    net = cp.Network.sequential(10, 32, 1)
+    params = net.initialize(seed=0)
+    with pytest.raises(cp.TrainingDiverged) as raised:
+        cp.train(net, params, X[order], Y[order], loss="squared_error", optimizer=cp.SGD(20.0), shuffle=False)
+    found = cp.diagnose(net, params, X[order], Y[order], "squared_error", history=raised.value.history)
+    assert found.codes == ("rows-in-order", "learning-rate-too-high")
+
+
 def test_rows_in_order_do_no_harm_in_one_batch_or_if_they_are_learned():
     order = np.argsort(Y[:, 0])
     options = {"shuffle": False, "hidden": "tanh"}
     one = diagnosis(X[order], Y[order], batch_size=None, optimizer=cp.GradientDescent(0.1), epochs=200, **options)
     assert one.ok
     assert diagnosis(X, Y, **options).ok, "the rows are in no order"
+
+
+@pytest.mark.parametrize(
+    ("output", "y"),
+    [("relu", Y), ("softplus", Y), ("sigmoid", (Y > 0) * 10.0), ("tanh", 5 * (Y > 0)), ("exponential", Y - 3)],
+)
+@pytest.mark.filterwarnings("ignore:.*out of reach")
+def test_targets_out_of_reach(output, y):
+    net = cp.Network.sequential(10, 32, 1, hidden="tanh", output=output)
+    params = net.initialize(seed=0)
+    history = cp.train(net, params, X, y, loss="squared_error", optimizer=cp.Adam(0.003), epochs=20)
+    found = cp.diagnose(net, params, X, y, "squared_error", history=history)
+    assert found.codes[0] == "targets-out-of-reach"
+    assert "labels-that-look-wrong" not in found.codes
+    assert f"out of reach of {output}" in found["targets-out-of-reach"].words
+    assert found["targets-out-of-reach"].advice == "Use the identity as output activation, or scale the targets."
+    low = {"relu": 0, "softplus": 0, "exponential": 0}.get(output, -0.5)
+    weight = ((y >= low) & (y <= 0.5)).ravel() * 1.0
+    if weight.any():
+        assert "targets-out-of-reach" not in cp.diagnose(net, params, X, y, "squared_error", sample_weight=weight).codes
 
 
 def test_a_leaking_column():

@@ -86,7 +86,8 @@ def test_a_check_that_needs_the_history_is_left_out_without_it():
 def test_what_was_not_looked_for_is_not_claimed():
     without = cp.diagnose(NET, PARAMS, X, Y, "squared_error")
     assert "overfitting" not in without.looked_for
-    assert "overfitting" not in str(without)
+    assert "learning rate" not in str(without)
+    assert "learning-rate-too-high" in cp.diagnose(NET, PARAMS, X, Y, "squared_error", optimizer="sgd").looked_for
     history = cp.train(NET, PARAMS.copy(), X, Y, loss="squared_error", epochs=1)
     assert "overfitting" in cp.diagnose(NET, PARAMS, X, Y, "squared_error", history=history).looked_for
 

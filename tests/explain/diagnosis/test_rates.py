@@ -82,6 +82,15 @@ def test_lbfgs_is_not_told_to_lower_a_rate():
     assert not any("learning rate" in finding.advice for finding in found)
 
 
+@pytest.mark.parametrize(("optimizer", "adam"), [(cp.Adam(1e-6), False), (cp.GradientDescent(1e-5), True)])
+def test_adam_is_not_told_to_use_adam(optimizer, adam):
+    net, X, y, loss = NUMBERS
+    params = net.initialize(seed=0)
+    history = cp.train(net, params, X, y, loss=loss, optimizer=optimizer, epochs=20)
+    advice = cp.diagnose(net, params, X, y, loss, history=history)["learning-rate-too-low"].advice
+    assert ("use adam" in advice) == adam
+
+
 @pytest.mark.parametrize(
     ("output", "y", "loss", "mean", "total", "expected"),
     [

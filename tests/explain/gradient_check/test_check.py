@@ -65,7 +65,7 @@ def test_a_wrong_slope_of_a_loss_is_found():
     assert not found.ok
     worst = max(found.blocks, key=lambda block: block.error)
     assert worst.difference == pytest.approx(2 * worst.backpropagated)
-    assert f"{worst.backpropagated:14.9g}  {worst.difference:14.9g}" in str(found)
+    assert f"{worst.backpropagated:.9g} {worst.difference:.9g}" in " ".join(str(found).split())
     assert str(list(worst.index)) in str(found)
 
 
@@ -108,7 +108,7 @@ def test_a_kink_is_called_a_kink(method):
         assert kink.low - 1e-9 <= kink.gradient <= kink.high + 1e-9
         assert kink.cause == "hidden[0], sample 0: z = 0 is at a kink of relu"
     printed = str(found)
-    assert re.search("hidden.b +kink     no derivative at its entries", printed)
+    assert "hidden.b: no derivative at its entries (kink)" in printed
     assert "kink, not counted: hidden.b [0]: any slope from " in printed
     assert {block.label: block.kinks for block in found.blocks}["output.W['hidden']"] == 0
 

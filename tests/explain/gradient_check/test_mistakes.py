@@ -180,7 +180,7 @@ def test_a_planted_mistake_gets_its_name(slip, where, network, name):
     assert [mistake.name for mistake in found.mistakes] == [name], "nothing else explains it as well"
     if isinstance(where, str) and where not in ("", "everywhere") and slip not in ("transposed", "transposed gradient"):
         assert best.where == (where,)
-    assert f"1. {best.name}: {best.words}" in str(found)
+    assert f"1. {best.name}: {best.words}" in " ".join(str(found).split())
     assert str(found).startswith("NOT all agree to 1e-06")
 
 
@@ -263,14 +263,14 @@ def test_a_bias_that_is_not_given_is_missing_and_a_frozen_one_is_not():
     found = cp.check_gradients(*SHALLOW.arguments, gradient=gradient)
     assert found.mistakes[0].name == "missing bias gradient"
     assert found.mistakes[0].where == ("layer1",)
-    assert "layer1.b            MISSING  not in the gradient" in str(found)
+    assert "layer1.b: MISSING, not in the gradient" in str(found)
     frozen = SHALLOW.net.with_layer("layer1", train_bias=False)
     exercise = Exercise(frozen, 2, "squared_error")
     gradient = homework(exercise)
     del gradient["layer1"]["b"]
     found = cp.check_gradients(*exercise.arguments, gradient=gradient)
     assert found.ok
-    assert "-        frozen, not in the gradient" in str(found)
+    assert ": frozen, not in the gradient" in str(found)
 
 
 def test_a_weight_gradient_left_at_zero():

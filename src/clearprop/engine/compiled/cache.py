@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -72,8 +73,8 @@ def place() -> Path | None:
 def _warn(reason: str) -> None:
     """Warn once that compiled code cannot be stored."""
     warnings.warn(
-        f"clearprop: compiled code cannot be stored in {described()} ({reason}), so each process compiles it again "
-        "(about 10 seconds). Set NUMBA_CACHE_DIR to a writable folder, or fill one once with clearprop warmup.",
+        f"clearprop: compiled code cannot be stored in {described()} ({reason}), so each process compiles it again. "
+        "Set NUMBA_CACHE_DIR to a writable folder, or fill one once with clearprop warmup.",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -87,12 +88,6 @@ def is_writable() -> bool:
     with suppress(OSError):  # another process may have removed it because it was not used for long
         path.mkdir(parents=True, exist_ok=True)
     return os.access(path, os.W_OK)
-
-
-def is_stored(function: str) -> bool:
-    """Whether the code of a function, by its name, is on disk (or none is needed)."""
-    path = None if PLAIN else place()
-    return PLAIN or (path is not None and any(path.glob(f"{function}-*{_SUFFIX}")))
 
 
 def _load(name: str) -> bytes | None:
@@ -132,13 +127,31 @@ _alive: dict[tuple[Callable[..., Any], Any], Any] = {}
 
 
 def address(function: Callable[..., Any], signature: Any) -> int:
-    """The address of a function compiled as a C function, once per process whichever thread asks first."""
+    """The address of a function compiled as a C function, once per process whichever thread asks first.
+
+    The parts of a training step are compiled like this. Before the first one of a signature, a message announces it.
+    """
+
+    def load(name: str) -> bytes | None:
+        code = _load(name)
+        if code is None:
+            _announce(signature)
+        return code
+
     key = (function, signature)
     if key not in _alive:
         with compiler_lock:
             if key not in _alive:
-                _alive[key] = compile_for_c(function, signature, _load, _save)
+                _alive[key] = compile_for_c(function, signature, load, _save)
     return _alive[key].address
+
+
+@cache
+def _announce(signature: Any) -> None:
+    """Report on standard error, once for each signature, that the parts of a step are compiled now."""
+    if sys.stderr is not None:
+        message = "clearprop: compiling the training code (once per machine, about 10 seconds)"
+        print(message, file=sys.stderr, flush=True)
 
 
 register_fork_locks(compiler_lock, llvm_lock, last=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from clearprop.draw.document import Heading, Prose, Section, Table
@@ -12,6 +12,7 @@ from clearprop.draw.svg import text_width
 from clearprop.explain.derivation.equations import Equation, Row
 from clearprop.explain.derivation.notation import Notation, WrittenNumber, written_number
 from clearprop.symbolic.expression import BLANK, Expression, Number, Rest, Symbol
+from clearprop.terminal import format_table, terminal_width
 
 _BASES = {"delta": "δ", "yhat": "ŷ", "omega": "ω", "alpha": "α"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -22,7 +23,12 @@ _ASCII = str.maketrans(
         **{raised: f"^{plain}" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}, "⁻": "^-",
     }
 )  # fmt: skip
-_WIDTH = 110
+#: Longer lines are harder to read.
+_WIDEST = 110
+
+
+def _width() -> int:
+    return min(_WIDEST, terminal_width())
 
 
 def to_ascii(text: str) -> str:
@@ -38,7 +44,10 @@ class TextNotation(Notation):
     """Expressions in one line of text, such as ∂J/∂z_hidden[0] · x_age."""
 
     column = "text"
-    line = _WIDTH - 2  # every line is indented by two
+
+    def __init__(self, digits: int = 6, letters: Mapping[str, str] | None = None) -> None:
+        super().__init__(digits, letters)
+        self.line = _width() - 2  # every line is indented by two
 
     def width(self, expression: Expression) -> float:
         return len(self.write(expression))
@@ -135,17 +144,25 @@ def _item(item: Prose | Heading | Equation | Table, notation: Notation) -> list[
         return [item.text, "." * len(item.text)]
     if isinstance(item, Prose):
         text = "".join(part if isinstance(part, str) else notation.write(part) for part in item.parts)
-        return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+        return textwrap.wrap(text, _width(), break_long_words=False, break_on_hyphens=False)
     return _equation(item, notation) if isinstance(item, Equation) else _table(item, notation)
 
 
 def _equation(equation: Equation, notation: Notation) -> list[str]:
+    """The left side with the right side beside it, or below it if that is too wide."""
     left = "  " + notation.write(equation.left)
-    rows = equation.rows(notation.width, notation.line)
+    lines = _sides(equation, notation, left, notation.line)
+    if max(map(len, lines)) <= _width():
+        return lines
+    return [left, *_sides(equation, notation, "   ", notation.line + len(left) - 3)]
+
+
+def _sides(equation: Equation, notation: Notation, left: str, room: float) -> list[str]:
+    rows = equation.rows(notation.width, room)
     bodies = [_body(row, notation) for row in rows]
     remarks = [_remark(row.remark, notation) for row in rows]
     column = max([len(body) for body, remark in zip(bodies, remarks, strict=True) if remark] or [0])
-    beside = len(left) + column + max(map(len, remarks)) + 4 <= _WIDTH
+    beside = len(left) + column + max(map(len, remarks)) + 4 <= _width()
     lines = []
     for i, (body, remark) in enumerate(zip(bodies, remarks, strict=True)):
         start = (left if i == 0 else " " * len(left)) + " "
@@ -160,7 +177,7 @@ def _folded(start: str, body: str) -> list[str]:
     """The line, broken before a sign if it is too long."""
     lines, line = [], start
     for piece in re.split(r"(?= [·+−=] )", body):
-        if len(line) + len(piece) > _WIDTH and line.strip() and len(line) > len(start):
+        if len(line) + len(piece) > _width() and line.strip() and len(line) > len(start):
             lines.append(line)
             deeper = "" if piece.lstrip().startswith("=") else "     "
             line = " " * len(start) + deeper + piece.lstrip()
@@ -185,6 +202,9 @@ def _body(row: Row, notation: Notation) -> str:
 
 def _table(table: Table, notation: Notation) -> list[str]:
     cells = [[_cell(cell, notation) for cell in row] for row in (table.head, *table.rows)]
+    if max(sum(map(len, row)) + 3 * len(row) for row in cells) > _width():
+        left = [i for i, right in enumerate(table.right()) if not right]
+        return format_table(cells[0], cells[1:], left=left, indent="  ").split("\n")
     wide = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
     lines = []
     for row in cells:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from clearprop.core.objective import unreachable_targets
 from clearprop.explain.diagnosis.evidence import FITTED, LEARNED, Evidence, typical
 from clearprop.explain.diagnosis.findings import Finding, check
 from clearprop.explain.diagnosis.layers import saturated_units
@@ -22,6 +24,8 @@ APART = 100.0  #: standard deviations of two targets, relative to each other, ab
 GAP = 40.0  #: gap between two classes in a column, in standard deviations within them, from which it gives them away
 EXACT = 0.9999  #: correlation from which a column gives the target away
 ROWS_TO_JUDGE = 50  #: rows required to compare columns with the targets
+#: Cost within the last epoch relative to that after it, or the reverse, and least relative cost, if steps undo others.
+UNDONE, UNDONE_FROM = 1.25, 0.02
 IN_BOTH = 0.02  #: share of the validation rows that are training rows too
 DISTINCT = 0.2  #: distinct values of a column, per row, from which rows can be told apart
 
@@ -51,7 +55,7 @@ def constant_targets(evidence: Evidence) -> Iterator[Finding]:
 def unscaled_inputs(evidence: Evidence) -> Iterator[Finding]:
     """Columns much larger or smaller than 1; only a hint if the network learned, and nothing if it fits."""
     learned = evidence.relative_cost < LEARNED
-    if evidence.is_trained and evidence.fits:
+    if evidence.is_trained and evidence.has_reached(FITTED):
         return
     (_, X), columns = evidence.sample, evidence.columns
     filled = (X != 0).mean(axis=0)
@@ -112,6 +116,16 @@ def _scale_of(evidence: Evidence, name: str, y: np.ndarray) -> str:
             f"have standard deviations from {spread.min():.3g} to {spread.max():.3g}: the largest outweighs the others"
         )
     return ""
+
+
+@check("targets-out-of-reach", "warning")
+def targets_out_of_reach(evidence: Evidence) -> Iterator[Finding]:
+    """Targets that the activation of the output cannot give, whatever the weights; see `unreachable_targets`."""
+    counted = {name: y if y.ndim == 1 else np.where(evidence.weight[:, None] > 0, y, np.nan)
+               for name, y in evidence.objective.targets.items()}  # fmt: skip
+    for text in unreachable_targets(replace(evidence.objective, targets=counted)):
+        words, _, advice = text.rpartition(". ")
+        yield Finding(f"{words}.", advice)
 
 
 @check("leaking-column", "hint")
@@ -195,14 +209,24 @@ def _standardized(X: np.ndarray) -> np.ndarray:
 
 @check("rows-in-order", "warning", needs=("history",))
 def rows_in_order(evidence: Evidence) -> Iterator[Finding]:
-    """Rows in the order of their targets, trained on without shuffling, while the network does not fit."""
-    if not trained_in_order(evidence) or evidence.relative_cost <= FITTED:
+    """Rows in the order of their targets, trained on without shuffling, if that did harm."""
+    if not trained_in_order(evidence) or not (evidence.relative_cost >= LEARNED or _undone(evidence)):
         return
-    words = (
-        "Neighbouring rows have similar targets, and training took the rows in this order (shuffle=False): each step "
-    )
-    words += "undoes what the steps before it learned."
+    words = "Neighbouring rows have similar targets, and training took the rows in this order (shuffle=False): each "
+    words += "step undoes what the steps before it learned."
+    if evidence.is_trained:
+        words += f" Within the last epoch the cost was {evidence.course[-1]:.4g}, and after it {evidence.cost:.4g}."
     yield Finding(words, "Shuffle the rows: shuffle=True (the default), or a random permutation of X and y.")
+
+
+def _undone(evidence: Evidence) -> bool:
+    """Whether the cost of the rows as they were trained on differs from that of all rows after the last step."""
+    if len(evidence.course) < 2 or evidence.relative_cost < UNDONE_FROM:
+        return False
+    within = evidence.course[-1] / evidence.cost
+    includes_more = evidence.recorded.facts.penalized or any(layer.dropout for layer in evidence.net.layers)
+    falls = max(1.0, evidence.course[-2] / evidence.course[-1])
+    return bool(within < 1 / UNDONE or (not includes_more and within > UNDONE * falls))
 
 
 @check("rows-in-both-sets", "warning", needs=("validation",))

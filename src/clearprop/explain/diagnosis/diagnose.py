@@ -36,16 +36,19 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
 
 
 #: Checks that do not need finite outputs.
-OF_ALL = (data.constant_targets, data.unscaled_inputs, data.unscaled_targets, rates.too_high, not_finite)
+OF_ALL = (
+    *(data.constant_targets, data.targets_out_of_reach, data.unscaled_inputs, data.unscaled_targets),
+    *(rates.too_high, not_finite),
+)
 #: All checks, causes before their effects. The order of the findings is this one, except that hints come last.
 CHECKS = (
-    *OF_ALL[:3],
+    *OF_ALL[:4],
     data.rows_in_order,
     data.rows_in_both_sets,
     layers.zero_weights,
     layers.duplicate_units,
     layers.penalty_too_strong,
-    *OF_ALL[3:],
+    *OF_ALL[4:],
     rates.too_low,
     layers.saturated_units,
     layers.dead_units,
@@ -125,7 +128,7 @@ def diagnose_outputs(
     numbers = np.arange(outputs.objective.samples) if row_numbers is None else row_numbers
     evidence = Evidence(outputs, params, history, optimizer, names, numbers, validation)
     known = (*CHECKS, *_own(checks)) if outputs.is_finite else OF_ALL
-    ran = [each for each in known if all(getattr(evidence, name) is not None for name in each.needs)]
+    ran = [each for each in known if each.can_run(evidence)]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # after a divergence, numbers are large
         findings = [finding for each in ran for finding in each(evidence)]
     findings.sort(key=lambda finding: finding.severity == "hint")

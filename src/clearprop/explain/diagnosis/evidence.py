@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from clearprop.core.objective import Objective
 from clearprop.core.outputs import Outputs
 from clearprop.core.parameters import Parameters
 from clearprop.core.trace import Trace, backpropagate
-from clearprop.losses import Loss, PointwiseLoss, Quantile
+from clearprop.explain.diagnosis.constant import best_constant, losses_of_constant, one_hot
 from clearprop.optimizers import LBFGS, SGD, GradientDescent, Momentum, Nesterov, Optimizer
 from clearprop.schedules import Progress
 
@@ -96,7 +96,7 @@ class Evidence:
     @cached_property
     def targets(self) -> dict[str, np.ndarray]:
         """The targets of each output layer as float64 rows, (n, units)."""
-        return {name: one_hot(y, self.yhat[name]) for name, y in self.objective.targets.items()}
+        return {name: one_hot(y, self.net[name].units) for name, y in self.objective.targets.items()}
 
     @cached_property
     def weight(self) -> np.ndarray:
@@ -131,9 +131,16 @@ class Evidence:
         return rows, self.objective.X[rows].astype(np.float64)
 
     @cached_property
+    def constants(self) -> dict[str, np.ndarray]:
+        """For each output layer, the constant output with the lowest cost, (units,)."""
+        losses, targets = self.objective.losses, self.objective.targets
+        return {name: best_constant(losses[name], y, self.net[name].units, self.weight) for name, y in targets.items()}
+
+    @cached_property
     def constant_losses(self) -> dict[str, np.ndarray]:
         """For each output layer, the loss of every row if the output was the best constant, (n,)."""
-        return best_constant(self.objective.losses, self.objective.targets, self.yhat, self.weight)
+        losses, targets = self.objective.losses, self.objective.targets
+        return {name: losses_of_constant(losses[name], self.constants[name], y) for name, y in targets.items()}
 
     @property
     def prior(self) -> dict[str, float]:
@@ -169,11 +176,10 @@ class Evidence:
         """Whether the history has an epoch."""
         return self.history is not None and self.history.epochs > 0
 
-    @property
-    def fits(self) -> bool:
-        """Whether the cost is a small part of that of a constant, on these rows or at the end of training."""
-        trained = self.is_trained and self.course[-1] < FITTED * self.constant_cost
-        return self.relative_cost < FITTED or trained
+    def has_reached(self, relative_cost: float) -> bool:
+        """Whether the relative cost is below this, on these rows or at the end of training."""
+        trained = self.is_trained and self.course[-1] < relative_cost * self.constant_cost
+        return self.relative_cost < relative_cost or trained
 
     @property
     def are_training_rows(self) -> bool:
@@ -188,7 +194,7 @@ class Evidence:
     def has_rate(self) -> bool:
         """Whether a learning rate was used that can be changed."""
         if self.is_trained:
-            return "learning rate" in self.recorded and not self.recorded.facts.line_search
+            return "learning rate" in self.recorded and self.recorded.facts.optimizer != LBFGS.name
         return self.optimizer is not None and not isinstance(self.optimizer, LBFGS)
 
     @property
@@ -241,27 +247,32 @@ class Evidence:
 
     @cached_property
     def validation_costs(self) -> tuple[float, float] | None:
-        """The cost of the validation rows that were given, and that of the constant that is best for them."""
+        """The cost of the validation rows that were given, and that of the constant that is best for these rows."""
         if self.validation is None:
             return None
-        found, weight = self.validation, _weights(self.validation)
-        constant = best_constant(found.objective.losses, found.objective.targets, found.a, weight)
-        return float(weight @ found.losses), sum(float(weight @ losses) for losses in constant.values())
+        weight = _weights(self.validation)
+        return float(weight @ self.validation.losses), self._cost_of_constants(
+            self.validation.objective.targets, weight
+        )
 
     @cached_property
     def validation_constant(self) -> tuple[float, float]:
-        """What the best constant costs on the validation rows of the history, and its uncertainty as a share.
+        """What the constant that is best for these rows costs on the validation rows of the history, and its accuracy.
 
-        Without their targets, as for a history read from a file, the constant is that of these rows.
+        Without their targets, as for a history read from a file, the cost on these rows stands for it.
         """
         if self.recorded.facts.held_out is None:
             return self.constant_cost, UNKNOWN
         targets, weight = self.recorded.facts.held_out
         rows = len(next(iter(targets.values())))
         weight = np.full(rows, 1 / rows) if weight is None else weight.astype(np.float64) / weight.sum(dtype=float)
-        like = {name: np.broadcast_to(a[:1], (rows, a.shape[1])) for name, a in self.yhat.items()}
-        constant = best_constant(self.objective.losses, targets, like, weight)
-        return sum(float(weight @ losses) for losses in constant.values()), rows**-0.5
+        return self._cost_of_constants(targets, weight), rows**-0.5
+
+    def _cost_of_constants(self, targets: Mapping[str, np.ndarray], weight: np.ndarray) -> float:
+        losses = self.objective.losses
+        return sum(
+            float(weight @ losses_of_constant(losses[name], self.constants[name], y)) for name, y in targets.items()
+        )
 
 
 def typical(values: np.ndarray) -> float:
@@ -273,59 +284,6 @@ def typical(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
-def one_hot(y: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Targets as float64 rows of the shape of the outputs."""
-    if y.ndim > 1:
-        return y.astype(np.float64)
-    rows = np.zeros(like.shape)
-    rows[np.arange(len(y)), y] = 1
-    return rows
-
-
 def _weights(outputs: Outputs) -> np.ndarray:
     weights = outputs.objective.plain_weights(slice(None)).astype(np.float64)
     return weights / weights.sum()
-
-
-def best_constant(
-    losses: Mapping[str, Loss],
-    targets: Mapping[str, np.ndarray],
-    outputs: Mapping[str, np.ndarray],
-    weight: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """For each output layer, the loss of every row for the constant output with the lowest cost, (n,)."""
-    with np.errstate(all="ignore"):
-        return {name: _constant(losses[name], targets[name], outputs[name], weight) for name in losses}
-
-
-def _constant(loss: Loss, y: np.ndarray, like: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The losses of the rows for the constant with the lowest cost: the mean or a quantile of the targets."""
-    rows = one_hot(y, like)
-    mean = weight @ rows
-    if not isinstance(loss, PointwiseLoss):  # the medians of one-hot rows are no probability distribution
-        smoothing = getattr(loss, "label_smoothing", 0.0)
-        mean = (1 - smoothing) * mean + smoothing / rows.shape[1]
-        return np.asarray(loss.value_and_error(np.broadcast_to(mean, rows.shape).astype(like.dtype), y)[0], float)
-    smoothing = getattr(loss, "label_smoothing", 0.0)
-    tried = [(1 - smoothing) * mean + smoothing / 2, *_quantiles(rows, weight, loss)]
-    best, lowest = np.zeros(rows.shape), np.full(rows.shape[1], np.inf)
-    for constant in tried:
-        value = np.asarray(loss.value_and_slope(np.broadcast_to(constant, rows.shape), rows)[0], float)
-        cost = np.where(np.isfinite(cost := weight @ value), cost, np.inf)
-        best[:, cost < lowest] = value[:, cost < lowest]
-        lowest = np.minimum(cost, lowest)
-    return best.sum(axis=1) if np.isfinite(lowest).all() else np.full(len(rows), np.inf)
-
-
-def _quantiles(rows: np.ndarray, weight: np.ndarray, loss: PointwiseLoss) -> Iterable[np.ndarray]:
-    """Quantiles of each column; none for a loss whose best constant is the mean."""
-    if loss.partner is not None:
-        return []
-    order = np.argsort(rows, axis=0)
-    below = np.cumsum(weight[order], axis=0)
-    shares = [loss.q] if isinstance(loss, Quantile) else np.linspace(0.05, 0.95, 19)
-    found = []
-    for share in shares:
-        index = np.minimum((below < share - 1e-12).sum(axis=0), len(rows) - 1)
-        found.append(np.take_along_axis(rows, np.take_along_axis(order, index[None], axis=0), axis=0)[0])
-    return found

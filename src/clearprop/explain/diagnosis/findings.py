@@ -59,8 +59,8 @@ class Check:
 
     `look` is a function that takes the `Evidence` and yields a `Finding` for each problem. `code` is lower-case words
     joined by hyphens; it does not change between versions. `severity` is that of its findings: "serious", "warning" or
-    "hint". `needs` lists the arguments of `cp.diagnose` without which it is left out. The checks of clearprop are
-    objects of this class too.
+    "hint". `needs` lists the arguments of `cp.diagnose` without which it is left out, such as "history" or
+    "history or optimizer". The checks of clearprop are objects of this class too.
 
     >>> import clearprop as cp
     >>> def few_rows(evidence):
@@ -86,8 +86,13 @@ class Check:
             raise ArgumentError(f"Check code: expected lower-case words joined by hyphens, got {self.code!r}.")
         check_choice(self.severity, "Check severity", SEVERITIES)
         check_function(self.look, "Check look")
-        if not set(self.needs) <= set(OPTIONAL):
+        if not {name for need in self.needs for name in need.split(" or ")} <= set(OPTIONAL):
             raise ArgumentError(f"Check needs: expected some of {', '.join(OPTIONAL)}, got {self.needs}.")
+
+    def can_run(self, evidence: Evidence) -> bool:
+        """Whether the evidence has what the check needs."""
+        given = {name for name in OPTIONAL if getattr(evidence, name) is not None}
+        return all(given & set(need.split(" or ")) for need in self.needs)
 
     def __call__(self, evidence: Evidence) -> Iterator[Finding]:
         """The findings, with code, severity and documentation."""

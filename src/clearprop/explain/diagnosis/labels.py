@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import bdtrc
 
+from clearprop.core.objective import unreachable_targets
 from clearprop.explain.diagnosis.evidence import Evidence
 from clearprop.explain.diagnosis.findings import Finding, check
 from clearprop.explain.diagnosis.learning import classes_of, overfits
@@ -26,7 +27,7 @@ FOLLOWS = 0.25  #: correlation of outputs and targets on the other rows
 @check("labels-that-look-wrong", "hint")
 def labels(evidence: Evidence) -> Iterator[Finding]:
     """Rows whose label the network contradicts where it is sure, or whose target is far off."""
-    if len(evidence.objective.losses) > 1 or overfits(evidence):
+    if len(evidence.objective.losses) > 1 or overfits(evidence) or any(unreachable_targets(evidence.objective)):
         return
     classes = classes_of(evidence)
     odd, reason = _labels(evidence, *classes) if classes is not None else _targets(evidence)
@@ -92,8 +93,16 @@ def _targets(evidence: Evidence) -> tuple[np.ndarray, str]:
         below = r[k : k + max(10, n // 20)]
         tail = float(np.log(below / below[-1]).mean())  # Hill's estimate: r^(-1 / tail) is the share beyond r
         if gap * k > -np.log(ISOLATED) * tail:
-            return (counted[order[:k]] if _follows(yhat[order[k:]], y[order[k:]]) else none), reason
+            odd, others = order[:k], order[k:]
+            return (
+                counted[odd] if _stands_in(y[odd], y[others]) or _follows(yhat[others], y[others]) else none
+            ), reason
     return none, reason
+
+
+def _stands_in(odd: np.ndarray, others: np.ndarray) -> bool:
+    """Whether one number, repeated, stands for something else among numbers that vary, such as -999 for missing."""
+    return len(odd) >= LEAST and np.ptp(odd) == 0 and len(np.unique(others)) > len(others) / 2
 
 
 def _follows(yhat: np.ndarray, y: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from clearprop.activations import Elementwise
 from clearprop.core.network import Layer, Network
 from clearprop.core.parameters import Parameters
-from clearprop.explain.diagnosis.evidence import LEARNED, PRIOR, Evidence, typical
+from clearprop.explain.diagnosis.evidence import FITTED, LEARNED, PRIOR, Evidence, typical
 from clearprop.explain.diagnosis.findings import Finding, check
 
 #: Typical delta of a hidden layer relative to that of the output, below and above which learning suffers.
@@ -90,10 +90,10 @@ def duplicate_units(evidence: Evidence) -> Iterator[Finding]:
 @check("saturated-units", "serious")
 def saturated_units(evidence: Evidence) -> Iterator[Finding]:
     """Layers that are flat on most rows; while the network does not fit, because in a fitted one that is usual."""
-    if evidence.fits:
+    if evidence.has_reached(FITTED):
         return
-    for layer, slope in _slopes(evidence):
-        limit = _flat_limit(layer.f)
+    for layer, f, slope in _slopes(evidence):
+        limit = _flat_limit(f)
         share = float((slope < limit).mean()) if limit is not None else 0.0
         if share > SATURATED:
             size = float(np.median(np.abs(evidence.trace[layer.name].z)))
@@ -117,13 +117,13 @@ def _unsaturate(evidence: Evidence, layer: Layer) -> str:
 @check("dead-units", "warning")
 def dead_units(evidence: Evidence) -> Iterator[Finding]:
     """Units whose slope is 0 on every row; in a network that learned well they are only unused."""
-    if evidence.is_trained and evidence.relative_cost < LEARNED:
+    if evidence.is_trained and evidence.has_reached(LEARNED):
         return
     if evidence.is_trained and evidence.samples < min(ROWS_TO_JUDGE, evidence.recorded.facts.rows):
         return  # they may be alive on other rows
-    for layer, slope in _slopes(evidence):
+    for layer, f, slope in _slopes(evidence):
         dead = np.flatnonzero((slope == 0).all(axis=0))
-        if _flat_limit(layer.f) is not None or len(dead) < max(1.0, DEAD * layer.units):
+        if _flat_limit(f) is not None or len(dead) < max(1.0, DEAD * layer.units):
             continue
         share = len(dead) / layer.units
         shown = ", ".join(str(j) for j in dead[:6]) + (", ..." if len(dead) > 6 else "")
@@ -173,18 +173,18 @@ def _ratios(evidence: Evidence) -> dict[str, float]:
     """The typical delta of each hidden layer relative to that of the outputs; none in a network that fits."""
     outputs = evidence.net.outputs or ()
     largest = max(typical(evidence.trace[name].delta) for name in outputs)
-    if largest == 0 or evidence.fits:
+    if largest == 0 or evidence.has_reached(FITTED):
         return {}
     return {name: typical(evidence.trace[name].delta) / largest for name in evidence.trace if name not in outputs}
 
 
-def _slopes(evidence: Evidence) -> Iterator[tuple[Layer, np.ndarray]]:
+def _slopes(evidence: Evidence) -> Iterator[tuple[Layer, Elementwise, np.ndarray]]:
     """|f'(z)| of the layers with an elementwise activation, except outputs whose delta does not contain it."""
     for layer in evidence.net.layers:
         if isinstance(layer.f, Elementwise) and not _has_short_form(evidence, layer):
             z = evidence.trace[layer.name].z
             slope = np.asarray(layer.f.derivative(z, layer.f.function(z)), dtype=np.float64)
-            yield layer, np.abs(np.broadcast_to(slope, z.shape))
+            yield layer, layer.f, np.abs(np.broadcast_to(slope, z.shape))
 
 
 def _in_and_out(net: Network, params: Parameters, layer: Layer) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from clearprop.explain.diagnosis.evidence import LEARNED, Evidence
 from clearprop.explain.diagnosis.findings import Finding, check
+from clearprop.optimizers import LBFGS
 
 OVERSHOT = 0.01  #: an increase of the cost by a step, relative to the cost of a constant
 FAR = 1000.0  #: the best step along the gradient, relative to the actual step
@@ -20,10 +21,10 @@ JUMPED = 5.0  #: highest cost of an epoch relative to a constant and to a networ
 
 _LOWER = "Lower the learning rate by a factor of 3 to 10, or set clip_norm=1."
 _SMALLER = "Start from smaller weights (such as the default), or add a penalty."
-_RAISE = "Raise the learning rate by a factor of 3 to 10, use adam, or train for more epochs."
+_ADAPTIVE = ("adagrad", "rmsprop", "adam", "adamw", "adam_epsilon_hat", "nadam", "rprop")
 
 
-@check("learning-rate-too-high", "serious")
+@check("learning-rate-too-high", "serious", needs=("history or optimizer",))
 def too_high(evidence: Evidence) -> Iterator[Finding]:
     """Training that diverged, jumped up or oscillates; else a next step that increases the cost."""
     found = _diverged(evidence) or _jumped(evidence) or _oscillates(evidence) or _long(evidence)
@@ -49,7 +50,7 @@ def _diverged(evidence: Evidence) -> Finding | None:
     if history.epochs:
         words += f" The cost was {history.cost[0]:.4g} in epoch 1 and {history.cost[-1]:.4g} in epoch {history.epochs}."
     epoch = {"epoch": float(history.unfinished["epoch"])}
-    return Finding(words, _SMALLER if history.facts.line_search else _LOWER, numbers=epoch)
+    return Finding(words, _SMALLER if history.facts.optimizer == LBFGS.name else _LOWER, numbers=epoch)
 
 
 def _jumped(evidence: Evidence) -> Finding | None:
@@ -91,7 +92,7 @@ def _oscillates(evidence: Evidence) -> Finding | None:
     return Finding(words, _LOWER, numbers=numbers)
 
 
-@check("learning-rate-too-low", "warning")
+@check("learning-rate-too-low", "warning", needs=("history or optimizer",))
 def too_low(evidence: Evidence) -> Iterator[Finding]:
     """A cost that decreases steadily but slowly; else a next step that could be very much longer."""
     found = _slow(evidence) or _short(evidence)
@@ -108,7 +109,7 @@ def _short(evidence: Evidence) -> Finding | None:
     words = f"A step with learning rate {step.rate:g} along the gradient of all rows changes the cost from "
     words += f"{step.now:.6g} to {step.after:.6g}, and the best step along it is {step.best / step.rate:.2g} times as "
     words += f"long (to {step.lowest:.4g})."
-    return Finding(words, _RAISE, numbers=step.numbers)
+    return Finding(words, _raise(evidence), numbers=step.numbers)
 
 
 def _slow(evidence: Evidence) -> Finding | None:
@@ -124,7 +125,13 @@ def _slow(evidence: Evidence) -> Finding | None:
         return None
     words = f"The cost decreases steadily but slowly{_rate(evidence)}: from {cost[0]:.5g} to {cost[-1]:.5g} in "
     words += f"{len(cost)} epochs, {last:.3g} of it in the second half. It has not converged."
-    return Finding(words, _RAISE, numbers={"first": cost[0], "last": cost[-1]})
+    return Finding(words, _raise(evidence), numbers={"first": cost[0], "last": cost[-1]})
+
+
+def _raise(evidence: Evidence) -> str:
+    used = evidence.recorded.facts.optimizer if evidence.is_trained else ""
+    other = "" if used in _ADAPTIVE else ", use adam"
+    return f"Raise the learning rate by a factor of 3 to 10{other}, or train for more epochs."
 
 
 def _rate(evidence: Evidence) -> str:

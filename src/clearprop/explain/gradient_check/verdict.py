@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from clearprop.display import Displayed
 from clearprop.explain.gradient_check.mistakes import Mistake
+from clearprop.terminal import format_table, wrap
 
 _SHOWN = 8  # kinks at most
 
@@ -101,18 +102,14 @@ class GradientCheck(Displayed):
 
     def __str__(self) -> str:
         """The result, a table, possible mistakes, kinks and notes."""
-        return "\n".join(_lines(self))
+        return wrap("\n".join(_lines(self)), indent=4)
 
 
 def _lines(check: GradientCheck) -> Iterator[str]:
     entries = sum(block.checked for block in check.blocks)
     what = f": {entries:,} entries by {check.method}" if entries else ""
     yield f"{'all agree' if check.ok else 'NOT all agree'} to {check.tolerance:g}{what}"
-    wide = max((len(block.label) for block in check.blocks), default=0)
-    if check.blocks:
-        yield f"  {'':{wide}s}  verdict  relative error  {'worst at':12s}  {'gradient':>14s}  {'numerically':>14s}"
-    for block in check.blocks:
-        yield f"  {block.label:{wide}s}  {_row(check, block)}"
+    yield from _table(check)
     if not check.ok:
         yield "possible mistakes:" if check.mistakes else "no known mistake explains the gradient"
         yield from (f"  {i}. {mistake}" for i, mistake in enumerate(check.mistakes, 1))
@@ -123,14 +120,24 @@ def _lines(check: GradientCheck) -> Iterator[str]:
     yield from check.notes
 
 
-def _row(check: GradientCheck, block: BlockCheck) -> str:
-    if not block.provided:
-        return "MISSING  not in the gradient" if not check.passes(block) else "-        frozen, not in the gradient"
-    verdict = "ok" if check.passes(block) else "BAD"
-    if block.kinks and block.kinks == block.checked:
-        return f"kink     no derivative at {'any of ' * (block.kinks > 1)}its entries"
-    index = str(list(block.index))
-    numbers = f"{block.backpropagated:14.9g}  {block.difference:14.9g}"
-    return f"{verdict:7s}  {block.error:14.1e}  {index:12s}  {numbers}" + (
-        f"  ({block.kinks} at a kink)" if block.kinks else ""
-    )
+def _table(check: GradientCheck) -> Iterator[str]:
+    """A row for each block with numbers, and below the table a line for each block without."""
+    rows: list[tuple[str | float, ...]] = []
+    without: list[str] = []
+    for block in check.blocks:
+        verdict = "ok" if check.passes(block) else "BAD"
+        if not block.provided:
+            words = "frozen, not in the gradient" if check.passes(block) else "MISSING, not in the gradient"
+            without.append(f"{block.label}: {words}")
+        elif block.kinks and block.kinks == block.checked:
+            without.append(f"{block.label}: no derivative at {'any of ' * (block.kinks > 1)}its entries (kink)")
+        else:
+            error, index = f"{block.error:.1e}", str(list(block.index))
+            kinks = f"{block.kinks:,}" if block.kinks else ""
+            rows.append((block.label, verdict, error, index, block.backpropagated, block.difference, kinks))
+    names = ("", "verdict", "relative error", "worst at", "gradient", "numerically", "at kinks")
+    if rows:
+        last = len(names) if any(row[-1] for row in rows) else -1
+        table = format_table(names[:last], [row[:last] for row in rows], digits=(9, 6, 4), left=(0, 1, 3), indent="  ")
+        yield from table.split("\n")
+    yield from (f"  {line}" for line in without)
