@@ -41,21 +41,20 @@ def infer_types(
     found = {
         s.name: _given(s, rules) if _strict(s.name, rules) else s if s.name in kept else infer_plain(s) for s in columns
     }
-    surveys, notations, notes = {}, {}, []
-    for s in columns:
-        if s.name in kept or found[s.name].dtype != pl.String or _strict(s.name, rules):
-            continue
-        if (numbers := _decimal_commas(s)) is None:
-            surveys[s.name] = survey(s)
-        else:
-            found[s.name], notations[s.name] = numbers, DECIMAL_COMMAS
-            notes.append(f"{s.name}: read as {DECIMAL_COMMAS.words}")
-    decided = {*notations, *(name for name in rules.notations if _strict(name, rules))}
+    decided = {name for name in rules.notations if _strict(name, rules)}
+    texts = [s for s in columns if found[s.name].dtype == pl.String and s.name not in kept | decided]
     floats = [s for s in columns if found[s.name].dtype == pl.Float64 and s.name not in decided]
-    proven = {decimal for each in surveys.values() if (decimal := each.proves)} | ({","} if notations else set())
+    commas = {s.name: numbers for s in texts if (numbers := _decimal_commas(s)) is not None}
+    surveys = {s.name: survey(s) for s in texts if s.name not in commas}
+    proven = {decimal for each in surveys.values() if (decimal := each.proves)} | ({","} if commas else set())
     if "." in in_doubt or "," in proven:
         surveys |= {s.name: Survey(s, (PLAIN, Notation("1.234,5"))) for s in floats if _is_grouped(s)}
         proven |= {"."} if any(s.name not in surveys for s in floats) else set()
+    found |= commas
+    notations, notes = (
+        dict.fromkeys(commas, DECIMAL_COMMAS),
+        [f"{name}: read as {DECIMAL_COMMAS.words}" for name in commas],
+    )
     decimal = rules.decimal or (proven.pop() if len(proven) == 1 else None)
     for series in columns:
         if (found_survey := surveys.get(series.name)) and found_survey.whole:
