@@ -26,8 +26,8 @@ from clearprop.explain.gradient_check.slips import Slip, Sweep, Variant
 Array = np.ndarray
 _KINDS = 3  #: kinds of slip at most
 _IN_A_LAYER = 2  #: new kinds in one layer at most
-#: Rows times units of the widest layer up to which one kind of slip, and several at once, take at most seconds.
-_SINGLE, _SEVERAL = 1e6, 1e5
+#: Rows times parameters up to which one kind of slip, and several at once, take at most seconds.
+_SINGLE, _SEVERAL = 2e7, 5e6
 _STATES = 24  #: partial explanations that are followed
 _OWN, _BACK = "in its own dJ/dW and dJ/db only", "on the way back only"
 
@@ -83,7 +83,7 @@ def _kinds(slips: Sequence[Slip]) -> set[tuple[str, str]]:
 
 def most_kinds(problem: Problem) -> int:
     """How many kinds of slip are looked for in a problem of this size; 0 is for a right delta everywhere."""
-    size = problem.objective.samples * max(layer.units for layer in problem.net.layers)
+    size = problem.objective.samples * problem.params.flat.size
     return _KINDS if size <= _SEVERAL else int(size <= _SINGLE)
 
 
