@@ -120,7 +120,7 @@ class Network(Displayed):
     def initialize(
         self, seed: int = 0, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
     ) -> Parameters:
-        """Initial parameters drawn from a seed, with the arrays in `given` ({layer: {source: W, "b": b}}) put in.
+        """Initial parameters drawn from a seed, with the arrays in `given` ({layer: {source: W, "b": b}}) inserted.
 
         >>> import clearprop as cp
         >>> params = cp.Network.sequential(2, 1).initialize(seed=0, given={"output": {"b": [0.5]}})
