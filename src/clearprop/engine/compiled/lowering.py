@@ -1,8 +1,9 @@
 """From expression graphs to LLVM text: explicit vector instructions in a loop over rows and columns.
 
 Every element is computed by the same vector instructions, so results do not depend on how rows or ranges of elements
-are divided among threads. A definition with sums or maxima along a row takes several passes over the row: one for the values that each reduction needs, and a last one for the results. This module has the passes, and the
-kernels of a range of parameters and of the scalars of a step; `row_kernels` has the kernels of rows.
+are divided among threads. A definition with sums or maxima along a row takes several passes over the row: one for the
+values that each reduction needs, and a last one for the results. This module has the passes, and the kernels of a range
+of parameters and of the scalars of a step; `row_kernels` has the kernels of rows.
 """
 
 from __future__ import annotations
