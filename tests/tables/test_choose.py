@@ -42,6 +42,7 @@ COLUMNS: dict[str, tuple[str, Any, str | None]] = {
     "row_number": ("row_number", EVEN, "a name like the index of an exported table"),
     "id": ("id", EVEN, "60 different integers in 60 rows, and a name like an identifier"),
     "PassengerId": ("PassengerId", EVEN, "60 different integers in 60 rows, and a name like an identifier"),
+    "S.No.": ("S.No.", EVEN, "60 different integers in 60 rows, and a name like an identifier"),
     "Sample No": ("Sample No", EVEN, "60 different integers in 60 rows, and a name like an identifier"),
     "user id, two rows each": ("user_id", EVEN // 4 * 4, "31 different integers in 60 rows, and a name like"),
     "codes": ("code", 2**62 + np.arange(N), "60 different whole numbers beyond 2^53 in 60 rows"),

@@ -121,6 +121,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "JSON": ("t.csv", b'[{"a": 1}, {"a": 2}]', "is JSON, not a table in CSV or Parquet"),
     "JSON lines": ("t.csv", b'{"a": 1}\n{"a": 2}\n', "is JSON, not a table in CSV or Parquet"),
     "Cyrillic": ("t.csv", "город;y\nМосква;1\n".encode("cp1251"), "line 1 is not UTF-8 text (byte 0xe3)"),
+    "a damaged byte": ("t.csv", "ä,y\nü,1\n".encode() + b"\xe9,2\n", "line 3 is not UTF-8 text (byte 0xe9)"),
     "Japanese": ("t.csv", "都市,y\n東京,1\n".encode("shift-jis"), 'name its own: read_table(path, encoding="...")'),
     "an unclear title": ("t.csv", b"Sales, 2024\na,b,y\n1,2,u\n3,4,v\n", 'line 1 ("Sales, 2024") has 2 cells, but the'),
     "a name too few": (

@@ -58,6 +58,9 @@ NUMBERS: dict[str, tuple[str, list[str], list[float | None], dict[str, list[str]
     "dollars": (",", ["$1,299.50", "-$3", "$-7"], [1299.5, -3, -7], {}),
     "euros after": (";", [f"1.299,50{SPACE}€", "-3 €", "7€"], [1299.5, -3, 7], {}),
     "euros before": (";", ["€1.299,50", "€ -3,5", "€7"], [1299.5, -3.5, 7], {}),
+    "prices without cents": (";", ["1.299,-", "12,50", "3,–"], [1299, 12.5, 3], {}),
+    "prices in francs": (",", ["1'200.-", "12.50", "12.-"], [1200, 12.5, 12], {}),
+    "two letters mu": (",", ["5 µg/l", "6.5 \u03bcg/l", "7 µg/l"], [5, 6.5, 7], {}),
     "code before": (",", ["CHF 1'234.50", "CHF 5", "CHF 6"], [1234.5, 5, 6], {}),
     "code after": (",", ["1234.50 EUR", "5 EUR", "6 EUR"], [1234.5, 5, 6], {}),
     "reais": (";", ["R$ 1.234,50", "R$ 5,00", "R$ 6,25"], [1234.5, 5, 6.25], {}),
@@ -102,7 +105,7 @@ TEXTS = {
     "phone numbers": ["+49 170 12", "0170/123", "110"],
     "impossible dates": ["2024-02-30", "2024-13-01", "2024-01-01"],
     "impossible times": ["25:61", "10:75", "12:00"],
-    "addresses": ["12 Oak Street", "14 Elm Street", "16 Oak Avenue"],
+    "addresses": ["12 Oak Street", "14 Oak Street", "16 Oak Street"],
     "codes of 20 digits": ["12345678901234567890", "12345678901234567891", "1"],
 }
 
@@ -127,6 +130,8 @@ DATES: dict[str, tuple[list[str], list[Any]]] = {
     "names of months": (["3 Jan 2024", "14 March 2023"], [day(2024, 1, 3), day(2023, 3, 14)]),
     "month before day": (["Jan 3, 2024", "March 14, 2023"], [day(2024, 1, 3), day(2023, 3, 14)]),
     "German": (["3. März 2024", "14. Dez. 2023"], [day(2024, 3, 3), day(2023, 12, 14)]),
+    "Spanish": (["3 de marzo de 2024", "14 de diciembre de 2023"], [day(2024, 3, 3), day(2023, 12, 14)]),
+    "French": (["1 février 2024", "31 décembre 2024"], [day(2024, 2, 1), day(2024, 12, 31)]),
     "databases": (["03-JAN-24", "14-MAR-99"], [day(2024, 1, 3), day(1999, 3, 14)]),
     "weekday, half days": (
         ["Wed, Jan 3, 2024 10:30 PM", "Thu, Mar 14, 2024 12:05 am"], [at(2024, 1, 3, 22, 30), at(2024, 3, 14, 0, 5)]),
@@ -283,6 +288,17 @@ STRAYS: dict[str, tuple[list[str], str]] = {
     "an impossible date": (
         [f"2024-{i % 12 + 1:02}-{i % 28 + 1 if i != 7 else 32}" for i in range(200)],
         'except in line 9 of the file: "2024-08-32"'),
+    "two orders of dates": (
+        [f"{i % 28 + 1}/{i % 12 + 1}/2024" if i % 2 else f"{i % 12 + 1}/{i % 28 + 1}/2024" for i in range(200)],
+        "two notations: most values are dates written as day, month, year, but those in lines "),
+    "two decimal signs": (
+        [c if i % 2 else c.replace(",", ".") for i, c in enumerate(TENTHS)],
+        'such as "-19,8", are numbers written with decimal commas. Write all in one way, or keep'),
+    "two units": (
+        [f"{i / 2} {'kg' if i % 3 else 'lb'}" for i in range(200)],
+        'are numbers written with decimal points, in "lb"'),
+    "a word in a third of the rows": (["sold out" if i % 3 == 0 else c for i, c in enumerate(TENTHS)], '"sold out"'),
+    "the sum below": ([*TENTHS[:199], "Total"], 'except in line 201 of the file: "Total"'),
     "a word among few values": (
         ["many" if i == 7 else str(i % 4) for i in range(200)], 'except in line 9 of the file: "many"'),
 }  # fmt: skip
@@ -312,6 +328,11 @@ def test_marks_are_missing_at_any_share(mark: str, times: int, tmp_path: Path) -
     path = written(tmp_path, ",", {"a": cells, "y": ["u", "v"] * 100})
     assert read_table(path)["a"].null_count() == times
     assert TableEncoding.fit(path, "y").input_names == ("a", "a is missing")
+
+
+def test_marks_are_missing_among_truths(tmp_path: Path) -> None:
+    path = written(tmp_path, ",", {"a": ["true", "n/a", "FALSE"], "y": ["u", "v", "u"]})
+    assert read_table(path)["a"].to_list() == [True, None, False]
 
 
 def test_marks_stay_texts_among_texts(tmp_path: Path) -> None:

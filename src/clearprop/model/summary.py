@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from clearprop.model.evaluation import readable
-from clearprop.tables import ColumnNote, TableEncoding
+from clearprop.tables import TableEncoding
 
 if TYPE_CHECKING:
     from clearprop.model.model import Model
@@ -42,14 +42,15 @@ def format_model(model: Model) -> str:
 
 def _format_columns(encoding: TableEncoding) -> str:
     """A line per column, at most `MOST_COLUMNS` of those that are used and of those that are left out."""
-    notes = [ColumnNote("column", "kind", "inputs", "encoding"), *encoding.describe()]
+    notes = encoding.describe()
     used = [note for note in notes if note.kind != "left out"]
     left_out = notes[len(used) :]
-    shown = [*used[: MOST_COLUMNS + 1], *left_out[:MOST_COLUMNS]]
-    text = columns((n.column, n.kind, str(n.inputs), n.description) for n in shown)
+    shown = [*used[:MOST_COLUMNS], *left_out[:MOST_COLUMNS]]
+    lines = [(n.column, n.kind, str(n.inputs), n.description) for n in shown]
+    text = columns([("column", "kind", "inputs", "encoding"), *lines])
     if len(shown) == len(notes):
         return text
-    more = f"{len(used) - 1:,} columns are used and {len(left_out):,} are left out"
+    more = f"{len(used):,} columns are used and {len(left_out):,} are left out"
     return f"{text}\n{more}; model.encoding.describe() lists all of them."
 
 

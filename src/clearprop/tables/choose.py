@@ -156,7 +156,7 @@ def _like_row_numbers(name: str, values: np.ndarray, kind: str) -> str | None:
         return f"the number of the row{'' if steps.mean() > 0.5 else ', in another order'}; {keep}"
     if _INDEX.fullmatch(name) and (distinct > rows / 2 or steps.mean() > 0.5):
         return f"whole numbers and a name like the index of an exported table; {keep}"
-    if _IDENTIFIER.search(name) and distinct > max(20, rows / 5):
+    if _IDENTIFIER.search(name.rstrip(". #")) and distinct > max(20, rows / 5):
         return f"{distinct:,} different integers in {rows:,} rows, and a name like an identifier; {keep}"
     return None
 

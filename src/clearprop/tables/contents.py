@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from clearprop.errors import TableError
 
@@ -65,7 +65,7 @@ def _open_zip(packed: IO[bytes]) -> IO[bytes]:
     return archive.open(names[0])
 
 
-_UNPACKERS: tuple[tuple[bytes, str, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+_UNPACKERS: tuple[tuple[bytes, str, str, Callable[[IO[bytes]], Any]], ...] = (
     (b"\x1f\x8b", "gzip", ".gz", lambda packed: gzip.GzipFile(fileobj=packed)),
     (b"BZh", "bz2", ".bz2", bz2.BZ2File),
     (b"\xfd7zXZ\0", "xz", ".xz", lzma.LZMAFile),
@@ -95,7 +95,7 @@ def refuse_other_name(file: Path, what: str, right: tuple[str, ...], rename: str
         raise TableError(f'{file}: is {what}, which its name "{file.name}" does not tell. Rename it to "{rename}".')
 
 
-def _unpack(content: bytes, name: str, unpacker: Callable[[IO[bytes]], IO[bytes]], file: Path) -> bytes:
+def _unpack(content: bytes, name: str, unpacker: Callable[[IO[bytes]], Any], file: Path) -> bytes:
     most = most_unpacked(len(content))
     try:
         with unpacker(io.BytesIO(content)) as packed:

@@ -45,7 +45,10 @@ _DAYS = {
     "day/month/year": (rf"{_D}[-/. ]\s?{_M}[-/. ]\s?{_Y}", "day, month, year"),
     "month/day/year": (rf"{_M}[-/.]{_D}[-/.]{_Y}", "month, day, year"),
     "yy-month-day": (rf"(?P<y>[0-9]{{2}})-{_M}-{_D}", "year of two digits, month, day"),
-    "day month year": (rf"{_WEEKDAY}{_D}{_NTH}[-/ ]?\s?{_NAME},?[-/ ]?\s?{_Y}", "day, name of the month, year"),
+    "day month year": (
+        rf"{_WEEKDAY}{_D}{_NTH}[-/ ]?\s?(?:de )?{_NAME},?[-/ ]?\s?(?:de )?{_Y}",
+        "day, name of the month, year",
+    ),
     "month day, year": (rf"{_WEEKDAY}{_NAME}[-/ ]\s?{_D}{_NTH},?[-/ ]\s?{_Y}", "name of the month, day, year"),
     "month year": (rf"{_NAME}[-/ ]\s?{_Y4}", "name of the month, year"),
     "year-month": (rf"{_Y4}[-/](?P<m>[0-9]{{2}})", "year, month"),

@@ -73,7 +73,7 @@ class Notation:
         return parse_numbers(present, self.form, self.before, self.after, self.negative)
 
 
-PLAIN = Notation("1234.5")
+PLAIN, DECIMAL_COMMAS = Notation("1234.5"), Notation("1234,5")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ _ALIKE = dict.fromkeys("\u2212\u2013\u2010\u2011\ufe63\uff0d", "-") | dict.fromk
 _ALIKE |= dict.fromkeys("\u2019\u2018\u00b4", "'") | {"\u03bc": "\u00b5"}
 _CODES = "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|BRL|MXN|ARS|CLP|COP|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|ILS|AED|SAR|EGP|NGN|KES"  # fmt: skip  # noqa: E501
 _BEFORE = rf"(?:[A-Z]{{0,3}}\p{{Sc}}|{_CODES}|[Kk]r\.?|Rs\.?|S?Fr\.?)"
-_AFTER = r"(?:[\p{L}\p{Sc}%‰°µ](?:[\p{L}\p{Sc}%‰°µ²³/·^*. ]{0,18}[\p{L}\p{Sc}%‰°²³.])?(?:/100 ?km|[23])?)"
+_WORD = r"[\p{L}\p{Sc}%‰°µ][\p{L}\p{Sc}%‰°µ²³/·^*.]{0,11}"
+_AFTER = rf"(?:{_WORD}(?: ?[/·*]? ?[\p{{Ll}}%°µ][\p{{L}}²³/·^.]{{0,9}}){{0,2}}(?:/100 ?km|[23])?)"
 _CORE = r"(?:[.,]?[0-9](?:[0-9.,' _]*[0-9])?(?:[eE][-+]?[0-9]+)?)"
 _PARTS = (
     rf"^(?P<open>\()?\s*(?P<sign>[-+])?\s*(?P<before>{_BEFORE})?\s*(?P<inner>[-+])?\s*(?P<core>{_CORE})"

@@ -13,6 +13,7 @@ import polars as pl
 
 from clearprop.checks import check_that
 from clearprop.errors import TableError, suggest
+from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.contents import (
     PACKED_ENDINGS,
     PARQUET,
@@ -47,6 +48,7 @@ class FileTexts:
     layout: Layout | None = None
 
 
+@safe_after_fork
 def read_table(
     path: str | os.PathLike[str],
     *,

@@ -39,24 +39,25 @@ def find_strays(texts: pl.Series) -> Strays | None:
 def check_no_strays(texts: pl.Series, what: str, ways_out: str) -> Strays | None:
     """The stray texts of a column that may be categories or names; RowsError if they are so few that they are not.
 
-    They are refused too, however many, if they all fit another notation, as dates in two orders do.
-    In a column of few values they must be fewer, or without a digit: "1", "2", "3 or more" are categories.
+    In a column of few values they must be fewer, or without a digit: "1", "2", "3 or more" are categories. If the
+    strays of a column of many values all fit another notation, as dates in two orders do, any number is refused.
     """
     strays = find_strays(texts)
     if strays is None:
         return None
     odd, present = texts.filter(pl.Series(strays.rows)), len(texts) - texts.null_count()
-    if texts.drop_nulls().n_unique() > FEW_VALUES:
-        several_notations = bool(survey(odd).whole)
-        refused = several_notations or len(odd) <= FEW_ROWS * present or odd.n_unique() <= FEW_TEXTS
-    else:
-        share = VERY_FEW_ROWS if odd.str.contains(r"\d").any() else FEW_ROWS
-        refused = len(odd) <= max(1, share * present)
-    if refused:
+    many_values = texts.drop_nulls().n_unique() > FEW_VALUES
+    share = FEW_ROWS if many_values or not odd.str.contains(r"\d").any() else VERY_FEW_ROWS
+    if len(odd) <= max(1, share * present) or (many_values and odd.n_unique() <= FEW_TEXTS):
         marks = ", ".join(MISSING[1:])
         raise RowsError(
             f'{what} "{texts.name}": all values are {strays.words}, except in ', strays.rows,
             f': "{strays.example}". Correct it, mark it as missing (one of {marks}, or empty), name it as a mark: '
             f'missing="{strays.example}" (--missing "{strays.example}"), or {ways_out}',
+        )  # fmt: skip
+    if many_values and (others := survey(odd).whole):
+        raise RowsError(
+            f'{what} "{texts.name}": two notations: most values are {strays.words}, but those in ', strays.rows,
+            f', such as "{strays.example}", are {others[0].words}. Write all in one way, or {ways_out}',
         )  # fmt: skip
     return strays

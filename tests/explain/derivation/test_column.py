@@ -97,3 +97,12 @@ def test_one_input_of_a_column(files: list[str], capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit, match="0"):
         main([*files, "input[0]"])
     assert capsys.readouterr().out.startswith("dJ/dx of the input steps standardized")
+
+
+def test_a_column_that_was_left_out_says_why(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    table = {"n": range(60), "x": np.cos(np.arange(60)), "y": np.sin(np.arange(60))}
+    pl.DataFrame(table).write_csv(tmp_path / "t.csv")
+    cp.fit(tmp_path / "t.csv", "y", hidden=(), epochs=1, progress=False).save(tmp_path / "m.cprop")
+    with pytest.raises(SystemExit, match="2"):
+        main(["explain", str(tmp_path / "m.cprop"), str(tmp_path / "t.csv"), "--weight", "n"])
+    assert 'the column "n" is not used by this model: the number of the row; keep it with' in capsys.readouterr().err

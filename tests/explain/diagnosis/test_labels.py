@@ -57,6 +57,14 @@ def test_a_decimal_point_that_slipped():
     assert np.isin(rows, some).mean() > 0.9
 
 
+def test_a_number_that_stands_for_missing():
+    t = X[:, :1] + 0.1 * X[:, 1:2]
+    some = np.random.default_rng(8).choice(4000, 25, replace=False)
+    t[some] = -999
+    rows = named(cp.Network.sequential(20, 32, 1), X, t / t.std(), "squared_error")
+    assert set(rows) == set(some.tolist())
+
+
 HARD = (X[:, :3].sum(1, keepdims=True) + np.random.default_rng(4).normal(0, 1, (4000, 1)) > 2.4) * 1.0
 MIXED = 10.0 ** np.random.default_rng(5).integers(-2, 5, 20)
 SMALL = cp.Network.sequential(20, 8, 1, hidden="tanh", output="exponential")

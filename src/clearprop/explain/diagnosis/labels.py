@@ -93,8 +93,16 @@ def _targets(evidence: Evidence) -> tuple[np.ndarray, str]:
         below = r[k : k + max(10, n // 20)]
         tail = float(np.log(below / below[-1]).mean())  # Hill's estimate: r^(-1 / tail) is the share beyond r
         if gap * k > -np.log(ISOLATED) * tail:
-            return (counted[order[:k]] if _follows(yhat[order[k:]], y[order[k:]]) else none), reason
+            odd, others = order[:k], order[k:]
+            return (
+                counted[odd] if _stands_in(y[odd], y[others]) or _follows(yhat[others], y[others]) else none
+            ), reason
     return none, reason
+
+
+def _stands_in(odd: np.ndarray, others: np.ndarray) -> bool:
+    """Whether one number, repeated, stands for something else among numbers that vary, such as -999 for missing."""
+    return len(odd) >= LEAST and np.ptp(odd) == 0 and len(np.unique(others)) > len(others) / 2
 
 
 def _follows(yhat: np.ndarray, y: np.ndarray) -> bool:

@@ -19,6 +19,7 @@ CERTAIN = 3.0  #: standard errors
 OVERFIT = (1.25, 0.2, 0.5), (1.15, 0.1, 0.1), (1.05, 0.02, 0.02)
 GAP = 0.7  #: training cost relative to a constant below which the training rows were learned
 STRETCH, ALIKE = 32, 0.3  #: rows in a stretch; variance of the mean targets of stretches relative to that of targets
+OTHERS = 10  #: rows of other classes required to judge how many are recognized
 MAJORITY, RECOGNIZED = 0.9, 0.1  #: share of the most frequent class; share of the other rows that must be recognized
 
 
@@ -35,7 +36,7 @@ def imbalanced_classes(evidence: Evidence) -> Iterator[Finding]:
     shares = np.bincount(y, weights=evidence.weight, minlength=p.shape[1])
     most = int(shares.argmax())
     others = (y != most) & counted
-    if shares[most] < MAJORITY or others.sum() < 3:
+    if shares[most] < MAJORITY or others.sum() < OTHERS:
         return
     right = p.argmax(axis=1) == y
     recall = float(evidence.weight[others] @ right[others] / evidence.weight[others].sum())
