@@ -233,7 +233,7 @@ def format_rows(array: np.ndarray) -> list[str]:
         shown = min(shown, max(1, (room - dots) // (CELL + 1)))
     lines = []
     for row in matrix[:SHOWN]:
-        numbers = " ".join(f"{number:{CELL}.6g}" for number in row[:shown])
+        numbers = " ".join(f"{number + 0.0:{CELL}.6g}" for number in row[:shown])
         lines.append(f"  {numbers}{' ...' if columns > shown else ''}")
     across = "value" if np.ndim(array) < 2 else "column"
     left = [

@@ -285,7 +285,7 @@ def _format_units(layer: LayerTrace) -> list[str]:
     for n in range(min(samples, _SAMPLES)):
         for j in range(min(units, _UNITS)):
             values = (layer.z[n, j], layer.a[n, j], layer.error[n, j], layer.delta[n, j])
-            numbers = " ".join(f"{value:{w}.{digits}g}" for value, w in zip(values, wide, strict=True))
+            numbers = " ".join(f"{value + 0.0:{w}.{digits}g}" for value, w in zip(values, wide, strict=True))
             lines.append(f"  {n:6d} {j:4d} {numbers}")
     left = [f"{samples - _SAMPLES:,} more samples"] * (samples > _SAMPLES) + [f"{units - _UNITS:,} more units"] * (
         units > _UNITS
