@@ -99,6 +99,7 @@ ACTIVATION_CASES = [
     ActivationCase(
         cp.activations.hard_sigmoid, single(lambda z: min(max(z / 6 + 0.5, 0), 1)), (0, 0), (1, 0), kinks=(-3, 3)
     ),
+    ActivationCase(cp.activations.step, single(lambda z: float(z > 0)), (0, 0), (1, 0), kinks=(0,)),
     ActivationCase(
         cp.activations.gaussian, single(lambda z: math.exp(-(z**2))), (0, 0), (0, 0), positive=True, below_one=True
     ),
@@ -156,7 +157,7 @@ class LossCase:
     loss: cp.losses.Loss
     draw: Callable[[Rng, int, int], np.ndarray]
     plain: Callable[[list[float], Any], float]
-    outputs: Callable[[ActivationCase], bool] = lambda case: True
+    outputs: Callable[[ActivationCase], bool] = lambda case: case.name != "step"
     kinks: tuple[float, ...] = ()
     least_units: int = 1
 
@@ -251,6 +252,11 @@ def several(case: ActivationCase) -> bool:
     return case.positive and case.name != "exponential"
 
 
+def both_signs(case: ActivationCase) -> bool:
+    low, high = case.activation.output_range or (-1, 1)
+    return low < 0 < high
+
+
 #: Only softmax gives class probabilities; the tables also try the general formula, which others need.
 ANY_OUTPUT = cp.CrossEntropy(any_output=True)
 
@@ -268,6 +274,14 @@ LOSS_CASES = [
     LossCase("huber, 0.3", cp.Huber(0.3), real_targets, plain_sum(plain_huber(0.3)), kinks=(-0.3, 0.3)),
     LossCase("median", cp.Quantile(), real_targets, plain_sum(plain_quantile(0.5)), kinks=(0,)),
     LossCase("quantile 0.9", cp.Quantile(0.9), real_targets, plain_sum(plain_quantile(0.9)), kinks=(0,)),
+    LossCase(
+        "perceptron",
+        cp.losses.Perceptron(),
+        labels,
+        plain_sum(lambda p, t: max(0, (1 - 2 * t) * p)),
+        both_signs,
+        kinks=(-1, 0),
+    ),
     LossCase("poisson", cp.Poisson(), counts, plain_sum(plain_deviance), positive),
     LossCase("gamma", cp.losses.Gamma(), sizes, plain_sum(plain_gamma), positive),
     LossCase("tweedie", cp.losses.Tweedie(), amounts, plain_sum(plain_tweedie(1.5)), positive),

@@ -156,6 +156,8 @@ CASES = [
                                                                               mpf(0)))),
     Extreme("huber", cp.Huber(0.5), "identity", single(huber(0.5))),
     Extreme("quantile 0.75", cp.Quantile(0.75), "identity", single(quantile(0.75))),
+    Extreme("perceptron", cp.losses.Perceptron(), "identity", single(lambda z, y: ((int(z > 0) - y) * z,
+            int(z > 0) - y, mpf(0), mpf(0))), [[0.0], [1.0]]),
     Extreme("poisson", cp.Poisson(), "exponential", single(poisson), COUNTS),
     Extreme("gamma", cp.losses.Gamma(), "exponential", single(gamma), SIZES),
     Extreme("tweedie", cp.losses.Tweedie(), "exponential", single(tweedie(1.5)), [[0.0], *SIZES]),

@@ -301,6 +301,8 @@ BAD_TARGETS = [
     (cp.SquaredError(), [[1.0], [1.0, 2.0]], 1, ShapeError, "y: expected a rectangular array of numbers"),
     (cp.SquaredError(), None, 1, DataError, "y: expected numbers, got values of type object."),
     (cp.Poisson(), [[1.0], [-2.0]], 1, DataError, "at least 0 for Poisson loss, got -2 at row 1, column 0."),
+    (cp.losses.Perceptron(), [[1.0], [0.5]], 1, DataError, "y: expected 0 or 1 for perceptron loss, got 0.5 at row 1,"),
+    (cp.losses.Perceptron(), [[1.0], [-1.0]], 1, DataError, "column 0. For labels of -1 and 1: (y + 1) / 2."),
     (cp.BinaryCrossEntropy(), [[0.0], [2.0]], 1, DataError, "from 0 to 1 for binary cross-entropy, got 2 at row 1"),
     (cp.BinaryCrossEntropy(), [[-0.5], [1.0]], 1, DataError, "got -0.5 at row 0, column 0."),
     (cp.BinaryCrossEntropy(), [0, 1], 1, ShapeError, "Give a column: y.reshape(-1, 1)."),
@@ -407,6 +409,7 @@ DEFAULTS = [
     (cp.AbsoluteError, "absolute_error", {}),
     (cp.Huber, "huber", {"threshold": 1.0}),
     (cp.Quantile, "quantile", {"q": 0.5}),
+    (cp.losses.Perceptron, "perceptron", {}),
     (cp.Poisson, "poisson", {}),
     (cp.losses.Gamma, "gamma", {}),
     (cp.losses.Tweedie, "tweedie", {"power": 1.5}),
@@ -479,18 +482,18 @@ def test_settings_cannot_be_changed_afterwards(kind, field):
         (
             lambda: as_loss("hubert"),
             "loss: unknown loss 'hubert'; did you mean 'huber'? Available: squared_error, absolute_error, huber, "
-            "quantile, poisson, gamma, tweedie, binary_cross_entropy, cross_entropy.",
+            "quantile, perceptron, poisson, gamma, tweedie, binary_cross_entropy, cross_entropy.",
         ),
         (
             lambda: as_loss(cp.Huber, "losses[1]"),
             "losses[1]: expected an object or a name, got the class; write Huber(). Available: "
-            "squared_error, absolute_error, huber, quantile, poisson, gamma, tweedie, binary_cross_entropy, "
-            "cross_entropy.",
+            "squared_error, absolute_error, huber, quantile, perceptron, poisson, gamma, tweedie, "
+            "binary_cross_entropy, cross_entropy.",
         ),
         (
             lambda: as_loss(float),
-            "loss: unknown loss <class 'float'>. Available: squared_error, absolute_error, huber, quantile, poisson, "
-            "gamma, tweedie, binary_cross_entropy, cross_entropy.",
+            "loss: unknown loss <class 'float'>. Available: squared_error, absolute_error, huber, quantile, "
+            "perceptron, poisson, gamma, tweedie, binary_cross_entropy, cross_entropy.",
         ),
     ],
 )

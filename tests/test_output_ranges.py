@@ -15,6 +15,8 @@ from tests.cases import ALL_ACTIVATION_CASES
 
 #: The activations of the library that each loss with a domain takes.
 TAKEN = {
+    "perceptron": set(ACTIVATIONS)
+    - {"sigmoid", "relu", "softplus", "hard_sigmoid", "step", "gaussian", "log_sigmoid", "exponential", "softmax"},
     "poisson": {"sigmoid", "softplus", "gaussian", "exponential", "softmax"},
     "gamma": {"sigmoid", "softplus", "gaussian", "exponential", "softmax"},
     "tweedie": {"sigmoid", "softplus", "gaussian", "exponential", "softmax"},
@@ -22,6 +24,11 @@ TAKEN = {
     "cross_entropy": {"softmax"},
 }
 PAIRS = [(loss, activation) for loss in LOSSES for activation in ACTIVATIONS]
+STEP_REFUSED = (
+    "loss: the derivative of step is 0, so that nothing can be learnt through it. Use identity as output activation "
+    "with cp.losses.Perceptron(), whose answer is cp.activations.step of its outputs; or sigmoid with "
+    "binary_cross_entropy. To compute it all the same: cp.losses.{}(any_output=True)."
+)
 TARGETS = {"cross_entropy": [0, 1], "gamma": [[1.0, 1.0], [1.0, 2.0]]}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 3))
@@ -37,7 +44,7 @@ CALLS = {
 
 
 def test_every_pair_is_in_the_table():
-    assert len(PAIRS) == 9 * 19
+    assert len(PAIRS) == 10 * 20
     assert set(TAKEN) < set(LOSSES)
 
 
@@ -45,7 +52,7 @@ def test_every_pair_is_in_the_table():
 def test_a_loss_is_refused_where_it_is_not_defined_for_the_outputs(loss, activation):
     net = cp.Network.sequential(3, 2, output=activation)
     params, y = net.initialize(0), TARGETS.get(loss, [[0.0, 1.0], [1.0, 0.0]])
-    if activation in TAKEN.get(loss, ACTIVATIONS):
+    if activation in TAKEN.get(loss, set(ACTIVATIONS) - {"step"}):
         assert np.isfinite(cp.cost(net, params, X, y, loss=loss))
         return
     before = params.flat.copy()
@@ -53,9 +60,12 @@ def test_a_loss_is_refused_where_it_is_not_defined_for_the_outputs(loss, activat
         with pytest.raises(cp.errors.ArgumentError, match="any_output=True") as error:
             call(net, params, y, loss)
         message = str(error.value)
+        if activation == "step":
+            assert message == STEP_REFUSED.format(LOSSES[loss].__name__), name
+            continue
         assert message.startswith(f"loss: {loss} takes "), name
         assert f"those of {activation} are {ACTIVATIONS[activation].described_range}." in message
-        assert f"Use {LOSSES[loss].partner.name} as output activation." in message
+        assert f"Use {getattr(LOSSES[loss].partner, 'name', 'identity')} as output activation." in message
     np.testing.assert_array_equal(params.flat, before)
     with np.errstate(all="ignore"):
         assert isinstance(cp.cost(net, params, X, y, loss=LOSSES[loss](any_output=True)), float)
@@ -68,7 +78,7 @@ def test_the_message_for_raw_scores_as_outputs():
     assert str(error.value) == (
         "loss: cross_entropy takes class probabilities (outputs between 0 and 1 that sum to 1), but those of identity "
         "are any number. Use softmax as output activation. The loss is then computed from its weighted sums z "
-        "(logits), without rounded probabilities. To train it all the same: cp.CrossEntropy(any_output=True)."
+        "(logits), without rounded probabilities. To train it all the same: cp.losses.CrossEntropy(any_output=True)."
     )
 
 
@@ -136,3 +146,44 @@ def test_targets_at_the_ends_of_the_range_are_fine(activation, y):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cp.train(net, net.initialize(0), X, y, loss="squared_error", optimizer="adam", epochs=1)
+
+
+STEPS = {
+    "a step before the output": (
+        [cp.Layer("a", 2, "tanh"), cp.Layer("b", 2, "step", "a"), cp.Layer("o", 1, sources="b")],
+        'layer "a", layer "b": the error signal does not reach them, because the derivative of step in layer "b" is 0, '
+        "so that their parameters keep their initial values. Freeze them (trainable=False, train_bias=False) to show "
+        "this, or use sigmoid.",
+    ),
+    "a skip connection around it": (
+        [cp.Layer("a", 2, "tanh"), cp.Layer("b", 2, "step", "a"), cp.Layer("o", 1, sources=["b", "a"])],
+        'layer "b": the error signal does not reach it, because the derivative of step in layer "b" is 0, so that its '
+        "parameters keep their initial values. Freeze them (trainable=False, train_bias=False) to show this, or use "
+        "sigmoid.",
+    ),
+    "frozen, as Rosenblatt's association units": (
+        [cp.Layer("a", 2, "step", cp.Dense("input", trainable=False), train_bias=False), cp.Layer("o", 1, sources="a")],
+        "",
+    ),
+    "no step": ([cp.Layer("a", 2, "tanh"), cp.Layer("o", 1, sources="a")], ""),
+}
+
+
+@pytest.mark.parametrize(("layers", "sentence"), STEPS.values(), ids=STEPS)
+def test_layers_that_a_step_keeps_from_learning_are_named(layers, sentence):
+    net = cp.Network(3, layers)
+    params = net.initialize(0)
+    before = params.flat.copy()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cp.train(net, params, X, [[0.0], [1.0]], loss="squared_error", epochs=3)
+    assert [str(w.message) for w in caught] == [sentence] * bool(sentence)
+    trains = {name: not np.array_equal(params[name].b, before_of(net, before)[name].b) for name in net.index}
+    assert trains["o"]
+    assert not any(trains[name] for name in net.index if f'layer "{name}"' in sentence.partition(":")[0])
+
+
+def before_of(net, flat):
+    params = net.initialize(0)
+    params.flat[:] = flat
+    return params

@@ -227,3 +227,70 @@ def test_xor_needs_a_hidden_layer(engine):
     options = {"loss": "binary_cross_entropy", "optimizer": cp.Adam(0.05), "batch_size": None, "epochs": 300}
     cp.train(net, params, TABLE, y, engine=engine, **options)
     np.testing.assert_array_equal(cp.predict(net, params, TABLE) > 0.5, y == 1)
+
+
+# --- the perceptron --------------------------------------------------------------------------------------------------
+
+CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+OR, XOR = np.array([[0.0], [1.0], [1.0], [1.0]]), np.array([[0.0], [1.0], [1.0], [0.0]])
+#: By hand: w1, w2 and b after each of the sixteen samples of four epochs, from 0 with the learning rate 1. The answer
+#: is wrong at samples 1 (w += x, b += 1), 4 (b -= 1), 6 (w += x, b += 1) and 8 (b -= 1), counted from 0.
+BY_HAND = [(0, 0, 0), *[(0, 1, 1)] * 3, *[(0, 1, 0)] * 2, *[(1, 1, 1)] * 2, *[(1, 1, 0)] * 8]
+
+
+def flat_after(y, engine, steps, rate=1.0):
+    """w1, w2 and b after each of so many samples, one sample a step, in the order of the rows."""
+    net = cp.Network.sequential(2, 1)
+    params = net.initialize(given={"output": {"input": [[0.0], [0.0]]}})
+    found = []
+    for step in range(steps):
+        row = slice(step % 4, step % 4 + 1)
+        cp.train(
+            net, params, CORNERS[row], y[row], loss="perceptron", optimizer=cp.SGD(rate), batch_size=1, epochs=1,
+            engine=engine,
+        )  # fmt: skip
+        found.append(tuple(params.flat.tolist()))
+    return found
+
+
+@every_engine
+def test_perceptron_learns_or_by_the_steps_computed_by_hand(engine):
+    assert len(BY_HAND) == 16
+    assert flat_after(OR, engine, 16) == BY_HAND
+    assert flat_after(OR, engine, 16, rate=0.5) == [tuple(v / 2 for v in values) for values in BY_HAND]
+    net = cp.Network.sequential(2, 1)
+    params = net.initialize(given={"output": {"input": [[0.0], [0.0]]}})
+    history = cp.train(
+        net, params, CORNERS, OR, loss="perceptron", optimizer=cp.SGD(1.0), batch_size=1, epochs=6, shuffle=False,
+        engine=engine,
+    )  # fmt: skip
+    assert tuple(params.flat.tolist()) == BY_HAND[-1]
+    assert history.cost[3:] == [0, 0, 0]
+    assert cp.activations.step(cp.predict(net, params, CORNERS)).tolist() == OR.tolist()
+
+
+@every_engine
+def test_perceptron_cannot_learn_exclusive_or(engine):
+    """Minsky and Papert 1969: it changes its weights for ever, and they stay bounded, so that they repeat."""
+    found = flat_after(XOR, engine, 200)
+    epochs = found[3::4]
+    answers = [CORNERS @ np.array(values[:2]) + values[2] > 0 for values in found]
+    assert not any((answer == (XOR[:, 0] == 1)).all() for answer in answers)
+    for e in range(1, len(epochs)):
+        assert len({epochs[e - 1], *found[4 * e : 4 * e + 4]}) > 1  # at least one wrong answer in every epoch
+    assert len(set(epochs)) < 20
+    assert np.abs(found).max() <= 3
+
+
+def test_a_perceptron_step_is_rosenblatts_rule():
+    """w += rate (t - o) x for random inputs, weights and targets."""
+    random = np.random.default_rng(1)
+    net = cp.Network.sequential(3, 2)
+    params = net.initialize(seed=0)
+    for _ in range(50):
+        x, t = random.normal(size=(1, 3)), random.integers(0, 2, size=(1, 2)).astype(float)
+        W, b = params["output"].W["input"].copy(), params["output"].b.copy()
+        o = ((x @ W + b) > 0).astype(float)
+        cp.train(net, params, x, t, loss="perceptron", optimizer=cp.SGD(0.3), batch_size=1, epochs=1)
+        np.testing.assert_allclose(params["output"].W["input"], W + 0.3 * x.T @ (t - o), rtol=0, atol=1e-15)
+        np.testing.assert_allclose(params["output"].b, b + 0.3 * (t - o)[0], rtol=0, atol=1e-15)

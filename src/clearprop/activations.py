@@ -33,6 +33,7 @@ from clearprop.mathematics import (
     row_max,
     row_mean,
     row_sum,
+    sign,
     sin,
     sqrt,
     where,
@@ -65,6 +66,7 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "step",
     "tanh",
 ]
 
@@ -468,6 +470,28 @@ class HardSigmoid(Elementwise):
         return where(absolute(z) < 3, 1 / 6, 0)
 
 
+class UnitStep(Elementwise):
+    """a = 1 where z > 0, else 0: the answer of the perceptron (Rosenblatt 1958). f'(z) = 0, so no error signal passes.
+
+    Gradient descent cannot train the layers before it. An output unit learns with `cp.losses.Perceptron` on its
+    weighted sum, and this function of its output is the answer.
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.activations.step(np.array([-2.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+
+    name = "step"
+    output_range = (0, 1)
+    includes_ends = True
+
+    def function(self, z: Array) -> Array:
+        return maximum(sign(z), 0)  # NaN stays NaN
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return 0 * a
+
+
 class Gaussian(Elementwise):
     """a = exp(-z^2), f'(z) = -2 z a: a radial basis, large only near z = 0.
 
@@ -593,7 +617,7 @@ class LayerNormalization(Activation):
 
 identity, sigmoid, tanh, relu = Identity(), Sigmoid(), Tanh(), ReLU()
 leaky_relu, elu, selu, gelu, silu = LeakyReLU(), ELU(), SELU(), GELU(), SiLU()
-softplus, softsign, mish, hard_sigmoid = Softplus(), Softsign(), Mish(), HardSigmoid()
+softplus, softsign, mish, hard_sigmoid, step = Softplus(), Softsign(), Mish(), HardSigmoid(), UnitStep()
 gaussian, sine, log_sigmoid, exponential = Gaussian(), Sine(), LogSigmoid(), Exponential()
 softmax, layer_normalization = Softmax(), LayerNormalization()
 
@@ -614,6 +638,7 @@ ACTIVATIONS: dict[str, Activation] = {
         softsign,
         mish,
         hard_sigmoid,
+        step,
         gaussian,
         sine,
         log_sigmoid,

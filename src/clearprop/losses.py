@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from clearprop.activations import Activation, Exponential, Sigmoid, Softmax
+from clearprop.activations import Activation, Exponential, Sigmoid, Softmax, UnitStep
 from clearprop.checks import (
     call_own,
     check_array,
@@ -38,6 +38,7 @@ from clearprop.mathematics import (
     exp,
     log,
     log_one_plus_exp,
+    maximum,
     minimum,
     one_hot,
     row_max,
@@ -56,6 +57,7 @@ __all__ = [
     "Gamma",
     "Huber",
     "Loss",
+    "Perceptron",
     "PointwiseLoss",
     "Poisson",
     "Quantile",
@@ -110,20 +112,27 @@ class Loss(ABC):
         >>> cp.Poisson().check_output(cp.relu, 1)
         Traceback (most recent call last):
         clearprop.errors.ArgumentError: loss: poisson takes outputs above 0, but those of relu are at least 0. Use \
-exponential as output activation. To train it all the same: cp.Poisson(any_output=True).
+exponential as output activation. To train it all the same: cp.losses.Poisson(any_output=True).
         """
         if isinstance(activation, Softmax) and units == 1:
             raise ArgumentError(
                 f"{where}: softmax of a single unit is always 1. For two classes use one sigmoid unit with "
                 "binary_cross_entropy, or two softmax units with cross_entropy."
             )
+        if isinstance(activation, UnitStep) and not self.any_output:
+            raise ArgumentError(
+                f"{where}: the derivative of step is 0, so that nothing can be learnt through it. Use identity as "
+                "output activation with cp.losses.Perceptron(), whose answer is cp.activations.step of its outputs; or "
+                "sigmoid with binary_cross_entropy. "
+                f"To compute it all the same: cp.losses.{type(self).__name__}(any_output=True)."
+            )
         if self.any_output or activation.output_range is None or self._is_defined_for(activation):
             return
-        partner = "" if self.partner is None else f" Use {self.partner.name} as output activation.{self._advice}"
+        partner = "identity" if self.partner is None else self.partner.name
         raise ArgumentError(
             f"{where}: {self.name} takes {self._outputs}, but those of {activation.name} are "
-            f"{activation.described_range}.{partner} "
-            f"To train it all the same: cp.{type(self).__name__}(any_output=True)."
+            f"{activation.described_range}. Use {partner} as output activation.{self._advice} "
+            f"To train it all the same: cp.losses.{type(self).__name__}(any_output=True)."
         )
 
     #: What the message says of the outputs that the loss takes, and of the way out.
@@ -262,6 +271,43 @@ class Quantile(PointwiseLoss):
         r = yhat - y
         slope = 0.5 * sign(r) + (0.5 - self.q) * absolute(sign(r))  # 1 - q above, -q below, 0 at y
         return slope * r, slope
+
+
+class Perceptron(PointwiseLoss):
+    """l = (o - y) yhat with the answer o = 1 where yhat > 0, else 0; targets y are 0 or 1, and dl/dyhat = o - y.
+
+    It is 0 for a right answer and |yhat| for a wrong one: the perceptron criterion. On a linear output, a step of
+    gradient descent on one sample is Rosenblatt's rule, w += learning rate (y - o) x (Rosenblatt 1958).
+
+    >>> import numpy as np, clearprop as cp
+    >>> cp.losses.Perceptron().value_and_error(np.array([[-3.0], [3.0]]), np.array([[1.0], [1.0]]))
+    (array([3., 0.]), array([[-1.],
+           [ 0.]]))
+    """
+
+    name = "perceptron"
+    _outputs = "scores of both signs"
+    _advice = " The answer is cp.activations.step of its outputs."
+
+    def value_and_slope(self, yhat: Array, y: Array) -> tuple[Array, Array]:
+        wrong = maximum(sign(yhat), 0) - y
+        return wrong * yhat, wrong
+
+    def _is_defined_for(self, activation: Activation) -> bool:
+        low, high = activation.output_range or self.domain
+        return low < 0 < high
+
+    def check_targets(self, y: Any, samples: int, units: int, dtype: np.dtype, where: str = "y") -> np.ndarray:
+        array = super().check_targets(y, samples, units, dtype, where)
+        other = (array != 0) & (array != 1)
+        if other.any():
+            row, column = np.argwhere(other)[0]
+            hint = f" For labels of -1 and 1: ({where} + 1) / 2." if (np.abs(array) == 1).all() else ""
+            raise DataError(
+                f"{where}: expected 0 or 1 for perceptron loss, got {array[row, column]:g} at row {row}, "
+                f"column {column}.{hint}"
+            )
+        return array
 
 
 class Poisson(PointwiseLoss):
@@ -575,6 +621,7 @@ LOSSES: dict[str, type[Loss]] = {
         AbsoluteError,
         Huber,
         Quantile,
+        Perceptron,
         Poisson,
         Gamma,
         Tweedie,

@@ -17,7 +17,7 @@ from clearprop.errors import ArgumentError, DataError, ShapeError
 def test_any_network_agrees_with_differences_of_the_gradient():
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=60)
+    @settings(max_examples=80)
     @given(problems())
     def check(problem: Problem):
         seen.update(set(problem.features()))

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn.metrics
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
@@ -321,3 +322,28 @@ def test_the_model_is_left_as_it_was(trained, blobs):
     render_report(model, X, y)
     np.testing.assert_array_equal(model.params.flat, before)
     np.testing.assert_array_equal(X, X_before)
+
+
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_a_network_that_has_diverged_has_a_report(value, output, check_page, words):
+    units, loss = {"identity": (1, cp.SquaredError()), "sigmoid": (2, cp.BinaryCrossEntropy()),
+                   "softmax": (3, cp.CrossEntropy())}[output]  # fmt: skip
+    net = cp.Network.sequential(4, 5, units, output=output)
+    params = net.initialize(seed=0)
+    with np.errstate(all="ignore"):
+        params.flat[...] *= value
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = {1: X[:, 0], 2: (X[:, :2] > 0).astype(float), 3: np.arange(60) % 3}[units]
+    said = words(check_page(render_report(Model(net, params, loss), X, y)))
+    with np.errstate(all="ignore"):
+        lost = int((~np.isfinite(cp.predict(net, params, X)).all(axis=1)).sum())
+    assert (f"{lost} of 60 rows have predictions that are NaN or infinite." in said) == (lost > 0)
+    assert ("Confusion matrix" in said) == (units == 3 and not lost)
+
+
+def test_rows_of_a_sparse_matrix(check_page):
+    X = np.random.default_rng(0).normal(size=(60, 4)) * (np.arange(4) % 2)
+    net = cp.Network.sequential(4, 1)
+    model = Model(net, net.initialize(seed=0), cp.SquaredError())
+    assert render_report(model, scipy.sparse.csr_array(X), X[:, 1]) == render_report(model, X, X[:, 1])

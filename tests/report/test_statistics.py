@@ -13,7 +13,6 @@ from clearprop.report.statistics import (
     brier_score,
     class_scores,
     confused_pairs,
-    most_frequent_share,
     reliability,
     wilson_interval,
 )
@@ -99,9 +98,3 @@ def test_brier_score_is_that_of_scikit_learn(generator, classes):
     y = generator.integers(0, classes, 200)
     expected = sklearn.metrics.brier_score_loss(y, p, labels=range(classes), scale_by_half=True)
     assert brier_score(y, p) == pytest.approx(expected, rel=1e-12)
-
-
-def test_most_frequent_share_is_the_best_constant_prediction(generator):
-    y = generator.integers(0, 2, (100, 3))
-    constants = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
-    assert most_frequent_share(y) == max((y == constant).all(axis=1).mean() for constant in constants)

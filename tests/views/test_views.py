@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from networks import Problem, problems
 
 import clearprop as cp
 from clearprop import views
+from clearprop.draw.svg import number as written
 from clearprop.errors import ArgumentError, NetworkError, ShapeError
+from clearprop.views.cost_curve import curve_costs
 from clearprop.views.surface import _costs
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -65,6 +70,7 @@ def all_figures(trained: tuple[cp.Trace, views.Recorder, cp.History]) -> dict[st
         "histograms": views.histograms(recorder.traces(trace)),
         "decision_boundary": views.decision_boundary(trace.params, X, Y),
         "hidden_space": views.hidden_space(trace.params, X, Y, "hidden"),
+        "cost_curve": views.cost_curve(trace, "output[0].b", recorder),
         "cost_surface": views.cost_surface(trace, "output[0] <- hidden[0]", "output[0] <- hidden[1]", recorder),
         "weight_trajectory": views.weight_trajectory(recorder, trace, "output[0] <- hidden[0]"),
         "history": views.history(history),
@@ -79,7 +85,7 @@ def test_views_are_an_attribute_of_the_package():
 
 def test_every_view_is_well_formed_and_saves(trained, tmp_path: Path):
     figures = all_figures(trained)
-    assert {*figures, "Figure", "Recorder"} - {"weights"} == set(views.__all__)
+    assert {*figures, "Figure", "Player", "Recorder", "player"} - {"weights"} == set(views.__all__)
     for name, figure in figures.items():
         parsed(figure)
         figure.save(tmp_path / f"{name}.svg")
@@ -172,6 +178,52 @@ def test_histograms_show_layers_and_epochs(trained):
         views.histograms({})
 
 
+@pytest.mark.parametrize(("log", "at"), [(False, lambda e: e), (True, lambda e: math.log(1 + e))])
+def test_histograms_stand_at_the_true_distances_of_their_epochs(trained, log, at):
+    """Also if they were recorded in another order; their names do not overlap."""
+    trace, epochs = trained[0], [100, 1, 10, 2]
+    figure = views.histograms(dict.fromkeys(epochs, trace), "a", log=log)
+    assert "log scale" in figure.note if log else "log=True moves them apart" in figure.note
+    for root in map(panel_root, figure.panels):
+        ridges = {n.findtext(f"{SVG}title", "").split()[-1]: n.get("d", "") for n in classed(root, "ridge")}
+        y = {int(epoch): float(path[1:].partition("L")[0].split()[1]) for epoch, path in ridges.items()}
+        assert list(y) == sorted(epochs)
+        shares = [(y[e] - y[1]) / (y[100] - y[1]) for e in y]
+        assert shares == pytest.approx([(at(e) - at(1)) / (at(100) - at(1)) for e in y], abs=1e-3)
+        names = [float(n.get("y", 0)) for n in root.iter(f"{SVG}text") if (n.text or "").startswith("epoch")]
+        assert min(b - a for a, b in pairwise(names)) >= 13.9
+
+
+def panel_root(panel: Any) -> ET.Element:
+    return ET.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(panel.parts)}</svg>')
+
+
+def test_all_layers_have_histograms_and_values_left_out_are_counted():
+    net = cp.Network.sequential(2, *[2] * 20, 1, hidden="tanh")
+    trace = cp.backpropagate(net, net.initialize(seed=0), X, Y, loss="squared_error")
+    figure = views.histograms({0: trace}, "a")
+    assert [panel.title for panel in figure.panels] == [layer.name for layer in net.layers]
+    assert "Left out" not in figure.note
+    net = cp.Network.sequential(2, 2, 1, hidden="exponential")
+    params = net.initialize(given={"hidden": {"input": [[1e4, 0.0], [0.0, 0.0]]}, "output": {"hidden": [[1.0], [1.0]]}})
+    with np.errstate(all="ignore"):
+        trace = cp.backpropagate(net, params, X, Y, loss="squared_error")
+    note = views.histograms({0: trace, 5: trace}, "a").note
+    assert note.endswith(" Left out: 8 values that are not finite, in hidden, output.")
+
+
+def test_a_history_says_which_layers_are_not_drawn():
+    norms = {f"h{i}": [0.0 if i == 4 else 1.0, 0.0 if i == 4 else 0.5] for i in range(1, 15)} | {"output": [1.0, 1.0]}
+    figure = views.history(cp.History({"cost": [2.0, 1.0]}, delta_norms=norms, stopped="finished 2 epochs"))
+    assert figure.note == (
+        "finished 2 epochs; not drawn, because its norm is 0 or not finite in every epoch: h4; "
+        "not drawn, because twelve layers are the most: h5, h12"
+    )
+    assert len(classed(panel_root(figure.panels[1]), "line")) == 12
+    figure = views.history(cp.History({"cost": [2.0, 1.0]}, delta_norms={"output": [0.0, 0.0]}))
+    assert (len(figure.panels), figure.note.endswith("every epoch: output")) == (1, True)
+
+
 def test_weight_trajectory_is_the_recorded_one():
     net = cp.Network.sequential(1, 1)
     params = net.initialize(given={"output": {"input": [[1.0]]}})
@@ -257,6 +309,61 @@ def test_hidden_space_shows_samples_before_and_after(trained):
     assert len(classed(root, "edge")) == 1
 
 
+def test_cost_curve_is_a_parabola_with_the_steps_of_gradient_descent():
+    """Linear regression with one weight: J = mean of (w x - t)^2 / 2, and w moves by -rate dJ/dw."""
+    data, t = np.array([[0.5], [1.0], [2.0]]), np.array([[1.0], [2.5], [3.5]])
+    net = cp.Network(1, [cp.Layer("output", 1, bias=False)])
+    params, w = net.initialize(given={"output": {"input": [[0.25]]}}), [0.25]
+    recorder = views.Recorder(params)
+    cp.train(net, params, data, t, loss="squared_error", optimizer=cp.GradientDescent(0.3), batch_size=None, epochs=4,
+             callbacks=recorder)  # fmt: skip
+    for _ in range(4):
+        w.append(w[-1] - 0.3 * float(((w[-1] * data - t) * data).mean()))
+    trace = cp.backpropagate(net, params, data, t, loss="squared_error")
+    figure = views.cost_curve(trace, "output[0] <- input[0]", recorder=recorder)
+    assert figure.note == "The cost by this weight, with all others as in the trace."
+    curve, fits = map(panel_root, figure.panels)
+    tips = [n.findtext(f"{SVG}title") for n in classed(curve, "spot")]
+    J = [float(((v * data - t) ** 2).mean()) / 2 for v in w]
+    assert tips == [f"{written(v)}: cost {written(j)}" for v, j in zip(w, J, strict=True)]
+    values = np.linspace(-1, 3, 9)
+    expected = ((values[:, None] * data[:, 0] - t[:, 0]) ** 2).mean(axis=1) / 2
+    np.testing.assert_allclose(curve_costs(trace, 0, values), expected, rtol=1e-14)
+    assert [n.text for n in classed(fits, "tick")][-5:] == [f"epoch {e}" for e in range(5)]
+    assert len(classed(fits, "point")) == 3
+    (line,) = [n for n in classed(fits, "line") if n.findtext(f"{SVG}title") == "epoch 4"]
+    ends = [tuple(map(float, p.split())) for p in re.split("[ML]", line.get("d", ""))[1:]]
+    left, right, low, high, _, bottom, top, least, most, _ = map(float, figure.panels[1].coordinates.split())
+    for px, py in (ends[0], ends[-1]):
+        x = low + (px - left) / (right - left) * (high - low)
+        assert least + (bottom - py) / (bottom - top) * (most - least) == pytest.approx(w[-1] * x, abs=0.02)
+
+
+def test_cost_curve_of_other_networks(trained):
+    trace, recorder, _ = trained
+    figure = views.cost_curve(trace, W[0], recorder=recorder)
+    assert [panel.title for panel in figure.panels] == ["Cost"]
+    assert figure.note.endswith("the other weights changed too, so the points need not lie on the curve.")
+    assert "spot" not in views.cost_curve(trace, W[0], span=2).svg.partition("</style>")[2]
+    parsed(figure)
+    net = cp.Network.sequential(1, 3, 1, hidden="tanh", output="sigmoid")
+    data = np.linspace(-1, 1, 2500)[:, None]
+    trace = cp.backpropagate(net, net.initialize(seed=0), data, (data > 0) * 1.0, loss="binary_cross_entropy")
+    figure = views.cost_curve(trace, "hidden[1].b")
+    assert figure.note.endswith("Of 2,500 samples the first 2,000 are drawn.")
+    assert len(classed(panel_root(figure.panels[1]), "point")) == 2000
+    parsed(figure)
+
+
+def test_planes_say_how_many_samples_they_draw(trained):
+    many, y = np.tile(X, (600, 1)), np.tile(Y, (600, 1))
+    for figure in (
+        views.decision_boundary(trained[0].params, many, y),
+        views.hidden_space(trained[0].params, many, y, "hidden"),
+    ):
+        assert "Of 2,400 samples the first 2,000 are drawn." in figure.note
+
+
 def test_cost_surface_is_the_cost():
     net = cp.Network.sequential(1, 1)
     data, y = np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]])
@@ -292,6 +399,12 @@ REFUSED = {
     "a trace for parameters": (lambda t, r, h: views.hinton(t), "hinton: expected parameters, got Trace. Pass trace.p"),
     "parameters for a trace": (lambda t, r, h: views.cost_surface(t.params, *W), "cost_surface: expected a trace, a"),
     "the same weight twice": (lambda t, r, h: views.cost_surface(t, W[0], W[0]), "cost_surface: expected two differ"),
+    "a layer for a weight": (lambda t, r, h: views.cost_curve(t, "hidden"), 'there is no "hidden"'),
+    "a curve of another network": (
+        lambda t, r, h: views.cost_curve(t, W[0], views.Recorder(OTHER.initialize())),
+        "cost_curve: the parameters recorded at epoch 0 belong to another network than the trace.",
+    ),
+    "no width": (lambda t, r, h: views.cost_curve(t, W[0], span=0), "span: expected a finite number above 0, got 0"),
     "a list for a path": (lambda t, r, h: views.cost_surface(t, *W, [1]), "cost_surface: expected a Recorder, or pa"),
     "a path of another network": (
         lambda t, r, h: views.cost_surface(t, *W, views.Recorder(OTHER.initialize())),
@@ -311,7 +424,7 @@ REFUSED = {
     "one input for a plane": (lambda t, r, h: views.decision_boundary(t.params, X, Y, 0), "inputs: expected two dif"),
     "a layer of one unit": (lambda t, r, h: views.hidden_space(t.params, X, Y, "output"), "units: expected two diff"),
     "no rows": (lambda t, r, h: views.decision_boundary(t.params, X[:0], Y[:0]), "X: expected at least one row"),
-    "a bitmap": (lambda t, r, h: views.hinton(t.params).save("a.png"), "a.png: figures are written as SVG"),
+    "a bitmap": (lambda t, r, h: views.hinton(t.params).save("a.bmp"), "a.bmp: expected a name that ends in .svg, .p"),
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.activations import UnitStep
 from clearprop.checks import check_choice, check_dense_or_csr, check_sample_weight, dense
 from clearprop.core.backprop import Backward, Forward, backward, forward, loss_and_delta
 from clearprop.core.network import Network, check_params
@@ -145,6 +146,37 @@ in row 0, column 0, is the first. Use the identity as output activation, or scal
                 f"{y[row, column]:g} in row {row}, column {column}, is the first. Use the identity as output "
                 "activation, or scale the targets."
             )
+
+
+def layers_behind_steps(net: Network) -> Iterator[str]:
+    """One sentence if layers with trainable parameters get no error signal, because every path to them has a step.
+
+    >>> from clearprop import Layer
+    >>> net = Network(1, [Layer("hidden", 2, "step"), Layer("output", 1, sources="hidden")])
+    >>> print(*layers_behind_steps(net))
+    layer "hidden": the error signal does not reach it, because the derivative of step in layer "hidden" is 0, so that \
+its parameters keep their initial values. Freeze them (trainable=False, train_bias=False) to show this, or use sigmoid.
+    """
+    with_path, reached = set(net.outputs or ()), set(net.outputs or ())
+    for layer in reversed(net.layers):
+        sources = {connection.source for connection in layer.connections}
+        with_path |= sources if layer.name in with_path else set()
+        reached |= sources if layer.name in reached and not isinstance(layer.f, UnitStep) else set()
+    steps = [f'layer "{layer.name}"' for layer in net.layers if isinstance(layer.f, UnitStep)]
+    stuck = [
+        f'layer "{layer.name}"'
+        for layer in net.layers
+        if layer.name in with_path
+        and (layer.name not in reached or isinstance(layer.f, UnitStep))
+        and ((layer.bias and layer.train_bias) or any(c.trainable and c.kind != "identity" for c in layer.connections))
+    ]
+    if stuck:
+        it, its = ("it", "its") if len(stuck) == 1 else ("them", "their")
+        yield (
+            f"{', '.join(stuck)}: the error signal does not reach {it}, because the derivative of step in "
+            f"{', '.join(steps)} is 0, so that {its} parameters keep their initial values. Freeze them "
+            "(trainable=False, train_bias=False) to show this, or use sigmoid."
+        )
 
 
 def _where(what: str, name: str, outputs: tuple[str, ...]) -> str:

@@ -109,11 +109,16 @@ def _name_at_end(plot: Plot, curves: Sequence[Curve], names: Sequence[str]) -> N
 def layers_over_epochs(
     label: str, curves: Sequence[Curve], best: int | None = None, width: float = 420, title: str = ""
 ) -> Drawing:
-    """A line per layer on a log scale; of many layers, some at equal distances."""
+    """A line per layer on a log scale, for the layers of `layers_drawn`."""
+    return over_epochs(label, layers_drawn(curves), best, log=True, width=width, title=title)
+
+
+def layers_drawn(curves: Sequence[Curve]) -> list[Curve]:
+    """The curves that a log scale shows; of more than 12, 12 at equal distances."""
     drawn = [curve for curve in curves if any(np.isfinite(v) and v > 0 for v in curve.values)]
     if len(drawn) > _LINES:
         drawn = [drawn[round(i * (len(drawn) - 1) / (_LINES - 1))] for i in range(_LINES)]
-    return over_epochs(label, drawn, best, log=True, width=width, title=title)
+    return drawn
 
 
 @dataclass(frozen=True)

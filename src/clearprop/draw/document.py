@@ -72,7 +72,8 @@ class Section:
 def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, footer: str) -> str:
     """A page that needs nothing outside it: style sheets, a header with a title and `head`, and `body`.
 
-    `kind` is the class of the body and the name of its style sheet: "report", which has a script, or "solution".
+    `kind` is the class of the body and the name of its style sheet: "solution", or "report" or "player", which have a
+    script.
     """
     metas = [
         element("meta", charset="utf-8"),
@@ -80,7 +81,7 @@ def page_html(kind: str, kicker: str, title: str, head: Markup, body: Markup, fo
         element("meta", name="color-scheme", content="light dark"),
     ]
     style = element("style", Markup(f"\n{style_sheet('page', 'equations', kind)}\n@page {{ margin: 12mm; }}\n"))
-    scripts = [element("script", Markup(f"\n{script(kind)}\n"))] if kind == "report" else []
+    scripts = [element("script", Markup(f"\n{script(kind)}\n"))] if kind in ("report", "player") else []
     header = element("header", element("p", kicker, class_="kicker"), element("h1", title), head)
     main = element("main", body)
     page = element(
@@ -127,7 +128,7 @@ def _folding(section: Section, formula: Formula) -> list[Markup]:
 
 def items_html(items: Sequence[Any], formula: Formula = str) -> list[Markup]:
     """Each item as HTML; a Markup is HTML already."""
-    return [item if isinstance(item, Markup) else _item(item, formula) for item in items]
+    return [_item(item, formula) for item in items]
 
 
 def _item(item: Any, formula: Formula) -> Markup:

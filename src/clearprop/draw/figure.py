@@ -7,6 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from clearprop.draw.picture_files import render
 from clearprop.draw.style import style_sheet
 from clearprop.draw.svg import Drawing, Legend, coordinate, element, shorten, text_width
 from clearprop.errors import ArgumentError
@@ -72,16 +73,20 @@ class Figure:
         return width, parts, top - _GAP
 
     def save(self, path: str | Path) -> None:
-        """Write the figure to an SVG file in one atomic step. Raises ArgumentError unless the name ends in .svg.
+        """Write the figure to a file in one atomic step: SVG, PNG or PDF, by the end of the name.
+
+        PNG (two pixels for one of the figure) and PDF are in the light colours, and need the extra
+        `clearprop[pictures]`. Raises ArgumentError for another name, or if the extra is not installed.
 
         >>> import tempfile, clearprop as cp
         >>> from clearprop import views
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     views.hinton(cp.Network.sequential(2, 1).initialize(seed=0)).save(f"{folder}/weights.svg")
         """
-        if Path(path).suffix.lower() != ".svg":
-            raise ArgumentError(f"{path}: figures are written as SVG; expected a name that ends in .svg.")
-        write_atomically(str(path), self.svg.encode())
+        ending = Path(path).suffix.lower()
+        if ending not in (".svg", ".png", ".pdf"):
+            raise ArgumentError(f"{path}: expected a name that ends in .svg, .png or .pdf.")
+        write_atomically(str(path), self.svg.encode() if ending == ".svg" else render(self.svg, ending))
 
     def __repr__(self) -> str:
         return f'<Figure: {self.title}; save("name.svg") writes it>'

@@ -122,7 +122,8 @@ def draw_units(
     captions = [] if numbers else [part for name in plan.layers for part in _caption(plan, name)]
     if biases is not None:
         largest = _largest(biases.values())
-        captions = [*(part for name, b in biases.items() for part in _bias_dots(plan, name, b / largest)), *captions]
+        shares = {name: np.nan_to_num(b / largest, posinf=1.0, neginf=-1.0) for name, b in biases.items()}
+        captions = [*(part for name, own in shares.items() for part in _bias_dots(plan, name, own)), *captions]
     if plan.labelled:
         links = _place_labels(links, nodes, plan.look.radius)
     parts = [_svg_link(link) for link in sorted(links, key=lambda link: link.width)]  # the widest on top
@@ -133,6 +134,33 @@ def draw_units(
     return UnitDrawing(
         label, *plan.size, (*parts, *captions), legend, look=plan.look, nodes=tuple(nodes), links=tuple(links)
     )
+
+
+def animate_units(
+    net: Network, frames: Sequence[Parameters], names: Mapping[str, Sequence[str]], label: str
+) -> list[Drawing]:
+    """Compact drawings of all units and links, one for each of the parameters, with the same elements and one scale."""
+    plan, colours = _Plan(net, False, names), colours_of_layers(net)
+    matrices = [link_matrices(net, params) for params in frames]
+    largest = _largest(matrix for each in matrices for (*_, kind), matrix in each.items() if kind != "identity")
+    biases = [{name: b for name in net.index if (b := params[name].b) is not None} for params in frames]
+    largest_bias = _largest(b for each in biases for b in each.values())
+    nodes = [
+        Node(plan.at(name, i), colours[name], plan.name(name, i))
+        for name in plan.layers
+        for i in range(net.units(name))
+    ]
+    units = [part for node in nodes for part in _svg_node(node, plan.look.radius)]
+    captions = [part for name in plan.layers for part in _caption(plan, name)]
+    drawings = []
+    for weights, shown in zip(matrices, biases, strict=True):
+        links = _links(plan, weights, number, largest)
+        shares = {name: np.where(b == 0, 1e-9, b / largest_bias) for name, b in shown.items()}  # 0 has a dot too
+        dots = [part for name, share in shares.items() for part in _bias_dots(plan, name, share)]
+        parts = (*(_svg_link(link) for link in links), *units, *dots, *captions)
+        legend = (*_signs(bool(shown), False), *legend_of({link.style for link in links} - {"dense"}))
+        drawings.append(Drawing(label, *plan.size, parts, legend))
+    return drawings
 
 
 class _Plan:
@@ -171,17 +199,18 @@ class _Plan:
 
 
 def _links(
-    plan: _Plan, matrices: Mapping[tuple[str, str, str], np.ndarray], text: Callable[[float], str]
+    plan: _Plan, matrices: Mapping[tuple[str, str, str], np.ndarray], text: Callable[[float], str], largest: float = 0
 ) -> list[Link]:
-    """The links of all connections; the compact drawing leaves out those of value 0."""
-    largest = _largest(matrix for (*_, kind), matrix in matrices.items() if kind != "identity")
+    """The links of all connections; without a `largest` value the compact drawing leaves out those of value 0."""
+    every = bool(largest)
+    largest = largest or _largest(matrix for (*_, kind), matrix in matrices.items() if kind != "identity")
     links = []
     for wire in plan.layout.wires:
         c, target = wire.connection, wire.target
         matrix = matrices[target, c.source, c.kind]
         for i, j in np.argwhere(_pattern(c, *matrix.shape)).tolist():
             value = float(matrix[i, j])
-            if plan.look is COMPACT and value == 0:
+            if plan.look is COMPACT and value == 0 and not every:
                 continue
             share = min(1.0, abs(value) / largest) if np.isfinite(value) else 1.0
             sign = "" if c.kind == "identity" or value == 0 else "minus" if value < 0 else "plus"

@@ -32,13 +32,15 @@ class Result:
     what: str
     lift: str
     beaten: bool | None
-    comparison: Drawing
+    comparison: Drawing | None
     details: Sequence[tuple[str, str]]
     warning: str = ""
 
 
 def results(evaluated: Evaluated) -> list[Result]:
     """The headlines of all outputs; of several columns of numbers one each."""
+    if not evaluated.is_finite:
+        return [_lost_result(each) for each in evaluated.predictions]
     found = []
     for each in evaluated.predictions:
         evaluation = evaluated.evaluations[each.output]
@@ -50,6 +52,13 @@ def results(evaluated: Evaluated) -> list[Result]:
             columns = range(min(COLUMNS_SHOWN, len(each.labels)))
             found += [_number_result(each.column(column)) for column in columns]
     return found
+
+
+def _lost_result(predictions: Predictions) -> Result:
+    """The headline of predictions that are NaN or infinite."""
+    finite = np.isfinite(predictions.yhat).reshape(len(predictions.y), -1).all(axis=1)
+    lost = f"{np.count_nonzero(~finite):,} of {len(finite):,} rows have predictions that are NaN or infinite"
+    return Result(predictions.target, "NaN", "no metric can be computed", lost, False, None, ())
 
 
 def beats_constant(predictions: Predictions) -> bool | None:

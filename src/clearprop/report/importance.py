@@ -135,7 +135,18 @@ class Loss:
 
 
 def measure(evaluated: Evaluated) -> Measured:
-    """Try each column, or groups of columns and then each column of the most important groups."""
+    """Try each column, or groups of columns and then each column of the most important groups.
+
+    Nothing is measured if the loss is not finite.
+    """
+    measured = _measure(evaluated)
+    tried = [found for found in (measured.groups, measured.columns) if found is not None]
+    if all(np.isfinite(found.growth).all() for found in tried):
+        return measured
+    return replace(measured, columns=None, groups=None)
+
+
+def _measure(evaluated: Evaluated) -> Measured:
     generator = np.random.default_rng(evaluated.seed)
     chosen = plan(evaluated, generator)
     loss = _loss(evaluated, chosen.rows)
@@ -217,6 +228,8 @@ def _table(found: Importance, loss: Loss) -> Table:
 def read_importance(measured: Measured, better: bool = True) -> str:
     """Which columns the predictions depend on; nothing is said about columns that were not tried."""
     found, groups = measured.columns, measured.groups
+    if found is None and groups is None:
+        return f"The {measured.scale.name} is not finite, so that no column can be compared."
     constant = "" if better else "The predictions are no better than a constant, so this says little about the data. "
     if found is None or not found.significant[found.order[0]]:
         what = "column" if groups is None else f"of {len(groups.names)} groups of columns"

@@ -88,7 +88,19 @@ def render_report(
     >>> "root mean squared error" in render_report(model, [[0.0], [1.0]], [0.0, 2.0])
     True
     """
-    outputs, layers = sweep(_objective(model, X, y), model.params)
+    with np.errstate(all="ignore"):  # a network that has diverged has a report too
+        return _render(model, _objective(model, X, y), evaluated_on, seed, diagnosis, row_numbers)
+
+
+def _render(
+    model: Model,
+    objective: Objective,
+    evaluated_on: str,
+    seed: int,
+    diagnosis: Diagnosis | None,
+    row_numbers: np.ndarray | None,
+) -> str:
+    outputs, layers = sweep(objective, model.params)
     predictions = predictions_of(model.net, model.encoding, outputs)
     numbers = np.arange(outputs.objective.samples) if row_numbers is None else np.asarray(row_numbers)
     if diagnosis is None:
@@ -110,11 +122,25 @@ def render_report(
 
 
 def _sections(evaluated: Evaluated, layers: Sequence[LayerActivity]) -> list[Section]:
-    """All sections, the most useful first."""
+    """All sections, the most useful first; without those on predictions if these are not finite."""
+    sections: list[Section | None] = [
+        findings_section(evaluated.diagnosis),
+        learning_section(evaluated),
+        *(_prediction_sections(evaluated) if evaluated.is_finite else []),
+        gradients_section(evaluated),
+        activity_section(layers, evaluated.model.net) if evaluated.is_finite else None,
+        network_section(evaluated),
+        making_section(evaluated.model),
+    ]
+    return [each for each in sections if each is not None]
+
+
+def _prediction_sections(evaluated: Evaluated) -> list[Section | None]:
+    """What is right and wrong, and which columns the predictions depend on."""
     measured = measure(evaluated)
     tried = measured.columns
     main = [] if tried is None else [tried.names[i] for i in tried.order if tried.significant[i]]
-    sections: list[Section | None] = [findings_section(evaluated.diagnosis), learning_section(evaluated)]
+    sections: list[Section | None] = []
     for each in evaluated.predictions:
         of = each.output if evaluated.several else ""
         evaluation = evaluated.evaluations[each.output]
@@ -133,13 +159,7 @@ def _sections(evaluated: Evaluated, layers: Sequence[LayerActivity]) -> list[Sec
         effects_section(evaluated, each, main, each.output if evaluated.several else "")
         for each in evaluated.predictions
     ]
-    sections += [
-        gradients_section(evaluated),
-        activity_section(layers, evaluated.model.net),
-        network_section(evaluated),
-        making_section(evaluated.model),
-    ]
-    return [each for each in sections if each is not None]
+    return sections
 
 
 def _named(found: Sequence[Result]) -> list[Result]:
@@ -157,7 +177,7 @@ def _result(result: Result) -> Markup:
         element("p", result.what, class_="what"),
         element("p", f"{result.lift}.", class_=f"lift {state.replace(' ', '-')}"),
         *([element("p", result.warning, class_="caution")] if result.warning else []),
-        element("div", result.comparison.svg(), class_="scroll"),
+        *([element("div", result.comparison.svg(), class_="scroll")] if result.comparison is not None else []),
         _pairs(result.details, "details"),
         class_="result",
     )
@@ -182,7 +202,7 @@ def _objective(model: Model, X: Any, y: Any) -> Objective:
         y = {name: column(name, values) if name in outputs else values for name, values in y.items()}
     elif len(outputs) == 1:
         y = column(outputs[0], y)
-    return prepare(net, model.params, X, y, model.loss)
+    return prepare(net, model.params, X, y, model.loss).dense()
 
 
 def _title(predictions: Sequence[Predictions]) -> str:

@@ -42,6 +42,11 @@ class Evaluated:
         return len(self.predictions) > 1
 
     @cached_property
+    def is_finite(self) -> bool:
+        """Whether the predictions of all outputs are finite on all rows."""
+        return all(bool(np.isfinite(each.yhat).all()) for each in self.predictions)
+
+    @cached_property
     def evaluations(self) -> dict[str, Evaluation]:
         """The metrics of each output."""
         return {each.output: evaluate(each) for each in self.predictions}

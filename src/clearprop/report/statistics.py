@@ -193,14 +193,3 @@ def brier_score(y: np.ndarray, p: np.ndarray) -> float:
     0.25
     """
     return float(np.mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1)) / 2)
-
-
-def most_frequent_share(y: np.ndarray) -> float:
-    """The frequency of the most frequent row of y (n, o): the score of a constant prediction.
-
-    >>> import numpy as np
-    >>> most_frequent_share(np.array([[0, 1], [0, 1], [1, 1], [0, 0]]))
-    0.5
-    """
-    _, counts = np.unique(y, axis=0, return_counts=True)
-    return float(counts.max() / len(y))

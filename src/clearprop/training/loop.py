@@ -12,7 +12,7 @@ import numpy as np
 from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_seed, exclusive
 from clearprop.core.network import Network
 from clearprop.core.nonfinite import nonfinite_parameter
-from clearprop.core.objective import Objective, prepare, unreachable_targets
+from clearprop.core.objective import Objective, layers_behind_steps, prepare, unreachable_targets
 from clearprop.core.parameters import Parameters
 from clearprop.engine import ENGINES, with_engine
 from clearprop.engine.api import Training
@@ -102,7 +102,7 @@ def train(
     objective, held_out = _with_validation(
         prepare(net, params, X, y, loss, sample_weight, reduction), params, loss, validation, seed
     )
-    for sentence in unreachable_targets(objective):
+    for sentence in (*unreachable_targets(objective), *layers_behind_steps(net)):
         warnings.warn(sentence, UserWarning, stacklevel=2)
     check_choice(engine, "engine", ("auto", *ENGINES))
     rule = as_optimizer(optimizer)

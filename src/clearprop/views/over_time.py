@@ -8,13 +8,13 @@ import numpy as np
 
 from clearprop.core.trace import Trace
 from clearprop.draw.axes import Plot, linear_scale
-from clearprop.draw.charts import Curve, layers_over_epochs, over_epochs
+from clearprop.draw.charts import Curve, layers_drawn, layers_over_epochs, over_epochs
 from clearprop.draw.figure import Figure
 from clearprop.draw.style import contrasting, layer_classes
 from clearprop.draw.svg import Drawing, swatch
 from clearprop.errors import ArgumentError
 from clearprop.training.history import History
-from clearprop.views.recorder import Recorder, retrace
+from clearprop.views.recorder import Recorder, retrace, spread_out
 from clearprop.views.surface import flat_index
 from clearprop.views.validation import check_recorded, check_trace
 
@@ -24,8 +24,8 @@ _WIDTH, _HEIGHT, _MOST = 420.0, 270.0, 200
 def history(history: History) -> Figure:
     """Draw the course of training: the cost, the validation cost if there is one, and |delta| of each layer.
 
-    Wide ranges use a logarithmic scale; of many layers, twelve at equal distances are drawn. Raises ArgumentError for a
-    history without epochs.
+    Wide ranges use a logarithmic scale; of many layers, twelve at equal distances are drawn, and the note names the
+    others. Raises ArgumentError for a history without epochs.
 
     >>> import clearprop as cp
     >>> from clearprop import views
@@ -42,14 +42,21 @@ def history(history: History) -> Figure:
         for name, class_, column in (("training", "first", "cost"), ("validation", "second", "validation cost"))
         if column in history
     ]
+    note = [history.stopped] if history.stopped else []
     panels = [over_epochs("Cost in each epoch", curves, history.best_epoch, width=_WIDTH, title="Cost")]
     if history.delta_norms:
         names = list(history.delta_norms)  # from the input to the output
         classes = layer_classes(len(names) - 1)
         norms = [Curve(name, class_, history.delta_norms[name]) for name, class_ in zip(names, classes, strict=True)]
         title = "Norm of delta by layer, last step of each epoch"
-        panels.append(layers_over_epochs(title, norms, history.best_epoch, _WIDTH, title))
-    return Figure("Training", tuple(panels), history.stopped, columns=2)
+        drawn = [curve.name for curve in layers_drawn(norms)]
+        if drawn:
+            panels.append(layers_over_epochs(title, norms, history.best_epoch, _WIDTH, title))
+        flat = [curve.name for curve in norms if not layers_drawn([curve])]
+        crowded = [name for name in names if name not in (*drawn, *flat)]
+        note += [f"not drawn, because its norm is 0 or not finite in every epoch: {', '.join(flat)}"] if flat else []
+        note += [f"not drawn, because twelve layers are the most: {', '.join(crowded)}"] if crowded else []
+    return Figure("Training", tuple(panels), "; ".join(note), columns=2)
 
 
 def weight_trajectory(recorder: Recorder, trace: Trace, *weights: str) -> Figure:
@@ -73,8 +80,7 @@ def weight_trajectory(recorder: Recorder, trace: Trace, *weights: str) -> Figure
             "weight_trajectory: expected at least one weight, and a recorder with at least one epoch of training."
         )
     indices = [flat_index(trace, text) for text in weights]
-    if len(recorded) > _MOST:
-        recorded = [recorded[round(i * (len(recorded) - 1) / (_MOST - 1))] for i in range(_MOST)]
+    recorded = spread_out(recorded, _MOST)
     epochs = [epoch for epoch, _ in recorded]
     values = np.array([params.flat[indices] for _, params in recorded])
     slopes = np.array([retrace(trace, params).gradients.flat[indices] for _, params in recorded])

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from clearprop.checks import check_finite, check_inputs
+from clearprop.checks import check_finite, check_inputs, dense
 from clearprop.core.backprop import forward
 from clearprop.core.network import INPUT, Network
 from clearprop.core.parameters import Parameters
-from clearprop.core.trace import predict
+from clearprop.core.trace import Trace, predict
 from clearprop.draw.axes import Plot, Scale, linear_scale
 from clearprop.draw.contours import Contours
 from clearprop.draw.figure import Figure
 from clearprop.draw.style import contrasting
-from clearprop.draw.svg import Legend, element, number, polyline, swatch
+from clearprop.draw.svg import Drawing, Legend, element, number, polyline, swatch
 from clearprop.errors import ArgumentError, ShapeError
 from clearprop.views.validation import check_parameters
 
-_SIDE, _GRID, _MARGIN, _MOST_SAMPLES, _MOST_CLASSES = 340.0, 81, 0.12, 2000, 8
+_SIDE, _GRID, _COARSE, _MARGIN, MOST_SAMPLES, _MOST_CLASSES = 340.0, 81, 41, 0.12, 2000, 8
 
 
 def decision_boundary(
@@ -62,6 +64,7 @@ def decision_boundary(
     yhat = _single_output(net, predict(net, params, plane)).reshape(_GRID, _GRID, -1)
     plot.add(*_areas(plot, xs, ys, yhat), *_samples(plot, X[:, i], X[:, j], labels))
     note = _what_is_shaded(yhat)
+    note += which_samples(len(X))
     if net.inputs > 2:
         note += " The other inputs stay at " + ("their means." if at is None else "the values given.")
     return Figure("Decision boundary", (plot.drawing(),), note, legend)
@@ -107,7 +110,37 @@ def hidden_space(
     note = "The thin lines are the image of a square grid on the two inputs." if grid else ""
     if any("edge" in str(part) for part in panels[1].parts):
         note += " The bold line is the decision boundary of the output."
+    note += which_samples(len(X))
     return Figure("The space of two hidden units", tuple(panels), note.strip(), legend)
+
+
+def has_boundary(trace: Trace) -> bool:
+    """Whether `boundary_frames` can draw it: two inputs, one output layer, targets that are classes."""
+    net, y = trace.params.net, next(iter(trace.objective.targets.values()))
+    indices = y.ndim == 1 and y.max(initial=0) < _MOST_CLASSES
+    columns = y.ndim == 2 and y.shape[1] <= _MOST_CLASSES and np.isin(y, (0, 1)).all()
+    return net.inputs == 2 and len(net.outputs or ()) == 1 and bool(indices or columns)
+
+
+def boundary_frames(
+    trace: Trace, frames: Sequence[Parameters], names: Mapping[str, Sequence[str]]
+) -> tuple[list[Drawing], str, Legend]:
+    """The decision boundary with each of the parameters, drawn with the same elements; a note and the legend."""
+    net, X = trace.params.net, dense(trace.objective.X)
+    labels, known = _labels(next(iter(trace.objective.targets.values())), len(X)), _input_names(net, names.get(INPUT))
+    plot = _plot(X[:, 0], X[:, 1], *known)
+    xs, ys = (np.linspace(scale.low, scale.high, _COARSE) for scale in (plot.x_scale, plot.y_scale))
+    plane = np.column_stack([np.tile(xs, _COARSE), np.repeat(ys, _COARSE)]).astype(X.dtype)
+    outputs = np.array([predict(net, params, plane).reshape(_COARSE, _COARSE, -1) for params in frames])
+    middle, samples, drawings = _middle(outputs), _samples(plot, X[:, 0], X[:, 1], labels), []
+    for yhat in outputs:
+        plot.parts = [*_regions(plot, xs, ys, yhat, middle), *samples]
+        drawings.append(plot.drawing())
+    note = "The colour is the class whose output is largest."
+    if outputs.shape[-1] == 1:
+        note = f"On the line the output is {'1/2' if middle else '0'}."
+    classes = names.get((net.outputs or ("",))[0]) if outputs.shape[-1] > 1 else None
+    return drawings, note + which_samples(len(X)), _class_legend(labels, classes)
 
 
 # --- the parts ----------------------------------------------------------------------------------------------------
@@ -125,9 +158,58 @@ def _areas(plot: Plot, xs: np.ndarray, ys: np.ndarray, yhat: np.ndarray) -> list
     return parts
 
 
+def _regions(plot: Plot, xs: np.ndarray, ys: np.ndarray, yhat: np.ndarray, middle: float) -> list[Markup]:
+    """One path for the region of each class, empty or not, in whole pixels; and the line between two classes."""
+    several = yhat.shape[2] > 1
+    leads = (
+        [yhat[..., k] - np.delete(yhat, k, axis=2).max(axis=2) for k in range(yhat.shape[2])]
+        if several
+        else [middle - yhat[..., 0], yhat[..., 0] - middle]
+    )
+    areas, edges = [], []
+    for lead, class_ in zip(leads, contrasting(len(leads)), strict=True):
+        contours = Contours(plot, xs, ys, lead)
+        empty = element("path", d="M0 0", class_=class_, fill_rule="evenodd", fill_opacity=0.3)
+        areas += contours.area(0, max(0.0, float(lead.max())) + 1, class_, 0.3) or [empty]
+        edges += contours.line(0, "edge") or [element("path", d="M0 0", class_="line edge")]
+    return [_simpler(path) for path in (*areas, *edges[:-1])]  # each line is the edge of two classes
+
+
+def _simpler(path: Markup) -> Markup:
+    """A path in whole pixels, without the points that are less than a pixel off the line through the others."""
+
+    def shorter(match: re.Match[str]) -> str:
+        points = np.array([pair.split() for pair in match[0][1:].split("L")], float)
+        kept = np.round(points[_needed(points)]).astype(int).tolist()
+        return "M" + "L".join(f"{x} {y}" for x, y in kept)
+
+    return Markup(re.sub(r"M[\d.L ]+", shorter, str(path)))
+
+
+def _needed(points: np.ndarray) -> list[int]:
+    """The indices of the points that the line needs, by halving it at the farthest point (Douglas and Peucker 1973)."""
+    needed, waiting = {0, len(points) - 1}, [(0, len(points) - 1)]
+    while waiting:
+        first, last = waiting.pop()
+        if last - first < 2:
+            continue
+        (x, y), offsets = points[last] - points[first], points[first + 1 : last] - points[first]
+        length = math.hypot(x, y)
+        away = np.abs(offsets[:, 0] * y - offsets[:, 1] * x) / length if length else np.hypot(*offsets.T)
+        if away.max() > 0.8:
+            middle = first + 1 + int(away.argmax())
+            needed.add(middle)
+            waiting += [(first, middle), (middle, last)]
+    return sorted(needed)
+
+
 def _middle(yhat: np.ndarray) -> float:
     """The output on the decision boundary: 1/2, or 0 if the output leaves the range from 0 to 1."""
     return 0.5 if yhat.min() >= 0 and yhat.max() <= 1 else 0.0
+
+
+def which_samples(samples: int) -> str:
+    return f" Of {samples:,} samples the first {MOST_SAMPLES:,} are drawn." if samples > MOST_SAMPLES else ""
 
 
 def _what_is_shaded(yhat: np.ndarray) -> str:
@@ -159,7 +241,7 @@ def _samples(plot: Plot, xs: np.ndarray, ys: np.ndarray, labels: np.ndarray) -> 
             element("title", f"sample {n}, class {labels[n]}: {number(float(xs[n]))}, {number(float(ys[n]))}"),
             cx=float(plot.x(xs[n])), cy=float(plot.y(ys[n])), r=radius, class_=f"sample {classes[labels[n]]}",
         )
-        for n in range(min(len(xs), _MOST_SAMPLES))
+        for n in range(min(len(xs), MOST_SAMPLES))
     ]  # fmt: skip
 
 

@@ -59,6 +59,13 @@ class Recorder:
         return {epoch: retrace(like, self.recorded[epoch]) for epoch in chosen}
 
 
+def spread_out(recorded: list[tuple[int, Parameters]], most: int) -> list[tuple[int, Parameters]]:
+    """At most so many of the recorded epochs, evenly spread, with the first and the last."""
+    if len(recorded) <= most:
+        return recorded
+    return [recorded[round(i * (len(recorded) - 1) / (most - 1))] for i in range(most)]
+
+
 def retrace(like: Trace, params: Parameters) -> Trace:
     """The trace of the same data, losses and weights with other parameters."""
     o = like.objective

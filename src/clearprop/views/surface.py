@@ -50,7 +50,7 @@ def cost_surface(
     here = trace.params.flat[indices]
     recorded = [] if path is None else check_recorded(path, trace.params.net, "cost_surface")
     moves = np.array([then.flat[indices] for _, then in recorded]).reshape(-1, 2)
-    x_scale, y_scale = (linear_scale(_reach(here[k], moves[:, k], span), tight=True) for k in (0, 1))
+    x_scale, y_scale = (linear_scale(reach(here[k], moves[:, k], span), tight=True) for k in (0, 1))
     plot = Plot("cost", x_scale, y_scale, across, up, _SIDE + 18, _SIDE - 60, grid="")
     xs, ys = (np.linspace(scale.low, scale.high, _GRID) for scale in (x_scale, y_scale))
     J = _costs(trace, indices, xs, ys)
@@ -80,7 +80,8 @@ def flat_index(trace: Trace, text: str) -> int:
     return subject.block.start + int(np.ravel_multi_index(subject.entry, subject.block.shape))
 
 
-def _reach(here: float, moves: np.ndarray, span: float | None) -> np.ndarray:
+def reach(here: float, moves: np.ndarray, span: float | None) -> np.ndarray:
+    """The ends of the range to draw of a weight: `span` to each side, or with room around all recorded values."""
     if span is not None:
         check_number(span, "span", above=0)
         return np.array([here - span, here + span])
