@@ -187,3 +187,14 @@ def before_of(net, flat):
     params = net.initialize(0)
     params.flat[:] = flat
     return params
+
+
+def test_an_estimator_names_them_too():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cp.MLPClassifier((2,), activation="step", random_state=0, max_iter=1).fit(X, [0, 1])
+    assert [str(w.message) for w in caught if "step" in str(w.message)] == [
+        'layer "hidden": the error signal does not reach it, because the derivative of step in layer "hidden" is 0, so '
+        "that its parameters keep their initial values. Freeze them (trainable=False, train_bias=False) to show this, "
+        "or use sigmoid."
+    ]

@@ -162,6 +162,12 @@ AMBIGUOUS: dict[str, tuple[str, list[str], str, dict[str, Any], list[Any]]] = {
                {"decimal": ","}, [950, 1299]),
     "points as decimals": (";", ["1.250", "1.299"], '"1.250" is 1.25 or 1250', {"decimal": "."}, [1.25, 1.299]),
     "points with a unit": (";", ["1.250 €", "1.299 €"], '"1.250 €" is 1.25 or 1250', {"decimal": ","}, [1250, 1299]),
+    "points among whole numbers": (
+        ",", ["950", "1.299", "12.500", "1.750"], 'line 3 of the file: "1.299" is 1.299 or 1299', {"decimal": ","},
+        [950, 1299, 12500, 1750]),
+    "decimals among whole numbers": (
+        ",", ["950", "1.299", "12.500", "1.750"], '"1.299" is 1.299 or 1299', {"decimal": "."},
+        [950, 1.299, 12.5, 1.75]),
     "commas": ("\t", ["950", "1,299"], '"1,299" is 1.299 or 1299', {"decimal": "."}, [950, 1299]),
     "commas as decimals": ("|", ["1,250", "1,299"], '"1,250" is 1.25 or 1250', {"decimal": ","}, [1.25, 1.299]),
     "kept as text": (";", ["950", "1.299"], '"1.299" is', {"text": ["a"]}, ["950", "1.299"]),
@@ -177,7 +183,7 @@ AMBIGUOUS: dict[str, tuple[str, list[str], str, dict[str, Any], list[Any]]] = {
 @pytest.mark.parametrize("case", AMBIGUOUS)
 def test_ambiguous_columns_are_refused_until_told(case: str, tmp_path: Path) -> None:
     separator, cells, message, options, expected = AMBIGUOUS[case]
-    path = written(tmp_path, separator, {"a": cells, "y": ["u", "v"]})
+    path = written(tmp_path, separator, {"a": cells, "y": ["u"] * len(cells)})
     with pytest.raises(TableError, match=re.escape(message)):
         read_table(path)
     assert read_table(path, **options)["a"].to_list() == expected
@@ -248,6 +254,13 @@ def test_one_later_row_is_read_as_the_training_rows_were(tmp_path: Path) -> None
     message = f'Column "a", row 1: {expected_words}, got "12,500.5"'
     with pytest.raises(TableError, match=re.escape(message)):
         encoding.features({"a": ["1.299", "12,500.5"]})
+
+
+def test_later_rows_of_decimals_are_not_in_doubt(tmp_path: Path) -> None:
+    cells = [f"{v:.3f}" for v in np.linspace(0.5, 20, 40)]
+    encoding = TableEncoding.fit(written(tmp_path, ",", {"a": cells, "y": ["u", "v"] * 20}), "y")
+    later = written(tmp_path, ",", {"a": ["9", "1.299", "12.500", "1.750"], "b": ["x"] * 4})
+    np.testing.assert_array_equal(encoding.features(later), encoding.features({"a": [9, 1.299, 12.5, 1.75]}))
 
 
 def test_dates_of_later_rows_are_read_in_the_order_of_the_training_rows(tmp_path: Path) -> None:

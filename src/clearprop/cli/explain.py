@@ -67,7 +67,7 @@ def explain(
     names = names_of_table(encoding, loaded.net)
     column = weight.strip() if weight is not None and weight.strip() in encoding.columns else None
     if reason := dict(encoding.left_out).get((weight or "").strip()):
-        raise ArgumentError(f'--weight: the column "{weight}" is not used by this model: {reason}.')
+        raise ArgumentError(f'--weight: the column "{weight}" was left out of this model: {reason}.')
     if column is not None:
         text = wrap(str(column_gradient(trace, encoding, column, taken)))
         if (paths, document, learning_rate) != (None, None, None):

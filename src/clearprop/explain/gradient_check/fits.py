@@ -61,7 +61,7 @@ class Target:
         c = float(g @ unit) / float(unit @ unit) / size
         if c == 0 or not self.equal(g, c * candidate, abs(c) * floor):
             return None
-        several = np.count_nonzero(np.abs(unit) > 1e-6) >= 2
+        several = bool(np.count_nonzero(np.abs(unit) > 1e-6) >= 2)
         return c, several or is_usual(self.problem, c, self.tolerance)
 
     def near(self, c: float, other: float) -> bool:

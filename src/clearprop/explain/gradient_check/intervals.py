@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Interval:
     middle: Array
     radius: Array | None = None
 
-    def __getitem__(self, index: object) -> Interval:
+    def __getitem__(self, index: Any) -> Interval:
         return self.map(lambda x: x[index])
 
     def map(self, change: Callable[[Array], Array]) -> Interval:
@@ -50,7 +51,8 @@ def total(parts: Sequence[Interval]) -> Interval:
 def _add(x: Interval, y: Interval) -> Interval:
     if x.radius is None and y.radius is None:
         return Interval(x.middle + y.middle)
-    return Interval(x.middle + y.middle, sum(i.radius for i in (x, y) if i.radius is not None))
+    radius = (x.radius if x.radius is not None else 0.0) + (y.radius if y.radius is not None else 0.0)
+    return Interval(x.middle + y.middle, np.asarray(radius))
 
 
 def joined(parts: Sequence[Interval], axis: int = 0) -> Interval:

@@ -13,6 +13,7 @@ from itertools import islice, product
 
 import numpy as np
 
+from clearprop.core.connections import Connection
 from clearprop.core.layout import Block
 from clearprop.core.network import INPUT, Layer
 from clearprop.explain.gradient_check.factors import Cause, name_factor
@@ -25,6 +26,8 @@ from clearprop.explain.gradient_check.slips import Slip, Sweep, Variant
 Array = np.ndarray
 _KINDS = 3  #: kinds of slip at most
 _IN_A_LAYER = 2  #: new kinds in one layer at most
+#: Rows times units of the widest layer up to which one kind of slip, and several at once, take at most seconds.
+_SINGLE, _SEVERAL = 1e6, 1e5
 _STATES = 24  #: partial explanations that are followed
 _OWN, _BACK = "in its own dJ/dW and dJ/db only", "on the way back only"
 
@@ -78,12 +81,19 @@ def _kinds(slips: Sequence[Slip]) -> set[tuple[str, str]]:
     return {(slip.name, slip.words) for slip in slips}
 
 
+def most_kinds(problem: Problem) -> int:
+    """How many kinds of slip are looked for in a problem of this size; 0 is for a right delta everywhere."""
+    size = problem.objective.samples * max(layer.units for layer in problem.net.layers)
+    return _KINDS if size <= _SEVERAL else int(size <= _SINGLE)
+
+
 def explain(problem: Problem, given: Given, rate: float | None) -> list[Mistake]:
     """Every mistake, or combination of mistakes, with this gradient up to the tolerance, of the fewest kinds."""
     if not given.flat.any():
         words = "everything is 0: delta of the output is 0, or nothing was written into the gradient"
         return [Mistake("zero gradient", words)]
-    for kinds in range(_KINDS + 1):
+    most = most_kinds(problem)
+    for kinds in range(int(rate is not None and most > 0), most + 1):  # with a rate, an update is tried beside factors
         searches = list(_searches(problem, given, rate, kinds))
         states = [state for search, start in searches for state in search.run(start) if state.slips or state.factors]
         if states:
@@ -158,23 +168,25 @@ class _Search:
 
     def _deltas(self, state: State, layer: Layer) -> Iterator[tuple[Variant, float]]:
         """Candidates for the delta of a layer, the right one first; and the learning rate, if weights were updated."""
-        losses = self._of_loss(state, layer) if layer.name in self.sweep.problem.objective.losses else []
+        is_output = layer.name in self.sweep.problem.objective.losses
+        if not is_output:
+            yield from self._of_targets(state, layer)
+            return
         pulled = list(self._of_targets(state, layer))
-        if not losses:
-            yield from pulled
-        elif not pulled:
-            yield from ((loss, state.rate) for loss in losses)
-        else:
-            for loss, (pull, rate) in product(losses, pulled):
+        for loss in self._of_loss(state, layer):
+            if not pulled:
+                yield loss, state.rate
+            for pull, rate in pulled:
                 if not (loss.slips and pull.slips):
                     yield Variant(loss.slips + pull.slips, loss.value + pull.value), rate
 
-    def _of_loss(self, state: State, layer: Layer) -> list[Variant]:
+    def _of_loss(self, state: State, layer: Layer) -> Iterator[Variant]:
         rows = self.sweep.row_weights()
-        every = self.sweep.of_output(layer.name, self.most - state.kinds > 1)
-        most = min(self.most - state.kinds, _IN_A_LAYER)
-        pairs = ((v, w) for v in every for w in rows if len(v.slips) + len(w.slips) <= max(1, most))
-        return [Variant(v.slips + w.slips, v.value * w.value, w.value) for v, w in pairs]
+        most = max(1, min(self.most - state.kinds, _IN_A_LAYER))
+        for v in self.sweep.of_output(layer.name, most > 1):
+            for w in rows:
+                if len(v.slips) + len(w.slips) <= most:
+                    yield Variant(v.slips + w.slips, v.value * w.value, w.value)
 
     def _others(self, state: State, layer: Layer) -> list[Variant]:
         """What else the delta of a layer may be, with the same error signal."""
@@ -186,18 +198,24 @@ class _Search:
         return self.sweep.pulled(layer, origin)[1:]
 
     def _of_targets(self, state: State, layer: Layer) -> Iterator[tuple[Variant, float]]:
-        errors = list(self._errors(state, layer))
-        for error in errors:
-            for v in self.sweep.pulled(layer, error.value):
+        right = None
+        for error in self._errors(state, layer):
+            right = error.value if right is None else right
+            for v in self.sweep.pulled(layer, error.value, not self.only_right):
                 if len(error.slips) + len(v.slips) <= _IN_A_LAYER:
                     yield Variant(error.slips + v.slips, v.value, error.value), state.rate
-        if errors and not state.rate:
-            yield from self._updated(state, layer, errors[0].value)
+        if right is not None and not state.rate and not self.only_right:
+            yield from self._updated(state, layer, right)
 
     def _errors(self, state: State, layer: Layer) -> Iterator[Variant]:
         """Candidates for the error signal: all terms right, then each with a slip, or from another delta."""
         edges = [(t, c) for t in self.net.layers for c in t.connections if c.source == layer.name]
         if not edges:
+            return
+        if self.only_right:
+            W = {t.name: self.sweep.problem.params[t.name].W for t, _ in edges}
+            terms = [c.backward(state.back[t.name], W[t.name].get(c.source)) for t, c in edges]
+            yield Variant((), np.sum(terms, axis=0))
             return
         terms = [self._term(state, t, c, state.back[t.name]) for t, c in edges]
         right = np.sum([term[0].value for term in terms], axis=0)
@@ -212,10 +230,10 @@ class _Search:
                 for v in self._term(state, t, c, other.value)[: None if self.most - state.kinds > 1 else 1]:
                     yield Variant(slips + v.slips, rest + v.value)
 
-    def _term(self, state: State, target: Layer, c: object, delta: Array) -> list[Variant]:
+    def _term(self, state: State, target: Layer, c: Connection, delta: Array) -> list[Variant]:
         W = self.sweep.problem.params[target.name].W.get(c.source)
         G = self.target.weights_of(target.name).get(c.source)
-        if state.rate and W is not None and c.trainable:
+        if state.rate and W is not None and G is not None and c.trainable:
             W = W - state.rate * G
         return self.sweep.through(target.name, c, W, delta, G)
 
@@ -253,8 +271,8 @@ class _Search:
             return 0.0
         right, change = (np.concatenate([self.sweep.gradient(b, x) for b in blocks]) for x in (delta, moved))
         size = float(np.abs(change).max(initial=0.0))
-        unit = change / size if size else change
-        rate = float((right - g) @ unit / (unit @ unit)) / size if size else 0.0
+        unit = change / size if 0 < size < np.inf else change
+        rate = float((right - g) @ unit / (unit @ unit)) / size if 0 < size < np.inf else 0.0
         if not 1e-9 < rate < 1e9 or not self.target.equal(g, right - rate * change):
             return 0.0
         if self.rate is not None:

@@ -45,6 +45,7 @@ class Derivative:
     loss_kinks: Mapping[str, Array]
     penalty_kinks: Array
     reach: float
+    noise: float = 0.0  #: with rounding: its precision relative to double
 
     @classmethod
     def of(cls, problem: Problem, exact: bool, eps: float) -> Derivative:
@@ -142,14 +143,16 @@ class Derivative:
     def _later(self, layer: Layer, rows: slice) -> Interval:
         """dl_n/dz through the targets of a layer, without a loss of its own."""
         n, p = rows.stop - rows.start, layer.units
-        slopes, terms = self.slopes.get(layer.name), {}
-        da = self._activate(layer, Interval(np.tile(np.eye(p), (n, 1))), rows) if slopes is None else None
+        slopes, terms = self.slopes.get(layer.name), dict[str, list[Interval]]()
+        da = Interval(np.zeros(0))
+        if slopes is None:
+            da = self._activate(layer, Interval(np.tile(np.eye(p), (n, 1))), rows)
         for target in self.problem.net.layers:
             for c in target.connections:
                 if c.source == layer.name:
                     W = self.problem.params[target.name].W.get(c.source)
-                    dz = _through(c, W, da) if da else _through_each(c.matrix(W, target.units), slopes[rows])
-                    terms.setdefault(target.name, []).append(dz)
+                    each = None if slopes is None else _through_each(c.matrix(W, target.units), slopes[rows])
+                    terms.setdefault(target.name, []).append(each or _through(c, W, da))
         return self._carry({name: total(parts) for name, parts in terms.items()}, rows, p)
 
     def _carry(self, changes: Mapping[str, Interval], rows: slice, p: int) -> Interval:
@@ -181,10 +184,15 @@ class Derivative:
             self.problem.masks.get(layer.name, np.ones((self.problem.objective.samples, 1)))[rows], p, axis=0
         )
 
-        def jacobian_times(t: Array) -> Interval:
-            return Slopes.of(lambda s: layer.f.function(z + s * t), np.zeros_like(z), self.reach, self.exact).value
+        def jacobian_times(t: Array, at: Array = z) -> Interval:
+            return Slopes.of(lambda s: layer.f.function(at + s * t), np.zeros_like(z), self.reach, self.exact).value
 
         da = jacobian_times(dz.middle)
+        if self.noise:  # what rounding changes inside the function shows at z that differ in the last digits
+            signs = np.where(np.arange(z.shape[1]) % 2, 1e-14, -1e-14)
+            nearby = [jacobian_times(dz.middle, z * (1 + change)).middle for change in (signs, -signs)]
+            change = np.max([np.abs(x - da.middle) for x in nearby], axis=0).max(axis=1, keepdims=True)
+            da = da.widened(10 * self.noise * change)
         if dz.radius is not None:
             for j in range(layer.units):
                 unit = np.zeros_like(z)
@@ -192,11 +200,17 @@ class Derivative:
                 da = da.widened(np.abs(jacobian_times(unit).middle) * dz.radius[:, j : j + 1])
         return da.times(Interval(mask))
 
+    def _curvature(self, layer: Layer) -> Array:
+        """|f''(z)| of an elementwise layer, roughly."""
+        z, step = self.problem.seen.z[layer.name], 1e-4
+        there = Slopes.of(layer.f.function, z + step, self.reach, self.exact).value.middle
+        here = Slopes.of(layer.f.function, z, self.reach, self.exact).value.middle
+        return np.abs(there - here) / step
+
     def rounded(self, eps: float) -> Derivative:
         """The same with all that rounding to this precision can change, by running error bounds.
 
-        Higham, "Accuracy and Stability of Numerical Algorithms" (2002), chapter 3. The bound of f'(z) assumes that the
-        slope changes by at most its largest value for a change of z by 1.
+        Higham, "Accuracy and Stability of Numerical Algorithms" (2002), chapter 3.
         """
         problem, slopes, losses = self.problem, dict(self.slopes), dict(self.losses)
         errors = {"input": eps * np.abs(problem.objective.X)}
@@ -211,13 +225,14 @@ class Derivative:
             a = np.abs(problem.seen.a[name])
             errors[name] = steepest * of_z + eps * a
             if name in slopes:
-                slopes[name] = slopes[name].widened(4 * steepest * (eps + of_z))
+                change = self._curvature(layer) * of_z
+                slopes[name] = slopes[name].widened(4 * (steepest * (eps + of_z) + change))
             if name in losses:
                 y = problem.objective.targets[name]
                 size = np.maximum(a, np.abs(y) if y.shape == a.shape else 1.0)
                 factor = max(1.0, np.abs(losses[name].middle).max(initial=0.0) / max(size.max(), 1e-300))
                 losses[name] = losses[name].widened(4 * factor * (eps * size + errors[name]))
-        return replace(self, slopes=slopes, losses=losses)
+        return replace(self, slopes=slopes, losses=losses, noise=eps / float(np.finfo(float).eps))
 
 
 def _by_row(changes: Interval, slopes: Interval, n: int, p: int) -> Interval:

@@ -102,9 +102,14 @@ class Sweep:
 
     # --- delta
 
-    def pulled(self, layer: Layer, error: Array) -> list[Variant]:
-        """Delta from the error signal of a layer."""
+    def pulled(self, layer: Layer, error: Array, wrong: bool = True) -> list[Variant]:
+        """Delta from the error signal of a layer; only the right one on request."""
         f = layer.f
+        if not wrong:
+            right = f.pullback(
+                self.seen.z[layer.name], self.seen.f[layer.name], error * self.masks.get(layer.name, 1.0)
+            )
+            return [Variant((), right)]
         if not isinstance(f, Elementwise):
             z, a = self.seen.z[layer.name], self.seen.f[layer.name]
             masked = error * self.masks.get(layer.name, 1.0)
@@ -315,9 +320,10 @@ class Sweep:
             if not isinstance(net[source].f, Identity):
                 words = "dJ/dW is z^T delta in {}, with the weighted sums of the source; it should be a^T delta"
                 yield Slip("z instead of a", words, label), c.gradient(z, delta)
-                if isinstance(net[source].f, Elementwise):
+                act = net[source].f
+                if isinstance(act, Elementwise):
                     words = "dJ/dW is f'(z)^T delta in {}; it should be a^T delta"
-                    yield Slip("f'(z) instead of a", words, label), c.gradient(net[source].f.derivative(z, f), delta)
+                    yield Slip("f'(z) instead of a", words, label), c.gradient(act.derivative(z, f), delta)
             if source in self.masks:
                 words = "dJ/dW in {} uses the activations before dropout"
                 yield Slip("dropout mask left out", words, label), c.gradient(f, delta)
