@@ -92,15 +92,18 @@ def wide_history() -> cp.History:
 
 
 NET = cp.Network.sequential(30, 12, 1_500, 11, hidden="tanh")
+EARLIER = ["input", *(f"layer{i}" for i in range(9))]
+WIRED = cp.Network(2, [cp.Layer(f"layer{i}", 1_200, sources=EARLIER[: i + 1]) for i in range(9)])
 X = np.random.default_rng(0).normal(size=(1_234, 30))
 
 #: What prints numbers, and a text that has to be in it.
 PRINTED: dict[str, tuple[Callable[[], object], str]] = {
     "history": (wide_history, "2,000"),
+    "network": (lambda: WIRED, "11,523,600 parameters"),
     "params": (lambda: NET.initialize(seed=0), "1,492 more rows and"),
     "trace": (lambda: cp.backpropagate(NET, NET.initialize(), X, X[:, :11], "squared_error"), "1,230 more samples"),
 }
-assert len(PRINTED) == 3
+assert len(PRINTED) == 4
 
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
@@ -119,6 +122,21 @@ def test_as_many_columns_of_a_matrix_as_fit(columns: int, numbers: int, terminal
     row = str(NET.initialize(seed=0)).splitlines()[2]
     assert len(row.removesuffix(" ...").split()) == numbers
     assert row.endswith(" ...")
+
+
+def test_errors_are_broken_at_spaces_in_a_terminal_only(
+    terminal: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    terminal(40)
+    shown = []
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        with pytest.raises(SystemExit) as ended:
+            main(["gallery", "--seeds", "3"])
+        assert ended.value.code == 2
+        shown.append(capsys.readouterr().err)
+    assert shown[0] == "clearprop: gallery: --seeds and --picture need the name of an example.\n"
+    assert shown[1] == "clearprop: gallery: --seeds and\n  --picture need the name of an example.\n"
 
 
 @pytest.mark.parametrize("columns", [60, 80])

@@ -92,7 +92,8 @@ def test_counts():
     assert net.trainable_count == 12 + (2 + 8 + 2)
 
 
-def test_printing_shows_the_wiring():
+def test_printing_shows_the_wiring(terminal):
+    terminal(100)
     net = cp.Network(
         2,
         [
@@ -107,6 +108,14 @@ def test_printing_shows_the_wiring():
         "first       2  tanh        from input                               6 parameters  dropout 0.5",
         "second      2  leaky_relu  from first (frozen), input (identity)    6 parameters  -> output",
         "third       2  identity    from second (wired)                      1 parameters  -> output",
+    ]
+    terminal(80)
+    assert str(net).splitlines() == [
+        "input       2",
+        "first       2  tanh          6 parameters  dropout 0.5  from input",
+        "second      2  leaky_relu    6 parameters  -> output  from first (frozen), input",
+        "        (identity)",
+        "third       2  identity      1 parameters  -> output  from second (wired)",
     ]
 
 

@@ -24,6 +24,7 @@ from clearprop.cli.summary import summary
 from clearprop.cli.train import train
 from clearprop.cli.warmup import warmup
 from clearprop.errors import ClearpropError
+from clearprop.terminal import wrap
 
 app = typer.Typer(name="clearprop", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (train, demo, gallery, predict, evaluate, summary, warmup, explain, check, diagnose):
@@ -46,7 +47,13 @@ def options(
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
-    typer.echo(f"clearprop: {message}", err=True)
+    _report(message)
+
+
+def _report(message: object) -> None:
+    """Print a message on standard error; only in a terminal are its lines broken, at spaces."""
+    text = f"clearprop: {message}"
+    typer.echo(wrap(text) if sys.stderr.isatty() else text, err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             warnings.showwarning = _show_warning
             app(arguments, prog_name="clearprop")
     except ClearpropError as reason:
-        typer.echo(f"clearprop: {reason}", err=True)
+        _report(reason)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(1)

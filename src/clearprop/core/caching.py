@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-#: Types without parts, of most values in a definition.
+#: Types of simple values, as most fields of a definition are.
 _SIMPLE = frozenset({type(None), bool, int, float, str})
 
 
@@ -41,7 +41,7 @@ def _parts_of(kind: type) -> Callable[[Any], tuple[Any, ...]] | None:
 
 
 def cached_by_definition(make: Callable[..., Any], most: int = 1024) -> Any:
-    """Cache what a function makes of definitions, at most so many results.
+    """Cache the results of a function of definitions, at most `most` of them.
 
     It is called each time for a definition of the user's own, which may have changed in the meantime.
     """

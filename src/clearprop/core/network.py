@@ -16,6 +16,7 @@ from clearprop.display import Displayed
 from clearprop.errors import ArgumentError, NetworkError, suggest
 from clearprop.fork_safety import cached_property
 from clearprop.initializers import Initializer
+from clearprop.terminal import terminal_width, wrap
 
 __all__ = ["INPUT", "Layer", "Network", "check_params"]
 
@@ -120,7 +121,7 @@ class Network(Displayed):
     def initialize(
         self, seed: int = 0, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
     ) -> Parameters:
-        """Initial parameters drawn from a seed, with the arrays in `given` ({layer: {source: W, "b": b}}) put in.
+        """Initial parameters drawn from a seed, with the arrays in `given` ({layer: {source: W, "b": b}}) inserted.
 
         >>> import clearprop as cp
         >>> params = cp.Network.sequential(2, 1).initialize(seed=0, given={"output": {"b": [0.5]}})
@@ -130,23 +131,24 @@ class Network(Displayed):
         return initialize(self, seed, dtype, given)
 
     def __str__(self) -> str:
-        """One line per layer."""
+        """One line per layer; the sources come last if the lines are wider than the terminal otherwise."""
         counts = self.layout.counts()
         wide = max(len(name) for name in [INPUT, *self.index])
         f_wide = max(len(layer.f.name) for layer in self.layers)
-        sources = [", ".join(_describe(c) for c in layer.connections) for layer in self.layers]
+        sources = [f"from {', '.join(_describe(c) for c in layer.connections)}" for layer in self.layers]
         s_wide = max(map(len, sources))
-        c_wide = max(3, *(len(str(counts[name])) for name in self.index))
-        lines = [f"{INPUT:{wide}s}  {self.inputs:5d}"]
+        c_wide = max(3, *(len(f"{counts[name]:,}") for name in self.index))
+        lines, narrow = [f"{INPUT:{wide}s}  {self.inputs:5,d}"], [f"{INPUT:{wide}s}  {self.inputs:5,d}"]
         for layer, source in zip(self.layers, sources, strict=True):
-            notes = (f"  dropout {layer.dropout:g}" if layer.dropout else "") + (
-                "  -> output" if layer.name in (self.outputs or ()) else ""
+            start = f"{layer.name:{wide}s}  {layer.units:5,d}  {layer.f.name:{f_wide}s}  "
+            end = f"{counts[layer.name]:{c_wide},d} parameters" + (
+                f"  dropout {layer.dropout:g}" if layer.dropout else ""
             )
-            lines.append(
-                f"{layer.name:{wide}s}  {layer.units:5d}  {layer.f.name:{f_wide}s}  from {source:{s_wide}s}"
-                f"  {counts[layer.name]:{c_wide}d} parameters{notes}"
-            )
-        return "\n".join(lines)
+            end += "  -> output" if layer.name in (self.outputs or ()) else ""
+            lines.append(f"{start}{source:{s_wide}s}  {end}")
+            narrow.append(f"{start}{end}  {source}")
+        fits = max(map(len, lines)) <= terminal_width()
+        return "\n".join(lines) if fits else wrap("\n".join(narrow), indent=wide + 2)
 
     def with_layer(self, name: str, **changes: Any) -> Network:
         """The same network with fields of one layer changed.

@@ -233,7 +233,7 @@ def format_rows(array: np.ndarray) -> list[str]:
         shown = min(shown, max(1, (room - dots) // (CELL + 1)))
     lines = []
     for row in matrix[:SHOWN]:
-        numbers = " ".join(f"{number:{CELL}.6g}" for number in row[:shown])
+        numbers = " ".join(f"{number + 0.0:{CELL}.6g}" for number in row[:shown])
         lines.append(f"  {numbers}{' ...' if columns > shown else ''}")
     across = "value" if np.ndim(array) < 2 else "column"
     left = [
@@ -247,7 +247,7 @@ def format_rows(array: np.ndarray) -> list[str]:
 def initialize(
     net: Network, seed: int, dtype: Any = "float64", given: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Parameters:
-    """Initial parameters of a network: drawn from the seed in layer order, then the arrays in `given` are put in.
+    """Initial parameters of a network: drawn from the seed in layer order, then replaced by the arrays in `given`.
 
     `given` is {layer: {source: W, "b": b}}. A connection's initializer takes precedence over that of its layer, and
     that over the default for the activation. Biases start at 0 unless the layer has a `bias_initializer`.

@@ -56,7 +56,7 @@ class PerSample:
         """The gradients g_n as rows, (n, parameters) in the order of `params.flat`.
 
         `layers` selects the parameters of these layers. Raises ArgumentError if the array would need more than
-        `memory_limit` bytes; the message tells what to select.
+        `memory_limit` bytes; the message suggests what to select.
         """
         blocks = self._blocks(layers)
         n, each = len(self.losses), self.params.dtype.itemsize

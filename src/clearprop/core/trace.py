@@ -95,10 +95,10 @@ class Trace(Displayed):
         most: int = 6,
         digits: int = 6,
     ) -> Derivation:
-        """The chain rule of one weight, bias, unit or input, written out in symbols and with the numbers put in.
+        """The chain rule of one weight, bias, unit or input, written out in symbols and in numbers.
 
         `subject` is "hidden[3] <- input[2]" for a weight, "hidden[3].b" for a bias, "hidden[3]" for dJ/dz and
-        "hidden[3].a" for dJ/da of a unit, "input[2]" for an input. `sample` is one row, all of them unless given;
+        "hidden[3].a" for dJ/da of a unit, "input[2]" for an input. `sample` selects one row (default: all rows);
         with a `learning_rate` the update is computed too; `names` are names of units by layer, such as
         {"input": ["age", "income"]}; sums of more than `most` terms show the largest and count the rest. Raises
         ArgumentError with the nearest names for a subject that does not exist.
@@ -285,7 +285,7 @@ def _format_units(layer: LayerTrace) -> list[str]:
     for n in range(min(samples, _SAMPLES)):
         for j in range(min(units, _UNITS)):
             values = (layer.z[n, j], layer.a[n, j], layer.error[n, j], layer.delta[n, j])
-            numbers = " ".join(f"{value:{w}.{digits}g}" for value, w in zip(values, wide, strict=True))
+            numbers = " ".join(f"{value + 0.0:{w}.{digits}g}" for value, w in zip(values, wide, strict=True))
             lines.append(f"  {n:6d} {j:4d} {numbers}")
     left = [f"{samples - _SAMPLES:,} more samples"] * (samples > _SAMPLES) + [f"{units - _UNITS:,} more units"] * (
         units > _UNITS

@@ -38,8 +38,8 @@ def residuals_against_predicted(
 
     `bands` (bins, 4) hold the mean prediction, and the 5%, 50% and 95% quantiles of the residuals of each bin.
     """
-    scales = [linear_scale(inner_range(values)[:2], ticks=3) for values in (yhat, residual)]
-    plot = Plot(label, *scales, "predicted", "predicted − true", width=_WIDTH, height=_HEIGHT, grid="xy")
+    x, y = (linear_scale(inner_range(values)[:2], ticks=3) for values in (yhat, residual))
+    plot = Plot(label, x, y, "predicted", "predicted − true", width=_WIDTH, height=_HEIGHT, grid="xy")
     tips = [f"predicted {number(p)}, error {number(r)}" for p, r in zip(*_few(yhat, residual), strict=True)]
     _add_points(plot, yhat, residual, tips)
     left, _, right, _ = plot.area
@@ -48,7 +48,7 @@ def residuals_against_predicted(
     for column, name in ((1, "5%"), (2, "median"), (3, "95%")):
         class_ = "second" if column == 2 else "second thin"
         plot.line(bands[:, 0], bands[:, column], class_, f"{name} of the errors", name)
-    return plot.drawing(), _outside(scales[0], yhat, scales[1], residual)
+    return plot.drawing(), _outside(x, yhat, y, residual)
 
 
 def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,7 @@ def at_most(threads: int) -> Iterator[None]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let matrix products of NumPy use one thread inside the block: for small ones more threads only cost time.
+    """Let matrix products of NumPy use one thread inside the block: small products are slower with more threads.
 
     The setting holds for the whole process; of blocks that overlap, the last one to end restores it.
     """

@@ -60,8 +60,8 @@ class _Progress:
 class TextbookEngine:
     """Runs epochs of gradient descent on `params`.
 
-    A step computes new parameters and slots beside the old ones, and then takes their place in a single assignment. So
-    whatever exception is raised in it, parameters, slots and counts belong to the same step.
+    A step computes new parameters and slots beside the old ones, and replaces these in a single assignment. So after
+    any exception, parameters, slots and counts belong to the same step.
     """
 
     name = "textbook"

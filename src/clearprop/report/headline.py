@@ -56,7 +56,7 @@ def results(evaluated: Evaluated) -> list[Result]:
 
 def _lost_result(predictions: Predictions) -> Result:
     """The headline of predictions that are NaN or infinite."""
-    finite = np.isfinite(predictions.yhat).reshape(len(predictions.y), -1).all(axis=1)
+    finite = np.atleast_1d(np.isfinite(predictions.yhat).reshape(len(predictions.y), -1).all(axis=1))
     lost = f"{np.count_nonzero(~finite):,} of {len(finite):,} rows have predictions that are NaN or infinite"
     return Result(predictions.target, "NaN", "no metric can be computed", lost, False, None, ())
 

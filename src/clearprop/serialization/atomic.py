@@ -18,9 +18,10 @@ _LEFT_BEHIND = 3600
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file completely or not at all: to a temporary file beside it, flushed to disk, then renamed.
 
-    Whatever happens, a power cut included, the name leads to the old file or to the new one, both complete. Devices and
-    pipes, such as /dev/stdout, are written to directly; of a link, the file that it leads to is replaced. Raises
-    ArgumentError for a folder, or a path in a folder that does not exist, and FileWriteError where the system refuses.
+    After any failure, including a power failure, the name refers to the complete old file or to the complete new one.
+    Devices and pipes, such as /dev/stdout, are written to directly; if the path is a link, its target is replaced.
+    Raises ArgumentError for a folder, or a path in a folder that does not exist, and FileWriteError if the system
+    refuses.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +109,7 @@ def _mode(target: str) -> int | None:
 
 
 def _open_folder(folder: str) -> int | None:
-    """The folder, opened so that the rename can be flushed to disk; None where the system allows no such thing."""
+    """The folder, opened so that the rename can be flushed to disk; None if the system does not support that."""
     if not hasattr(os, "O_DIRECTORY"):
         return None
     try:

@@ -1,9 +1,9 @@
 """Dataclasses as JSON data, and back, driven by their type hints.
 
 A dataclass becomes an object with all of its fields. Where a hint allows several classes, the class variable `type`,
-`kind` or `name` goes with the fields and tells which one it is. Arrays go into a dictionary beside the JSON data, under
-the path of their field; the JSON data holds that path instead. So do matrices of integers (`Sequence[Sequence[int]]`)
-and columns of numbers (`dict[str, list[float]]`).
+`kind` or `name` is stored with the fields and identifies the class. Arrays are stored in a dictionary beside the JSON
+data, under the path of their field; the JSON data holds that path instead. So are matrices of integers
+(`Sequence[Sequence[int]]`) and columns of numbers (`dict[str, list[float]]`).
 
 Decoding checks all data: every value must have the type of the hint, every number must be finite, integers must fit in
 64 bits, all fields must be present (but those marked "optional") and no others, and then the class checks the values.
@@ -113,7 +113,7 @@ def _error(path: _Path, text: str) -> ModelFileError:
 
 @cache
 def _tag(kind: type) -> str | None:
-    """The class variable that is written to tell a class from others, if it has one."""
+    """The class variable that is stored to identify a class, if it has one."""
     fields = {field.name for field in dataclasses.fields(kind)}
     return next((name for name in ("type", "kind", "name") if hasattr(kind, name) and name not in fields), None)
 

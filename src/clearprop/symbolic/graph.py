@@ -48,7 +48,7 @@ class Namespace:
 class Graph:
     """Nodes in the order of their creation; equal operations on equal operands share one node.
 
-    With `rows=False` the arrays are slices of the parameter vector, and a definition may not ask for their shape.
+    With `rows=False` the arrays are slices of the parameter vector, and their shape is not available to the definition.
     """
 
     def __init__(self, dtype: Any, functions: Functions, rows: bool = True) -> None:

@@ -309,7 +309,7 @@ class Builder:
         return self.shuffle(x, y, lower), self.shuffle(x, y, upper)
 
     def of_each(self, operation: str, rows: list[str]) -> str:
-        """The sum, max or min of each vector, that of vector r in lane r: halves are folded, two vectors in one."""
+        """The sum, max or min of each vector, that of vector r in lane r: pairs are combined by halves."""
         step = len(rows) // 2
         while step:
             pairs = zip(rows[:step], rows[step:], strict=True)

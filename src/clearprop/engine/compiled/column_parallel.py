@@ -37,7 +37,7 @@ def region(m: Memory, layer: Layer, samples: int, thread: int, threads: int) -> 
 
 
 def sweep_by_columns(table: Any, work: Any, step: int, thread: int, threads: int, base: int, unused: int) -> None:
-    """Both sweeps over a batch; the threads meet `layout.column_meetings` times, after `base` arrivals."""
+    """Both sweeps over a batch; the threads synchronize `layout.column_meetings` times; `base` arrivals came before."""
     m: Memory = memory_at(table, work)
     begin, end, epoch = m.edges[step], m.edges[step + 1], step // m.progress.steps_per_epoch
     samples, layers = end - begin, m.layout.layer_count

@@ -174,7 +174,7 @@ class CompiledEngine:
 class _Batches:
     """Where each batch begins in the orders of several epochs one after the other, and its share in its epoch by rows.
 
-    It is kept for the following epochs: edges that cannot be written are checked only once.
+    It is reused for the following epochs: read-only edges are checked only once.
     """
 
     def __init__(self, epochs: Epochs) -> None:

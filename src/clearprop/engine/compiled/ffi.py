@@ -33,7 +33,7 @@ SIGNATURES: dict[str, list[tuple[str, str]]] = {
         "pullback": "ptr z, ptr a, ptr error, i64 rows, i64 units, i64 stride",
         # the weighted losses are added to values, their delta is written
         "loss": "ptr z, ptr a, ptr y, ptr y_index, ptr weights, ptr delta, ptr values, i64 rows, i64 units, i64 stride",
-        # what an optimizer needs once a step; a run of parameters is updated in place
+        # what an optimizer needs once a step; a range of parameters is updated in place
         "prepare": "double rate, i64 t, double shrink, double ridge, ptr scalars",
         "update": "ptr w, ptr g, ptr slot0, ptr slot1, i64 units, ptr scalars",
         # the slope of the penalties is added to g, their value to a total

@@ -83,7 +83,7 @@ def transposed_gradient(
 def dense_gradient(table: Any, work: Any, c: int, samples: int, thread: int, threads: int, how: int) -> None:
     """Gradient and update of a thread's part of one dense W, a block of one panel at a time.
 
-    The part is rows of W or, if it is shared out BY_COLUMNS, the panels that the thread owns.
+    The part is rows of W or, if W is divided BY_COLUMNS, the panels that the thread owns.
     """
     m: Memory = memory_at(table, work)
     layout, connection = m.layout, m.connections[c]

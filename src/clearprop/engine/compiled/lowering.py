@@ -1,9 +1,9 @@
 """From expression graphs to LLVM text: explicit vector instructions in a loop over rows and columns.
 
-Every element is computed by the same vector instructions, so results do not depend on how rows or runs of elements are
-divided among threads. A definition with sums or maxima along a row takes several passes over the
-row: one for the values that each reduction needs, and a last one for the results. This module has the passes, and the
-kernels of a run of parameters and of the numbers of a step; `row_kernels` has the kernels of rows.
+Every element is computed by the same vector instructions, so results do not depend on how rows or ranges of elements
+are divided among threads. A definition with sums or maxima along a row takes several passes over the row: one for the
+values that each reduction needs, and a last one for the results. This module has the passes, and the kernels of a range
+of parameters and of the scalars of a step; `row_kernels` has the kernels of rows.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Columns(Emitter):
         return [i for i, node in enumerate(self.reductions) if self.stage[id(node)] == number + 1]
 
     def _columns(self, number: int, targets: list[Symbol]) -> None:
-        """One pass over the columns of a row: whole vectors, and for a ragged run the rest under a mask."""
+        """One pass over the columns of a row: whole vectors, and for a ragged row the rest under a mask."""
         for i in self.reduced_by(number):
             self.running[i].set(self.literal(NEUTRAL[self.reductions[i].extra], self.kind))
         if self.ragged:
@@ -223,7 +223,7 @@ class Columns(Emitter):
 
 
 class RunKernel(Columns):
-    """A function over one run of `units` elements that may end anywhere, such as the parameters of a network."""
+    """A function over one range of `units` elements of any length, such as the parameters of a network."""
 
     ragged = True
 

@@ -29,7 +29,7 @@ from clearprop.losses import Loss
 
 #: Most plans in the cache.
 PLANS = 64
-#: How much more than an even share of the columns a thread may get, before rows are shared out instead.
+#: How much more than an even share of the columns a thread may get, before rows are divided instead.
 UNEVEN = 1.2
 
 _KINDS = {"dense": records.DENSE, "identity": records.IDENTITY, "wired": records.WIRED}
@@ -37,7 +37,7 @@ _KINDS = {"dense": records.DENSE, "identity": records.IDENTITY, "wired": records
 
 @dataclass
 class Allocator:
-    """Offsets, handed out one after the other, into an array that is created when its size is known."""
+    """Consecutive offsets into an array that is created when its size is known."""
 
     line: int
     size: int = 0
@@ -157,7 +157,7 @@ class Plan:
                 record.bias_norm = self.norms.take(1)
 
     def _is_by_columns(self, layer: Layer) -> bool:
-        """Whether threads may share out the columns of a layer: independent units, and even shares."""
+        """Whether the columns of a layer can be divided among threads: independent units, and nearly equal parts."""
         portion = self.lanes.portion
         portions = -(-layer.units // portion)
         most = max(

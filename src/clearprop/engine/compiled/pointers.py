@@ -138,5 +138,5 @@ def _cast(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 @compiled_as(_cast, lambda table, work: MemoryType(work.dtype)(table, work))
 def memory_at(table: Any, work: Any) -> Memory:
-    """The memory whose addresses are in `table`; `work` tells the precision."""
+    """The memory whose addresses are in `table`; the type of `work` is the precision."""
     return table

@@ -23,7 +23,7 @@ from clearprop.fork_safety import register_fork_locks
 
 #: Rows that go through the network at once.
 ROWS = 96
-#: Rows times parameters from which on several threads are worth their start.
+#: Rows times parameters above which starting several threads saves time.
 WORTH_THREADS = 50_000_000
 _X, _OUT = Memory._fields.index("X"), Memory._fields.index("y")
 
@@ -127,7 +127,7 @@ class Predictor:
         return infer(table_of(memory), memory.work, first, last, ROWS, X.shape[0])
 
     def _share_out(self, X: Any, out: np.ndarray) -> bool:
-        """Rows shared out to threads, each with memory of its own but for the weights."""
+        """Predict with the rows divided among threads; each has its own memory, apart from the weights."""
         threads = get_threads()
         edges = [X.shape[0] * t // threads for t in range(threads + 1)]
 

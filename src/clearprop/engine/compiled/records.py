@@ -85,7 +85,7 @@ class Layer(Record):
     y_width: int  #: columns of the targets; 0 for class indices
     y_start: int  #: offset of the targets in `y`, or in `indices`
     answer: int  #: offset of the outputs in `answers`
-    by_columns: bool  #: whether threads may share out its columns (see `column_parallel`)
+    by_columns: bool  #: whether its columns can be divided among threads (see `column_parallel`)
     dropout: float
 
 
@@ -117,7 +117,7 @@ class Layout(Record):
     connection_count: int
     lanes: int  #: numbers in a vector
     panel: int  #: columns of a panel of weights
-    block: int  #: rows of W whose gradient is computed and consumed at once
+    block: int  #: rows of W whose gradient is computed and applied at once
     portion: int  #: threads get multiples of so many columns; the last one gets the rest
     x_stride: int  #: distance of the rows of X
     is_sparse: bool  #: whether X is a CSR matrix
@@ -126,7 +126,7 @@ class Layout(Record):
     scratch: int  #: offset of the threads' scratch space
     scratch_size: int  #: scratch space of a thread
     sample_weights: int  #: offset of the weights of the batch's rows
-    column_meetings: int  #: how often threads meet in a step that shares out columns; 0 if no layer allows that
+    column_meetings: int  #: how often threads synchronize in a step divided by columns; 0 if no layer allows that
 
 
 class Code(Record):
@@ -168,7 +168,7 @@ class Options(Record):
     purpose: int  #: TRAIN, DIFFERENTIATE, EVALUATE or PREDICT
     is_mean: bool  #: whether the cost is the mean over the rows, or their sum
     is_weighted: bool  #: whether there are sample weights
-    has_row_keys: bool  #: whether dropout knows rows by keys
+    has_row_keys: bool  #: whether dropout identifies rows by keys
     with_answers: bool  #: whether outputs are copied to `answers`
     with_norms: bool  #: whether norms of delta and of gradients are computed
     stores_gradient: bool  #: whether the whole gradient is stored before the update, for clipping by norm
@@ -180,10 +180,10 @@ class Options(Record):
 
 
 class Progress(Record):
-    """Where a pass over the data stands."""
+    """The progress of a pass over the data."""
 
     __slots__ = ()
-    column_threads: int  #: number of threads that share out columns; with fewer, or where it is 0, rows are shared out
+    column_threads: int  #: number of threads of a division by columns; with fewer, or where it is 0, rows are divided
     first_step: int  #: the step that a call begins with
     steps: int  #: steps of the pass
     steps_per_epoch: int

@@ -13,8 +13,8 @@ from clearprop.symbolic.graph import ELEMENT, ROW, Symbol, ordered
 class RowKernel(Columns):
     """A function over the rows of arrays (rows, units) that lie `stride` elements apart.
 
-    Rows are padded to whole vectors; zeros are written to the padding of results, and what is read from padding
-    reaches no result.
+    Rows are padded to whole vectors; zeros are written to the padding of results, and values read from padding
+    do not change any result.
     """
 
     def text(self) -> str:
@@ -96,5 +96,5 @@ class RowKernel(Columns):
 
 
 def _stored(kind: str) -> str:
-    """The type in memory; a truth takes a byte."""
+    """The type in memory; a truth value takes a byte."""
     return "i8" if kind == "i1" else kind

@@ -134,7 +134,7 @@ class Runner:
             for _ in range(threads - 1):
                 call_helper(run_steps, table, end, 0, keep_alive=(m, self._sync, arrays))
             run_steps(table, end, threads)
-        finally:  # a signal that has arrived in the meantime is raised on the way out
+        finally:  # a signal that has arrived in the meantime is raised when the block ends
             self._sync[meeting.STARTED] = (end + 1) * STEP  # nobody waits for steps that have no leader
             self.finished = max(first, int(self._sync[meeting.FINISHED]))
         self.seconds = (time.perf_counter() - began) / (end - first)
@@ -177,7 +177,7 @@ class Runner:
 
     def _reset_sync(self) -> np.ndarray:
         """New counters for the threads of a slice."""
-        if self.threads > 1:  # a thread that comes late still looks at those of an earlier slice
+        if self.threads > 1:  # a late thread may still read those of an earlier slice
             self._sync = np.zeros(meeting.SYNC, np.int64)
         else:
             self._sync.fill(0)

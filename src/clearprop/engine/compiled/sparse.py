@@ -15,7 +15,7 @@ from clearprop.engine.compiled.builder import KINDS, Builder, Index
 from clearprop.engine.compiled.machine import kernel
 from clearprop.engine.compiled.vectors import TILE_VECTORS, VECTOR_BYTES, lanes_of
 
-#: Rows of W whose gradient is made and consumed at once.
+#: Rows of W whose gradient is computed and applied at once.
 BLOCK = 2048
 
 

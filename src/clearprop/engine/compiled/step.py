@@ -190,7 +190,7 @@ def run_steps(table: Any, steps: int, threads: int) -> None:
     The leader publishes each step; threads that have joined by then take part in it. It counts the finished steps, and
     after one whose cost is not finite, or that uses up the patience, it publishes the end.
     """
-    m: Memory = memory_at(pointer(table), pointer(table))  # only the parts know the precision
+    m: Memory = memory_at(pointer(table), pointer(table))  # only the parts depend on the precision
     thread, current, active, base = 0, m.progress.first_step, 1, 0
     if threads == 0:
         current = atomic_load(m.sync, meeting.STARTED) // STEP

@@ -34,7 +34,7 @@ from clearprop.engine.compiled.records import (
     Memory,
 )
 
-#: Rows that go through the whole network at once, so that their activations are still in the cache on the way back.
+#: Rows that are swept at once, so that their activations are still in the cache in the backward sweep.
 ROWS_AT_ONCE = 96
 
 

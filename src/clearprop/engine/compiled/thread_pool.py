@@ -43,7 +43,7 @@ _helpers = _Helpers()
 def call_helper(function: Callable[..., Any], *arguments: Any, keep_alive: Any) -> None:
     """Let a helper thread call a function soon; `keep_alive` is referenced until it returns.
 
-    If the system allows no more threads, nothing happens: the caller must be able to do without help.
+    If the system allows no more threads, nothing happens: the caller must also work without the helper.
     """
     global _helpers
     if _helpers.process != os.getpid():  # threads do not survive a fork

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-#: Floating-point operations of a step from which on another thread is worth its cost.
+#: Floating-point operations of a step above which another thread saves time.
 WORTH_A_THREAD = 250_000
 #: Seconds, and steps, of a trial of a strategy; and the longest that steps run without a pause.
 TRIAL, STEPS, SLICE = 0.002, 8, 0.1
@@ -16,7 +16,7 @@ RARELY = 100
 
 
 class Strategy(NamedTuple):
-    """How a step is shared out: to how many threads, and whether wide layers by columns (see `column_parallel`)."""
+    """How a step is divided: among how many threads, and whether wide layers by columns (see `column_parallel`)."""
 
     threads: int
     by_columns: bool
@@ -66,7 +66,7 @@ class Tuner:
         self._choose_from([Strategy(self.most, False)])
 
     def allow_columns(self) -> None:
-        """Also try to share out columns: the network has layers that allow it."""
+        """Also try to divide by columns: the network has layers that allow it."""
         by_columns = Strategy(self.most, True)
         self._choose_from([by_columns] if self.fixed else [by_columns, Strategy(self.most, False)])
 

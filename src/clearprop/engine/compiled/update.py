@@ -56,7 +56,7 @@ def update(m: Memory, thread: int, kind: int, parameters: int, g: Any, g_at: int
 
 @inner
 def clip_values(m: Memory, g_at: int, count: int) -> None:
-    """Clip a run of the gradient to +-clip_value."""
+    """Clip a range of the gradient to +-clip_value."""
     bound = m.options.clip_value
     if bound > 0:
         for i in range(g_at, g_at + count):
@@ -65,7 +65,7 @@ def clip_values(m: Memory, g_at: int, count: int) -> None:
 
 @inner
 def finish_weights(m: Memory, thread: int, parameters: int, g_at: int, count: int) -> None:
-    """Add the slope of the penalties to the gradient of a run of trained weights, then clip it."""
+    """Add the slope of the penalties to the gradient of a range of trained weights, then clip it."""
     if m.code.slope != NONE:
         call_slope(m.code.slope, m.weights, parameters, m.work, g_at, count)
     ridge = m.scalars[thread * SCALAR_SETS * SCALARS + RIDGE]
@@ -88,7 +88,7 @@ def add_squares(work: Any, g_at: int, rows: int, width: int, columns: int, norms
 
 @inner
 def store(m: Memory, parameters: int, g_at: int, count: int) -> None:
-    """Store a run of the gradient; that of the whole set is summed over its steps."""
+    """Store a range of the gradient; that of the whole set is summed over its steps."""
     for i in range(count):
         before = m.gradients[parameters + i] if m.options.purpose == DIFFERENTIATE else 0
         m.gradients[parameters + i] = before + m.work[g_at + i]

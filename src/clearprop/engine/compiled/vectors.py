@@ -43,7 +43,7 @@ class Lanes:
 
     @property
     def block(self) -> int:
-        """Rows of W whose gradient is computed and consumed at once: a multiple of TILE_ROWS and of `panel`."""
+        """Rows of W whose gradient is computed and applied at once: a multiple of TILE_ROWS and of `panel`."""
         return int(np.lcm(TILE_ROWS, self.panel))
 
     def padded(self, units: int) -> int:
