@@ -245,7 +245,8 @@ FUNCTIONS = [
     Call("set_threads", {"count": optional(integer(1, 1e6))}, also={"count": ("threads",)}),
     Call("fit", {
         "data": never, "target": never, "task": never, "drop": empty, "categorical": empty, "numeric": empty,
-        "text": empty, "decimal": optional(never), "day_first": optional(flag), "missing": either(empty, any_text),
+        "text": empty, "decimal": optional(never), "day_first": optional(flag),
+        "missing": either(empty, any_text, number()),
         "hidden": either(empty, no_rows), "activation": never, "dropout": optional(DECAY), "optimizer": optional(never),
         "batch_size": optional(integer()), "epochs": integer(1, 10), "patience": integer(), "penalty": several,
         "holdout": DECAY, "validation": DECAY, "seed": integer(0, 2**63), "dtype": optional(never),

@@ -11,10 +11,14 @@ from collections.abc import Collection, Sequence
 WIDTH = 80
 
 
+def is_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def terminal_width() -> int:
     """The number of columns of the terminal, or `WIDTH` if standard output is not a terminal."""
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal else WIDTH
+    return shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal() else WIDTH
 
 
 def wrap(text: str, indent: int = 2) -> str:

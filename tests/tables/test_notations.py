@@ -16,6 +16,7 @@ import pytest
 
 from clearprop.errors import ArgumentError, TableError
 from clearprop.tables import TableEncoding, as_table, read_table
+from clearprop.tables.notation import ReadingRules
 
 SPACE, THIN, MINUS = "\u00a0", "\u202f", "\u2212"
 
@@ -384,3 +385,44 @@ def test_a_report_of_what_was_read(tmp_path: Path) -> None:
         'a: read as numbers written with thousands points and decimal commas; "n/a" is missing (1 row)',
         'b: read as numbers written with decimal commas, in "kg"',
     )
+
+
+SHORT_YEARS = [
+    (range(40, 99), 1940, 1998),  # birthdays: the hundred years begin where no year is
+    ([70, 80, 99, 5, 20], 1970, 2020),
+    ([5, 20, 40], 2005, 2040),
+    ([70, 85], 1970, 1985),
+    (range(100), 1969, 2068),  # every year: POSIX
+]
+
+
+@pytest.mark.parametrize(("years", "first", "last"), SHORT_YEARS)
+def test_years_of_two_digits_are_of_one_range_that_is_reported_and_kept(tmp_path, years, first, last):
+    file = tmp_path / "born.csv"
+    rows = [f"{i % 28 + 1:02d}/{i % 12 + 1:02d}/{year:02d},{i}" for i, year in enumerate([*years] * 5)]
+    file.write_text("born,y\n" + "\n".join(rows))
+    table = as_table(file)
+    born = table["born"].dt.year()
+    assert (born.min(), born.max()) == (first, last)
+    assert table.notes[-1].endswith(f"; years of two digits are {first} to {last}")
+    encoding = TableEncoding.fit(file, "y")
+    short, full = {"born": [rows[0][:8]]}, {"born": [rows[0][:6] + str(born[0])]}
+    np.testing.assert_array_equal(encoding.features(short), encoding.features(full))
+    assert TableEncoding.from_dict(encoding.to_dict()) == encoding
+
+
+@pytest.mark.parametrize("missing", [["-999"], [-999], "-999.0", -999.0])
+@pytest.mark.parametrize("kind", ["frame", "file"])
+def test_numbers_may_mean_a_missing_value(tmp_path, kind, missing):
+    table = pl.DataFrame({"temp": [20.5, -999.0, 18.0] * 10, "y": range(30)})
+    if kind == "file":
+        table.write_csv(tmp_path / "t.csv")
+    data = table if kind == "frame" else tmp_path / "t.csv"
+    encoding = TableEncoding.fit(data, "y", missing=missing)
+    assert encoding.input_names == ("temp", "temp is missing")
+    np.testing.assert_array_equal(encoding.features({"temp": [-999.0]}), encoding.features({"temp": [None]}))
+
+
+def test_a_mark_that_no_cell_has_is_reported():
+    rules = ReadingRules.check(missing=["-99"])
+    assert as_table({"temp": [20.5, -999.0]}, rules=rules).notes == ('missing: no cell of the table is "-99"',)

@@ -155,6 +155,15 @@ class Parameters(Displayed):
         if values is not self._flat:  # as in `params.flat += step`, which has changed it already
             _assign(self._flat, values, "params.flat")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the network and every number are the same."""
+        if not isinstance(other, Parameters):
+            return NotImplemented
+        same = self.net == other.net and self.dtype == other.dtype
+        return same and bool(np.array_equal(self.flat, other.flat))
+
+    __hash__ = None  # type: ignore[assignment]  # the numbers change
+
     def __setitem__(self, layer: str, values: Any) -> None:
         raise ArgumentError(
             f"params[{layer!r}]: a layer cannot be replaced as a whole; assign to its arrays, such as "

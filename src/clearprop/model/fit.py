@@ -44,7 +44,7 @@ def fit(
     text: Sequence[str] = (),
     decimal: str | None = None,
     day_first: bool | None = None,
-    missing: Sequence[str] = (),
+    missing: Sequence[str | float] = (),
     hidden: Sequence[int] = (128, 64),
     activation: Activation | str = "relu",
     dropout: float | None = None,
@@ -67,15 +67,14 @@ def fit(
 
     `data` is a path (CSV, Parquet), a pandas or Polars data frame, or a dict of columns; `target` names the column to
     predict, or several. Texts are read as numbers and dates by the notation that all values of a column fit; `decimal`
-    ("." or ",") and `day_first` decide where no value does, and `missing` are further texts that mean a missing value.
-    `task`, `drop`, `categorical`, `numeric` and `text` are those of `TableEncoding.fit`. The task that was inferred,
-    and columns and rows that are left out, are printed to standard error (not with `progress=False`). A share `holdout`
-    of the rows is the test set (`model.held_out`), and a share `validation` of
-    the others is the validation set that decides when to stop; with 0 there is none. `hidden` are the units of the
-    hidden layers, () for linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a
-    `cp.penalties.L2` or `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a
-    run that was stopped resumes with the same table and the same settings. Raises TableError, DataError or
-    ArgumentError before training.
+    ("." or ",") and `day_first` decide where no value does, and `missing` are further texts or numbers that mean a
+    missing value. `task`, `drop`, `categorical`, `numeric` and `text` are those of `TableEncoding.fit`. The task that
+    was inferred, and columns and rows that are left out, are printed to standard error (not with `progress=False`). A
+    share `holdout` of the rows is the test set (`model.held_out`), and a share `validation` of the others is the
+    validation set that decides when to stop; with 0 there is none. `hidden` are the units of the hidden layers, () for
+    linear or logistic regression; `dropout` is 0.1 by default (0 for L-BFGS). `penalty` is a `cp.penalties.L2` or
+    `cp.penalties.L1`, or several. `checkpoint`, `every` and `resume` are those of `cp.train`: a run that was stopped
+    resumes with the same table and the same settings. Raises TableError, DataError or ArgumentError before training.
 
     >>> import clearprop as cp
     >>> table = {"x": [i / 50 for i in range(50)], "y": [3 * i / 50 + 1 for i in range(50)]}

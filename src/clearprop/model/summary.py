@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from clearprop.model.evaluation import readable
 from clearprop.tables import TableEncoding
+from clearprop.terminal import is_terminal, terminal_width, wrap
 
 if TYPE_CHECKING:
     from clearprop.model.model import Model
 
+_INDENT = 2
 MOST_COLUMNS = 50
 """The most columns that a summary lists of those that are used, and of those that are left out."""
 
@@ -37,7 +41,8 @@ def format_model(model: Model) -> str:
         sections.append("training\n" + _indent(columns(rows)))
     if model.history is not None and model.history.epochs:
         sections.append("history\n" + _indent(str(model.history)))
-    return "\n\n".join(sections)
+    text = "\n\n".join(sections)
+    return wrap(text) if is_terminal() else text
 
 
 def _format_columns(encoding: TableEncoding) -> str:
@@ -69,7 +74,7 @@ def format_setting(value: Any) -> str:
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows of text in aligned columns.
+    """Rows of text in aligned columns; on a terminal, the last one is wrapped to its width.
 
     >>> print(columns([("a", "b"), ("long", "c")]))
     a     b
@@ -77,8 +82,15 @@ def columns(rows: Iterable[tuple[str, ...]]) -> str:
     """
     listed = [tuple(cell if len(cell) <= 100 else cell[:99] + "…" for cell in row[:-1]) + row[-1:] for row in rows]
     widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in listed)
+    start = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    room = max(30, terminal_width() - start - _INDENT) if is_terminal() else sys.maxsize
+    lines = []
+    for row in listed:
+        first, *others = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
+        cells = [cell.ljust(w) for cell, w in zip(row[:-1], widths, strict=False)]
+        lines += ["  ".join([*cells, first]).rstrip(), *(" " * start + other for other in others)]
+    return "\n".join(lines)
 
 
 def _indent(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())
+    return "\n".join(" " * _INDENT + line for line in text.splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 _MONTHS = (
@@ -72,6 +73,8 @@ DATE_FORMS = {
         "hours, minutes and seconds", "duration",
     ),
 }  # fmt: skip
+#: Years of two digits are 1969 to 2068 (POSIX), unless the years of a column tell otherwise.
+FIRST_YEAR = 1969
 #: Forms that differ only in the order of day, month and year.
 ORDERS = ("day/month/year", "month/day/year", "yy-month-day")
 
@@ -87,24 +90,42 @@ def try_date_forms(cells: pl.Series) -> list[tuple[str, pl.Series]]:
     return tried
 
 
-def parse_dates(texts: pl.Series, form: str) -> pl.Series:
-    """Dates, moments if a text has a time, or durations; null where a text does not fit or is no date."""
+def parse_dates(texts: pl.Series, form: str, first_year: int = FIRST_YEAR) -> pl.Series:
+    """Dates, moments if a text has a time, or durations; null where a text does not fit or is no date.
+
+    Years of two digits are those of the hundred years from `first_year` on.
+    """
     row = DATE_FORMS[form]
     parts = texts.str.extract_groups(row.pattern).struct.unnest()
     time = _microseconds(parts, row.kind)
     if row.kind == "duration":
         return time.cast(pl.Duration("us")).alias(texts.name)
-    day = _day(parts)
+    day = _day(parts, first_year)
     if parts["H"].null_count() == len(parts):
         return day.alias(texts.name)
     moments = day.cast(pl.Datetime("us")).dt.timestamp("us") + time
     return moments.cast(pl.Datetime("us")).alias(texts.name)
 
 
-def _day(parts: pl.DataFrame) -> pl.Series:
+def first_of_short_years(texts: pl.Series, form: str) -> int:
+    """Where the hundred years begin that two-digit years belong to: `FIRST_YEAR`, or where it would divide a column.
+
+    Birthdays from 1940 to 1998 would become 2040 to 2068 and 1969 to 1998. If the years of a column leave out at least
+    20 in a row, the hundred years begin in the middle of those.
+    """
+    years = texts.str.extract_groups(DATE_FORMS[form].pattern).struct.unnest()["y"].drop_nulls()
+    short = np.unique(years.filter(years.str.len_chars() == 2).cast(pl.Int64).to_numpy())
+    if not len(short) or short[0] >= FIRST_YEAR % 100 or short[-1] < FIRST_YEAR % 100:
+        return FIRST_YEAR
+    gaps = np.diff(short, append=short[0] + 100)
+    last = int(gaps.argmax())
+    return FIRST_YEAR if gaps[last] < 20 else 1900 + int(short[last] + gaps[last] // 2) % 100
+
+
+def _day(parts: pl.DataFrame, first_year: int) -> pl.Series:
     year = parts["y"].cast(pl.Int64)
     short = parts["y"].str.len_chars() == 2
-    year = year + short.cast(pl.Int64) * 1900 + (short & (year < 69)).cast(pl.Int64) * 100
+    year = year.zip_with(~short.fill_null(False), first_year + (year - first_year) % 100)
     month = parts["m"] if "m" in parts.columns else _month_numbers(parts["name"])
     day = parts["d"] if "d" in parts.columns else pl.Series(["1"]).new_from_index(0, len(parts))
     written = parts.select(pl.concat_str([year.cast(pl.String), month.cast(pl.String), day], separator="-"))

@@ -82,7 +82,7 @@ class TableEncoding:
         text: Sequence[str] = (),
         decimal: str | None = None,
         day_first: bool | None = None,
-        missing: Sequence[str] = (),
+        missing: Sequence[str | float] = (),
     ) -> TableEncoding:
         """Learn the encoding from a training table.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from clearprop.tables.date_forms import ORDERS
+from clearprop.tables.date_forms import DATE_FORMS, ORDERS, first_of_short_years
 from clearprop.tables.marks import without_marks
 from clearprop.tables.notation import DECIMAL_COMMAS, PLAIN, Notation, ReadingRules, Survey, survey
 from clearprop.tables.rows import cell_error
@@ -69,6 +69,9 @@ def infer_types(
         if (found_survey := surveys.get(series.name)) and found_survey.whole:
             doubt = in_doubt + "." if learning and _mixes_whole_numbers(series) else in_doubt
             notation, why = _decide(series, found_survey, rules, decimal, doubt)
+            if notation.value_kind == "date" and series.name not in rules.notations:
+                notation = replace(notation, first_year=first_of_short_years(series, notation.form))
+                why += _short_years(series, notation)
             found[series.name] = notation.parse(series)
             notations[series.name] = notation
             notes += _note(series, notation, why)
@@ -198,7 +201,7 @@ def _decide(
 
 def _decide_order(series: pl.Series, meanings: list[Notation], rules: ReadingRules) -> tuple[Notation, str]:
     stored = rules.notations.get(series.name)
-    if stored in meanings:
+    if stored and stored.form in {notation.form for notation in meanings}:
         return stored, ""
     by_order = {notation.form.removesuffix(" with offset"): notation for notation in meanings}
     first, second = (by_order.get(order) for order in ORDERS[:2])
@@ -212,6 +215,13 @@ def _decide_order(series: pl.Series, meanings: list[Notation], rules: ReadingRul
         "the column decides. Tell it: day_first=True or day_first=False (--day-first or --month-first), write years "
         f'first, or keep the column as text: categorical="{series.name}" (--categorical "{series.name}").',
     )  # fmt: skip
+
+
+def _short_years(series: pl.Series, notation: Notation) -> str:
+    """Which years the two-digit years of a column are."""
+    years = series.str.extract_groups(DATE_FORMS[notation.form].pattern).struct.unnest()["y"]
+    read = notation.parse(series.filter((years.str.len_chars() == 2).fill_null(False))).dt.year()
+    return "" if not len(read) else f"; years of two digits are {read.min()} to {read.max()}"
 
 
 def _example(series: pl.Series, pattern: str) -> tuple[str, np.ndarray]:

@@ -30,6 +30,29 @@ def strip(texts: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
     return bare.set(bare.is_in(missing).fill_null(False), None)
 
 
+def as_number(mark: str) -> float | None:
+    """The number that a text spells as in program code, if it does.
+
+    >>> as_number("-999"), as_number("n/a")
+    (-999.0, None)
+    """
+    try:
+        return float(mark)
+    except ValueError:
+        return None
+
+
+def without_numbers(numbers: pl.Series, missing: Sequence[float]) -> pl.Series:
+    """The numbers; null where they equal one that means a missing value, such as -999.
+
+    >>> without_numbers(pl.Series([20.5, -999.0]), [-999.0]).to_list()
+    [20.5, None]
+    """
+    for number in missing:
+        numbers = numbers.set((numbers == number).fill_null(False), None)
+    return numbers
+
+
 def without_marks(texts: pl.Series, *, dates: bool = False) -> pl.Series:
     """The texts; null where they mean a missing value in a column of numbers, or of dates.
 

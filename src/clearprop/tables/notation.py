@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from clearprop.checks import check_choice, check_flag, check_texts
+from clearprop.checks import check_choice, check_flag, check_integer, check_texts
 from clearprop.errors import ArgumentError
-from clearprop.tables.date_forms import DATE_FORMS, parse_dates, try_date_forms
+from clearprop.tables.date_forms import DATE_FORMS, FIRST_YEAR, parse_dates, try_date_forms
 from clearprop.tables.marks import without_marks
 from clearprop.tables.number_forms import NEGATIVES, NUMBER_FORMS, NumberTrial, parse_numbers, try_number_forms
 
@@ -23,6 +23,7 @@ class Notation:
     """How the texts of one column spell its values: a row of `NUMBER_FORMS` or of `DATE_FORMS`.
 
     `before` and `after` are the unit that stands beside every number; `negative` is a key of `NEGATIVES`.
+    Years of two digits are those of the hundred years from `first_year` on.
 
     >>> euros = Notation("1.234,5", after="EUR")
     >>> euros.parse(pl.Series(["1.299,50 EUR", "n/a", "12 USD"])).to_list()
@@ -35,10 +36,12 @@ class Notation:
     before: str = ""
     after: str = ""
     negative: str = "-"
+    first_year: int = field(default=FIRST_YEAR, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         check_choice(self.form, "form", (*NUMBER_FORMS, *DATE_FORMS))
         check_choice(self.negative, "negative", tuple(NEGATIVES))
+        check_integer(self.first_year, "first_year", least=1800, most=2100)
 
     @property
     def value_kind(self) -> str:
@@ -69,7 +72,7 @@ class Notation:
         """The values of the texts; null where a text is missing or does not fit."""
         present = without_marks(texts, dates=self.value_kind == "date")
         if self.form in DATE_FORMS:
-            return parse_dates(present, self.form)
+            return parse_dates(present, self.form, self.first_year)
         return parse_numbers(present, self.form, self.before, self.after, self.negative)
 
 
@@ -98,7 +101,9 @@ class ReadingRules:
     @classmethod
     def check(cls, decimal: Any = None, day_first: Any = None, missing: Any = ()) -> ReadingRules:
         """The rules from the arguments of a user."""
-        return cls(decimal, day_first, check_texts(missing, "missing"))
+        several = missing if isinstance(missing, (list, tuple, set)) else [missing]
+        marks = [f"{mark:.17g}" if type(mark) in (int, float) and abs(mark) < 1e300 else mark for mark in several]
+        return cls(decimal, day_first, check_texts(marks, "missing"))
 
 
 NO_RULES = ReadingRules()

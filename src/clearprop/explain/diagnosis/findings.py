@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clearprop.checks import check_choice, check_function, check_text
 from clearprop.display import Displayed
-from clearprop.errors import ArgumentError
+from clearprop.errors import ArgumentError, unknown
 
 if TYPE_CHECKING:
     from clearprop.explain.diagnosis.evidence import Evidence
@@ -151,7 +151,7 @@ class Diagnosis(Displayed):
         for finding in self.findings:
             if name in (finding.code, finding.name):
                 return finding
-        raise KeyError(name)
+        raise KeyError(f"{unknown('finding', name, [finding.code for finding in self.findings])}")
 
     def __str__(self) -> str:
         """The findings, or a sentence that there are none."""
