@@ -187,3 +187,15 @@ def test_rows_in_both_sets():
     assert cp.diagnose(net, params, X, Y, "squared_error", validation=apart).ok
     coarse = np.sign(X)
     assert cp.diagnose(net, params, coarse, Y, "squared_error", validation=(coarse[:100], Y[:100])).ok, "few values"
+
+
+@pytest.mark.parametrize("change", [lambda X: 10 * X + 50, lambda X: 30 * X, lambda X: X / 30])
+def test_validation_inputs_that_were_prepared_in_another_way(change):
+    net = cp.Network.sequential(10, 8, 1)
+    params, held, y = net.initialize(seed=0), rng.normal(size=(200, 10)), rng.normal(size=(200, 1))
+    found = cp.diagnose(net, params, X, Y, "squared_error", validation=(change(held), y))
+    assert "validation-inputs-differ" in found.codes
+    assert found["validation-inputs-differ"].words.startswith("10 of 10 columns have other values")
+    one = held.copy()
+    one[:, 0] += 100  # a column that grows with time, for example
+    assert "validation-inputs-differ" not in cp.diagnose(net, params, X, Y, "squared_error", validation=(one, y)).codes

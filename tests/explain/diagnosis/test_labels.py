@@ -96,3 +96,29 @@ RIGHT = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_rows_are_not_accused(name):
     assert named(*RIGHT[name]) == []
+
+
+@pytest.mark.parametrize("size", [1e6, 1000.0, 100.0, 50.0])
+def test_a_single_mistyped_target(size):
+    """It also bends the outputs nearby, so that its residual alone is not apart from theirs."""
+    draws = np.random.default_rng(1)
+    X = draws.normal(size=(300, 2))
+    y = np.sin(X[:, :1]) + X[:, 1:]
+    y[123] = size
+    net = cp.Network.sequential(2, 8, 1, hidden="tanh")
+    params = net.initialize(seed=0)
+    cp.train(net, params, X, y, loss="squared_error", optimizer=cp.Adam(0.01), epochs=200)
+    found = cp.diagnose(net, params, X, y, "squared_error")["labels-that-look-wrong"]
+    assert found.where == ("123",)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_large_targets_of_a_skewed_distribution_are_right(seed):
+    draws = np.random.default_rng(seed)
+    X = draws.normal(size=(400, 3))
+    y = np.exp(X[:, :1] - 0.5 * X[:, 1:2] + draws.normal(size=(400, 1)))
+    y = (y - y.mean()) / y.std()
+    net = cp.Network.sequential(3, 8, 1, hidden="tanh")
+    params = net.initialize(seed=0)
+    cp.train(net, params, X, y, loss="squared_error", optimizer=cp.Adam(0.01), epochs=30)
+    assert "labels-that-look-wrong" not in cp.diagnose(net, params, X, y, "squared_error").codes

@@ -26,6 +26,8 @@ EXACT = 0.9999  #: correlation from which a column gives the target away
 ROWS_TO_JUDGE = 50  #: rows required to compare columns with the targets
 #: Cost within the last epoch relative to that after it, or the reverse, and least relative cost, if steps undo others.
 UNDONE, UNDONE_FROM = 1.25, 0.02
+SHIFTED = 2.0  #: the middles of training and validation differ by this many times the width of the middle 80%
+STRETCHED = 10.0  #: or these widths differ by this factor
 IN_BOTH = 0.02  #: share of the validation rows that are training rows too
 DISTINCT = 0.2  #: distinct values of a column, per row, from which rows can be told apart
 
@@ -227,6 +229,28 @@ def _undone(evidence: Evidence) -> bool:
     includes_more = evidence.recorded.facts.penalized or any(layer.dropout for layer in evidence.net.layers)
     falls = max(1.0, evidence.course[-2] / evidence.course[-1])
     return bool(within < 1 / UNDONE or (not includes_more and within > UNDONE * falls))
+
+
+@check("validation-inputs-differ", "warning", needs=("validation",))
+def validation_inputs_differ(evidence: Evidence) -> Iterator[Finding]:
+    """Validation inputs of another size than those of training, as where only one of the two was standardized."""
+    assert evidence.validation is not None
+    X, held = evidence.objective.X, evidence.validation.objective.X
+    low, middle, high = np.quantile(X, [0.1, 0.5, 0.9], axis=0)
+    held_low, held_middle, held_high = np.quantile(held, [0.1, 0.5, 0.9], axis=0)
+    varied = (high > low) & (held_high > held_low)
+    wide, held_wide = np.where(varied, high - low, 1), np.where(varied, held_high - held_low, 1)
+    moved = np.abs(held_middle - middle) > SHIFTED * np.maximum(wide, 1e-300)
+    ratio = held_wide / wide
+    odd = np.flatnonzero(varied & (moved | (ratio > STRETCHED) | (ratio < 1 / STRETCHED)))
+    if len(odd) * 2 < np.count_nonzero(varied) or not len(odd):
+        return
+    i = int(odd[0])
+    words = f"{len(odd)} of {X.shape[1]} columns have other values in the validation rows: the middle 80% of "
+    words += f"{evidence.columns[i]} are {low[i]:.3g} to {high[i]:.3g} in training, and {held_low[i]:.3g} to "
+    words += f"{held_high[i]:.3g} in validation."
+    advice = "Prepare both sets alike: standardize the validation rows by the mean and deviation of the training rows."
+    yield Finding(words, advice, tuple(evidence.columns[j] for j in odd[:100]), {"columns": float(len(odd))})
 
 
 @check("rows-in-both-sets", "warning", needs=("validation",))

@@ -45,6 +45,7 @@ CHECKS = (
     *OF_ALL[:4],
     data.rows_in_order,
     data.rows_in_both_sets,
+    data.validation_inputs_differ,
     layers.zero_weights,
     layers.duplicate_units,
     layers.penalty_too_strong,

@@ -21,6 +21,8 @@ FAR = 10.0  #: a target looks wrong if its residual is this many times the typic
 APART = 2.0  #: ratio of the residuals at both sides of a gap
 TAIL = 0.12  #: share of the rows that can have such residuals
 ISOLATED = 1e-9  #: probability of such a gap before them
+ALONE = 10.0  #: a target is alone if it is this many times as far from the median as any other
+CHANCE = 1e-3  #: and if the tail of the others makes that less probable than this
 FOLLOWS = 0.25  #: correlation of outputs and targets on the other rows
 
 
@@ -80,12 +82,16 @@ def _targets(evidence: Evidence) -> tuple[np.ndarray, str]:
     y, yhat = y[counted], evidence.yhat[name].astype(np.float64)[counted]
     distance, none = np.abs(yhat - y).max(axis=1), np.array([], int)
     typical = float(np.median(distance))
-    reason = f"has an error more than {FAR:g} times the typical one ({typical:.3g}), and far above all others"
+    large = f"has an error more than {FAR:g} times the typical one ({typical:.3g})"
+    reason = f"{large}, and far above all others"
     n = len(counted)
     if n < 20:
         return none, reason
     order = np.argsort(-distance, kind="stable")
     r = np.maximum(distance[order], 1e-3 * typical + 1e-300)
+    single = _single_targets(y, distance, typical)
+    if len(single):
+        return counted[single], f"{large}, and a target far from all others"
     for k in range(int(TAIL * n), 0, -1):  # of several such gaps, the lowest
         gap = float(np.log(r[k - 1] / r[k]))
         if r[k - 1] < FAR * typical or gap < np.log(APART):
@@ -98,6 +104,25 @@ def _targets(evidence: Evidence) -> tuple[np.ndarray, str]:
                 counted[odd] if _stands_in(y[odd], y[others]) or _follows(yhat[others], y[others]) else none
             ), reason
     return none, reason
+
+
+def _single_targets(y: np.ndarray, distance: np.ndarray, typical: float) -> np.ndarray:
+    """Up to `LEAST` rows with a target alone, far from all others, whose residual is large as well.
+
+    One mistyped target also moves the outputs of its neighbours, so that its residual alone is not apart from theirs.
+    """
+    away = np.abs(y - np.median(y, axis=0)).max(axis=1) if np.ndim(y) > 1 else np.abs(y - np.median(y))
+    order = np.argsort(-away, kind="stable")
+    r = away[order]
+    for k in range(1, LEAST + 1):
+        below = r[k : k + max(10, len(r) // 20)]
+        if below[-1] <= 0 or r[k - 1] < ALONE * r[k]:
+            continue
+        tail = float(np.log(below / below[-1]).mean())
+        odd = order[:k]
+        if np.log(r[k - 1] / r[k]) > -np.log(CHANCE) * tail and (distance[odd] >= FAR * typical).all():
+            return odd
+    return np.array([], int)
 
 
 def _stands_in(odd: np.ndarray, others: np.ndarray) -> bool:
