@@ -426,3 +426,12 @@ def test_numbers_may_mean_a_missing_value(tmp_path, kind, missing):
 def test_a_mark_that_no_cell_has_is_reported():
     rules = ReadingRules.check(missing=["-99"])
     assert as_table({"temp": [20.5, -999.0]}, rules=rules).notes == ('missing: no cell of the table is "-99"',)
+
+
+def test_two_forms_of_unicode_are_one_name_and_one_category():
+    composed, combined = "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe"
+    city = ["K\u00f6ln", "Ulm"] * 10
+    encoding = TableEncoding.fit({composed: city, "y": range(20)}, "y", categorical=[combined])
+    same = encoding.features({combined: ["Ko\u0308ln"]})
+    np.testing.assert_array_equal(same, encoding.features({composed: ["K\u00f6ln"]}))
+    assert TableEncoding.fit({"a": range(20), combined: city}, composed).target_names == (composed,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -216,14 +217,14 @@ def _header(content: bytes, layout: Layout, file: Path) -> list[str]:
 
 
 def different_names(names: Sequence[Any], where: str) -> list[str]:
-    """Column names as texts without white space around them; a nameless column is called by its number.
+    """Column names as texts without white space around them and in one form of Unicode.
 
-    Raises TableError if a name occurs twice.
+    A nameless column is called by its number. Raises TableError if a name occurs twice.
 
     >>> different_names([" age", 7, ""], "people.csv")
     ['age', '7', 'column 3']
     """
-    texts = ("" if name is None else str(name).strip() for name in names)
+    texts = ("" if name is None else unicodedata.normalize("NFC", str(name).strip()) for name in names)
     bare = [name or f"column {number}" for number, name in enumerate(texts, start=1)]
     for name, times in Counter(bare).items():
         if times > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -314,7 +315,7 @@ def _column_names(data: Any, given: Any, role: str) -> tuple[str, ...]:
         given = str(given)
     if isinstance(given, (list, tuple)):
         given = [str(name) if isinstance(name, (int, tuple)) else name for name in given]
-    return tuple(name.strip() for name in check_texts(given, role))
+    return tuple(unicodedata.normalize("NFC", name.strip()) for name in check_texts(given, role))
 
 
 def input_names(encoders: Sequence[Column]) -> tuple[str, ...]:

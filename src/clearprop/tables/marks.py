@@ -21,12 +21,16 @@ MISSING_AMONG_DATES = (
 
 
 def strip(texts: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
-    """The texts without white space around them; null where they mean a missing value.
+    """The texts without white space around them, in one form of Unicode; null where they mean a missing value.
+
+    A letter such as "ö" may be written as "o" and two dots (NFD, as macOS does); both become one letter (NFC).
 
     >>> strip(pl.Series([" clerk", "? ", "-"])).to_list()
     ['clerk', None, '-']
     """
     bare = texts.str.strip_chars()
+    if bare.str.contains(r"\p{M}").any():  # combining marks
+        bare = bare.str.normalize("NFC")
     return bare.set(bare.is_in(missing).fill_null(False), None)
 
 
