@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from clearprop.errors import TableError
+from clearprop.errors import TableError, TableWarning
 from clearprop.tables import TableEncoding, as_table
 
 GOOD = {"a": [1.5, 2.5, 4.5] * 10, "b": ["u", "v", "u"] * 10, "y": ["p", "q", "p"] * 10}
@@ -258,3 +259,19 @@ def test_words_read_as_missing_are_reported(tmp_path: Path) -> None:
         kept = TableEncoding.fit(data, "y", text="zone")
         assert kept.input_names == ("zone=EU", "zone=NA", "zone is missing", "x")
         assert kept.words_read_as_missing(as_table(data, exact=["zone"])) == []
+
+
+@pytest.mark.parametrize("count", [3, 1500])
+def test_rare_categories_of_the_training_rows_are_not_reported_as_new(count):
+    """Of more than a thousand rare ones not all are stored, and then none is reported."""
+    cities = ["Bern"] * 5000 + ["Ulm"] * 5000 + [f"village {i}" for i in range(count)]
+    encoding = TableEncoding.fit({"city": cities, "y": range(len(cities))}, "y")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoding.features({"city": cities})
+        if count > 1000:
+            encoding.features({"city": ["Atlantis"]})
+    if count < 1000:
+        assert encoding.encoders[0].rare == tuple(f"village {i}" for i in range(count))
+        with pytest.warns(TableWarning, match='"Atlantis" is not among the categories of training'):
+            encoding.features({"city": ["village 1", "Atlantis"]})

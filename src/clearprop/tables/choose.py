@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from clearprop.errors import TableError
-from clearprop.tables.columns import CategoricalColumn, NumericColumn
+from clearprop.tables.columns import MOST_RARE, CategoricalColumn, NumericColumn
 from clearprop.tables.frame import Table
 from clearprop.tables.rows import cell_error
 from clearprop.tables.strays import check_no_strays
@@ -238,5 +238,5 @@ def fit_categorical(series: pl.Series, kind: str) -> CategoricalColumn | str:
         return f"no two of its {len(counts):,} values occur in at least {rare} rows"
     return CategoricalColumn(
         name=series.name, kind=kind, categories=tuple(frequent), shares=tuple(c / len(series) for c in rows_of_inputs),
-        other=other, flag=flag,
+        other=other, flag=flag, rare=tuple(sorted(counts.keys() - set(frequent))[:MOST_RARE]),
     )  # fmt: skip

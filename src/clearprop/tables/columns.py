@@ -6,7 +6,7 @@ Each class holds what was learnt from the training rows as plain data, and encod
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, pairwise
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +19,8 @@ from clearprop.tables.rows import cell_error, holds
 from clearprop.tables.values import KIND_NAMES, as_numbers, find_index, is_missing, kind_of
 
 KINDS = ("number", "boolean", "date", "duration")
+#: The most rare categories of a column that are stored.
+MOST_RARE = 1000
 
 
 def free_name(name: str, taken: Container[str]) -> str:
@@ -150,7 +152,8 @@ class CategoricalColumn:
     Rare categories share one input "other", which also stands for categories that are not in the training rows. If too
     few training rows are rare to learn from, there is no "other": a rare or unknown category is then encoded as the
     average row, with the `shares` of the inputs in the training rows. A missing value is a category of its own if the
-    training rows have missing values, and an unknown category otherwise.
+    training rows have missing values, and an unknown category otherwise. `rare` are the rare categories of the training
+    rows, up to `MOST_RARE` of them, so that only others are reported as new.
     """
 
     name: str
@@ -159,6 +162,7 @@ class CategoricalColumn:
     shares: tuple[float, ...]
     other: bool
     flag: bool
+    rare: tuple[str, ...] = field(default=(), metadata={"optional": True})
 
     type: ClassVar[str] = "categorical"
 
@@ -189,9 +193,13 @@ class CategoricalColumn:
     def _known(self) -> dict[str, int]:
         return {category: i for i, category in enumerate(self.categories)}
 
+    @cached_property
+    def _rare(self) -> dict[str, int]:
+        return {category: i for i, category in enumerate(self.rare)}
+
     def encode(self, series: pl.Series, out: np.ndarray) -> list[Surprise]:
         """Write the inputs of the column into `out`, shape (n, inputs)."""
-        unknown = len(self.categories)
+        unknown, new = len(self.categories), []
         code = np.full(len(series), unknown)
         missing = is_missing(series)
         present = series.drop_nulls()
@@ -199,6 +207,7 @@ class CategoricalColumn:
         if values:
             indices = [self._index_of(value, series) for value in values]
             code[~missing] = present.replace_strict(values, indices, return_dtype=pl.Int64).to_numpy()
+            new = [value for value, i in zip(values, indices, strict=True) if i == unknown and self._is_new(value)]
         if self.flag:
             code[missing] = out.shape[1] - 1
         out[:] = 0
@@ -206,9 +215,13 @@ class CategoricalColumn:
         out[average] = self.shares
         rows = np.flatnonzero(~average)
         out[rows, code[rows]] = 1
-        new = code == unknown
-        surprises = [new & missing & (not self.flag), new & ~missing]
-        return [self._surprise(series, mask) for mask in surprises if mask.any()]
+        masks = [missing] if missing.any() and not self.flag else []
+        masks += [series.is_in(new).fill_null(False).to_numpy()] if new else []
+        return [self._surprise(series, mask) for mask in masks]
+
+    def _is_new(self, value: Any) -> bool:
+        """Whether no training row had this value; False if there were too many rare ones to tell."""
+        return len(self.rare) < MOST_RARE and find_index(value, self._rare, self.kind) is None
 
     def _surprise(self, series: pl.Series, mask: np.ndarray) -> Surprise:
         value, count = series[int(mask.argmax())], series.filter(pl.Series(mask)).n_unique()
