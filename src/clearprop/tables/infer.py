@@ -272,4 +272,5 @@ def _moment(texts: pl.Series) -> pl.Series:
 
 def _of_four_digits(dates: pl.Series) -> pl.Series:
     """The dates; null where the year has fewer digits, as in 03-04-05."""
-    return dates.set((dates.dt.year() < 1000).fill_null(False), None)
+    short = (dates.dt.year() < 1000).fill_null(False)
+    return dates.to_physical().set(short, None).cast(dates.dtype)  # older versions of Polars set no dates
