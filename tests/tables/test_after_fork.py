@@ -117,6 +117,28 @@ print(in_child(work))
 """
 
 
+INTERRUPTED = """
+import signal
+from clearprop.tables import after_fork
+model = cp.fit(frame, "y", **fast)
+class Interrupted(BaseException):
+    pass
+def interrupt(*_):
+    raise Interrupted
+def work():
+    model.predict(frame)
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        after_fork._interpreter.call(time.sleep, (3,), {})
+        return "not interrupted"
+    except Interrupted:
+        return total(model.predict(frame[:5])) == expected
+expected = total(model.predict(frame[:5]))
+print(in_child(work))
+"""
+
+
 def run(script: str, folder: Path, *arguments: str) -> list[str]:
     """The lines that a script prints in a process of its own."""
     path = folder / "script.py"
@@ -148,3 +170,7 @@ def test_an_interpreter_that_is_killed_is_named_and_replaced(tmp_path: Path) -> 
     assert line.startswith("('ClearpropError: The interpreter that encodes tables for this forked process ended")
     assert "exit status -9" in line
     assert line.endswith("True)")
+
+
+def test_a_call_after_an_interrupted_one_gets_its_own_reply(tmp_path: Path) -> None:
+    assert run(INTERRUPTED, tmp_path) == ["True"]

@@ -69,6 +69,10 @@ class _Interpreter:
                     f"{self.process.wait()}). Start workers by spawn or forkserver instead of fork, or load the model "
                     "after the fork."
                 ) from reason
+            except BaseException:  # an interrupted call would leave its reply to the next one
+                self.process.kill()
+                self.process.wait()
+                raise
 
 
 #: Whether this process was forked from one with threads of Polars.
