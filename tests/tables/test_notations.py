@@ -421,6 +421,9 @@ def test_numbers_may_mean_a_missing_value(tmp_path, kind, missing):
     encoding = TableEncoding.fit(data, "y", missing=missing)
     assert encoding.input_names == ("temp", "temp is missing")
     np.testing.assert_array_equal(encoding.features({"temp": [-999.0]}), encoding.features({"temp": [None]}))
+    assert encoding.encoders[0].name == "temp"
+    if kind == "file":
+        assert read_table(data, missing=missing)["temp"].null_count() == 10
 
 
 def test_a_mark_that_no_cell_has_is_reported():

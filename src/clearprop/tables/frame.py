@@ -18,7 +18,7 @@ from clearprop.errors import ArgumentError, TableError, suggest
 from clearprop.tables.after_fork import safe_after_fork
 from clearprop.tables.csv_text import different_names
 from clearprop.tables.infer import infer_plain, infer_types
-from clearprop.tables.marks import MISSING, as_number, strip, without_numbers
+from clearprop.tables.marks import MISSING, strip
 from clearprop.tables.notation import NO_RULES, ReadingRules
 from clearprop.tables.read import lines_of_rows, read_file, refuse_header_among_rows
 from clearprop.tables.rows import RowsError, name_rows
@@ -142,9 +142,6 @@ def _typed(
     with table.naming_rows():
         typed = infer_types(used, table.rules, {*text, *table.exact}, in_doubt, learning=columns is None)
     frame = table.frame.with_columns(typed.columns)
-    numbers = [number for mark in table.rules.missing if (number := as_number(mark)) is not None]
-    marked = [without_numbers(s, numbers) for s in frame if s.dtype.is_numeric() and s.name not in table.exact]
-    frame = frame.with_columns(marked) if numbers else frame
     notes = (*table.notes, *typed.notes)
     if table.rules.missing and columns is None and not any(s.null_count() for s in frame):
         listed = ", ".join(f'"{mark}"' for mark in table.rules.missing)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from clearprop.tables.date_forms import DATE_FORMS, ORDERS, first_of_short_years
-from clearprop.tables.marks import without_marks
+from clearprop.tables.marks import without_marks, without_numbers
 from clearprop.tables.notation import DECIMAL_COMMAS, PLAIN, Notation, ReadingRules, Survey, survey
 from clearprop.tables.rows import cell_error
 
@@ -80,7 +80,7 @@ def infer_types(
         elif found[series.name].dtype == pl.Float64 and "." in in_doubt and series.name not in notations:
             notations[series.name] = PLAIN
     rules = replace(rules, notations=notations | rules.notations)
-    return Typed(list(found.values()), rules, tuple(notes))
+    return Typed([without_numbers(s, rules.missing) for s in found.values()], rules, tuple(notes))
 
 
 def infer_plain(texts: pl.Series) -> pl.Series:

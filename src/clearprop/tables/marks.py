@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
 
 import polars as pl
 
@@ -34,27 +37,26 @@ def strip(texts: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
     return bare.set(bare.is_in(missing).fill_null(False), None)
 
 
-def as_number(mark: str) -> float | None:
-    """The number that a text spells as in program code, if it does.
+def without_numbers(values: pl.Series, missing: Sequence[str]) -> pl.Series:
+    """The values of a column; null where they are numbers that one of the texts spells, such as "-999".
 
-    >>> as_number("-999"), as_number("n/a")
-    (-999.0, None)
-    """
-    try:
-        return float(mark)
-    except ValueError:
-        return None
-
-
-def without_numbers(numbers: pl.Series, missing: Sequence[float]) -> pl.Series:
-    """The numbers; null where they equal one that means a missing value, such as -999.
-
-    >>> without_numbers(pl.Series([20.5, -999.0]), [-999.0]).to_list()
+    >>> without_numbers(pl.Series([20.5, -999.0]), ["n/a", "-999"]).to_list()
     [20.5, None]
     """
-    for number in missing:
-        numbers = numbers.set((numbers == number).fill_null(False), None)
-    return numbers
+    if values.dtype.is_numeric():
+        for number in _numbers(tuple(missing)):
+            values = values.set((values == number).fill_null(False), None)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _numbers(texts: tuple[str, ...]) -> list[float]:
+    """The finite numbers among some texts."""
+    numbers = []
+    for text in texts:
+        with suppress(ValueError):
+            numbers.append(float(text))
+    return [number for number in numbers if math.isfinite(number)]
 
 
 def without_marks(texts: pl.Series, *, dates: bool = False) -> pl.Series:

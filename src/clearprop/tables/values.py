@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from clearprop.tables.infer import infer_types
-from clearprop.tables.marks import MISSING, strip, without_marks
+from clearprop.tables.marks import MISSING, strip, without_marks, without_numbers
 from clearprop.tables.notation import NO_RULES, survey
 from clearprop.tables.rows import RowsError, cell_error
 
@@ -174,9 +174,10 @@ def normalise(series: pl.Series, missing: Sequence[str] = MISSING) -> pl.Series:
         return series.cast(pl.String)
     if series.dtype.is_integer() or (isinstance(series.dtype, pl.Decimal) and series.dtype.scale == 0):
         whole = series.cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == series.null_count() else series.cast(pl.String)
+        return without_numbers(whole, missing) if whole.null_count() == series.null_count() else series.cast(pl.String)
     if series.dtype.is_numeric():
         numbers = series.cast(pl.Float64)
+        numbers = without_numbers(numbers, missing)
         return numbers.fill_nan(None) if numbers.is_nan().any() else numbers  # filling is slow for many short columns
     return series
 
