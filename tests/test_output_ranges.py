@@ -118,12 +118,27 @@ UNREACHABLE = {
 }
 
 
+def step_twice(net, y):
+    stepper = cp.Stepper(net, net.initialize(0), loss="squared_error")
+    return [stepper.step(X, y) for _ in range(2)]
+
+
+TRAIN = {
+    "train": lambda net, y: cp.train(net, net.initialize(0), X, y, loss="squared_error", optimizer="adam", epochs=1),
+    "Stepper": step_twice,
+    "MLPRegressor": lambda net, y: cp.MLPRegressor(network=net, n_iter_no_change=np.inf, max_iter=1, tol=0).partial_fit(
+        X, np.ravel(y)
+    ),
+}
+
+
+@pytest.mark.parametrize("train", TRAIN.values(), ids=TRAIN)
 @pytest.mark.parametrize("activation", UNREACHABLE)
-def test_targets_out_of_reach_are_named_before_training(activation):
+def test_targets_out_of_reach_are_named_before_training(activation, train):
     y, values = UNREACHABLE[activation]
     net = cp.Network.sequential(3, 1, output=activation)
     with pytest.warns(UserWarning, match="out of reach") as caught:
-        cp.train(net, net.initialize(0), X, y, loss="squared_error", optimizer="adam", epochs=1)
+        train(net, y)
     first = next(
         i
         for i in (0, 1)

@@ -6,6 +6,7 @@ default) and l_n is the loss of sample n, summed over the outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from clearprop.checks import check_choice, check_dense_or_csr, check_sample_weig
 from clearprop.core.backprop import Backward, Forward, backward, forward, loss_and_delta
 from clearprop.core.network import Network, check_params
 from clearprop.core.parameters import Parameters
-from clearprop.errors import ArgumentError, unknown
+from clearprop.errors import ArgumentError, unknown, warn_user
 from clearprop.losses import Loss, as_loss
 
 #: Number of rows per sweep when the whole set is evaluated; limits the memory and does not change the result.
@@ -122,6 +123,12 @@ def losses_by_output(net: Network, loss: Loss | str | Mapping[str, Loss | str]) 
     return losses
 
 
+def warn_of_hindrances(objective: Objective) -> None:
+    """Warn of targets that the outputs cannot give, and of layers that cannot learn, before the first step."""
+    for sentence in (*unreachable_targets(objective), *layers_behind_steps(objective.net)):
+        warn_user(sentence, UserWarning)
+
+
 def unreachable_targets(objective: Objective) -> Iterator[str]:
     """One sentence for each output layer that has targets which its activation cannot give.
 
@@ -134,9 +141,10 @@ in row 0, column 0, is the first. Use the identity as output activation, or scal
     outputs = tuple(objective.net.outputs or ())
     for name, y in objective.targets.items():
         activation = objective.net[name].f
-        if activation.output_range is None or y.ndim != 2:  # class indices are not outputs
+        low, high = activation.output_range or (-math.inf, math.inf)
+        if (math.isinf(low) and math.isinf(high)) or y.ndim != 2:  # class indices are not outputs
             continue
-        (low, high), values = activation.output_range, activation.described_range
+        values = activation.described_range
         outside = (y < low) | (y > high)
         if outside.any():
             row, column = np.argwhere(outside)[0]

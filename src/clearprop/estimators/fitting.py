@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from clearprop.core.objective import layers_behind_steps
+from clearprop.core.objective import warn_of_hindrances
 from clearprop.core.parameters import Parameters
 from clearprop.engine import with_engine
 from clearprop.engine.api import Patience, State, Training
@@ -188,8 +188,7 @@ class Fit:
 
     def _run(self, epochs: int, stopping: Stopping, hooks: Hooks) -> Run:
         """The run with what both kinds of solvers share."""
-        for sentence in layers_behind_steps(self.objective.net):
-            warn_user(sentence, UserWarning)
+        warn_of_hindrances(self.objective)
         est, best_by = self.estimator, None
         restore = bool(est.restore_best or est.early_stopping)
         if restore and self.validation is not None:

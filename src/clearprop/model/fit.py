@@ -201,10 +201,10 @@ def _encode(
     y = as_loss_target(encoding, encoding.targets(table, dtype) if labels is None else labels, dtype)
 
     def encode(rows: np.ndarray) -> Matrices:
+        if not len(rows):
+            return np.empty((0, encoding.inputs), dtype), y[rows]
         part = table.take(rows) if len(test) else table
-        return encoding.features(part, dtype, warn=False) if len(rows) else np.empty((0, encoding.inputs), dtype), y[
-            rows
-        ]
+        return encoding.features(part, dtype, warn=False), y[rows]
 
     return encoding, encode(training), encode(test), test
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from clearprop.checks import check_choice, check_flag, check_integer, check_number, check_seed, exclusive
 from clearprop.core.network import Network
 from clearprop.core.nonfinite import nonfinite_parameter
-from clearprop.core.objective import Objective, layers_behind_steps, prepare, unreachable_targets
+from clearprop.core.objective import Objective, prepare, warn_of_hindrances
 from clearprop.core.parameters import Parameters
 from clearprop.engine import ENGINES, with_engine
 from clearprop.engine.api import Training
@@ -102,8 +101,7 @@ def train(
     objective, held_out = _with_validation(
         prepare(net, params, X, y, loss, sample_weight, reduction), params, loss, validation, seed
     )
-    for sentence in (*unreachable_targets(objective), *layers_behind_steps(net)):
-        warnings.warn(sentence, UserWarning, stacklevel=2)
+    warn_of_hindrances(objective)
     check_choice(engine, "engine", ("auto", *ENGINES))
     rule = as_optimizer(optimizer)
     nonfinite = nonfinite_parameter(params)

@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.checks import check_choice, check_number, check_seed
 from clearprop.core.network import Network, check_params
-from clearprop.core.objective import losses_by_output, prepare
+from clearprop.core.objective import losses_by_output, prepare, warn_of_hindrances
 from clearprop.core.parameters import Parameters
 from clearprop.engine.api import Epochs, State, Training
 from clearprop.engine.textbook import TextbookEngine
@@ -72,6 +72,8 @@ class Stepper:
         """
         objective = prepare(self.net, self.params, X, y, self.losses, sample_weight, self.reduction)
         rate, rows, steps = self._rate(learning_rate), objective.samples, self.state.steps
+        if steps == 0:
+            warn_of_hindrances(objective)
         engine = TextbookEngine(
             Training(objective, self.optimizer, self.penalties, self.limits, self.seed, norms=False), self.params
         )
