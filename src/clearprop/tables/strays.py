@@ -1,4 +1,4 @@
-"""Stray texts in a column of numbers, dates or durations: named by row, never made a category without a word."""
+"""Stray texts in a column of numbers, dates or durations: named by row, and never made a category silently."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def erf_by_table(z):
 
 
 def by_parts(z):
-    """Drops the imaginary part without a word to NumPy."""
+    """Drops the imaginary part, so that NumPy does not warn."""
     return np.tanh(np.array([[float(v.real) for v in row] for row in np.asarray(z)]))
 
 
