@@ -57,7 +57,7 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class NumberTrial:
-    """One way to read the cells of a column: the form, the unit, how negative numbers are written, and which cells fit."""
+    """One way to read the cells of a column: form, unit, notation of negative numbers, and which cells fit."""
 
     form: str
     before: str

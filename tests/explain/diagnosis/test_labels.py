@@ -122,3 +122,13 @@ def test_large_targets_of_a_skewed_distribution_are_right(seed):
     params = net.initialize(seed=0)
     cp.train(net, params, X, y, loss="squared_error", optimizer=cp.Adam(0.01), epochs=30)
     assert "labels-that-look-wrong" not in cp.diagnose(net, params, X, y, "squared_error").codes
+
+
+def test_rare_targets_beside_zeros_are_right():
+    draws = np.random.default_rng(0)
+    X = draws.normal(size=(300, 2))
+    y = np.where(np.arange(300)[:, None] < 2, 50.0, 0.0)
+    net = cp.Network.sequential(2, 8, 1, hidden="tanh")
+    params = net.initialize(seed=0)
+    cp.train(net, params, X, y, loss="squared_error", optimizer=cp.Adam(0.01), epochs=30)
+    assert "labels-that-look-wrong" not in cp.diagnose(net, params, X, y, "squared_error").codes

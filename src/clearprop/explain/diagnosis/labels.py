@@ -96,9 +96,7 @@ def _targets(evidence: Evidence) -> tuple[np.ndarray, str]:
         gap = float(np.log(r[k - 1] / r[k]))
         if r[k - 1] < FAR * typical or gap < np.log(APART):
             continue
-        below = r[k : k + max(10, n // 20)]
-        tail = float(np.log(below / below[-1]).mean())  # Hill's estimate: r^(-1 / tail) is the share beyond r
-        if gap * k > -np.log(ISOLATED) * tail:
+        if gap * k > -np.log(ISOLATED) * _tail(r, k):
             odd, others = order[:k], order[k:]
             return (
                 counted[odd] if _stands_in(y[odd], y[others]) or _follows(yhat[others], y[others]) else none
@@ -111,18 +109,22 @@ def _single_targets(y: np.ndarray, distance: np.ndarray, typical: float) -> np.n
 
     One mistyped target also moves the outputs of its neighbours, so that its residual alone is not apart from theirs.
     """
-    away = np.abs(y - np.median(y, axis=0)).max(axis=1) if np.ndim(y) > 1 else np.abs(y - np.median(y))
+    away = np.abs(y - np.median(y, axis=0)).max(axis=1)
     order = np.argsort(-away, kind="stable")
-    r = away[order]
+    if not np.median(away):  # mostly one number, so that any other is far from it
+        return np.array([], int)
+    r = np.maximum(away[order], 1e-300)
     for k in range(1, LEAST + 1):
-        below = r[k : k + max(10, len(r) // 20)]
-        if below[-1] <= 0 or r[k - 1] < ALONE * r[k]:
-            continue
-        tail = float(np.log(below / below[-1]).mean())
-        odd = order[:k]
-        if np.log(r[k - 1] / r[k]) > -np.log(CHANCE) * tail and (distance[odd] >= FAR * typical).all():
-            return odd
+        apart = r[k - 1] >= ALONE * r[k] and np.log(r[k - 1] / r[k]) > -np.log(CHANCE) * _tail(r, k)
+        if apart and (distance[order[:k]] >= FAR * typical).all():
+            return order[:k]
     return np.array([], int)
+
+
+def _tail(r: np.ndarray, k: int) -> float:
+    """Hill's estimate from the values after the first k of falling ones: r^(-1 / tail) is the share beyond r."""
+    below = r[k : k + max(10, len(r) // 20)]
+    return float(np.log(below / below[-1]).mean())
 
 
 def _stands_in(odd: np.ndarray, others: np.ndarray) -> bool:
